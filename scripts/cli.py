@@ -1,0 +1,127 @@
+"""From a frozen dataclass to a command line, and from a `UserError` to one line and exit status 1.
+
+A script declares its arguments once, as a dataclass whose fields carry their help:
+
+    @dataclass(frozen=True)
+    class Arguments(cli.Common):
+        '''What the script does.'''
+        head: Path = cli.argument("zero-shot head of the task (safetensors)")
+
+    def run(arguments: Arguments) -> None: ...
+
+    if __name__ == "__main__":
+        cli.main(Arguments, run)
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import sys
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tangent.errors import UserError
+from tangent.progress import start_logging
+
+A = TypeVar("A", bound="Common")
+
+
+def argument(help: str, default: Any = dataclasses.MISSING) -> Any:
+    """A field of an arguments dataclass: `help` is what `--help` prints."""
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata={"help": help})
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """Arguments that every script takes."""
+
+    code: str = argument("fingerprint of the code, recorded with the result", default="")
+    log: Path | None = argument("file for the log's plain lines", default=None)
+
+    def settings(self) -> dict[str, Any]:
+        """All arguments but those that cannot change a result."""
+        return {
+            name: value for name, value in vars(self).items() if name not in ("code", "log")
+        }
+
+
+def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
+    """Parse `argv` (default: the command line) into `arguments_class`.
+
+    Fields of type `list[...]` take one or more values, `X | None` are optional, `bool` are switches, `dict[str, Path]`
+    take NAME=PATH pairs; underscores in names become dashes.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {_module_name(arguments_class)}", description=arguments_class.__doc__
+    )
+    hints = typing.get_type_hints(arguments_class)
+    for field in dataclasses.fields(arguments_class):
+        _add(parser, field, hints[field.name])
+    return arguments_class(**vars(parser.parse_args(argv)))
+
+
+def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
+    """Parse the command line, run the script, and answer a `UserError` with one line and status 1."""
+    arguments = parse(arguments_class)
+    start_logging(arguments.log)
+    logger = logging.getLogger("tangent")
+    try:
+        run(arguments)
+    except UserError as error:
+        logger.error("error: %s", error)
+        sys.exit(1)
+    except Exception:
+        logger.exception("this is a bug of the pipeline, not of your input; please report it")
+        sys.exit(2)
+
+
+def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, hint: Any) -> None:
+    options: dict[str, Any] = {"help": field.metadata.get("help")}
+    if field.default is not dataclasses.MISSING:
+        options["default"] = field.default
+    elif field.default_factory is not dataclasses.MISSING:
+        options["default"] = field.default_factory()
+    else:
+        options["required"] = True
+    if isinstance(hint, types.UnionType):  # X | None
+        hint = next(part for part in typing.get_args(hint) if part is not type(None))
+    origin = typing.get_origin(hint)
+    if hint is bool:
+        options = {"help": options["help"], "action": argparse.BooleanOptionalAction} | (
+            {"default": options["default"]} if "default" in options else {"required": True}
+        )
+    elif origin is dict:
+        options |= {"nargs": "+", "action": _Pairs, "metavar": "NAME=PATH"}
+    elif origin is list:
+        options |= {"nargs": "+", "type": typing.get_args(hint)[0]}
+    elif origin is typing.Literal:
+        options |= {"choices": typing.get_args(hint)}
+    else:
+        options |= {"type": hint}
+    parser.add_argument("--" + field.name.replace("_", "-"), dest=field.name, **options)
+
+
+class _Pairs(argparse.Action):
+    """NAME=PATH pairs as a dict, in the order given."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        pairs = {}
+        for value in values:
+            name, separator, path = value.partition("=")
+            if not separator or not name or not path:
+                parser.error(f"{option_string}: {value!r} is not of the form NAME=PATH")
+            pairs[name] = Path(path)
+        setattr(namespace, self.dest, pairs)
+
+
+def _module_name(arguments_class: type) -> str:
+    module = arguments_class.__module__
+    return sys.modules["__main__"].__spec__.name if module == "__main__" else module

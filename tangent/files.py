@@ -1,0 +1,183 @@
+"""Reading and writing results: every write is atomic, every read says what is wrong with a bad file."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tangent.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path`; on success it replaces `path` in one rename.
+
+    A killed or failing writer leaves the old file as it was. The data reach the disk (fsync) before
+    the rename, so a power cut cannot leave an empty file under the final name.
+
+    Raises:
+        UserError: the folder cannot be created or written, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp" + path.suffix
+        )
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        # mkstemp makes files private; results are to be read by the whole group.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"cannot write {path}: {error.strerror or error}. Free some space or make the folder "
+        "writable (config keys paths.results and paths.resources say where results go)."
+    )
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Write `content` as indented JSON. NaN and infinities are refused: a result is a number."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: the file is missing or not valid JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is not valid JSON ({error}): delete it and run the step that makes it again."
+        ) from error
+
+
+def write_csv(
+    path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Write a tidy CSV: a header of `columns`, then one observation a row."""
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            if len(row) != len(columns):
+                raise ValueError(f"{path}: {len(row)} values for {len(columns)} columns: {row}")
+            writer.writerow(row)
+
+
+def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """Read a CSV written by `write_csv` as a list of rows (all values are strings).
+
+    Raises:
+        UserError: the file is missing or a row is cut short.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise UserError(
+                f"{path}, line {number}: the number of values differs from the header's. The file "
+                "was cut short or edited: delete it and run the step that makes it again."
+            )
+    return rows
+
+
+def write_safetensors(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, torch.Tensor | np.ndarray],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write torch tensors or numpy arrays (not mixed) as safetensors with string metadata."""
+    tensors = dict(tensors)
+    metadata = dict(metadata or {})
+    is_numpy = all(type(value).__module__ == "numpy" for value in tensors.values())
+    with atomic_path(path) as temporary:
+        if is_numpy:
+            from safetensors.numpy import save_file
+        else:
+            from safetensors.torch import save_file
+
+            tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def read_safetensors(
+    path: str | os.PathLike[str], framework: str = "pt"
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read all tensors and the metadata of a safetensors file.
+
+    Args:
+        path: the file.
+        framework: "pt" for torch tensors, "np" for numpy arrays (needs no torch).
+
+    Raises:
+        UserError: the file is missing, truncated or not safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework=framework) as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} is not a complete safetensors file ({error}): delete it and run the step that "
+            "makes it again."
+        ) from error
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        UserError: the file is missing.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+
+
+def _missing(path: str | os.PathLike[str]) -> UserError:
+    return UserError(f"{path} does not exist: check the path, or run the step that makes the file.")

@@ -1,0 +1,79 @@
+"""What made a result: inputs by content, settings, code, versions, device."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tangent.files import sha256_file
+
+PACKAGES = ("torch", "open_clip_torch", "torchvision", "numpy", "scipy", "safetensors", "pandas")
+
+
+def record(
+    inputs: Iterable[str | Path], settings: Mapping[str, Any], code: str
+) -> dict[str, Any]:
+    """The provenance block of a result.
+
+    Args:
+        inputs: the files read; each is recorded with the SHA-256 of its bytes.
+        settings: the configuration values that the step was given.
+        code: fingerprint of the code that the step runs (`tangent.fingerprint`).
+
+    Raises:
+        UserError: an input does not exist.
+    """
+    return {
+        "inputs": {str(path): sha256_file(path) for path in sorted(map(str, inputs))},
+        "settings": {name: _plain(value) for name, value in settings.items()},
+        "code": code,
+        "commit": _commit(),
+        "versions": versions(),
+        "device": _device(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on (missing ones left out)."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+@cache
+def _commit() -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None  # an unpacked archive has no history; the code fingerprint still says what ran
+    return answer.stdout.strip()
+
+
+def _device() -> str:
+    # Steps that never needed torch must not pay seconds for importing it here.
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        return f"cuda: {torch.cuda.get_device_name()}"
+    return f"cpu: {platform.machine()}"

@@ -1,0 +1,93 @@
+"""The command line of every script: from a dataclass to argparse, from an error to one line."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from scripts import cli
+
+
+@dataclass(frozen=True)
+class Arguments(cli.Common):
+    """An example."""
+
+    head: Path = cli.argument("a file")
+    training: Literal["standard", "linear"] = cli.argument("a choice")
+    tasks: list[str] = cli.argument("one or more values", default=["letters"])
+    products: dict[str, Path] | None = cli.argument("named files", default=None)
+    seed: int | None = cli.argument("an optional number", default=None)
+
+
+def test_every_kind_of_field_is_parsed():
+    arguments = cli.parse(
+        Arguments,
+        ["--head", "a/b", "--training", "linear", "--tasks", "x", "y"]
+        + ["--products", "sum=p/q", "x=r", "--seed", "3", "--code", "abc", "--log", "l.log"],
+    )
+    assert arguments == Arguments(
+        head=Path("a/b"),
+        training="linear",
+        tasks=["x", "y"],
+        products={"sum": Path("p/q"), "x": Path("r")},
+        seed=3,
+        code="abc",
+        log=Path("l.log"),
+    )
+    assert set(arguments.settings()) == {"head", "training", "tasks", "products", "seed"}
+
+
+def test_defaults_and_required_fields(capsys):
+    arguments = cli.parse(Arguments, ["--head", "a", "--training", "linear"])
+    assert (arguments.tasks, arguments.products, arguments.seed) == (["letters"], None, None)
+    with pytest.raises(SystemExit):
+        cli.parse(Arguments, ["--training", "linear"])
+    assert "--head" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pair", ["sum", "=p", "sum="])
+def test_a_malformed_pair_is_named(pair, capsys):
+    with pytest.raises(SystemExit):
+        cli.parse(Arguments, ["--head", "a", "--training", "linear", "--products", pair])
+    assert repr(pair) in capsys.readouterr().err
+
+
+SCRIPT = """
+from dataclasses import dataclass
+from scripts import cli
+from tangent.errors import UserError
+
+@dataclass(frozen=True)
+class Arguments(cli.Common):
+    '''Fails.'''
+    kind: str = cli.argument("which failure")
+
+def run(arguments):
+    if arguments.kind == "user":
+        raise UserError("config.yaml: mend this")
+    raise ZeroDivisionError("ours")
+
+cli.main(Arguments, run)
+"""
+
+
+@pytest.mark.parametrize(("kind", "status"), [("user", 1), ("bug", 2)])
+def test_errors_reach_terminal_and_log(kind, status, tmp_path):
+    (tmp_path / "failing.py").write_text(SCRIPT)
+    log = tmp_path / "logs" / "failing.log"
+    answer = subprocess.run(
+        [sys.executable, "-m", "failing", "--kind", kind, "--log", str(log)],
+        env={"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == status
+    if kind == "user":
+        assert answer.stderr == "error: config.yaml: mend this\n"
+        assert log.read_text().endswith("error: config.yaml: mend this\n")
+    else:
+        assert "ZeroDivisionError: ours" in answer.stderr
+        assert "ZeroDivisionError: ours" in log.read_text()

@@ -1,0 +1,110 @@
+"""Atomic writes and the reading of broken files."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tangent import files
+from tangent.errors import UserError
+
+
+def test_a_failing_writer_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "result.json"
+    files.write_json(path, {"alpha": 0.3})
+    with pytest.raises(RuntimeError), files.atomic_path(path) as temporary:
+        temporary.write_text("half a res")
+        raise RuntimeError
+    assert files.read_json(path) == {"alpha": 0.3}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_killed_writer_leaves_the_old_file(tmp_path):
+    path = tmp_path / "result.txt"
+    path.write_text("old")
+    code = (
+        "import sys, time\nfrom tangent import files\n"
+        f"with files.atomic_path({str(path)!r}) as temporary:\n"
+        "    temporary.write_text('half')\n    print('writing', flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    ) as writer:
+        writer.stdout.readline()
+        writer.send_signal(signal.SIGKILL)
+    assert path.read_text() == "old"
+
+
+def test_written_files_follow_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        files.write_text(tmp_path / "result.txt", "text")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "result.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
+    # A file in the folder's place: unlike a read-only folder, it stops the superuser too.
+    (tmp_path / "results").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*results.*paths\.results"):
+        files.write_json(tmp_path / "results" / "x" / "result.json", {})
+
+
+@pytest.mark.parametrize("kind", ["torch", "numpy"])
+def test_safetensors_round_trip(kind, tmp_path):
+    array = np.random.default_rng().normal(size=(3, 5)).astype(np.float32)
+    tensors = {"a": array if kind == "numpy" else torch.from_numpy(array)}
+    path = tmp_path / "x.safetensors"
+    files.write_safetensors(path, tensors, {"task": "letters"})
+    for framework in ("pt", "np"):
+        found, metadata = files.read_safetensors(path, framework)
+        assert np.array_equal(np.asarray(found["a"]), array)
+        assert metadata == {"task": "letters"}
+
+
+@pytest.mark.parametrize("keep", [0, 4, 40, -1])
+def test_truncated_safetensors_are_refused_by_name(keep, tmp_path):
+    path = tmp_path / "cut.safetensors"
+    files.write_safetensors(path, {"a": torch.randn(100)})
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(UserError, match=r"cut\.safetensors"):
+        files.read_safetensors(path)
+
+
+def test_csv_round_trip_and_cut_rows(tmp_path):
+    path = tmp_path / "x.csv"
+    files.write_csv(path, ["alpha", "accuracy"], [(0.0, 0.5), (0.05, 0.625)])
+    assert files.read_csv(path) == [
+        {"alpha": "0.0", "accuracy": "0.5"},
+        {"alpha": "0.05", "accuracy": "0.625"},
+    ]
+    path.write_text(path.read_text()[: -len(",0.625\n")])
+    with pytest.raises(UserError, match=r"x\.csv, line 3"):
+        files.read_csv(path)
+
+
+def test_json_refuses_nan_and_names_a_broken_file(tmp_path):
+    with pytest.raises(ValueError):
+        files.write_json(tmp_path / "x.json", {"accuracy": float("nan")})
+    (tmp_path / "x.json").write_text('{"accuracy": 0.')
+    with pytest.raises(UserError, match=r"x\.json"):
+        files.read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("read", [files.read_json, files.read_csv, files.read_safetensors])
+def test_a_missing_file_is_named(read, tmp_path):
+    with pytest.raises(UserError, match=r"absent.* does not exist"):
+        read(tmp_path / "absent")
+
+
+def test_sha256(tmp_path):
+    content = os.urandom(3000)
+    (tmp_path / "x").write_bytes(content)
+    assert files.sha256_file(tmp_path / "x") == hashlib.sha256(content).hexdigest()
