@@ -48,15 +48,13 @@ class Common:
 
     def settings(self) -> dict[str, Any]:
         """All arguments but those that cannot change a result."""
-        return {
-            name: value for name, value in vars(self).items() if name not in ("code", "log")
-        }
+        return {name: value for name, value in vars(self).items() if name not in ("code", "log")}
 
 
 def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
     """Parse `argv` (default: the command line) into `arguments_class`.
 
-    Fields of type `list[...]` take one or more values, `X | None` are optional, `bool` are switches, `dict[str, Path]`
+    Fields of type `list[...]` take one or more values, `X | None` are optional, `dict[str, Path]`
     take NAME=PATH pairs; underscores in names become dashes.
     """
     parser = argparse.ArgumentParser(
@@ -69,7 +67,7 @@ def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
 
 
 def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
-    """Parse the command line, run the script, and answer a `UserError` with one line and status 1."""
+    """Parse the command line and run; a `UserError` is answered with one line and status 1."""
     arguments = parse(arguments_class)
     start_logging(arguments.log)
     logger = logging.getLogger("tangent")
@@ -94,11 +92,7 @@ def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, hint: Any) -
     if isinstance(hint, types.UnionType):  # X | None
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     origin = typing.get_origin(hint)
-    if hint is bool:
-        options = {"help": options["help"], "action": argparse.BooleanOptionalAction} | (
-            {"default": options["default"]} if "default" in options else {"required": True}
-        )
-    elif origin is dict:
+    if origin is dict:
         options |= {"nargs": "+", "action": _Pairs, "metavar": "NAME=PATH"}
     elif origin is list:
         options |= {"nargs": "+", "type": typing.get_args(hint)[0]}

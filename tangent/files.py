@@ -1,4 +1,4 @@
-"""Reading and writing results: every write is atomic, every read says what is wrong with a bad file."""
+"""Reading and writing results: writes are atomic, reads say what is wrong with a bad file."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def read_safetensors(
 
     try:
         with safe_open(path, framework=framework) as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+            return {name: file.get_tensor(name) for name in list(file.keys())}, file.metadata() or {}
     except FileNotFoundError as error:
         raise _missing(path) from error
     except (SafetensorError, OSError) as error:

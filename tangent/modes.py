@@ -1,4 +1,4 @@
-"""The three modes of the paper, as data: two trainings, three evaluations (paper.md, "The three modes")."""
+"""The three modes of the paper, as data: two trainings, three evaluations."""
 
 from __future__ import annotations
 

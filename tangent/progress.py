@@ -41,9 +41,7 @@ class Progress:
         self.name, self.total, self.unit, self.done = name, total, unit, done
         self._at_start, self._start = done, time.monotonic()
         self._last_line = self._start
-        self._bar = tqdm(
-            total=total, initial=done, desc=name, unit=unit, leave=False, disable=None
-        )
+        self._bar = tqdm(total=total, initial=done, desc=name, unit=unit, leave=False, disable=None)
         self._redirect = logging_redirect_tqdm(loggers=[logger])
 
     def __enter__(self) -> Progress:

@@ -16,9 +16,7 @@ from tangent.files import sha256_file
 PACKAGES = ("torch", "open_clip_torch", "torchvision", "numpy", "scipy", "safetensors", "pandas")
 
 
-def record(
-    inputs: Iterable[str | Path], settings: Mapping[str, Any], code: str
-) -> dict[str, Any]:
+def record(inputs: Iterable[str | Path], settings: Mapping[str, Any], code: str) -> dict[str, Any]:
     """The provenance block of a result.
 
     Args:

@@ -1,0 +1,227 @@
+"""The linearized model f_lin(x; θ) = f(x; θ0) + J_θ f(x; θ0)·(θ − θ0) (section 3 of the paper).
+
+Everything here goes through one forward pass of `torch.func.functional_call` under
+`torch.func.jvp`, which carries the value f(x; θ0) and the product with the Jacobian together.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jvp
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._pytree import tree_leaves, tree_map
+
+from tangent.errors import UserError
+from tangent.task_vector import TaskVector, check_same_names_and_shapes
+
+# How torch says that it cannot differentiate an operation in forward mode; it names native ones.
+_NO_FORWARD_MODE = re.compile(r"forward AD with (\S+) that does not support|autograd\.Function")
+
+
+@contextmanager
+def forward_mode_attention() -> Iterator[None]:
+    """Run attention by operations that have a forward-mode derivative; restored on leaving.
+
+    Fused attention and the fast path of `nn.MultiheadAttention` have none. On a CPU the math
+    backend is also the faster one for short sequences.
+    """
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+
+
+def parameters_of(module: nn.Module) -> dict[str, Tensor]:
+    """The parameters of `module` by name, detached (they share the module's memory)."""
+    return {name: parameter.detach() for name, parameter in module.named_parameters()}
+
+
+def jvp_features(
+    model: nn.Module, theta0: Mapping[str, Tensor], tau: Mapping[str, Tensor], *inputs: Any
+) -> tuple[Tensor, Tensor]:
+    """f(x; θ0) and J(x)·τ, both [batch, d], by one pass.
+
+    Args:
+        model: f, in evaluation mode.
+        theta0: the weights to expand at, by name; parameters not named are the model's own.
+        tau: the direction, with the names of `theta0`.
+        inputs: the model's arguments, x.
+
+    Raises:
+        UserError: `tau` does not have the names or shapes of `theta0`, or an operation of the
+            model has no forward-mode derivative.
+    """
+    check_same_names_and_shapes(theta0, tau, "the model", "the task vector")
+    direction = {name: tau[name].to(value) for name, value in theta0.items()}
+    return _value_and_product(model, theta0, direction, inputs, {})
+
+
+def multi_jvp_features(
+    model: nn.Module,
+    theta0: Mapping[str, Tensor],
+    taus: Sequence[Mapping[str, Tensor]],
+    *inputs: Any,
+) -> tuple[Tensor, list[Tensor]]:
+    """f(x; θ0) [batch, d] and J(x)·τ [batch, d] of each of several directions τ.
+
+    Args and errors are those of `jvp_features`; there must be at least one direction.
+    """
+    if not taus:
+        raise UserError("no task vector is given: products with the Jacobian need at least one.")
+    pairs = [jvp_features(model, theta0, tau, *inputs) for tau in taus]
+    return pairs[0][0], [product for _, product in pairs]
+
+
+def linearize(model: nn.Module) -> LinearizedModel:
+    """The first-order Taylor expansion of `model` at its present weights θ0.
+
+    The model is copied, so it can be trained on or edited without effect on its linearization.
+
+    Raises:
+        UserError: the model has no parameter that requires a gradient.
+    """
+    return LinearizedModel(model)
+
+
+class LinearizedModel(nn.Module):
+    """f_lin(x; θ) = f(x; θ0) + J_θ f(x; θ0)·(θ − θ0), with the signature of f.
+
+    Its parameters are θ (they start at θ0; `model.` goes before the plain names), so optimisers
+    and weight decay treat it as the plain model. θ0 is kept in buffers, so that a state dict holds
+    both points. f is expanded in evaluation mode, whatever `train()` says: dropout and batch
+    statistics would make it another function at every call. Parameters that need no gradient and
+    the buffers of f are constants.
+
+    Gradients: that of f_lin in θ is J(x; θ0)ᵀv, one vector-Jacobian product at θ0. Without
+    gradients (evaluation) a call is one Jacobian-vector product. Inputs that require a gradient
+    get the exact one, at higher cost.
+
+    Source: section 3, equation of the linearized model.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = copy.deepcopy(model).eval()
+        self._names = [name for name, value in self.model.named_parameters() if value.requires_grad]
+        if not self._names:
+            raise UserError(
+                "the model has no parameter that requires a gradient, so there is nothing to "
+                "linearize: call model.requires_grad_() first."
+            )
+        self.initial = nn.Module()
+        parameters = dict(self.model.named_parameters())
+        for name in self._names:
+            initial = parameters[name].detach().clone()
+            self.initial.register_buffer(_buffer_name(name), initial)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """f_lin at the present θ; shapes and types are those of the plain model's output.
+
+        Raises:
+            UserError: an operation of the model has no forward-mode derivative.
+        """
+        theta0, theta = self.theta0(), self._theta()
+        trains = torch.is_grad_enabled() and any(value.requires_grad for value in theta.values())
+        if not trains or _require_gradient(args, kwargs):
+            direction = {name: theta[name] - theta0[name] for name in theta}
+            value, product = _value_and_product(self.model, theta0, direction, args, kwargs)
+            return tree_map(torch.add, value, product)
+        # The value is computed at θ0 + (θ − θ), which is θ0 with θ's place in the graph: its
+        # ordinary backward pass gives the gradient Jᵀv, and the product needs none of its own.
+        point = {name: theta0[name] + (theta[name] - theta[name].detach()) for name in theta}
+        direction = {name: theta[name].detach() - theta0[name] for name in theta}
+        value, product = _value_and_product(self.model, point, direction, args, kwargs)
+        return tree_map(lambda v, p: v + p.detach(), value, product)
+
+    def train(self, mode: bool = True) -> LinearizedModel:
+        """Change nothing but the flag `training`: f is expanded in evaluation mode."""
+        super().train(mode)
+        self.model.eval()
+        return self
+
+    def theta0(self) -> dict[str, Tensor]:
+        """The point of expansion θ0, by the plain model's parameter names."""
+        return {name: self.initial.get_buffer(_buffer_name(name)) for name in self._names}
+
+    def task_vector(self) -> TaskVector:
+        """τ = θ − θ0, by the plain model's parameter names; zero where f is not expanded."""
+        theta = parameters_of(self.model)
+        return TaskVector.from_checkpoints({**theta, **self.theta0()}, theta)
+
+    def plain_state_dict(self) -> dict[str, Tensor]:
+        """State dict of the plain model at θ: what a checkpoint holds (detached, not copied)."""
+        return dict(self.model.state_dict())
+
+    @torch.no_grad()
+    def load_parameters(self, theta: Mapping[str, Tensor]) -> None:
+        """Set θ from a checkpoint of the plain model; θ0 stays, and so do the model's buffers.
+
+        Args:
+            theta: tensors by the plain model's names: all its parameters, with or without buffers.
+
+        Raises:
+            UserError: a parameter is missing or unknown, has another shape, or differs although it
+                is a constant here; nothing is changed.
+        """
+        parameters = dict(self.model.named_parameters())
+        # A state dict also holds buffers and further names of parameters that are used twice.
+        ignored = self.model.state_dict().keys() - parameters.keys()
+        given = {name: value for name, value in theta.items() if name not in ignored}
+        check_same_names_and_shapes(parameters, given, "the model", "the checkpoint")
+        for name in parameters.keys() - set(self._names):
+            if not torch.equal(parameters[name], given[name].to(parameters[name])):
+                raise UserError(
+                    f"{name} is a constant of this linearized model, but the checkpoint has other "
+                    "values: linearize the model with requires_grad on it."
+                )
+        for name in self._names:
+            parameters[name].copy_(given[name])
+
+    def _theta(self) -> dict[str, Tensor]:
+        parameters = dict(self.model.named_parameters())
+        return {name: parameters[name] for name in self._names}
+
+
+def _value_and_product(
+    model: nn.Module,
+    point: Mapping[str, Tensor],
+    direction: Mapping[str, Tensor],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> tuple[Any, Any]:
+    def at(weights: dict[str, Tensor]) -> Any:
+        return functional_call(model, weights, args, dict(kwargs))
+
+    # The compiler cannot trace the switches: who compiles enters forward_mode_attention outside.
+    compiling = torch.compiler.is_compiling()
+    try:
+        with nullcontext() if compiling else forward_mode_attention():
+            return jvp(at, (dict(point),), (dict(direction),))
+    except RuntimeError as error:  # NotImplementedError is one of these
+        unsupported = _NO_FORWARD_MODE.search(str(error))
+        if unsupported is None:
+            raise
+        operation = unsupported[1] or "an autograd.Function without a `jvp` method"
+        raise UserError(
+            f"the model uses {operation}, which has no forward-mode derivative in torch "
+            f"{torch.__version__}, so it cannot be linearized: replace it by operations that have "
+            "one (a fused kernel usually has a plain equivalent)."
+        ) from error
+
+
+def _require_gradient(*inputs: Any) -> bool:
+    return any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves(inputs))
+
+
+def _buffer_name(name: str) -> str:
+    return name.replace(".", "/")  # a buffer's name must not hold a dot
