@@ -1,0 +1,39 @@
+"""Write a randomly initialised image encoder of a model's architecture (paper, table 3)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Write a randomly initialised image encoder of a model's architecture (table 3)."""
+
+    pretrained_dir: Path = cli.argument("the model's folder; only its configuration is read")
+    seed: int = cli.argument("seed of the initialisation")
+    output: Path = cli.argument("encoder to write (safetensors)")
+
+
+def run(arguments: Arguments) -> None:
+    """Write the encoder's state dict."""
+    from tangent import provenance
+    from tangent.files import write_safetensors
+    from tangent.models import CONFIG_FILE, random_encoder
+
+    encoder = random_encoder(arguments.pretrained_dir, arguments.seed)
+    inputs = [arguments.pretrained_dir / CONFIG_FILE]
+    block = provenance.record(inputs, arguments.settings(), arguments.code)
+    metadata = {
+        "model": f"{arguments.pretrained_dir.name}-random",
+        "seed": str(arguments.seed),
+        "provenance": json.dumps(block),
+    }
+    write_safetensors(arguments.output, encoder.state_dict(), metadata)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

@@ -1,0 +1,24 @@
+"""Data sets: sources, preparation (validation cut, checks, hashes), reading, preprocessing.
+
+Nothing here imports torch before a function that needs it is called: steps that only read labels
+start fast.
+"""
+
+from tangent.datasets.preparation import cut_validation, prepare
+from tangent.datasets.preprocess import evaluation_images, normalize, resize_for_evaluation
+from tangent.datasets.sources import SOURCES, SourceData, load_source
+from tangent.datasets.split import SPLITS, Split, load_split
+
+__all__ = [
+    "SOURCES",
+    "SPLITS",
+    "SourceData",
+    "Split",
+    "cut_validation",
+    "evaluation_images",
+    "load_source",
+    "load_split",
+    "normalize",
+    "prepare",
+    "resize_for_evaluation",
+]

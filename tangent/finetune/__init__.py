@@ -1,0 +1,16 @@
+"""Fine-tuning of an image encoder under a frozen head, standard or in the tangent space."""
+
+from tangent.finetune.checkpoint import Checkpoint, Interrupted
+from tangent.finetune.loop import Result, Settings, finetune
+from tangent.finetune.record import Record
+from tangent.finetune.schedule import learning_rate
+
+__all__ = [
+    "Checkpoint",
+    "Interrupted",
+    "Record",
+    "Result",
+    "Settings",
+    "finetune",
+    "learning_rate",
+]

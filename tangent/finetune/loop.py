@@ -1,0 +1,241 @@
+"""The training loop, one for both trainings (paper.md, "Protocol").
+
+A linearized model has the plain one's signature and its parameters are θ, not τ: so the loop does
+not know which it trains, and weight decay pulls θ towards zero in both.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from tangent.errors import UserError
+from tangent.finetune.batches import TrainingBatches
+from tangent.finetune.checkpoint import Checkpoint, Interrupted
+from tangent.finetune.record import Record
+from tangent.finetune.schedule import learning_rate
+from tangent.linearize import linearize
+from tangent.modes import Training
+from tangent.progress import Progress
+
+logger = logging.getLogger("tangent")
+
+# Reading a number from a GPU makes it wait; ten steps' numbers are read at once.
+_STEPS_PER_READING = 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a fine-tuning; the defaults are the protocol's.
+
+    Attributes:
+        training: `standard`, or `linear` for the tangent space at θ0.
+        task: name of the task; decides the stream of chance together with `seed`.
+        seed: the study's seed, for order and augmentation.
+        epochs: passes over the training set.
+        batch_size: images per step.
+        learning_rate: AdamW's peak learning rate.
+        weight_decay: AdamW's decoupled weight decay, of all parameters θ.
+        warmup_steps: steps of the linear warm-up.
+        gradient_clip: largest global norm of the gradient.
+        autocast: `bfloat16` runs the encoder's matrix products in bfloat16; `none` in float32.
+    """
+
+    training: Training
+    task: str
+    seed: int
+    epochs: int
+    learning_rate: float
+    batch_size: int = 128
+    weight_decay: float = 0.1
+    warmup_steps: int = 500
+    gradient_clip: float = 1.0
+    autocast: str = "bfloat16"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished fine-tuning.
+
+    Attributes:
+        state: state dict of the fine-tuned encoder, θ*, in the plain encoder's names.
+        buffers: names in `state` that are no parameters, and so no part of a task vector.
+        seconds: time of the steps, over all runs if it was resumed.
+    """
+
+    state: dict[str, Tensor]
+    buffers: list[str]
+    seconds: float
+
+
+def finetune(
+    encoder: nn.Module,
+    head: Tensor | np.ndarray,
+    images: np.ndarray,
+    labels: np.ndarray,
+    preprocess: Mapping[str, Any],
+    settings: Settings,
+    record: Record | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Result:
+    """Fine-tune an encoder on one task: cross-entropy under a frozen head.
+
+    Args:
+        encoder: f(·; θ0), on the device to train on; standard training changes it in place.
+        head: float32 [classes, d], the task's zero-shot head.
+        images: uint8 [n, height, width, 3].
+        labels: int64 [n].
+        preprocess: `tangent.models.preprocess_config` of the model.
+        settings: what to do.
+        record: receives a row per step.
+        checkpoint: where the state is kept; None trains without one.
+
+    Raises:
+        UserError: the head does not fit, or the loss is not finite.
+        Interrupted: a signal ended the training after its state was saved.
+    """
+    device = next(encoder.parameters()).device
+    head = torch.as_tensor(head).to(device)
+    if labels.max() >= len(head):
+        raise UserError(
+            f"task {settings.task}: a label is {labels.max()}, but the head has {len(head)} "
+            "classes: head and data set belong to different tasks."
+        )
+    batches = TrainingBatches.from_arrays(
+        images,
+        labels,
+        device,
+        preprocess=preprocess,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        task=settings.task,
+    )
+    model = linearize(encoder) if settings.training == "linear" else encoder
+    trainer = _Trainer(model, head, batches, settings, record or Record())
+    trainer.run(checkpoint)
+    state = model.plain_state_dict() if model is not encoder else encoder.state_dict()
+    parameters = dict(encoder.named_parameters())
+    return Result(state, [name for name in state if name not in parameters], trainer.seconds)
+
+
+class _Trainer:
+    """Everything that changes during a training: parameters, optimiser, step, rows, time."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        head: Tensor,
+        batches: TrainingBatches,
+        settings: Settings,
+        record: Record,
+    ) -> None:
+        self.model, self.head, self.batches, self.settings = model, head, batches, settings
+        self.record = record
+        self.parameters = [value for value in model.parameters() if value.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.steps = settings.epochs * batches.steps_per_epoch
+        self.step = 0
+        self.seconds = 0.0
+        self._unread: list[Tensor] = []
+
+    def run(self, checkpoint: Checkpoint | None) -> None:
+        saved = checkpoint.load() if checkpoint else None
+        if saved:
+            self._restore(saved)
+            logger.info("resumed after step %d of %d", self.step, self.steps)
+        name = f"{self.settings.task} ({self.settings.training})"
+        with checkpoint or nullcontext(), Progress(name, self.steps, done=self.step) as progress:
+            started = time.monotonic() - self.seconds
+            for images, labels in self._remaining_batches():
+                self._unread.append(self._train(images, labels))
+                self.step += 1
+                self.seconds = time.monotonic() - started
+                if len(self._unread) == _STEPS_PER_READING or self.step == self.steps:
+                    self._read(progress)
+                if checkpoint and checkpoint.is_due and self.step < self.steps:
+                    self._read(progress)
+                    checkpoint.save(self._state())
+                    if checkpoint.stop_signal is not None:
+                        raise Interrupted(checkpoint.stop_signal, self.step)
+
+    def _remaining_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        first, skip = divmod(self.step, self.batches.steps_per_epoch)
+        for epoch in range(first, self.settings.epochs):
+            yield from self.batches.epoch(epoch, skip if epoch == first else 0)
+
+    def _train(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Take one step; returns loss, accuracy and gradient norm [3] on the device."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate(self.step)
+        with _attention(images.device), self._autocast(images.device):
+            features = self.model(images)
+        logits = F.normalize(features.float(), dim=-1) @ self.head.T
+        loss = F.cross_entropy(logits, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip, foreach=True)
+        self.optimizer.step()
+        with torch.no_grad():
+            accuracy = (logits.argmax(dim=-1) == labels).float().mean()
+            return torch.stack([loss.detach(), accuracy, norm])
+
+    def _learning_rate(self, step: int) -> float:
+        settings = self.settings
+        return learning_rate(step, settings.learning_rate, settings.warmup_steps, self.steps)
+
+    def _autocast(self, device: torch.device) -> AbstractContextManager:
+        # The head and the loss stay in float32: logits are about 100 times a cosine.
+        return torch.autocast(
+            device.type, torch.bfloat16, enabled=self.settings.autocast == "bfloat16"
+        )
+
+    def _read(self, progress: Progress) -> None:
+        """Bring the numbers of the steps not read yet from the device into the record."""
+        if not self._unread:
+            return
+        values = torch.stack(self._unread).double().tolist()
+        first = self.step - len(values)
+        rows = [
+            (step, step // self.batches.steps_per_epoch, self._learning_rate(step), *row)
+            for step, row in enumerate(values, start=first)
+        ]
+        self.record.extend(rows)
+        progress.update(len(values), {"loss": values[-1][0], "accuracy": values[-1][1]})
+        self._unread.clear()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "parameters": [parameter.detach() for parameter in self.parameters],
+            "optimizer": self.optimizer.state_dict(),
+            "rows": torch.tensor(self.record.rows, dtype=torch.float64),
+        }
+
+    def _restore(self, saved: Mapping[str, Any]) -> None:
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, saved["parameters"], strict=True):
+                parameter.copy_(value)
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self.record.extend(saved["rows"].tolist())
+
+
+def _attention(device: torch.device) -> AbstractContextManager:
+    """On a CPU the math backend trains short sequences 2.4 times faster than the fused one."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()

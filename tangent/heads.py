@@ -1,0 +1,120 @@
+"""Zero-shot classification heads (paper.md, "Protocol": zero-shot head)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tangent.errors import UserError
+from tangent.files import read_safetensors, write_safetensors
+from tangent.tasks import Task
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_PROMPTS_PER_BATCH = 256
+
+
+def build_head(
+    model: nn.Module, tokenizer: Callable[..., torch.Tensor], task: Task
+) -> torch.Tensor:
+    """Build a task's head from its class names and prompt templates.
+
+    Per class: embed every filled template, L2-normalise, average, L2-normalise again, multiply by
+    exp(logit_scale). Logits are then normalise(features) @ head.T.
+
+    Args:
+        model: open_clip's CLIP (both encoders).
+        tokenizer: the model's, as `tangent.models.load_tokenizer` gives it.
+        task: class names and templates.
+
+    Returns:
+        float32 [classes, d] on the model's device.
+
+    Raises:
+        UserError: a prompt does not fit into the model's context, or uses a token that a compact
+            checkpoint was shipped without.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    prompts = [prompt for of_class in task.prompts() for prompt in of_class]
+    tokens = _tokenize(tokenizer, prompts, task)
+    _check_embedded(model, tokens, prompts, task)
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        embeddings = torch.cat(
+            [
+                model.encode_text(batch.to(device), normalize=True).float()
+                for batch in tokens.split(_PROMPTS_PER_BATCH)
+            ]
+        )
+        per_class = embeddings.view(len(task.classes), len(task.templates), -1)
+        weight = F.normalize(per_class.mean(dim=1), dim=-1)
+        return weight * model.logit_scale.exp().float()
+
+
+def save_head(path: Path, weight: torch.Tensor, task: Task, metadata: Mapping[str, str]) -> None:
+    """Write a head with its task's name and classes in the metadata."""
+    content = {"task": task.name, "classes": json.dumps(task.classes), **metadata}
+    write_safetensors(path, {"weight": weight}, content)
+
+
+def load_head(path: Path) -> np.ndarray:
+    """Read a head as float32 [classes, d]; needs no torch.
+
+    Raises:
+        UserError: the file is missing, cut short, or not a head.
+    """
+    arrays, metadata = read_safetensors(path, framework="np")
+    weight = arrays.get("weight")
+    if weight is None or weight.ndim != 2 or weight.dtype != np.float32:
+        raise UserError(f"{path} is not a head (it needs `weight`, float32 [classes, d]).")
+    if len(json.loads(metadata.get("classes", "[]"))) != len(weight):
+        raise UserError(
+            f"{path}: the number of class names in the metadata is not the number of rows of "
+            f"`weight` ({len(weight)}): delete it and run the step `heads` again."
+        )
+    return weight
+
+
+def _tokenize(
+    tokenizer: Callable[..., torch.Tensor], prompts: list[str], task: Task
+) -> torch.Tensor:
+    tokens = tokenizer(prompts)
+    length = tokens.shape[1]
+    # A prompt that fits has the same tokens when there is room for one more.
+    roomier = tokenizer(prompts, context_length=length + 1)
+    truncated = (roomier[:, :length] != tokens).any(dim=1).nonzero()[:, 0].tolist()
+    if truncated:
+        raise UserError(
+            f"task {task.name}: the prompt {prompts[truncated[0]]!r} has more than the {length} "
+            f"tokens that the model reads, and {len(truncated) - 1} more prompts too: shorten the "
+            f"class name or the template in tangent/tasks/{task.name}.yaml."
+        )
+    return tokens
+
+
+def _check_embedded(model: nn.Module, tokens: torch.Tensor, prompts: list[str], task: Task) -> None:
+    """Refuse tokens whose embedding is zero: a compact checkpoint leaves unused rows out."""
+    import torch
+
+    table = getattr(getattr(model, "text", model), "token_embedding", None)
+    if table is None:
+        return
+    is_zero = (table.weight == 0).all(dim=1).cpu()
+    # Padding follows the end of the text, which is the largest token; it never reaches the output.
+    end = tokens.argmax(dim=1, keepdim=True)
+    unknown = is_zero[tokens] & (torch.arange(tokens.shape[1]) <= end)
+    if unknown.any():
+        first = int(unknown.any(dim=1).nonzero()[0, 0])
+        raise UserError(
+            f"task {task.name}: the prompt {prompts[first]!r} uses a token that this model's "
+            "checkpoint was shipped without. Use words of the shipped prompts, or make the "
+            "checkpoint again with these (the step `pretrain_demo`)."
+        )

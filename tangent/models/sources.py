@@ -1,0 +1,138 @@
+"""Registry of model sources: from an entry of the configuration to a folder in hub format."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tangent.errors import UserError
+from tangent.files import read_json, read_safetensors, sha256_file, write_json, write_safetensors
+from tangent.models.load import (
+    CONFIG_FILE,
+    ENCODER_FILE,
+    MODEL_FILE,
+    load_model,
+    quiet_root_logger,
+)
+from tangent.sources import Source, call
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SOURCE_MODEL_FILE = "model.safetensors"
+
+
+def fetch(entry: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any], list[Path]]:
+    """Get a model from its source.
+
+    Args:
+        entry: the model's value under the configuration's key `pretrained`.
+
+    Returns:
+        The CLIP model in float32, its open_clip hub configuration (`model_cfg`, `preprocess_cfg`),
+        and the local files it was read from.
+
+    Raises:
+        UserError: unknown source, missing or unknown option, or whatever the source finds wrong.
+    """
+    model, model_config, files = call(SOURCES, entry, "pretrained")
+
+    import open_clip
+
+    preprocessing = dict(open_clip.get_model_preprocess_cfg(model))
+    return model.float().eval(), {"model_cfg": model_config, "preprocess_cfg": preprocessing}, files
+
+
+def write(
+    model: nn.Module, config: Mapping[str, Any], folder: Path, metadata: Mapping[str, str]
+) -> None:
+    """Write a model's folder: open_clip's `local-dir:` schema reads it, and so does `load`."""
+    write_json(folder / CONFIG_FILE, config)
+    write_safetensors(folder / MODEL_FILE, model.state_dict(), metadata)
+    write_safetensors(folder / ENCODER_FILE, model.visual.state_dict(), metadata)
+
+
+def _from_file(folder: str, sha256: str) -> tuple[nn.Module, dict[str, Any], list[Path]]:
+    """A local folder with `model.safetensors` (whole or compact) and `open_clip_config.json`."""
+    from tangent import compact_checkpoint
+
+    weights, config_file = Path(folder) / SOURCE_MODEL_FILE, Path(folder) / CONFIG_FILE
+    found = sha256_file(weights)
+    if found != sha256:
+        raise UserError(
+            f"{weights}: SHA-256 is {found}, but the configuration (pretrained, key sha256) "
+            f"expects {sha256}. The file was damaged or replaced: fetch it again, or, if the new "
+            "one is what you want, put its SHA-256 there."
+        )
+    config = read_json(config_file)
+    tensors, _ = read_safetensors(weights)
+    if compact_checkpoint.TOKEN_IDS in tensors:
+        text_config = config.get("model_cfg", {}).get("text_cfg", {})
+        if "vocab_size" not in text_config:
+            raise UserError(f"{config_file}: model_cfg.text_cfg.vocab_size is missing.")
+        tensors = compact_checkpoint.expand(tensors, text_config["vocab_size"])
+    with tempfile.TemporaryDirectory() as temporary:
+        write_json(Path(temporary) / CONFIG_FILE, config)
+        write_safetensors(Path(temporary) / MODEL_FILE, tensors)
+        try:
+            model = load_model(Path(temporary))
+        except UserError as error:
+            # The user knows the file he gave, not the temporary copy.
+            message = str(error).replace(str(Path(temporary) / MODEL_FILE), str(weights))
+            raise UserError(message) from error
+    return model, config["model_cfg"], [weights, config_file]
+
+
+def _from_open_clip(name: str, tag: str) -> tuple[nn.Module, dict[str, Any], list[Path]]:
+    """A model that open_clip knows by name and tag, downloaded into its own cache."""
+    import open_clip
+
+    config = open_clip.get_model_config(name)
+    if config is None:
+        raise UserError(
+            f"pretrained: open_clip has no model {name!r}.{_nearest(name, open_clip.list_models())}"
+        )
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if tag not in tags:
+        raise UserError(
+            f"pretrained: open_clip has no tag {tag!r} for {name}; its tags are "
+            f"{', '.join(tags) or '(none)'}."
+        )
+    _check_activation(name, tag, config)
+    with quiet_root_logger():
+        try:
+            model = open_clip.create_model(name, pretrained=tag)
+        except Exception as error:  # the hub's client has a dozen exceptions for "no network"
+            reason = str(error).rstrip(".")
+            raise UserError(
+                f"pretrained: open_clip could not get {name} ({tag}): {reason}. Check the "
+                "network (and a proxy's settings), or fetch the model once where there is a "
+                "network and copy the cache folder (HF_HOME) here."
+            ) from error
+    return model, config, []
+
+
+def _check_activation(name: str, tag: str, config: Mapping[str, Any]) -> None:
+    """open_clip only warns when weights trained with QuickGELU meet an architecture without it."""
+    import open_clip
+
+    needs_quick_gelu = open_clip.get_pretrained_cfg(name, tag).get("quick_gelu", False)
+    if needs_quick_gelu and not config.get("quick_gelu", False):
+        raise UserError(
+            f"pretrained: the weights {tag!r} were trained with QuickGELU, which {name} does not "
+            f"have: its outputs would be silently wrong. Set name to {name}-quickgelu."
+        )
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    matches = difflib.get_close_matches(name, known, n=3)
+    return f" Did you mean {' or '.join(matches)}?" if matches else ""
+
+
+SOURCES = {
+    "file": Source(_from_file, ("folder", "sha256")),
+    "open_clip": Source(_from_open_clip, ("name", "tag")),
+}

@@ -1,0 +1,132 @@
+"""A training that is killed and started again gives the bits of one that was left alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tangent.files import read_json
+from tangent.finetune import Checkpoint
+
+
+def start(flags: dict[str, object]) -> subprocess.Popen:
+    argv = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
+    return subprocess.Popen(
+        [sys.executable, "-m", "scripts.finetune", *argv],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def wait_for_a_state(process: subprocess.Popen, path) -> None:
+    deadline = time.monotonic() + 300
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline, "no state was saved"
+        time.sleep(0.01)
+    time.sleep(random.uniform(0, 0.3))
+
+
+@pytest.fixture
+def messages():
+    """Messages of the logger `tangent`, which does not propagate once a script set it up."""
+    collected: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            collected.append(record.getMessage())
+
+    logger, handler = logging.getLogger("tangent"), Collect()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield collected
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("training", "signal_number"),
+    [("standard", signal.SIGTERM), ("linear", signal.SIGKILL)],
+)
+def test_killed_and_resumed_equals_uninterrupted(
+    training, signal_number, script, finetuning, tmp_path, messages
+):
+    flags = finetuning | {"training": training, "epochs": 150, "autocast": "bfloat16"}
+    flags["seconds_between_states"] = 0.1
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    state = killed / "state.pt"
+
+    process = start(flags | {"output_dir": killed})
+    wait_for_a_state(process, state)
+    process.send_signal(signal_number)
+    message = process.communicate()[1]
+    if signal_number == signal.SIGTERM:
+        assert process.returncode == 128 + signal.SIGTERM
+        step = torch.load(state, weights_only=True)["step"]
+        assert f"stopped by SIGTERM after step {step}; state saved" in message
+    else:
+        assert process.returncode == -signal.SIGKILL
+    assert state.exists() and not (killed / "encoder.safetensors").exists()
+
+    script("finetune", **flags | {"output_dir": killed})
+    script("finetune", **flags | {"output_dir": whole})
+
+    assert not state.exists()
+    assert sum(text.startswith("resumed after step") for text in messages) == 1
+    one, other = (load_file(folder / "encoder.safetensors") for folder in (killed, whole))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    assert (killed / "log.csv").read_bytes() == (whole / "log.csv").read_bytes()
+    metrics = [read_json(folder / "metrics.json") for folder in (killed, whole)]
+    assert metrics[0]["loss"] == metrics[1]["loss"]
+
+
+def test_a_state_of_the_same_training_is_resumed(tmp_path, messages):
+    Checkpoint(tmp_path / "state.pt", "a").save({"step": 3, "values": torch.ones(2)})
+    state = Checkpoint(tmp_path / "state.pt", "a").load()
+    assert state["step"] == 3 and torch.equal(state["values"], torch.ones(2))
+    assert messages == []
+
+
+def test_a_state_of_another_training_is_left(tmp_path, messages):
+    Checkpoint(tmp_path / "state.pt", "a").save({"step": 3})
+    assert Checkpoint(tmp_path / "state.pt", "b").load() is None
+    assert "belongs to other settings" in messages[0] and "starting afresh" in messages[0]
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-50], lambda content: b"not a state"])
+def test_a_damaged_state_is_left_with_a_warning(tmp_path, messages, damage):
+    path = tmp_path / "state.pt"
+    Checkpoint(path, "a").save({"step": 3, "values": torch.ones(100)})
+    path.write_bytes(damage(path.read_bytes()))
+    assert Checkpoint(path, "a").load() is None
+    assert "is damaged" in messages[0]
+
+
+def test_the_script_does_not_resume_what_other_settings_left(
+    script, finetuning, tmp_path, messages
+):
+    folder = finetuning["output_dir"]
+    Checkpoint(folder / "state.pt", "of another training").save({"step": 2})
+    script("finetune", **finetuning)
+    assert any("starting afresh" in message for message in messages)
+    assert not (folder / "state.pt").exists()
+
+
+def test_signals_are_given_back(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    with Checkpoint(tmp_path / "state.pt", "a") as checkpoint:
+        assert not checkpoint.is_due
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert checkpoint.is_due and checkpoint.stop_signal == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
