@@ -1,0 +1,61 @@
+"""Weight-disentanglement error ξ(α1, α2) of a pair of tasks on a grid (figure 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+from scripts.edited_arguments import EditedArguments, alpha_grid
+from tangent.disentanglement import PairMember, disentanglement_error
+from tangent.files import write_csv, write_json
+from tangent.progress import Progress
+from tangent.samples import sample_rows
+
+COLUMNS = ("alpha_1", "alpha_2", "error_1", "error_2", "error")
+SAMPLE_SEED = 0  # part of the protocol: every mode and study seed sees the same test images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(EditedArguments):
+    """Sum of the two tasks' rates of disagreement between single and joint edits, in [0, 2]."""
+
+    task_1: str = cli.argument("first task of the pair")
+    task_2: str = cli.argument("second task of the pair")
+    minimum: float = cli.argument("smallest coefficient of either task")
+    maximum: float = cli.argument("largest coefficient of either task")
+    points: int = cli.argument("coefficients of each task; the grid has points × points")
+    images: int = cli.argument("test images of each task; all of them if there are fewer")
+    output_dir: Path = cli.argument("folder of error.csv and error.json")
+
+
+def run(arguments: Arguments) -> None:
+    """Compare predictions at every point of the grid."""
+    names = (arguments.task_1, arguments.task_2)
+    tasks = [arguments.load_task(name) for name in names]
+    pair = [
+        PairMember(
+            task.name,
+            task.head,
+            sample_rows(len(task.labels("test")), arguments.images, SAMPLE_SEED),
+        )
+        for task in tasks
+    ]
+    alphas = alpha_grid([arguments.minimum, arguments.maximum, arguments.points])
+    edited = arguments.edited_model(keep_images=True)
+    with Progress(f"ξ of {' and '.join(names)}", len(alphas) ** 2, "point") as progress:
+        xi = disentanglement_error(edited, *pair, alphas, on_point=progress.update)
+    rows = [
+        (alpha_1, alpha_2, xi.error_1[i, j], xi.error_2[i, j], xi.error[i, j])
+        for i, alpha_1 in enumerate(alphas)
+        for j, alpha_2 in enumerate(alphas)
+    ]
+    write_csv(arguments.output_dir / "error.csv", COLUMNS, rows)
+    result = arguments.identity() | {"task_1": names[0], "task_2": names[1]}
+    result |= {"images": arguments.images, "n": {m.name: len(m.rows) for m in pair}}
+    result["provenance"] = arguments.provenance(names, ["test"])
+    write_json(arguments.output_dir / "error.json", result)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

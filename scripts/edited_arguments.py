@@ -1,0 +1,118 @@
+"""Arguments of every evaluation of edited models, and the edited model that they describe.
+
+This is the one place that asks whether a mode is evaluated plain or linearized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts import cli
+from tangent import provenance
+from tangent.datasets.split import split_path
+from tangent.edited import EditedModel, LinearizedEditedModel, StoredFeatures
+from tangent.errors import UserError
+from tangent.evaluation.tasks import EvaluationTask, head_path
+from tangent.modes import get_mode
+
+FLAGS = {"plain": ("pretrained_dir", "encoder", "task_vectors"), "linearized": ("products",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditedArguments(cli.Common):
+    """Evaluate an edited model: plain with --task-vectors, linearized with --products."""
+
+    model: str = cli.argument("name of the model")
+    mode: str = cli.argument("standard, posthoc or linear")
+    seed: int = cli.argument("study seed of the task vectors")
+    heads_dir: Path = cli.argument("folder of the zero-shot heads, {task}/head.safetensors")
+    datasets_dir: Path = cli.argument("folder of the data sets, {task}/{split}.safetensors")
+    initial_features: Path = cli.argument("folder of f(x; θ0), {split}.safetensors")
+    pretrained_dir: Path | None = cli.argument("plain: folder of the pre-trained model", None)
+    encoder: Path | None = cli.argument("plain: encoder weights θ0 (safetensors)", None)
+    task_vectors: dict[str, Path] | None = cli.argument("plain: a task vector per name", None)
+    batch_size: int = cli.argument("plain: images per pass", 256)
+    device: str = cli.argument("plain: auto, cpu, cuda or cuda:<index>", "auto")
+    threads: int = cli.argument("plain: threads of torch on the CPU", 1)
+    products: dict[str, Path] | None = cli.argument("linearized: a folder of J(x)τ per name", None)
+
+    def identity(self) -> dict[str, Any]:
+        """What the result is about."""
+        return {"model": self.model, "mode": self.mode, "seed": self.seed}
+
+    def load_task(self, name: str) -> EvaluationTask:
+        """Head and labels of a task."""
+        return EvaluationTask.load(name, self.heads_dir, self.datasets_dir)
+
+    def edited_model(self, keep_images: bool) -> EditedModel:
+        """The edited model of the mode.
+
+        Args:
+            keep_images: images are looked at more than once (a plain model keeps them then).
+
+        Raises:
+            UserError: unknown mode, a flag that the mode needs is missing, or an unreadable file.
+        """
+        kind = self._kind()
+        missing = [flag for flag in FLAGS[kind] if getattr(self, flag) is None]
+        if missing:
+            flags = ", ".join("--" + flag.replace("_", "-") for flag in missing)
+            raise UserError(f"mode {self.mode!r} is evaluated {kind}, which needs {flags}.")
+        initial = StoredFeatures(self.initial_features)
+        if kind == "linearized":
+            products = {name: StoredFeatures(folder) for name, folder in self.products.items()}
+            return LinearizedEditedModel(initial, products)
+        return self._plain_model(initial, keep_images)
+
+    def provenance(
+        self, tasks: Sequence[str], splits: Sequence[str], others: Iterable[Path] = ()
+    ) -> dict[str, Any]:
+        """The provenance block: inputs are those of `tasks` on `splits`, and `others`."""
+        inputs = [head_path(self.heads_dir, task) for task in tasks]
+        inputs += [split_path(self.datasets_dir / t, split) for t in tasks for split in splits]
+        folders = [self.initial_features]
+        if self._kind() == "linearized":
+            folders += self.products.values()
+        else:
+            inputs += [self.encoder, *self.task_vectors.values()]
+        inputs += [StoredFeatures(folder).path(split) for folder in folders for split in splits]
+        return provenance.record([*inputs, *others], self.settings(), self.code)
+
+    def _kind(self) -> str:
+        return get_mode(self.mode).evaluated_as
+
+    def _plain_model(self, initial: StoredFeatures, keep_images: bool) -> EditedModel:
+        from tangent import runtime
+        from tangent.edited import PlainEditedModel
+        from tangent.features import StoredImages
+        from tangent.models import load_encoder, preprocess_config
+        from tangent.task_vector import TaskVector
+
+        device = runtime.setup(self.threads, self.device)
+        preprocess = preprocess_config(self.pretrained_dir)
+        return PlainEditedModel(
+            load_encoder(self.pretrained_dir, self.encoder, device),
+            {name: TaskVector.load(path) for name, path in self.task_vectors.items()},
+            StoredImages(self.datasets_dir, preprocess, device),
+            initial,
+            self.batch_size,
+            keep_images,
+        )
+
+
+def alpha_grid(values: Sequence[float]) -> list[float]:
+    """The grid of --alphas MINIMUM MAXIMUM POINTS.
+
+    Raises:
+        UserError: not three values, or the number of points is not whole.
+    """
+    from tangent import selection
+
+    if len(values) != 3 or values[2] != int(values[2]):
+        raise UserError(
+            f"--alphas {' '.join(map(str, values))}: give MINIMUM MAXIMUM POINTS, such as 0 1 21."
+        )
+    return list(selection.alpha_grid(values[0], values[1], int(values[2])))

@@ -1,0 +1,73 @@
+"""Local energy of the tangent kernel's eigenfunctions on held-out images (figure 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+from scripts.encoder_arguments import EncoderArguments
+from tangent.datasets.split import split_path
+from tangent.evaluation.tasks import EvaluationTask, head_path
+from tangent.files import write_csv, write_json
+from tangent.samples import sample_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(EncoderArguments):
+    """Eigenfunctions of a task's kernels, on the task and on control tasks."""
+
+    model: str = cli.argument("name of the model")
+    seed: int = cli.argument("study seed: draws the images and the logits")
+    heads_dir: Path = cli.argument("folder of the zero-shot heads, {task}/head.safetensors")
+    task: str = cli.argument("the task whose kernels these are")
+    control_tasks: list[str] = cli.argument("data sets to compare with")
+    images: int = cli.argument("images of each data set; all of them if there are fewer")
+    components: int = cli.argument("leading eigenfunctions per kernel")
+    logits: int = cli.argument("kernels, one per output logit; all classes if there are fewer")
+    output_dir: Path = cli.argument("folder of energies.csv, spectrum.csv, eigenfunctions.json")
+
+
+def run(arguments: Arguments) -> None:
+    """Kernels of training images; energies of these and of every data set's test images."""
+    from tangent.evaluation.eigenfunctions import Sample, localization
+
+    task = EvaluationTask.load(arguments.task, arguments.heads_dir, arguments.datasets_dir)
+    task.labels("train")  # says early if head and data set do not belong together
+    load = arguments.images_of()
+
+    def sample(dataset: str, split: str, name: str) -> Sample:
+        rows, images = load.sample(dataset, split, arguments.images, arguments.seed)
+        return Sample(dataset, name, rows, images.normalized())
+
+    datasets = [arguments.task, *arguments.control_tasks]
+    samples = [sample(arguments.task, "train", "sample")]
+    samples += [sample(dataset, "test", "test") for dataset in datasets]
+    logits = sample_rows(len(task.head), arguments.logits, arguments.seed).tolist()
+    found = localization(arguments.load_encoder(), task.head, samples, logits, arguments.components)
+    energies = [
+        (of.dataset, of.split, logit, int(row), energy)
+        for of in samples
+        for logit, of_logit in zip(logits, found.energies[of.dataset, of.split], strict=True)
+        for row, energy in zip(of.rows, of_logit, strict=True)
+    ]
+    spectrum = [
+        (logit, component, eigenvalue)
+        for logit, eigenvalues in zip(logits, found.spectra, strict=True)
+        for component, eigenvalue in enumerate(eigenvalues, start=1)
+    ]
+    folder = arguments.output_dir
+    write_csv(folder / "energies.csv", ("dataset", "split", "logit", "image", "energy"), energies)
+    write_csv(folder / "spectrum.csv", ("logit", "component", "eigenvalue"), spectrum)
+    inputs = [head_path(arguments.heads_dir, arguments.task)]
+    inputs.append(split_path(arguments.datasets_dir / arguments.task, "train"))
+    inputs += [split_path(arguments.datasets_dir / dataset, "test") for dataset in datasets]
+    result = {name: getattr(arguments, name) for name in ("model", "task", "seed")}
+    result |= {"images": arguments.images, "components": arguments.components}
+    result |= {"logits": logits, "means": found.means()}
+    result["provenance"] = arguments.provenance(inputs)
+    write_json(folder / "eigenfunctions.json", result)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

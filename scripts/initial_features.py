@@ -1,0 +1,43 @@
+"""Features f(x; θ0) of every task's validation and test images: the table that α = 0 reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+from scripts.encoder_arguments import EncoderArguments
+from tangent.datasets.split import split_path
+from tangent.files import write_safetensors
+from tangent.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(EncoderArguments):
+    """Encode validation and test images of the tasks with the encoder at θ0."""
+
+    tasks: list[str] = cli.argument("tasks, with the control task")
+    batch_size: int = cli.argument("images per pass", 256)
+    output_dir: Path = cli.argument("folder of validation.safetensors and test.safetensors")
+
+
+def run(arguments: Arguments) -> None:
+    """Write one file per split, with one tensor [images, features] per task."""
+    from tangent.features import encode
+
+    load = arguments.images_of()
+    encoder = arguments.load_encoder()
+    for split in ("validation", "test"):
+        features = {}
+        for task in arguments.tasks:
+            images = load(task, split)
+            with Progress(f"features, {task}, {split}", len(images), "image") as progress:
+                features[task] = encode(encoder, images, arguments.batch_size, progress)
+        inputs = [split_path(arguments.datasets_dir / task, split) for task in arguments.tasks]
+        metadata = {"provenance": json.dumps(arguments.provenance(inputs))}
+        write_safetensors(arguments.output_dir / f"{split}.safetensors", features, metadata)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

@@ -1,0 +1,49 @@
+"""Task negation, tested once at the α that validation chose (table 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+from scripts.edited_arguments import EditedArguments
+from tangent.evaluation import negation
+from tangent.evaluation.records import chosen_alpha, zero_shot_accuracy
+from tangent.files import write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(EditedArguments):
+    """Test accuracy of θ0 − α τ_t on the task to forget and on the control task."""
+
+    task: str = cli.argument("the task to forget")
+    control: str = cli.argument("the task to keep")
+    zero_shot: Path = cli.argument("zero_shot.json of the pre-trained model")
+    alpha: Path = cli.argument("alpha.json of the validation")
+    output: Path = cli.argument("result.json")
+
+
+def run(arguments: Arguments) -> None:
+    """Evaluate the test split of both tasks."""
+    identity = arguments.identity()
+    names = [arguments.task, arguments.control]
+    alpha = chosen_alpha(arguments.alpha, operation="negation", vector=arguments.task, **identity)
+    target_pretrained, control_pretrained = (
+        zero_shot_accuracy(
+            arguments.zero_shot, name, "test", model=arguments.model, seed=arguments.seed
+        )
+        for name in names
+    )
+    target, control = map(arguments.load_task, names)
+    edited = arguments.edited_model(keep_images=False)
+    result = identity | {"task": arguments.task}
+    result |= negation.evaluate(edited, target, control, alpha)
+    result |= {"target_pretrained": target_pretrained, "control_pretrained": control_pretrained}
+    result["provenance"] = arguments.provenance(
+        names, ["test"], [arguments.alpha, arguments.zero_shot]
+    )
+    write_json(arguments.output, result)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

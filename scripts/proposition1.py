@@ -1,0 +1,65 @@
+"""Proposition 1, checked numerically: localized eigenfunctions and the interference of tasks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scripts import cli
+from scripts.encoder_arguments import EncoderArguments
+from tangent.datasets.split import split_path
+from tangent.errors import UserError
+from tangent.evaluation.tasks import EvaluationTask, head_path
+from tangent.files import write_csv, write_json
+from tangent.samples import sample_rows
+
+COLUMNS = ("coupling", "localization", "interference")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(EncoderArguments):
+    """Weaken the tangent kernel between tasks step by step and learn all tasks with it."""
+
+    model: str = cli.argument("name of the model")
+    seed: int = cli.argument("study seed: draws the images and the logit")
+    heads_dir: Path = cli.argument("folder of the zero-shot heads, {task}/head.safetensors")
+    tasks: list[str] = cli.argument("the tasks, at least two")
+    images: int = cli.argument("training images of each task; all of them if there are fewer")
+    output_dir: Path = cli.argument("folder of interference.csv and proposition1.json")
+
+
+def run(arguments: Arguments) -> None:
+    """One kernel of all tasks' training images, for one logit among the classes of all tasks."""
+    from tangent.evaluation.proposition1 import TaskImages, proposition1
+
+    if len(set(arguments.tasks)) < 2:
+        raise UserError("proposition 1 compares tasks: give at least two different --tasks.")
+    tasks = [
+        EvaluationTask.load(name, arguments.heads_dir, arguments.datasets_dir)
+        for name in arguments.tasks
+    ]
+    load = arguments.images_of()
+
+    def sample(task: EvaluationTask) -> TaskImages:
+        rows, images = load.sample(task.name, "train", arguments.images, arguments.seed)
+        return TaskImages(images.normalized(), task.labels("train")[rows])
+
+    head = np.concatenate([task.head for task in tasks])
+    logit = int(sample_rows(len(head), 1, arguments.seed)[0])
+    samples = [sample(task) for task in tasks]
+    results = proposition1(arguments.load_encoder(), head, samples, logit)
+    rows = [[asdict(result)[column] for column in COLUMNS] for result in results]
+    write_csv(arguments.output_dir / "interference.csv", COLUMNS, rows)
+    owners = [(task.name, index) for task in tasks for index in range(len(task.head))]
+    inputs = [head_path(arguments.heads_dir, name) for name in arguments.tasks]
+    inputs += [split_path(arguments.datasets_dir / name, "train") for name in arguments.tasks]
+    result = {name: getattr(arguments, name) for name in ("model", "seed", "tasks", "images")}
+    result["logit"] = dict(zip(("task", "class"), owners[logit], strict=True))
+    result["provenance"] = arguments.provenance(inputs)
+    write_json(arguments.output_dir / "proposition1.json", result)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

@@ -1,0 +1,33 @@
+"""Accuracy of a task's model θ0 + τ_t (α = 1) on validation and test (figures 2, 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+from scripts.edited_arguments import EditedArguments
+from tangent.evaluation.single_task import SPLITS, single_task
+from tangent.files import write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(EditedArguments):
+    """Single-task accuracy of a mode: plain with --task-vectors, linearized with --products."""
+
+    task: str = cli.argument("the task; its task vector or products must be given by this name")
+    output: Path = cli.argument("accuracy.json")
+
+
+def run(arguments: Arguments) -> None:
+    """Evaluate both splits at α = 1."""
+    task = arguments.load_task(arguments.task)
+    measured = single_task(arguments.edited_model(keep_images=False), task)
+    result = arguments.identity() | {"task": arguments.task}
+    result |= {split: value.as_json() for split, value in measured.items()}
+    result["provenance"] = arguments.provenance([arguments.task], SPLITS)
+    write_json(arguments.output, result)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

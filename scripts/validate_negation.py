@@ -1,0 +1,51 @@
+"""Choose a task's α for negation on validation data only, keeping the control task's accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+from scripts.edited_arguments import EditedArguments, alpha_grid
+from tangent.evaluation import negation
+from tangent.evaluation.records import zero_shot_accuracy
+from tangent.evaluation.sweep import SPLIT, write_sweep
+from tangent.files import write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(EditedArguments):
+    """Sweep α of θ0 − α τ_t on the validation splits of the target and the control task."""
+
+    task: str = cli.argument("the task to forget")
+    control: str = cli.argument("the task to keep")
+    zero_shot: Path = cli.argument("zero_shot.json of the pre-trained model")
+    alphas: list[float] = cli.argument("the grid: MINIMUM MAXIMUM POINTS")
+    control_threshold: float = cli.argument("share of the pre-trained control accuracy to keep")
+    output_dir: Path = cli.argument("folder of sweep.csv and alpha.json")
+
+
+def run(arguments: Arguments) -> None:
+    """Write the whole sweep and the α that forgets most among those that keep the control task."""
+    alphas = alpha_grid(arguments.alphas)
+    names = [arguments.task, arguments.control]
+    pretrained = {
+        name: zero_shot_accuracy(
+            arguments.zero_shot, name, SPLIT, model=arguments.model, seed=arguments.seed
+        )
+        for name in names
+    }
+    target, control = map(arguments.load_task, names)
+    edited = arguments.edited_model(keep_images=True)
+    points = negation.sweep(edited, target, control, alphas, pretrained)
+    write_sweep(arguments.output_dir / "sweep.csv", points)
+    required = arguments.control_threshold * pretrained[arguments.control]
+    alpha = negation.choose(points, alphas, *names, required)
+    result = {"operation": "negation", **arguments.identity(), "vector": arguments.task}
+    result |= {"alpha": alpha, "split": SPLIT}
+    result["provenance"] = arguments.provenance(names, [SPLIT], [arguments.zero_shot])
+    write_json(arguments.output_dir / "alpha.json", result)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

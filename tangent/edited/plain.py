@@ -1,0 +1,102 @@
+"""The plain edited model f(x; θ0 + Σα_tτ_t): an encoder whose weights are edited in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from torch import Tensor, nn
+
+from tangent.edited.tables import FeatureTable
+from tangent.errors import UserError
+from tangent.features import Images, encode
+from tangent.linearize import parameters_of
+from tangent.task_vector import TaskVector, edit_
+
+SUM = "sum"
+
+
+class PlainEditedModel:
+    """An `EditedModel` that runs the encoder at the edited weights, in float32.
+
+    There is one encoder: θ0 is kept beside it, and θ0 + Σα_tτ_t is written into its parameters
+    whenever the coefficients change. Images are loaded once per (data set, split, rows).
+
+    Args:
+        encoder: the encoder at θ0, on the device to run on; its weights change from here on.
+        task_vectors: τ by name; `sum` is understood as the sum of them all.
+        load_images: images of (data set, split) on the encoder's device, with all rows or those
+            given as indices.
+        initial: f(x; θ0) where it is known already: answers α = 0 without a pass.
+        batch_size: images per pass.
+        keep_images: keep the images for the next coefficients; without, a step that looks at each
+            data set once saves memory.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        task_vectors: Mapping[str, Mapping[str, Tensor]],
+        load_images: Callable[[str, str, np.ndarray | None], Images],
+        initial: FeatureTable | None = None,
+        batch_size: int = 256,
+        keep_images: bool = True,
+    ) -> None:
+        self._encoder = encoder.eval()
+        self._theta0 = {name: value.clone() for name, value in parameters_of(encoder).items()}
+        device = next(iter(self._theta0.values())).device
+        self._task_vectors = {
+            name: TaskVector(task_vector).to(device) for name, task_vector in task_vectors.items()
+        }
+        self._load_images = load_images
+        self._initial = initial
+        self._batch_size = batch_size
+        self._keep_images = keep_images
+        self._images: dict[tuple[str, str, bytes | None], Images] = {}
+        self._present: dict[str, float] = {}  # coefficients of the weights now in the encoder
+
+    def features(
+        self,
+        coefficients: Mapping[str, float],
+        dataset: str,
+        split: str,
+        rows: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """See `EditedModel.features`.
+
+        Raises:
+            UserError: also if a task vector does not have the encoder's parameters.
+        """
+        for name in coefficients:
+            self._vector(name)
+        edit = {name: float(alpha) for name, alpha in coefficients.items() if alpha != 0}
+        if not edit and self._initial is not None:
+            table = self._initial.table(dataset, split)
+            return table if rows is None else table[rows]
+        self._write_weights(edit)
+        return encode(self._encoder, self._images_of(dataset, split, rows), self._batch_size)
+
+    def _write_weights(self, edit: dict[str, float]) -> None:
+        if edit != self._present:  # a heat map's point needs the same weights for two data sets
+            edits = [(alpha, self._vector(name)) for name, alpha in edit.items()]
+            edit_(self._encoder, self._theta0, edits)
+            self._present = edit
+
+    def _images_of(self, dataset: str, split: str, rows: np.ndarray | None) -> Images:
+        key = (dataset, split, None if rows is None else np.asarray(rows).tobytes())
+        if key in self._images:
+            return self._images[key]
+        images = self._load_images(dataset, split, rows)
+        if self._keep_images:
+            self._images[key] = images
+        return images
+
+    def _vector(self, name: str) -> TaskVector:
+        if name == SUM and SUM not in self._task_vectors:
+            self._task_vectors[SUM] = TaskVector.sum(self._task_vectors.values())
+        if name not in self._task_vectors:
+            raise UserError(
+                f"no task vector {name!r}, only {', '.join(self._task_vectors)}: give its file too "
+                "(--task-vectors NAME=FILE, made by scripts.extract_task_vector)."
+            )
+        return self._task_vectors[name]

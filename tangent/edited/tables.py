@@ -1,0 +1,86 @@
+"""Tables of features by data set and split, read from disk only when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from tangent.errors import UserError
+
+
+class FeatureTable(Protocol):
+    """Features of every image of a split, in the split's order."""
+
+    def table(self, dataset: str, split: str) -> np.ndarray:
+        """Features [images, features] of `dataset`'s `split`; UserError if they are not there."""
+        ...
+
+
+class TableOfArrays:
+    """Features held in memory: `{(dataset, split): array [images, features]}`."""
+
+    def __init__(self, arrays: Mapping[tuple[str, str], np.ndarray]) -> None:
+        self._arrays = dict(arrays)
+
+    def table(self, dataset: str, split: str) -> np.ndarray:
+        """See `FeatureTable.table`."""
+        try:
+            return self._arrays[dataset, split]
+        except KeyError:
+            raise UserError(f"there are no features of {dataset}, split {split}.") from None
+
+
+class StoredFeatures:
+    """Features in `folder/{split}.safetensors`, one tensor per data set, each read once.
+
+    A step that never asks for a split never opens that split's file.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._read: dict[tuple[str, str], np.ndarray] = {}
+
+    def path(self, split: str) -> Path:
+        """The file that holds `split`."""
+        return self.folder / f"{split}.safetensors"
+
+    def table(self, dataset: str, split: str) -> np.ndarray:
+        """See `FeatureTable.table`.
+
+        Raises:
+            UserError: the file is missing or truncated, or holds nothing for `dataset`.
+        """
+        if (dataset, split) not in self._read:
+            self._read[dataset, split], _ = read_entry(self.path(split), dataset)
+        return self._read[dataset, split]
+
+
+def read_entry(path: Path, name: str) -> tuple[np.ndarray, dict[str, str]]:
+    """One tensor of a safetensors file, and the file's metadata; the other tensors are not read.
+
+    Raises:
+        UserError: the file is missing or truncated, or holds no tensor `name`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            stored = list(file.keys())
+            if name in stored:
+                return file.get_tensor(name), file.metadata() or {}
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path} does not exist: check the path, or run the step that makes the file."
+        ) from error
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} is not a complete safetensors file ({error}): delete it and run the step that "
+            "makes it again."
+        ) from error
+    raise UserError(
+        f"{path} holds nothing for {name!r}, only {', '.join(sorted(stored))}: run the step that "
+        "makes the file again, with that name among those it is given."
+    )

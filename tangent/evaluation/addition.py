@@ -1,0 +1,84 @@
+"""Task addition with one shared α: θ0 + α Σ_t τ_t (section 5, table 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from tangent.edited import EditedModel
+from tangent.evaluation.sweep import SPLIT, SweepPoint
+from tangent.evaluation.tasks import EvaluationTask
+from tangent.metrics import normalized_accuracy
+from tangent.progress import Progress
+from tangent.selection import choose_addition_alpha
+
+
+def sweep(
+    edited: EditedModel,
+    tasks: Sequence[EvaluationTask],
+    single_task: Mapping[str, float],
+    alphas: Sequence[float],
+) -> list[SweepPoint]:
+    """Validation accuracy of every task at every α.
+
+    Args:
+        edited: knows the vector `sum`.
+        tasks: the tasks that are added.
+        single_task: the same mode's single-task accuracy on the validation split, by task.
+        alphas: the grid.
+    """
+    points = []
+    with Progress("addition, validation", len(alphas) * len(tasks), "evaluation") as progress:
+        for alpha in alphas:
+            for task in tasks:
+                accuracy = task.accuracy(edited, {"sum": alpha}, SPLIT).accuracy
+                normalized = _ratio(accuracy, single_task, task.name)
+                points.append(SweepPoint(alpha, task.name, SPLIT, accuracy, normalized))
+                progress.update(values={"alpha": alpha, "accuracy": accuracy})
+    return points
+
+
+def choose(points: Sequence[SweepPoint], alphas: Sequence[float]) -> float:
+    """The α of the highest mean normalised validation accuracy; ties go to the smallest."""
+    means = [
+        fmean(point.normalized for point in points if point.alpha == alpha) for alpha in alphas
+    ]
+    return choose_addition_alpha(alphas, means)
+
+
+def evaluate(
+    edited: EditedModel,
+    tasks: Sequence[EvaluationTask],
+    single_task: Mapping[str, float],
+    alpha: float,
+) -> dict[str, Any]:
+    """Test accuracy at the chosen α: `absolute` and `normalized` are means over the tasks.
+
+    Args:
+        edited, tasks: as for `sweep`.
+        single_task: the same mode's single-task accuracy on the test split, by task.
+        alpha: the α that validation chose.
+    """
+    measured = {task.name: task.accuracy(edited, {"sum": alpha}, "test") for task in tasks}
+    accuracies = {name: value.accuracy for name, value in measured.items()}
+    per_task = {
+        name: {
+            "accuracy": value.accuracy,
+            "normalized": _ratio(value.accuracy, single_task, name),
+            "n": value.n,
+        }
+        for name, value in measured.items()
+    }
+    return {
+        "alpha": alpha,
+        "absolute": fmean(accuracies.values()),
+        "normalized": normalized_accuracy(
+            accuracies, {name: single_task[name] for name in measured}
+        ),
+        "tasks": per_task,
+    }
+
+
+def _ratio(accuracy: float, single_task: Mapping[str, float], task: str) -> float:
+    return normalized_accuracy({task: accuracy}, {task: single_task[task]})

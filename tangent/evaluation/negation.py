@@ -1,0 +1,84 @@
+"""Task negation: forget task t with θ0 − α τ_t and keep the control task (section 5, table 2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tangent.edited import EditedModel
+from tangent.evaluation.sweep import SPLIT, SweepPoint
+from tangent.evaluation.tasks import EvaluationTask
+from tangent.progress import Progress
+from tangent.selection import choose_negation_alpha
+
+
+def sweep(
+    edited: EditedModel,
+    target: EvaluationTask,
+    control: EvaluationTask,
+    alphas: Sequence[float],
+    pretrained: Mapping[str, float],
+) -> list[SweepPoint]:
+    """Validation accuracy on the target and on the control task at every α.
+
+    Args:
+        edited: knows the target's task vector.
+        target: the task to forget.
+        control: the task to keep.
+        alphas: the grid; the weights are θ0 − α τ.
+        pretrained: accuracy of the pre-trained model on the validation split, by task.
+    """
+    points = []
+    with Progress(
+        f"negation of {target.name}, validation", 2 * len(alphas), "evaluation"
+    ) as progress:
+        for alpha in alphas:
+            for task in (target, control):
+                accuracy = task.accuracy(edited, {target.name: -alpha}, SPLIT).accuracy
+                # No choice uses it: a model that gets no target image right may be negated too.
+                reference = pretrained[task.name]
+                normalized = accuracy / reference if reference > 0 else math.nan
+                points.append(SweepPoint(alpha, task.name, SPLIT, accuracy, normalized))
+                progress.update(values={"alpha": alpha, "accuracy": accuracy})
+    return points
+
+
+def choose(
+    points: Sequence[SweepPoint],
+    alphas: Sequence[float],
+    target: str,
+    control: str,
+    required_control_accuracy: float,
+) -> float:
+    """The α of the lowest target accuracy among those that keep the control task.
+
+    Args:
+        points: the sweep.
+        alphas: the grid.
+        target, control: names of the two tasks.
+        required_control_accuracy: smallest admissible control accuracy on validation (the paper:
+            95 % of the pre-trained accuracy on the same split).
+    """
+    accuracy = {(point.task, point.alpha): point.accuracy for point in points}
+    return choose_negation_alpha(
+        alphas,
+        [accuracy[target, alpha] for alpha in alphas],
+        [accuracy[control, alpha] for alpha in alphas],
+        required_control_accuracy,
+    )
+
+
+def evaluate(
+    edited: EditedModel, target: EvaluationTask, control: EvaluationTask, alpha: float
+) -> dict[str, Any]:
+    """Test accuracy of target and control task at θ0 − α τ, with the numbers of images."""
+    on_target = target.accuracy(edited, {target.name: -alpha}, "test")
+    on_control = control.accuracy(edited, {target.name: -alpha}, "test")
+    return {
+        "alpha": alpha,
+        "target": on_target.accuracy,
+        "control": on_control.accuracy,
+        "n_target": on_target.n,
+        "n_control": on_control.n,
+    }

@@ -1,0 +1,55 @@
+"""The numerical check of proposition 1 on a model's own tangent kernel (section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tangent.linearize import parameters_of
+from tangent.ntk import CouplingResult, check_proposition1, classifier, ntk_gram
+
+COUPLINGS = tuple(round(0.1 * step, 1) for step in range(11))
+# Gradients are as large as the model: hold those of this many images, and make the rest again.
+HELD_IMAGES = 100
+
+
+@dataclass(frozen=True)
+class TaskImages:
+    """Images of one task.
+
+    Attributes:
+        images: normalised [images, 3, height, width].
+        labels: classes [images].
+    """
+
+    images: Tensor
+    labels: np.ndarray
+
+
+def proposition1(
+    encoder: nn.Module, head: np.ndarray, tasks: Sequence[TaskImages], logit: int
+) -> list[CouplingResult]:
+    """Localization and interference for every coupling of the tasks' kernels.
+
+    The target on each task tells its classes of even index from those of odd index.
+
+    Args:
+        encoder: at θ0.
+        head: zero-shot weight [classes, d].
+        tasks: images of at least two tasks.
+        logit: the class whose tangent kernel is used.
+
+    Raises:
+        UserError: a task's images are all of even or all of odd classes.
+    """
+    theta0 = parameters_of(encoder)
+    f = classifier(encoder, torch.from_numpy(head).to(next(iter(theta0.values()))))
+    images = torch.cat([task.images for task in tasks])
+    gram = ntk_gram(f, theta0, images, logits=[logit], held_images=HELD_IMAGES)[0]
+    membership = np.repeat(np.arange(len(tasks)), [len(task.labels) for task in tasks])
+    targets = np.concatenate([task.labels % 2 for task in tasks])
+    return check_proposition1(gram.cpu().numpy(), membership, targets, COUPLINGS)

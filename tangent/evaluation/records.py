@@ -1,0 +1,76 @@
+"""Results of earlier steps, as later steps read them: checked to be of the study asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tangent.errors import UserError
+from tangent.files import read_json
+
+
+def read_record(path: Path, **expected: Any) -> dict[str, Any]:
+    """Read a result and check that it is about what is `expected` (model, mode, task, seed, ...).
+
+    Raises:
+        UserError: the file is missing, unreadable, or about something else.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a result: delete it and run the step that makes it again.")
+    for key, value in expected.items():
+        if content.get(key) != value:
+            raise UserError(
+                f"{path} is the result of {key} {content.get(key)!r}, not {value!r}: give the file "
+                "that belongs to this step."
+            )
+    return content
+
+
+def single_task_accuracies(
+    paths: Mapping[str, Path], tasks: Sequence[str], split: str, **expected: Any
+) -> dict[str, float]:
+    """Single-task accuracy on `split` of each of `tasks`, from its accuracy.json.
+
+    Raises:
+        UserError: a task has no file, or the file is not of this task and what is `expected`.
+    """
+    missing = [task for task in tasks if task not in paths]
+    if missing:
+        raise UserError(
+            f"no single-task accuracy of {', '.join(missing)}: give it too (--single-task "
+            "TASK=FILE, made by scripts.single_task)."
+        )
+    return {
+        task: _accuracy(paths[task], read_record(paths[task], task=task, **expected), split)
+        for task in tasks
+    }
+
+
+def zero_shot_accuracy(path: Path, task: str, split: str, **expected: Any) -> float:
+    """Accuracy of the pre-trained model on `split` of `task`, from zero_shot.json."""
+    tasks = read_record(path, **expected).get("tasks", {})
+    if task not in tasks:
+        raise UserError(
+            f"{path} holds no zero-shot accuracy of {task!r}, only of {', '.join(tasks)}: run the "
+            "zero-shot step with that task."
+        )
+    return _accuracy(path, tasks[task], split)
+
+
+def chosen_alpha(path: Path, **expected: Any) -> float:
+    """The α that validation chose, from alpha.json."""
+    alpha = read_record(path, split="validation", **expected).get("alpha")
+    if not isinstance(alpha, int | float):
+        raise UserError(f"{path} holds no number `alpha`: delete it and run its step again.")
+    return float(alpha)
+
+
+def _accuracy(path: Path, content: Mapping[str, Any], split: str) -> float:
+    try:
+        return float(content[split]["accuracy"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} holds no accuracy on split {split!r}: delete it and run its step again."
+        ) from error

@@ -1,0 +1,37 @@
+"""What the two α sweeps share: one observation per α and task, on validation data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from tangent.files import write_csv
+
+COLUMNS = ("alpha", "task", "split", "accuracy", "normalized")
+SPLIT = "validation"
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """Accuracy at one α on one task.
+
+    Attributes:
+        alpha: coefficient of the task vector, as the operation is written (negation subtracts it).
+        task: the data set.
+        split: always `validation`: α is never chosen with test data.
+        accuracy: in [0, 1].
+        normalized: accuracy / reference accuracy on the same split; single-task (addition) or
+            pre-trained (negation; not a number where that is zero).
+    """
+
+    alpha: float
+    task: str
+    split: str
+    accuracy: float
+    normalized: float
+
+
+def write_sweep(path: Path, points: Iterable[SweepPoint]) -> None:
+    """Write the sweep as sweep.csv, one row a point."""
+    write_csv(path, COLUMNS, [astuple(point) for point in points])

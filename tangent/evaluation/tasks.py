@@ -1,0 +1,99 @@
+"""A task as evaluations see it: a zero-shot head and the labels of each split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tangent import metrics
+from tangent.datasets.split import split_path
+from tangent.edited import EditedModel
+from tangent.edited.tables import read_entry
+from tangent.errors import UserError
+from tangent.heads import load_head
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A fraction of correct answers, in [0, 1], over `n` images."""
+
+    accuracy: float
+    n: int
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"accuracy": ..., "n": ...}`, as results hold it."""
+        return {"accuracy": self.accuracy, "n": self.n}
+
+
+class EvaluationTask:
+    """A data set and its zero-shot head.
+
+    Args:
+        name: the data set's name.
+        head: zero-shot weights [classes, features].
+        labels: gives the labels [images] (int64) of a split; called once per split that is used,
+            so a validation step never touches test data.
+    """
+
+    def __init__(self, name: str, head: np.ndarray, labels: Callable[[str], np.ndarray]) -> None:
+        self.name = name
+        self.head = head
+        self._load_labels = labels
+        self._labels: dict[str, np.ndarray] = {}
+
+    @classmethod
+    def load(cls, name: str, heads_dir: Path, datasets_dir: Path) -> EvaluationTask:
+        """The task of `heads_dir/{name}/head.safetensors` and `datasets_dir/{name}/*.safetensors`.
+
+        Raises:
+            UserError: the head is missing; later, a split is missing or has other classes.
+        """
+        head_file = head_path(heads_dir, name)
+        head = load_head(head_file)
+
+        def labels(split: str) -> np.ndarray:
+            path = split_path(datasets_dir / name, split)
+            labels, metadata = read_entry(path, "labels")
+            classes = json.loads(metadata.get("classes", "null"))
+            if classes is not None and len(classes) != len(head):
+                raise UserError(
+                    f"{head_file} is a head of {len(head)} classes, {path} holds {len(classes)}: "
+                    "build the head again from the same task."
+                )
+            return labels
+
+        return cls(name, head, labels)
+
+    def labels(self, split: str) -> np.ndarray:
+        """Labels [images] of `split`; UserError if the split is missing or has other classes."""
+        if split not in self._labels:
+            self._labels[split] = self._load_labels(split)
+        return self._labels[split]
+
+    def accuracy(
+        self, edited: EditedModel, coefficients: Mapping[str, float], split: str
+    ) -> Accuracy:
+        """Accuracy of the edited model on all images of `split`."""
+        return self.accuracy_of(edited.features(coefficients, self.name, split), split)
+
+    def accuracy_of(self, features: np.ndarray, split: str) -> Accuracy:
+        """Accuracy of the head on features [images, features] of all images of `split`.
+
+        Raises:
+            UserError: features, labels and head do not fit each other, or features are not finite.
+        """
+        labels = self.labels(split)
+        try:
+            return Accuracy(metrics.accuracy(features, labels, self.head), len(labels))
+        except UserError as error:
+            raise UserError(f"{self.name}, split {split}: {error}") from error
+
+
+def head_path(heads_dir: Path, name: str) -> Path:
+    """Where the head of task `name` lies."""
+    return heads_dir / name / "head.safetensors"

@@ -1,0 +1,144 @@
+"""Encoder features f(x; θ0) and Jacobian-vector products J(x)·τ of whole data sets, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tangent.datasets import load_split, normalize, resize_for_evaluation
+from tangent.linearize import forward_mode_attention, jvp_features, parameters_of
+from tangent.progress import Progress
+from tangent.samples import sample_rows
+
+Pass = Callable[[Tensor], Tensor]
+
+
+class Images:
+    """Images of one split, decoded once: uint8 on the device, normalised batch by batch.
+
+    Args:
+        images: uint8 [images, height, width, 3], RGB; brought to the model's size where it differs.
+        preprocess: the model's evaluation preprocessing (`tangent.models.preprocess_config`).
+        device: where the images are kept; uint8 takes a quarter of the normalised images' memory.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        preprocess: Mapping[str, Any],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        resized = np.ascontiguousarray(resize_for_evaluation(images, preprocess))
+        self._images = torch.from_numpy(resized).to(device)
+        self._preprocess = preprocess
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def normalized(self) -> Tensor:
+        """All images at once, float32 [images, 3, height, width]."""
+        return next(self.batches(len(self)))
+
+    def batches(self, batch_size: int) -> Iterator[Tensor]:
+        """Float32 batches [batch_size, 3, height, width] in the split's order."""
+        for chunk in self._images.split(batch_size):
+            yield normalize(chunk.permute(0, 3, 1, 2), self._preprocess)
+
+
+class StoredImages:
+    """Images of the data sets in a folder, `{dataset}/{split}.safetensors`.
+
+    Args:
+        folder: folder of the data sets.
+        preprocess: the model's evaluation preprocessing.
+        device: where images are wanted.
+    """
+
+    def __init__(
+        self, folder: Path, preprocess: Mapping[str, Any], device: torch.device | str = "cpu"
+    ) -> None:
+        self._folder = folder
+        self._preprocess = preprocess
+        self._device = device
+
+    def __call__(self, dataset: str, split: str, rows: np.ndarray | None = None) -> Images:
+        """Images of `split`: all of them, or those of `rows`.
+
+        Raises:
+            UserError: the split is missing or unreadable.
+        """
+        images = load_split(self._folder / dataset, split).images
+        return Images(images if rows is None else images[rows], self._preprocess, self._device)
+
+    def sample(self, dataset: str, split: str, images: int, seed: int) -> tuple[np.ndarray, Images]:
+        """Rows and images of a seeded sample of `split`: all of them if there are fewer.
+
+        Raises:
+            UserError: the split is missing or unreadable.
+        """
+        stored = load_split(self._folder / dataset, split).images
+        rows = sample_rows(len(stored), images, seed)
+        return rows, Images(stored[rows], self._preprocess, self._device)
+
+
+def attention_of_device(device: torch.device | str) -> AbstractContextManager[None]:
+    """The attention to evaluate with: the device's own, but always the math backend on a CPU.
+
+    So a CPU gives a plain pass at θ0 the same bits as the primal value of a Jacobian-vector
+    product, at the same speed.
+    """
+    return forward_mode_attention() if torch.device(device).type == "cpu" else nullcontext()
+
+
+def encode(
+    encoder: nn.Module, images: Images, batch_size: int, progress: Progress | None = None
+) -> np.ndarray:
+    """Features f(x; θ) [images, features] (float32) at the encoder's present weights θ."""
+    device = next(encoder.parameters()).device
+    with torch.inference_mode(), attention_of_device(device):
+        return _in_batches(encoder, images, batch_size, progress)
+
+
+def jacobian_products(
+    encoder: nn.Module,
+    task_vector: Mapping[str, Tensor],
+    images: Images,
+    batch_size: int,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Products J(x)·τ [images, features] (float32) with J the Jacobian at the encoder's weights.
+
+    One primal and one tangent pass per batch; with the features at θ0 they give the linearized
+    model at every α (design decision 4; section 3 of the paper).
+
+    Raises:
+        UserError: τ does not have the encoder's parameters.
+    """
+    theta0 = parameters_of(encoder)
+    device = next(iter(theta0.values())).device
+    tau = {name: tensor.to(device) for name, tensor in task_vector.items()}
+    with torch.no_grad():
+        return _in_batches(
+            lambda batch: jvp_features(encoder, theta0, tau, batch)[1],
+            images,
+            batch_size,
+            progress,
+        )
+
+
+def _in_batches(
+    run: Pass, images: Images, batch_size: int, progress: Progress | None
+) -> np.ndarray:
+    results = []
+    for batch in images.batches(batch_size):
+        # Results stay on the device until the end: a copy per batch would make a GPU wait.
+        results.append(run(batch).float())
+        if progress is not None:
+            progress.update(len(batch))
+    return torch.cat(results).cpu().numpy()

@@ -1,0 +1,130 @@
+"""Plain and linearized edited models against models whose weights the test sets by hand."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from tangent.edited import LinearizedEditedModel, PlainEditedModel, StoredFeatures, TableOfArrays
+from tangent.errors import UserError
+from tangent.features import Images, StoredImages
+from tangent.models import preprocess_config
+
+COEFFICIENTS = [{"red": 1.0}, {"red": -0.4, "blue": 2.0}, {"sum": 0.3}, {"green": 0.0}, {}]
+
+
+class CountingEncoder(torch.nn.Module):
+    """Counts the passes of an encoder."""
+
+    def __init__(self, encoder: torch.nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.passes = encoder, 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.passes += 1
+        return self.encoder(images)
+
+
+def load_images(study) -> StoredImages:
+    return StoredImages(study.root / "datasets", preprocess_config(study.root / "pretrained"))
+
+
+@pytest.fixture
+def plain(study) -> PlainEditedModel:
+    return PlainEditedModel(
+        copy.deepcopy(study.model), study.task_vectors, load_images(study), batch_size=16
+    )
+
+
+@pytest.fixture
+def linearized(study) -> LinearizedEditedModel:
+    folders = (study.root / "products").iterdir()
+    products = {folder.name: StoredFeatures(folder) for folder in folders}
+    return LinearizedEditedModel(StoredFeatures(study.root / "features"), products)
+
+
+@pytest.mark.parametrize("coefficients", COEFFICIENTS)
+def test_plain_equals_a_copy_with_weights_set_by_hand(study, plain, coefficients):
+    by_hand = copy.deepcopy(study.model)
+    by_hand.load_state_dict(study.edited(coefficients))
+    with torch.no_grad():
+        expected = by_hand(study.images("blue", "test")).numpy()
+    plain.features({"green": 3.0}, "red", "validation")  # the weights have been elsewhere
+    features = plain.features(coefficients, "blue", "test")
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features, expected, atol=2e-5)
+    rows = np.array([7, 2, 30])
+    np.testing.assert_allclose(
+        plain.features(coefficients, "blue", "test", rows), expected[rows], atol=2e-5
+    )
+
+
+@pytest.mark.parametrize("coefficients", COEFFICIENTS)
+def test_linearized_equals_the_taylor_expansion_at_the_edited_weights(
+    study, linearized, coefficients
+):
+    expected = study.oracle("linear", coefficients, "green", "validation").numpy()
+    features = linearized.features(coefficients, "green", "validation")
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features, expected, atol=5e-5)
+    rows = np.array([7, 2, 30])
+    np.testing.assert_array_equal(
+        linearized.features(coefficients, "green", "validation", rows), features[rows]
+    )
+
+
+def test_looking_up_features_leaves_the_tables_alone(linearized):
+    before = linearized.features({}, "red", "test").copy()
+    linearized.features({"red": 5.0}, "red", "test")
+    np.testing.assert_array_equal(linearized.features({}, "red", "test"), before)
+
+
+def test_known_answers_cost_no_pass_and_images_are_loaded_once(study):
+    encoder = CountingEncoder(copy.deepcopy(study.model))
+    task_vectors = {
+        name: {f"encoder.{key}": value for key, value in tau.items()}
+        for name, tau in study.task_vectors.items()
+    }
+    loaded = []
+    load = load_images(study)
+
+    def counting_load(dataset: str, split: str, rows: np.ndarray | None) -> Images:
+        loaded.append((dataset, split))
+        return load(dataset, split, rows)
+
+    initial = TableOfArrays({("red", "test"): np.zeros((50, 12), np.float32)})
+    plain = PlainEditedModel(encoder, task_vectors, counting_load, initial, batch_size=50)
+    assert plain.features({"red": 0.0, "sum": 0.0}, "red", "test").max() == 0
+    assert (encoder.passes, loaded) == (0, [])
+    for alpha in (0.5, 1.0, 1.0):
+        plain.features({"red": alpha}, "red", "test")
+    assert (encoder.passes, loaded) == (3, [("red", "test")])
+
+
+def test_unknown_vectors_and_data_sets_are_refused_by_name(study, plain, linearized):
+    for edited in (plain, linearized):
+        with pytest.raises(UserError, match="'violet'.*red"):
+            edited.features({"violet": 0.0}, "red", "test")
+    with pytest.raises(UserError, match="'violet'"):
+        linearized.features({}, "violet", "test")
+    with pytest.raises(UserError, match=r"violet.test\.safetensors does not exist"):
+        plain.features({"red": 1.0}, "violet", "test")
+    with pytest.raises(UserError, match=r"features.train\.safetensors does not exist"):
+        linearized.features({}, "red", "train")
+
+
+def test_a_task_vector_of_another_model_is_refused(study):
+    foreign = {name: value[..., :-1] for name, value in study.task_vectors["red"].items()}
+    plain = PlainEditedModel(copy.deepcopy(study.model), {"red": foreign}, load_images(study))
+    with pytest.raises(UserError, match="same model"):
+        plain.features({"red": 1.0}, "red", "test")
+
+
+def test_products_of_other_images_are_refused(study):
+    initial = TableOfArrays({("red", "test"): np.zeros((50, 12), np.float32)})
+    products = TableOfArrays({("red", "test"): np.zeros((49, 12), np.float32)})
+    with pytest.raises(UserError, match=r"\(49, 12\)"):
+        LinearizedEditedModel(initial, {"red": products}).features({"red": 1.0}, "red", "test")
