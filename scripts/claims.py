@@ -1,0 +1,29 @@
+"""Test the paper's claims on the tidy tables of a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Test the paper's claims on the tidy tables of a study."""
+
+    tables_dir: Path = cli.argument("folder of the tidy tables")
+    output: Path = cli.argument("table of the claims (CSV)")
+
+
+def run(arguments: Arguments) -> None:
+    from tangent import files
+    from tangent.results.claims import INPUTS, claims_table
+    from tangent.results.load import load_tables
+
+    table = claims_table(load_tables(arguments.tables_dir, INPUTS))
+    files.write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

@@ -1,0 +1,29 @@
+"""Collect the raw results of a study into tidy CSV tables (docs/results.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Collect the raw results of a study into tidy CSV tables."""
+
+    config: Path = cli.argument("the study's resolved configuration (YAML)")
+    study_dir: Path = cli.argument("folder of the study's results")
+    output_dir: Path = cli.argument("folder for the tables")
+
+
+def run(arguments: Arguments) -> None:
+    from tangent.results.collect import collect, write_tables
+    from tangent.results.configuration import read_configuration
+
+    config = read_configuration(arguments.config)
+    write_tables(collect(config, arguments.study_dir), arguments.output_dir)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

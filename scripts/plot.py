@@ -1,0 +1,31 @@
+"""Draw one of the paper's figures as SVG and PDF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Draw one of the paper's figures as SVG and PDF."""
+
+    figure: str = cli.argument("name of the figure, as a module of tangent.figures")
+    tables_dir: Path = cli.argument("folder of the tidy tables")
+    output_svg: Path = cli.argument("the figure as SVG")
+    output_pdf: Path = cli.argument("the figure as PDF")
+
+
+def run(arguments: Arguments) -> None:
+    from tangent import figures
+    from tangent.results.load import load_tables
+
+    module = figures.load_figure(arguments.figure)
+    tables = load_tables(arguments.tables_dir, module.INPUTS)
+    figures.save(module.draw(tables), arguments.output_svg, arguments.output_pdf)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

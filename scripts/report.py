@@ -1,0 +1,27 @@
+"""Write the report of a study: one HTML file that opens offline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Write the report of a study: one HTML file that opens offline."""
+
+    study_dir: Path = cli.argument("folder of the study's results")
+    output: Path = cli.argument("the report (HTML)")
+
+
+def run(arguments: Arguments) -> None:
+    from tangent import files
+    from tangent.report.build import build_report
+
+    files.write_text(arguments.output, build_report(arguments.study_dir))
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

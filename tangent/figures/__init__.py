@@ -1,0 +1,41 @@
+"""The paper's figures: a module each, with `INPUTS` (tidy tables) and `draw(tables) -> Figure`."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from tangent import files
+from tangent.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIGURES = ("figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1")
+
+
+def load_figure(name: str) -> ModuleType:
+    """The module that draws figure `name`.
+
+    Raises:
+        UserError: there is no such figure.
+    """
+    if name not in FIGURES:
+        raise UserError(f"unknown figure {name!r}: the figures are {', '.join(FIGURES)}.")
+    return importlib.import_module(f"tangent.figures.{name}")
+
+
+def save(figure: Figure, svg: Path, pdf: Path) -> None:
+    """Write a figure as SVG and PDF; the same figure gives the same bytes (no date, fixed ids).
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    # Metadata of the SVG is left out as a whole: the report inlines the file.
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with files.atomic_path(svg) as temporary:
+        figure.savefig(temporary, format="svg", metadata=nothing, dpi=200)
+    with files.atomic_path(pdf) as temporary:
+        figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Creator": None})

@@ -1,0 +1,79 @@
+"""Figure 3: weight-disentanglement error ξ(α1, α2) of pairs of tasks."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from tangent.figures import style
+from tangent.modes import MODES
+
+INPUTS = ("disentanglement",)
+_RED = "#E8000B"
+
+
+def draw(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Heat maps of ξ, mean over seeds: a column per pair, a row per mode (and model).
+
+    ξ is the sum of two disagreement rates, so every map has the colour scale [0, 2]. The red box is
+    the range [−1, 1] in which α is searched.
+    """
+    errors = tables["disentanglement"]
+    models = list(errors.model.unique())
+    pairs = list(errors[["task_1", "task_2"]].drop_duplicates().itertuples(index=False, name=None))
+    rows = [(model, mode) for model in models for mode in MODES]
+    figure = style.new_figure(1.2 + 2.35 * len(pairs), 0.5 + 2.05 * len(rows))
+    grid = figure.subplots(len(rows), len(pairs), squeeze=False, sharex=True, sharey=True)
+    for row, (model, mode) in zip(grid, rows, strict=True):
+        bottom = (model, mode) == rows[-1]
+        for axes, (task_1, task_2) in zip(row, pairs, strict=True):
+            cells = errors.query(
+                "model == @model and mode == @mode and task_1 == @task_1 and task_2 == @task_2"
+            )
+            image = _heat_map(axes, cells)
+            if bottom:
+                axes.set_xlabel(f"α₁  {task_1}")
+            axes.set_ylabel(f"α₂  {task_2}", labelpad=1)
+            axes.tick_params(labelbottom=bottom, labelleft=axes is row[0])
+        label = MODES[mode].label if len(models) == 1 else f"{model}\n{MODES[mode].label}"
+        row[0].annotate(
+            label, (0, 0.5), xytext=(-44, 0), xycoords="axes fraction", rotation=90,
+            textcoords="offset points", ha="center", va="center", fontweight="bold",
+        )  # fmt: skip
+    for axes, pair in zip(grid[0], pairs, strict=True):
+        axes.set_title(" – ".join(pair), fontweight="bold")
+    bar = figure.colorbar(image, ax=grid, shrink=0.6, aspect=30, pad=0.02)
+    bar.set_label("ξ(α₁, α₂), sum of two disagreement rates, in [0, 2]")
+    bar.outline.set_linewidth(0.5)
+    return figure
+
+
+def _heat_map(axes: Axes, cells: pd.DataFrame) -> AxesImage:
+    # [alpha_2, alpha_1]: the first task runs along x.
+    values = cells.pivot_table(index="alpha_2", columns="alpha_1", values="error", aggfunc="mean")
+    image = axes.imshow(
+        values, origin="lower", extent=_extent(values), cmap="viridis", vmin=0.0, vmax=2.0,
+        interpolation="nearest",
+    )  # fmt: skip
+    axes.add_patch(
+        Rectangle(
+            (-1, -1), 2, 2, fill=False, edgecolor=_RED, linewidth=1.6,
+            path_effects=[patheffects.withStroke(linewidth=3.0, foreground="white")],
+        )
+    )  # fmt: skip
+    axes.grid(False)
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(7, integer=True))
+    return image
+
+
+def _extent(values: pd.DataFrame) -> tuple[float, float, float, float]:
+    """Edges of the outer cells: grid points are the cells' centres."""
+    x, y = values.columns, values.index
+    half_x, half_y = (x[-1] - x[0]) / (len(x) - 1) / 2, (y[-1] - y[0]) / (len(y) - 1) / 2
+    return x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y

@@ -1,0 +1,105 @@
+"""Put a study's tables, figures, configuration and provenance into one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from tangent.report import report_tables
+from tangent.report.captions import captions
+from tangent.report.inventory import EDITING_STEPS, provenance, usage
+from tangent.report.svg import inline_svg
+from tangent.results.configuration import read_configuration
+from tangent.results.load import load_tables
+from tangent.results.paper_numbers import is_other_scale
+from tangent.results.paper_tables import table1, table2, table3
+
+_FOLDER = Path(__file__).parent
+_INPUTS = (*report_tables.INPUTS, "addition_tasks", "claims")
+_VERDICTS = {
+    "yes": ("✓", "holds"),
+    "no": ("✗", "does not hold"),
+    "mixed": ("±", "mixed"),
+    "not run": ("–", "not run"),
+}
+
+
+def build_report(folder: Path) -> str:
+    """The report of the study whose results lie in `folder`, as HTML.
+
+    Raises:
+        UserError: the configuration, a table, a figure or a data set's description is missing.
+    """
+    config = read_configuration(folder / "config.yaml")
+    tables = load_tables(folder / "tables", _INPUTS)
+    steps, modes = usage(folder / "benchmarks")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = duration
+    claims = _claims(tables["claims"])
+    addition, negation = table1(tables), table2(tables)
+    return environment.get_template("report.html.j2").render(
+        style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
+        config=config,
+        config_text=(folder / "config.yaml").read_text(encoding="utf-8"),
+        other_scale=[model for model in config.models if is_other_scale(model)],
+        claims=claims,
+        # The whole grid repeats the search box's claims on a wider range: not for the first screen.
+        main_claims=[row for row in claims if not row["claim"].endswith("_whole_grid")],
+        counts=tables["claims"].holds.value_counts().to_dict(),
+        verdicts=_VERDICTS,
+        headline=report_tables.headline(tables),
+        comparisons=[
+            report_tables.single_task_means(tables),
+            report_tables.beside_paper(addition, "addition", ("absolute", "normalized"), "{} ({})"),
+            report_tables.beside_paper(negation, "negation", ("target", "control"), "{} / {}"),
+        ],
+        table3=table3(tables),
+        per_task=[report_tables.per_task(tables, model) for model in config.models],
+        later_work=report_tables.later_work(),
+        figures=[
+            (name, caption, inline_svg(folder / "figures" / f"{name}.svg", caption.title))
+            for name, caption in captions(config).items()
+        ],
+        steps=steps,
+        modes=modes,
+        editing_steps=EDITING_STEPS,
+        provenance=provenance(config, folder),
+    )
+
+
+def _claims(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of claims.csv as the page shows them: numbers as text, fractions in points."""
+    shown = []
+    for row in table.to_dict("records"):
+        scale, suffix, digits = (100, " points", 1) if row["unit"] == "fraction" else (1, "", 3)
+        sign = "+" if row["quantity"].startswith("difference") else ""
+        mean, low, high, spread = (
+            f"{scale * row[name]:{'' if name == 'spread' else sign}.{digits}f}".replace("-", "−")
+            for name in ("mean", "minimum", "maximum", "spread")
+        )
+        several = row["seeds"] > 1
+        row["value"] = mean + (f" ± {spread}" if several else "") + suffix if row["seeds"] else ""
+        row["range"] = f"{low} to {high}" if several else ""
+        row["seeds_text"] = "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
+        shown.append(row)
+    return shown
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 0.4 s, 42 s, 3 min 5 s, 2 h 4 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_left} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

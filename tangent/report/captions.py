@@ -1,0 +1,97 @@
+"""What each figure of the report shows, and what it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tangent.config.schema import Config
+
+
+@dataclass(frozen=True)
+class Caption:
+    """Text around a figure.
+
+    Attributes:
+        title: the figure's title.
+        shows: what one sees: axes, marks, averages.
+        limits: what must not be read into it.
+    """
+
+    title: str
+    shows: str
+    limits: str
+
+
+def captions(config: Config) -> dict[str, Caption]:
+    """Figure name -> caption, in the order of the report."""
+    seeds = len(config.seeds)
+    several = seeds > 1
+    maps, kernels = config.disentanglement, config.eigenfunctions
+    return {
+        "figure2": Caption(
+            "Figure 2. Non-linear advantage",
+            "Single-task test accuracy of the post-hoc linearized model against the non-linear "
+            "one, both from the same standard fine-tuning; a marker is a task."
+            + (" Bars are standard deviations over seeds." if several else "")
+            + " Below the diagonal, linearizing costs accuracy.",
+            "It says nothing about sums of task vectors.",
+        ),
+        "figure5": Caption(
+            "Figure 5. Fine-tuning in the tangent space",
+            "Single-task test accuracy after linear against standard fine-tuning; a marker is a "
+            "task."
+            + (" Bars are standard deviations over seeds." if several else "")
+            + " Near the diagonal, fine-tuning in the tangent space makes up for the loss of "
+            "figure 2.",
+            "The two trainings have a learning rate each; the picture depends on both.",
+        ),
+        "alpha_curves": Caption(
+            "Choosing α",
+            "Accuracy on validation images against the coefficient α. Left: sum of all task "
+            "vectors, mean normalised accuracy. Middle and right: negation, accuracy on the target "
+            "task and, relative to the pre-trained model, on the control task. Lines are means "
+            "over the tasks"
+            + (" and seeds, bands the range over seeds. " if several else ". ")
+            + "A marker is a chosen α: for negation one per task, at that task's own accuracy.",
+            "Test images play no part here. A mean below the threshold is no contradiction: α is "
+            "chosen, and the threshold kept, for each task by itself.",
+        ),
+        "figure3": Caption(
+            "Figure 3. Weight-disentanglement error ξ(α₁, α₂)",
+            "How often the model edited with both task vectors and the model edited with one of "
+            "them predict different classes, on the one's own task: ξ is the sum of these two "
+            "disagreement rates, 0 (dark) to 2. The red box is the range [−1, 1] of the α search. "
+            f"{maps.points} × {maps.points} points, up to {maps.images} test images per task"
+            + (f", mean over {seeds} seeds." if several else "."),
+            "ξ compares predictions, not accuracies: two models that are wrong together agree. "
+            "Standard and linear task vectors differ in length: equal α are not equal steps.",
+        ),
+        "figure6": Caption(
+            "Figure 6. Eigenfunction localization",
+            f"Local energy E(x) = Σ φ(x)² of the k = {kernels.components} leading eigenfunctions "
+            f"of the kernel at θ₀ on n = {kernels.images} training images of one task, for "
+            "held-out images of that task and images of the other data sets. One kernel per "
+            f"output logit ({kernels.logits} classes of the task, drawn with the seed); a box "
+            "pools images and logits"
+            + (" and seeds" if several else "")
+            + ": median, quartiles, whiskers from the 5th to the 95th percentile, mean as a "
+            "diamond; the axis is logarithmic. On the sample itself the mean is k by construction. "
+            "Localized: much energy on the task, little elsewhere.",
+            "A finite sample estimates the leading eigenfunctions only. The random initialisation "
+            "shows its own study's tasks.",
+        ),
+        "proposition1": Caption(
+            "Proposition 1. A numerical check",
+            f"The kernel at θ₀ on up to {kernels.images} training images each of "
+            f"{', '.join(kernels.tasks)}, for one logit, its blocks between tasks multiplied by a "
+            "coupling: 0 makes every eigenfunction local, 1 is the model's own kernel. Left: the "
+            "largest share of a leading eigenfunction's energy on one task, weighted by eigenvalue "
+            f"(1 is localized, 1/{len(kernels.tasks)} spread evenly). Right: kernel regressions, "
+            "one per task, are added; squared norm of the others' contribution on a task's "
+            "images, relative to the task's own."
+            + (" Lines are means over seeds, bands their range." if several else ""),
+            "The weakened kernels belong to no model. That nothing interferes at coupling 0 is "
+            "what the proposition says, not a finding; the finding is how far the model's own "
+            "kernel is from it.",
+        ),
+    }

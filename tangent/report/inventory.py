@@ -1,0 +1,143 @@
+"""What a study used: seconds and memory per step, versions, and hashes of weights and data."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tangent import files
+from tangent.config.schema import Config
+from tangent.modes import MODES
+
+STEPS = (
+    "pretrained", "initial", "datasets", "heads", "finetuned", "task_vectors", "features",
+    "zero_shot", "products", "single_task", "alpha", "addition", "negation", "disentanglement",
+    "eigenfunctions", "proposition1", "tables", "figures",
+)  # fmt: skip
+# The steps whose cost the closed form in α is about.
+EDITING_STEPS = ("products", "alpha", "addition", "negation", "disentanglement")
+
+
+@dataclass
+class Usage:
+    """Jobs of one step: their number, seconds (summed, longest), largest resident memory in MB."""
+
+    jobs: int = 0
+    seconds: float = 0.0
+    longest: float = 0.0
+    memory: float | None = None
+
+    def add(self, seconds: float, memory: float | None) -> None:
+        """Count one job."""
+        self.jobs += 1
+        self.seconds += seconds
+        self.longest = max(self.longest, seconds)
+        if memory is not None:
+            self.memory = max(self.memory or 0.0, memory)
+
+
+def usage(folder: Path) -> tuple[dict[str, Usage], dict[str, dict[str, Usage]]]:
+    """Read Snakemake's benchmark files under `folder`, whose first level is the step.
+
+    Returns:
+        Usage per step, in the order of the pipeline; and usage per mode and step for the steps
+        that edit models.
+    """
+    steps: dict[str, Usage] = defaultdict(Usage)
+    modes: dict[str, dict[str, Usage]] = {mode: defaultdict(Usage) for mode in MODES}
+    for path in sorted(folder.rglob("*.tsv")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        for seconds, memory in _jobs(path):
+            steps[parts[0]].add(seconds, memory)
+            mode = next((part for part in parts if part in MODES), None)
+            if parts[0] in EDITING_STEPS and mode:
+                modes[mode][parts[0]].add(seconds, memory)
+    order = {step: position for position, step in enumerate(STEPS)}
+    return dict(sorted(steps.items(), key=lambda item: order.get(item[0], len(order)))), modes
+
+
+def _jobs(path: Path) -> Iterator[tuple[float, float | None]]:
+    header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    for line in lines:
+        row = dict(zip(header.split("\t"), line.split("\t"), strict=False))
+        # Snakemake writes "-" or "NA" where a job was over before it could be measured.
+        seconds, memory = _number(row.get("s")), _number(row.get("max_rss"))
+        if seconds is not None:
+            yield seconds, memory
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
+
+
+@dataclass
+class Provenance:
+    """What the results of a study say about how they were made.
+
+    Attributes:
+        versions: package -> versions found (one, unless the study was continued elsewhere).
+        commits: commits of this repository.
+        devices: devices.
+        code: step -> code fingerprints.
+        weights: file -> SHA-256 of every weights file that a result was computed from.
+        datasets: task -> split -> (number of images, SHA-256).
+    """
+
+    versions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    commits: set[str] = field(default_factory=set)
+    devices: set[str] = field(default_factory=set)
+    code: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    weights: dict[str, str] = field(default_factory=dict)
+    datasets: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
+
+
+def provenance(config: Config, folder: Path) -> Provenance:
+    """Gather the provenance blocks of the results under `folder` and the digests of the data sets.
+
+    Raises:
+        UserError: a result or a data set's description is missing or not JSON.
+    """
+    found = Provenance()
+    for step in STEPS:
+        for path in sorted((folder / step).rglob("*.json")):
+            content = files.read_json(path)
+            if isinstance(content, dict) and _belongs(content, config):
+                _add(found, step, content.get("provenance") or {})
+    found.weights = dict(sorted(found.weights.items()))
+    for task in (*config.tasks, config.control):
+        path = Path(config.paths.resources) / "datasets" / task / "dataset.json"
+        splits = files.read_json(path)["splits"]
+        found.datasets[task] = {name: (one["n"], one["sha256"]) for name, one in splits.items()}
+    return found
+
+
+def _belongs(content: dict[str, Any], config: Config) -> bool:
+    """Whether a result is of this configuration: an older one may have left files behind."""
+    models, seeds = config.all_models, config.seeds
+    return content.get("model", models[0]) in models and content.get("seed", seeds[0]) in seeds
+
+
+def _add(found: Provenance, step: str, block: dict[str, Any]) -> None:
+    for package, version in (block.get("versions") or {}).items():
+        found.versions[package].add(version)
+    if block.get("commit"):
+        found.commits.add(block["commit"])
+    if block.get("device"):
+        found.devices.add(block["device"])
+    if block.get("code"):
+        found.code[step].add(block["code"])
+    for path, digest in (block.get("inputs") or {}).items():
+        if Path(path).name in _WEIGHTS:
+            found.weights[path] = digest
+
+
+_WEIGHTS = {
+    "encoder.safetensors", "open_clip_model.safetensors", "task_vector.safetensors",
+    "head.safetensors",
+}  # fmt: skip

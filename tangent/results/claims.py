@@ -1,0 +1,196 @@
+"""The paper's claims as statements with a criterion each, and whether they hold in a study.
+
+A criterion was written down before its numbers were seen, applies to every seed by itself, and is
+part of the table: nobody has to trust an adjective.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tangent.results import measure
+from tangent.results.columns import TABLES
+from tangent.results.paper_numbers import paper_difference
+
+Tables = dict[str, pd.DataFrame]
+
+INPUTS = (
+    "single_task", "addition", "negation", "disentanglement", "eigenfunctions", "random_init",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One testable statement.
+
+    Attributes:
+        name: identifier in claims.csv.
+        statement: what the paper claims, in words.
+        criterion: when the claim holds for one seed, in words.
+        quantity: what `measure` measures.
+        measure: (tables, model) -> one row per seed with the columns `value` and `holds` and the
+            numbers that `value` was computed from; None where the study has no such results.
+        unit: `fraction` (of test images; texts write it in percent) or `number` (anything else).
+        paper: the paper's own numbers as text, empty where paper.md has none.
+    """
+
+    name: str
+    statement: str
+    criterion: str
+    quantity: str
+    measure: Callable[[Tables, str], pd.DataFrame | None]
+    unit: str = "fraction"
+    paper: str = ""
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "linear_addition_absolute",
+        "Linear beats standard in task addition, absolute accuracy",
+        "absolute accuracy of linear − standard > 0",
+        "difference of mean test accuracy, linear − standard",
+        lambda tables, model: measure.addition(tables, model, "absolute", "linear", "standard"),
+        paper=paper_difference("addition", "absolute", "linear", "standard"),
+    ),
+    Claim(
+        "linear_addition_normalized",
+        "Linear beats standard in task addition, normalised accuracy",
+        "normalised accuracy of linear − standard > 0",
+        "difference of normalised test accuracy, linear − standard",
+        lambda tables, model: measure.addition(tables, model, "normalized", "linear", "standard"),
+        paper=paper_difference("addition", "normalized", "linear", "standard"),
+    ),
+    Claim(
+        "linear_negation",
+        "Linear forgets more of the target task at the same control accuracy",
+        "target accuracy of standard − linear > 0, and control accuracy of linear at most "
+        f"{100 * measure.CONTROL_TOLERANCE:g} percentage point below standard's",
+        "difference of mean target test accuracy, standard − linear",
+        measure.negation,
+        paper=paper_difference("negation", "target", "standard", "linear"),
+    ),
+    Claim(
+        "posthoc_single_task",
+        "Post-hoc linearization loses single-task accuracy",
+        "single-task accuracy of standard − posthoc > 0",
+        "difference of mean single-task test accuracy, standard − posthoc",
+        lambda tables, model: measure.single_task(tables, model, "standard", "posthoc"),
+    ),
+    Claim(
+        "posthoc_addition_normalized",
+        "Post-hoc linearization gains normalised accuracy in task addition",
+        "normalised accuracy of posthoc − standard > 0",
+        "difference of normalised test accuracy, posthoc − standard",
+        lambda tables, model: measure.addition(tables, model, "normalized", "posthoc", "standard"),
+        paper=paper_difference("addition", "normalized", "posthoc", "standard"),
+    ),
+    *(
+        Claim(
+            f"{mode}_disentanglement_{region}",
+            f"The disentanglement error ξ is smaller for {mode}, {where}",
+            "mean ξ of standard − " + mode + " > 0",
+            f"difference of mean ξ (in [0, 2]) over the {where} and the pairs, standard − {mode}",
+            lambda tables, model, mode=mode, limit=limit: measure.disentanglement(
+                tables, model, mode, limit
+            ),
+            unit="number",
+        )
+        for region, limit, where in (
+            ("search_box", 1.0, "search box [−1, 1]²"),
+            ("whole_grid", np.inf, "whole grid"),
+        )
+        for mode in ("posthoc", "linear")
+    ),
+    Claim(
+        "eigenfunctions_localized",
+        "The kernel's leading eigenfunctions are localized on its task",
+        "ratio of mean local energies, held-out images of the task / mean of the other data sets, "
+        f"geometric mean over the kernels: at least {measure.LOCALIZED:g}",
+        "ratio of mean local energies, task / other data sets",
+        measure.localization,
+        unit="number",
+    ),
+    Claim(
+        "random_single_task",
+        "From a random initialisation single tasks are still learnt",
+        "standard fine-tuning from a random initialisation makes at least half of the way from its "
+        "accuracy at initialisation to the pre-trained model's fine-tuned accuracy, same tasks",
+        "share of the way made",
+        measure.random_single_task,
+        unit="number",
+    ),
+    *(
+        Claim(
+            f"random_addition_{mode}",
+            f"From a random initialisation task addition fails ({mode})",
+            "normalised addition accuracy of the pre-trained − the randomly initialised model at "
+            f"least {100 * measure.WELL_BELOW:g} percentage points",
+            "difference of normalised test accuracy, pre-trained − random",
+            lambda tables, model, mode=mode: measure.random_addition(tables, model, mode),
+        )
+        for mode in ("standard", "linear")
+    ),
+    *(
+        Claim(
+            f"random_gain_{mode}",
+            f"From a random initialisation less of the gain survives addition ({mode})",
+            "(absolute addition − zero-shot) / (single task − zero-shot) is larger from the "
+            "pre-trained than from the random initialisation",
+            "difference of the share of the gain that survives, pre-trained − random",
+            lambda tables, model, mode=mode: measure.random_gain(tables, model, mode),
+            unit="number",
+        )
+        for mode in ("standard", "linear")
+    ),
+    Claim(
+        "random_eigenfunctions",
+        "From a random initialisation eigenfunctions do not localize",
+        "ratio of mean local energies of the randomly initialised model below "
+        f"{measure.LOCALIZED:g} and below the pre-trained model's, same kernels and data sets",
+        "ratio of mean local energies, pre-trained / random",
+        measure.random_localization,
+        unit="number",
+    ),
+)
+
+
+def judge(claim: Claim, model: str, tables: Tables) -> dict[str, object]:
+    """One row of claims.csv: `claim` for `model`.
+
+    `holds` is yes or no where all seeds agree, mixed where they do not, not run without results.
+    """
+    measured = claim.measure(tables, model)
+    row: dict[str, object] = {
+        "claim": claim.name, "model": model, "statement": claim.statement,
+        "criterion": claim.criterion, "quantity": claim.quantity, "unit": claim.unit,
+        "paper": claim.paper,
+    }  # fmt: skip
+    if measured is None or measured.empty:
+        return row | {"holds": "not run", "seeds": 0, "measured": ""}
+    values, holds = measured["value"], measured["holds"]
+    return row | {
+        "holds": "yes" if holds.all() else "mixed" if holds.any() else "no",
+        "seeds": len(values),
+        "mean": values.mean(),
+        "spread": values.std(ddof=1) if len(values) > 1 else None,
+        "minimum": values.min(),
+        "maximum": values.max(),
+        "measured": _sentence(claim.unit, measured.drop(columns=["value", "holds"])),
+    }
+
+
+def claims_table(tables: Tables) -> pd.DataFrame:
+    """Every claim for every pre-trained model, from the tidy tables named in `INPUTS`."""
+    models = tables["addition"].model.unique()
+    rows = [judge(claim, model, tables) for model in models for claim in CLAIMS]
+    return pd.DataFrame.from_records(rows, columns=list(TABLES["claims"]))
+
+
+def _sentence(unit: str, numbers: pd.DataFrame) -> str:
+    scale, suffix, digits = (100, " %", 1) if unit == "fraction" else (1, "", 3)
+    means = numbers.mean()
+    return ", ".join(f"{name} {scale * means[name]:.{digits}f}{suffix}" for name in numbers)

@@ -1,0 +1,194 @@
+"""Tidy tables from raw results: one observation a row, accuracies as fractions in [0, 1].
+
+Every table reads exactly the files that the study's configuration implies; nothing is globbed, so a
+leftover of an older configuration cannot slip into a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from tangent import files
+from tangent.config.schema import SUM, Config
+from tangent.modes import MODES
+from tangent.results.columns import TABLES
+from tangent.results.random_init import random_init_rows
+from tangent.results.raw import RawFiles
+
+Row = dict[str, object]
+
+
+def collect(config: Config, folder: Path) -> dict[str, pd.DataFrame]:
+    """Read all raw results of the study `config` under `folder`; returns table name -> table.
+
+    Raises:
+        UserError: a raw file is missing or unreadable; the message names it and its rule.
+    """
+    raw = RawFiles(folder)
+    tables = {
+        name: pd.DataFrame.from_records(list(rows(config, raw)), columns=list(TABLES[name]))
+        for name, rows in _READERS.items()
+    }
+    tables["random_init"] = pd.DataFrame.from_records(
+        list(random_init_rows(config, raw, tables["single_task"], tables["addition"])),
+        columns=list(TABLES["random_init"]),
+    )
+    return tables
+
+
+def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
+    """Write every table as `folder`/NAME.csv, numbers in full precision."""
+    for name, table in tables.items():
+        files.write_text(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+
+
+def _single_task(config: Config, raw: RawFiles) -> Iterator[Row]:
+    for model in config.all_models:
+        for seed in config.seeds:
+            path = f"zero_shot/{model}/seed{seed}/zero_shot.json"
+            accuracies = raw.json("zero_shot", path)["tasks"]
+            for task in (*config.tasks_of(model), config.control):
+                yield from _both_splits(accuracies[task], model, "zero_shot", task, seed)
+            for mode in MODES:
+                for task in config.tasks_of(model):
+                    path = f"single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
+                    result = raw.json("single_task", path)
+                    yield from _both_splits(result, model, mode, task, seed)
+
+
+def _both_splits(result, model: str, mode: str, task: str, seed: int) -> Iterator[Row]:
+    for split in ("validation", "test"):
+        yield {
+            "model": model, "mode": mode, "task": task, "split": split, "seed": seed,
+            "accuracy": result[split]["accuracy"], "n": result[split]["n"],
+        }  # fmt: skip
+
+
+def _alpha_sweep(config: Config, raw: RawFiles) -> Iterator[Row]:
+    columns = ("alpha", "task", "split", "accuracy", "normalized")
+    for model in config.all_models:
+        # No negation from a random initialisation: there is nothing to forget.
+        negated = [] if config.is_random(model) else config.tasks
+        for mode in MODES:
+            for seed in config.seeds:
+                for vector in (SUM, *negated):
+                    operation = "addition" if vector == SUM else "negation"
+                    path = f"alpha/{model}/{mode}/{vector}/seed{seed}/sweep.csv"
+                    for row in raw.csv(f"validate_{operation}", path, columns):
+                        yield {
+                            "model": model, "mode": mode, "operation": operation,
+                            "task": row["task"], "split": row["split"], "seed": seed,
+                            "alpha": float(row["alpha"]), "accuracy": float(row["accuracy"]),
+                            "normalized": float(row["normalized"]),
+                            "target": "all" if vector == SUM else vector,
+                        }  # fmt: skip
+
+
+def _addition(config: Config, raw: RawFiles) -> Iterator[Row]:
+    for model in config.models:
+        for mode in MODES:
+            for seed in config.seeds:
+                result = raw.json("addition", f"addition/{model}/{mode}/seed{seed}/result.json")
+                yield {"model": model, "mode": mode, "seed": seed} | {
+                    name: result[name] for name in ("alpha", "absolute", "normalized")
+                }
+
+
+def _addition_tasks(config: Config, raw: RawFiles) -> Iterator[Row]:
+    for model in config.all_models:
+        for mode in MODES:
+            for seed in config.seeds:
+                result = raw.json("addition", f"addition/{model}/{mode}/seed{seed}/result.json")
+                for task in config.tasks_of(model):
+                    yield {
+                        "model": model, "mode": mode, "task": task, "seed": seed,
+                        "alpha": result["alpha"],
+                    } | {
+                        name: result["tasks"][task][name]
+                        for name in ("accuracy", "normalized", "n")
+                    }  # fmt: skip
+
+
+def _negation(config: Config, raw: RawFiles) -> Iterator[Row]:
+    given = ("model", "mode", "task", "seed", "control_threshold")
+    for model in config.models:
+        for mode in MODES:
+            for task in config.tasks:
+                for seed in config.seeds:
+                    path = f"negation/{model}/{mode}/{task}/seed{seed}/result.json"
+                    result = raw.json("negation", path)
+                    yield {
+                        "model": model, "mode": mode, "task": task, "seed": seed,
+                        "control_threshold": config.negation.control_threshold,
+                    } | {
+                        name: result[name] for name in TABLES["negation"] if name not in given
+                    }  # fmt: skip
+
+
+def _disentanglement(config: Config, raw: RawFiles) -> Iterator[Row]:
+    columns = ("alpha_1", "alpha_2", "error")
+    for model in config.models:
+        for mode in MODES:
+            for task_1, task_2 in config.disentanglement.pairs:
+                for seed in config.seeds:
+                    path = f"disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}/error.csv"
+                    for row in raw.csv("disentanglement", path, columns):
+                        yield {
+                            "model": model, "mode": mode, "task_1": task_1, "task_2": task_2,
+                            "seed": seed,
+                        } | {name: float(row[name]) for name in columns}  # fmt: skip
+
+
+def _eigenfunctions(config: Config, raw: RawFiles) -> Iterator[Row]:
+    columns = ("dataset", "split", "logit", "image", "energy")
+    for model, task, seed, folder in _kernels(config):
+        for row in raw.csv("eigenfunctions", f"{folder}/energies.csv", columns):
+            yield {
+                "model": model, "task": task, "dataset": row["dataset"], "split": row["split"],
+                "seed": seed, "logit": int(row["logit"]), "image": int(row["image"]),
+                "energy": float(row["energy"]),
+            }  # fmt: skip
+
+
+def _eigenvalues(config: Config, raw: RawFiles) -> Iterator[Row]:
+    columns = ("logit", "component", "eigenvalue")
+    for model, task, seed, folder in _kernels(config):
+        settings = raw.json("eigenfunctions", f"{folder}/eigenfunctions.json")
+        for row in raw.csv("eigenfunctions", f"{folder}/spectrum.csv", columns):
+            yield {
+                "model": model, "task": task, "seed": seed, "images": settings["images"],
+                "components": settings["components"], "logit": int(row["logit"]),
+                "component": int(row["component"]), "eigenvalue": float(row["eigenvalue"]),
+            }  # fmt: skip
+
+
+def _kernels(config: Config) -> Iterator[tuple[str, str, int, str]]:
+    for model in config.all_models:
+        for task in config.eigenfunction_tasks_of(model):
+            for seed in config.seeds:
+                yield model, task, seed, f"eigenfunctions/{model}/{task}/seed{seed}"
+
+
+def _proposition1(config: Config, raw: RawFiles) -> Iterator[Row]:
+    columns = ("coupling", "localization", "interference")
+    for model in config.models:
+        for seed in config.seeds:
+            path = f"proposition1/{model}/seed{seed}/interference.csv"
+            for row in raw.csv("proposition1", path, columns):
+                yield {"model": model, "seed": seed} | {name: float(row[name]) for name in columns}
+
+
+_READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
+    "single_task": _single_task,
+    "alpha_sweep": _alpha_sweep,
+    "addition": _addition,
+    "addition_tasks": _addition_tasks,
+    "negation": _negation,
+    "disentanglement": _disentanglement,
+    "eigenfunctions": _eigenfunctions,
+    "eigenvalues": _eigenvalues,
+    "proposition1": _proposition1,
+}

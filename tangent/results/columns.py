@@ -1,0 +1,33 @@
+"""The tidy tables: their names and columns, in order. docs/results.md says what they mean."""
+
+from __future__ import annotations
+
+TABLES: dict[str, tuple[str, ...]] = {
+    "single_task": ("model", "mode", "task", "split", "seed", "accuracy", "n"),
+    "alpha_sweep": (
+        "model", "mode", "operation", "task", "split", "seed", "alpha", "accuracy", "normalized",
+        "target",
+    ),
+    "addition": ("model", "mode", "seed", "alpha", "absolute", "normalized"),
+    "addition_tasks": ("model", "mode", "task", "seed", "alpha", "accuracy", "normalized", "n"),
+    "negation": (
+        "model", "mode", "task", "seed", "alpha", "target", "control", "control_pretrained",
+        "target_pretrained", "control_threshold", "n_target", "n_control",
+    ),
+    "disentanglement": (
+        "model", "mode", "task_1", "task_2", "seed", "alpha_1", "alpha_2", "error",
+    ),
+    "eigenfunctions": ("model", "task", "dataset", "split", "seed", "logit", "image", "energy"),
+    "eigenvalues": (
+        "model", "task", "seed", "images", "components", "logit", "component", "eigenvalue",
+    ),
+    "random_init": (
+        "model", "initialization", "mode", "seed", "tasks", "zero_shot", "single_task",
+        "tasks_added", "alpha", "absolute", "normalized",
+    ),
+    "proposition1": ("model", "seed", "coupling", "localization", "interference"),
+    "claims": (
+        "claim", "model", "statement", "criterion", "holds", "seeds", "quantity", "unit", "mean",
+        "spread", "minimum", "maximum", "measured", "paper",
+    ),
+}  # fmt: skip

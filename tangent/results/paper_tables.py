@@ -1,0 +1,151 @@
+"""The paper's three tables (addition, negation, random initialisation) from the tidy ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import pandas as pd
+
+from tangent.config.schema import RANDOM_SUFFIX
+from tangent.modes import MODES
+from tangent.results.render import Table, percent
+
+INPUTS = ("single_task", "addition", "negation", "random_init")
+
+
+def paper_tables(tables: dict[str, pd.DataFrame]) -> list[Table]:
+    """Tables 1, 2 and 3 from the tidy tables named in `INPUTS`."""
+    return [table1(tables), table2(tables), table3(tables)]
+
+
+def table1(tables: dict[str, pd.DataFrame]) -> Table:
+    """Task addition: mean test accuracy over the tasks after adding all task vectors."""
+    addition = tables["addition"]
+    models = list(addition.model.unique())
+    rows = [("Pre-trained", [(_pretrained(tables, model), "–") for model in models])]
+    for mode in MODES.values():
+        chosen = addition[addition["mode"] == mode.name].groupby("model")
+        cells = [_percents(chosen.get_group(model), ("absolute", "normalized")) for model in models]
+        rows.append((mode.label, cells))
+    return Table(
+        "table1",
+        "Task addition: test accuracy in %, mean over the tasks, after adding all task vectors",
+        "Mode",
+        tuple((model, ("Absolute", "Normalised")) for model in models),
+        _joined(rows),
+        (
+            "Normalised: divided, task by task, by the same mode's own single-task accuracy. "
+            f"α chosen on validation data: {_alphas(addition)}.",
+            _seeds(addition),
+        ),
+    )
+
+
+def table2(tables: dict[str, pd.DataFrame]) -> Table:
+    """Task negation: mean over the tasks of the target's and the control task's test accuracy."""
+    negation = tables["negation"]
+    models = list(negation.model.unique())
+    columns = ["target", "control"]
+    means = negation.groupby(["model", "mode", "seed"])[columns].mean().reset_index()
+    control = negation.groupby(["model", "seed"]).control_pretrained.mean()
+    rows = [
+        (
+            "Pre-trained",
+            [(_pretrained(tables, model), percent(control[model].unique())) for model in models],
+        )
+    ]
+    for mode in MODES.values():
+        chosen = means[means["mode"] == mode.name].groupby("model")
+        rows.append((mode.label, [_percents(chosen.get_group(model), columns) for model in models]))
+    threshold = ", ".join(f"{100 * value:g} %" for value in negation.control_threshold.unique())
+    return Table(
+        "table2",
+        "Task negation: test accuracy in %, mean over the negated tasks",
+        "Mode",
+        tuple((model, ("Target", "Control")) for model in models),
+        _joined(rows),
+        (
+            "The aim is a low target accuracy at an unharmed control accuracy. α chosen per task "
+            "on validation data: lowest target accuracy that keeps at least "
+            f"{threshold} of the pre-trained accuracy on the control task.",
+            _seeds(negation),
+        ),
+    )
+
+
+def table3(tables: dict[str, pd.DataFrame]) -> Table:
+    """Pre-trained against random initialisation: single tasks and task addition."""
+    random_init = tables["random_init"]
+    models = list(random_init[random_init.initialization == "pretrained"].model.unique())
+    columns = ("single_task", "absolute", "normalized")
+    rows = []
+    for initialization, suffix, label in (
+        ("pretrained", "", "pre-trained"),
+        ("random", RANDOM_SUFFIX, "random"),
+    ):
+        part = random_init[random_init.initialization == initialization]
+        for mode in MODES.values():
+            chosen = part[part["mode"] == mode.name].groupby("model")
+            cells = [_percents(chosen.get_group(model + suffix), columns) for model in models]
+            rows.append((f"{mode.label}, {label}", cells))
+    return Table(
+        "table3",
+        "Random initialisation: test accuracy in % of single tasks and of task addition",
+        "Mode, initialisation",
+        tuple((model, ("Single task", "Absolute", "Normalised")) for model in models),
+        _joined(rows),
+        _table3_notes(random_init),
+    )
+
+
+def _table3_notes(random_init: pd.DataFrame) -> tuple[str, ...]:
+    number = int(random_init.tasks.max())
+    notes = [
+        f"Means over the same {number} tasks in all rows. Only the encoder starts at random; the "
+        "zero-shot head is the pre-trained model's."
+    ]
+    if random_init.absolute.isna().any():
+        notes.append(
+            f"–: the study from a random initialisation adds {number} tasks, the pre-trained model "
+            "another number, and such sums cannot be compared; table 1 has the pre-trained sum."
+        )
+    notes.append(_seeds(random_init))
+    return tuple(notes)
+
+
+def pretrained_accuracy(single_task: pd.DataFrame, model: str, tasks: Sequence[str]) -> pd.Series:
+    """Mean zero-shot test accuracy of `model` over `tasks`, one value per seed."""
+    rows = single_task.query("model == @model and mode == 'zero_shot' and split == 'test'")
+    return rows[rows.task.isin(list(tasks))].groupby("seed").accuracy.mean()
+
+
+def _pretrained(tables: dict[str, pd.DataFrame], model: str) -> str:
+    single_task = tables["single_task"]
+    fine_tuned = single_task[(single_task.model == model) & (single_task["mode"] != "zero_shot")]
+    # The pre-trained model has no seed: equal values are one value, without a spread.
+    return percent(pretrained_accuracy(single_task, model, fine_tuned.task.unique()).unique())
+
+
+def _percents(table: pd.DataFrame, columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(percent(table[column]) for column in columns)
+
+
+def _joined(
+    rows: Sequence[tuple[str, Sequence[tuple[str, ...]]]],
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((label, tuple(itertools.chain.from_iterable(groups))) for label, groups in rows)
+
+
+def _alphas(addition: pd.DataFrame) -> str:
+    several = addition.model.nunique() > 1
+    texts = []
+    for (model, mode), rows in addition.groupby(["model", "mode"], sort=False):
+        values = ", ".join(f"{alpha:.2f}" for alpha in sorted(rows.alpha.unique()))
+        texts.append(f"{model} {mode} {values}" if several else f"{mode} {values}")
+    return "; ".join(texts)
+
+
+def _seeds(table: pd.DataFrame) -> str:
+    number = table.seed.nunique()
+    return "1 seed." if number == 1 else f"{number} seeds: mean ± standard deviation."

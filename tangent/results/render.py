@@ -1,0 +1,118 @@
+"""A table as the paper prints it, in Markdown and LaTeX; the report renders it as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells ready to print.
+
+    Attributes:
+        name: file name without suffix.
+        caption: what the table shows, with units.
+        stub: header of the column of row labels.
+        groups: (title, columns) of adjacent columns under one title, left to right.
+        rows: (label, one cell per column).
+        notes: sentences below the table.
+    """
+
+    name: str
+    caption: str
+    stub: str
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        width = sum(len(columns) for _, columns in self.groups)
+        if any(len(cells) != width for _, cells in self.rows):
+            raise ValueError(f"table {self.name}: a row has not {width} cells")
+
+
+def percent(values: Iterable[float]) -> str:
+    """Fractions, one per seed, as `mean ± standard deviation` in percent; one seed has no ±.
+
+    The standard deviation is that of a sample (n − 1).
+    """
+    series = 100 * pd.Series(list(values), dtype=float).dropna()
+    if series.empty:
+        return MISSING
+    if len(series) == 1:
+        return f"{series.iloc[0]:.1f}"
+    return f"{series.mean():.1f} ± {series.std(ddof=1):.1f}"
+
+
+def to_markdown(table: Table) -> str:
+    """A Markdown table; a title of a group goes before each of its columns."""
+    header = [table.stub] + [
+        f"{title}: {column}" for title, columns in table.groups for column in columns
+    ]
+    lines = [f"**{table.caption}**", "", _line(header)]
+    lines.append("|---|" + "---:|" * (len(header) - 1))
+    lines += [_line([label, *cells]) for label, cells in table.rows]
+    lines += ["", *table.notes] if table.notes else []
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def to_latex(table: Table) -> str:
+    """A `table` environment for the booktabs package."""
+    width = sum(len(columns) for _, columns in table.groups)
+    titles, rules, start = [""], [], 2
+    for title, columns in table.groups:
+        end = start + len(columns) - 1
+        titles.append(rf"\multicolumn{{{len(columns)}}}{{c}}{{{_latex(title)}}}")
+        rules.append(rf"\cmidrule(lr){{{start}-{end}}}")
+        start = end + 1
+    header = [table.stub, *(column for _, columns in table.groups for column in columns)]
+    body = [[label, *cells] for label, cells in table.rows]
+    caption = " ".join([_sentence(table.caption), *map(_sentence, table.notes)])
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{_latex(caption)}}}",
+        rf"  \label{{tab:{table.name}}}",
+        rf"  \begin{{tabular}}{{l{'r' * width}}}",
+        r"    \toprule",
+        _latex_line(titles),
+        "    " + " ".join(rules),
+        _latex_line(map(_latex, header)),
+        r"    \midrule",
+        *(_latex_line(map(_latex, cells)) for cells in body),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_line(cells: Iterable[str]) -> str:
+    return "    " + " & ".join(cells) + r" \\"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else text + "."
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%",
+    "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "±": r"$\pm$", "−": r"$-$", "–": "--", "α": r"$\alpha$", "τ": r"$\tau$", "θ": r"$\theta$",
+    "ξ": r"$\xi$", "Σ": r"$\Sigma$", "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$",
+    "…": r"\ldots{}", "²": r"$^2$",
+}  # fmt: skip
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)

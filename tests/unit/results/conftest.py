@@ -1,0 +1,29 @@
+"""A made-up study with three seeds and two models, collected once for all tests of this folder."""
+
+import pytest
+from synthetic_study import write_study
+
+from tangent.results.collect import collect, write_tables
+from tangent.results.configuration import read_configuration
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """The folder of the study's raw results, its tidy tables beside them."""
+    root = tmp_path_factory.mktemp("study")
+    folder = write_study(root, seeds=(0, 1, 2), models=("demo-vit", "other_vit"))
+    write_tables(collect(read_configuration(folder / "config.yaml"), folder), folder / "tables")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def config(study):
+    return read_configuration(study / "config.yaml")
+
+
+@pytest.fixture(scope="session")
+def tables(study):
+    from tangent.results.columns import TABLES
+    from tangent.results.load import load_tables
+
+    return load_tables(study / "tables", [name for name in TABLES if name != "claims"])

@@ -1,0 +1,228 @@
+"""Raw results of a made-up study, in the formats that the evaluations write.
+
+The numbers are random with the right shape (not results of anything); the seed is fixed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from tangent import files
+from tangent.modes import MODES
+
+REPOSITORY = Path(__file__).parents[3]
+ALPHAS = [round(0.05 * i, 2) for i in range(21)]
+SHIFT = {"standard": 0.0, "posthoc": -0.08, "linear": -0.02}
+SUM = {"standard": 0.66, "posthoc": 0.72, "linear": 0.70}
+PROVENANCE = {
+    "inputs": {"resources/pretrained/demo-vit/encoder.safetensors": "ab" * 32},
+    "settings": {}, "code": "0123abcd", "commit": "c0ffee" * 6 + "c0ff",
+    "versions": {"python": "3.11.2", "torch": "2.12.1"}, "device": "cpu: x86_64",
+}  # fmt: skip
+
+
+def configuration(root: Path, seeds: list[int], models: list[str]) -> dict[str, Any]:
+    """The shipped demo's configuration, resolved, with other folders, seeds and models."""
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+    source = config["pretrained"]["demo-vit"]
+    return config | {
+        "paths": {"results": str(root / "results"), "resources": str(root / "resources")},
+        "seeds": seeds,
+        "models": models,
+        "pretrained": {model: source for model in models},
+        "disentanglement": config["disentanglement"]
+        | {"pairs": [["shapes", "letters"], ["symbols", "patterns"], ["digits", "photos"]]},
+        "eigenfunctions": config["eigenfunctions"] | {"tasks": ["letters", "digits", "patterns"]},
+        "random_initialization": config["random_initialization"]
+        | {"models": models[:1], "tasks": ["shapes", "letters", "digits"]},
+    }
+
+
+def write_study(
+    root: Path, seeds: tuple[int, ...] = (0,), models: tuple[str, ...] = ("demo-vit",)
+) -> Path:
+    """Write all raw results below `root`; returns the study's folder.
+
+    The first model is also studied from a random initialisation.
+    """
+    config = configuration(root, list(seeds), list(models))
+    folder = root / "results" / config["study"]
+    files.write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    random = np.random.default_rng(0)
+    for name in (*config["tasks"], config["control"]):
+        splits = {split: {"n": 500, "sha256": split[0] * 64} for split in ("train", "test")}
+        files.write_json(
+            root / "resources" / "datasets" / name / "dataset.json",
+            {"task": name, "classes": ["a", "b"], "splits": splits, "provenance": PROVENANCE},
+        )
+    for seed in seeds:
+        for model in models:
+            _model(folder, config, random, model, config["tasks"], seed, start=0.43)
+        small = config["random_initialization"]["tasks"]
+        _model(folder, config, random, f"{models[0]}-random", small, seed, start=0.08)
+    _benchmarks(folder, config)
+    return folder
+
+
+def _model(folder, config, random, model, tasks, seed, start) -> None:
+    is_random = start < 0.2
+    zero = {t: float(np.clip(start + 0.12 * random.standard_normal(), 0.02, 0.9)) for t in tasks}
+    zero[config["control"]] = 0.05 if is_random else 0.84
+    files.write_json(
+        folder / f"zero_shot/{model}/seed{seed}/zero_shot.json",
+        {
+            "model": model, "seed": seed, "provenance": PROVENANCE,
+            "tasks": {
+                t: {"validation": _accuracy(a + 0.01, 200), "test": _accuracy(a, 500)}
+                for t, a in zero.items()
+            },
+        },
+    )  # fmt: skip
+    best = 0.62 if is_random else 0.85
+    for mode in MODES:
+        single = {t: float(best + SHIFT[mode] + 0.05 * random.standard_normal()) for t in tasks}
+        for task, accuracy in single.items():
+            files.write_json(
+                folder / f"single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json",
+                {
+                    "model": model, "mode": mode, "task": task, "seed": seed,
+                    "validation": _accuracy(accuracy + 0.01, 200),
+                    "test": _accuracy(accuracy, 500), "provenance": PROVENANCE,
+                },
+            )  # fmt: skip
+        peak = 0.25 if is_random else SUM[mode]
+        _addition(folder, random, model, mode, seed, zero, single, peak)
+        if not is_random:
+            _negation(folder, config, random, model, mode, seed, zero, tasks)
+            _disentanglement(folder, config, random, model, mode, seed)
+    _eigenfunctions(folder, config, random, model, tasks, seed, is_random)
+    if not is_random:
+        files.write_csv(
+            folder / f"proposition1/{model}/seed{seed}/interference.csv",
+            ["coupling", "localization", "interference"],
+            [(c, 1 / (1 + 3 * c) ** 0.5, 0.4 * c / (1 + c)) for c in np.linspace(0, 1, 11)],
+        )
+
+
+def _accuracy(accuracy: float, n: int) -> dict[str, Any]:
+    return {"accuracy": round(min(accuracy, 1.0) * n) / n, "n": n}
+
+
+def _addition(folder, random, model, mode, seed, zero, single, peak) -> None:
+    best = 0.3 + 0.05 * int(random.integers(0, 4))
+    at = {}
+    rows = []
+    for alpha in ALPHAS:
+        for task, accuracy in single.items():
+            start = zero[task] / accuracy
+            width = 0.25 if alpha < best else 0.35
+            value = start + (peak - start) * np.exp(-(((alpha - best) / width) ** 2))
+            value = float(value + 0.01 * random.standard_normal())
+            rows.append((alpha, task, "validation", value * accuracy, value))
+            at[alpha, task] = value
+    path = f"alpha/{model}/{mode}/sum/seed{seed}"
+    files.write_csv(
+        folder / path / "sweep.csv", ["alpha", "task", "split", "accuracy", "normalized"], rows
+    )
+    alpha = max(ALPHAS, key=lambda a: np.mean([at[a, t] for t in single]))
+    normalized = {t: at[alpha, t] - 0.005 for t in single}
+    files.write_json(folder / path / "alpha.json", {"alpha": alpha, "provenance": PROVENANCE})
+    files.write_json(
+        folder / f"addition/{model}/{mode}/seed{seed}/result.json",
+        {
+            "model": model, "mode": mode, "seed": seed, "alpha": alpha,
+            "absolute": float(np.mean([normalized[t] * single[t] for t in single])),
+            "normalized": float(np.mean(list(normalized.values()))),
+            "tasks": {
+                t: {"accuracy": normalized[t] * single[t], "normalized": normalized[t], "n": 500}
+                for t in single
+            },
+            "provenance": PROVENANCE,
+        },
+    )  # fmt: skip
+
+
+def _negation(folder, config, random, model, mode, seed, zero, tasks) -> None:
+    control = config["control"]
+    for task in tasks:
+        rows, chosen = [], 0.0
+        slope = {"standard": 1.1, "posthoc": 1.3, "linear": 1.7}[mode]
+        for alpha in ALPHAS:
+            target = zero[task] * float(np.exp(-slope * alpha))
+            kept = float(1 - 0.12 * alpha**2 * (1 + 0.3 * random.standard_normal()))
+            rows.append((alpha, task, "validation", target, target / zero[task]))
+            rows.append((alpha, control, "validation", kept * zero[control], kept))
+            if kept >= 0.95:
+                chosen = alpha
+        path = f"alpha/{model}/{mode}/{task}/seed{seed}"
+        files.write_csv(
+            folder / path / "sweep.csv", ["alpha", "task", "split", "accuracy", "normalized"], rows
+        )
+        files.write_json(
+            folder / f"negation/{model}/{mode}/{task}/seed{seed}/result.json",
+            {
+                "model": model, "mode": mode, "task": task, "seed": seed, "alpha": chosen,
+                "target": zero[task] * float(np.exp(-slope * chosen)),
+                "control": 0.955 * zero[control], "control_pretrained": zero[control],
+                "target_pretrained": zero[task], "n_target": 500, "n_control": 500,
+                "provenance": PROVENANCE,
+            },
+        )  # fmt: skip
+
+
+def _disentanglement(folder, config, random, model, mode, seed) -> None:
+    grid = np.linspace(-3, 3, 13)
+    scale = {"standard": 0.5, "posthoc": 0.32, "linear": 0.22}[mode]
+    for task_1, task_2 in config["disentanglement"]["pairs"]:
+        rows = []
+        for a in grid:
+            for b in grid:
+                halves = [
+                    float(0.9 * (1 - np.exp(-scale * abs(other) * (1 + 0.2 * random.random()))))
+                    for other in (b, a)
+                ]
+                rows.append((float(a), float(b), *halves, sum(halves)))
+        files.write_csv(
+            folder / f"disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}/error.csv",
+            ["alpha_1", "alpha_2", "error_1", "error_2", "error"],
+            rows,
+        )
+
+
+def _eigenfunctions(folder, config, random, model, tasks, seed, is_random) -> None:
+    for task in config["eigenfunctions"]["tasks"]:
+        if task not in tasks:
+            continue
+        energies, spectrum = [], []
+        for logit in range(3):
+            for component in range(20):
+                spectrum.append((logit, component + 1, float(np.exp(-0.3 * component))))
+            for dataset in (*tasks, config["control"]):
+                mean = 1.6 if is_random else 5.0 if dataset == task else 1.2
+                for split in ("sample", "test") if dataset == task else ("test",):
+                    for image in range(60):
+                        energy = float(mean * np.exp(0.7 * random.standard_normal()))
+                        energies.append((dataset, split, logit, image, energy))
+        path = folder / f"eigenfunctions/{model}/{task}/seed{seed}"
+        files.write_csv(
+            path / "energies.csv", ["dataset", "split", "logit", "image", "energy"], energies
+        )
+        files.write_csv(path / "spectrum.csv", ["logit", "component", "eigenvalue"], spectrum)
+        files.write_json(
+            path / "eigenfunctions.json",
+            {"images": 60, "components": 10, "logits": [0, 1, 2], "provenance": PROVENANCE},
+        )
+
+
+def _benchmarks(folder, config) -> None:
+    header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
+    for step, seconds in (("finetuned", 42.5), ("single_task", 6.25), ("addition", 0.4)):
+        for task in config["tasks"]:
+            memory = "-" if step == "addition" else "812.5"
+            line = f"{seconds}\t0:00:42\t{memory}\t-\t-\t-\t-\t-\t98.5\t40.0"
+            path = folder / f"benchmarks/{step}/demo-vit/standard/{task}/seed0/output.tsv"
+            files.write_text(path, f"{header}\n{line}\n")

@@ -1,0 +1,224 @@
+"""The tidy tables against the raw files, read here by other code."""
+
+import csv
+import json
+import shutil
+from statistics import mean
+
+import pytest
+from synthetic_study import REPOSITORY, write_study
+
+from tangent.errors import UserError
+from tangent.results.collect import collect
+from tangent.results.columns import TABLES
+from tangent.results.configuration import read_configuration
+from tangent.results.load import load_tables
+
+MODES = ("standard", "posthoc", "linear")
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def rows_of(study, name):
+    with open(study / "tables" / f"{name}.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def one(rows, **keys):
+    found = [row for row in rows if all(row[key] == str(value) for key, value in keys.items())]
+    assert len(found) == 1, (keys, len(found))
+    return found[0]
+
+
+def test_columns_are_the_documented_ones():
+    documented, name = {}, None
+    for line in (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            name = line.removeprefix("## ").strip("`").removesuffix(".csv")
+            documented[name] = []
+        elif line.startswith("| `") and name in TABLES:
+            documented[name].append(line.split("`")[1])
+    assert {name: tuple(documented.get(name, ())) for name in TABLES} == TABLES
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name != "claims"])
+def test_written_columns(study, name):
+    with open(study / "tables" / f"{name}.csv") as file:
+        assert tuple(next(csv.reader(file))) == TABLES[name]
+
+
+def test_single_task_equals_the_evaluations(study, config):
+    rows = rows_of(study, "single_task")
+    for model in config.all_models:
+        for seed in config.seeds:
+            zero_shot = read(study / f"zero_shot/{model}/seed{seed}/zero_shot.json")["tasks"]
+            for task in config.tasks_of(model):
+                for mode in ("zero_shot", *MODES):
+                    path = study / f"single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
+                    result = zero_shot[task] if mode == "zero_shot" else read(path)
+                    for split in ("validation", "test"):
+                        row = one(rows, model=model, mode=mode, task=task, seed=seed, split=split)
+                        assert float(row["accuracy"]) == result[split]["accuracy"]
+                        assert int(row["n"]) == result[split]["n"]
+            one(rows, model=model, mode="zero_shot", task=config.control, seed=seed, split="test")
+    tasks, seeds = len(config.tasks), len(config.seeds)
+    small = len(config.random_initialization.tasks)
+    # Four modes, and zero-shot on the control task, on two splits.
+    assert len(rows) == 2 * seeds * (2 * (4 * tasks + 1) + 4 * small + 1)
+
+
+def test_alpha_sweep_keeps_target_and_control_apart(study, config):
+    rows = rows_of(study, "alpha_sweep")
+    negation = [row for row in rows if row["operation"] == "negation"]
+    assert {row["target"] for row in rows if row["operation"] == "addition"} == {"all"}
+    assert {row["split"] for row in rows} == {"validation"}
+    for task in config.tasks:
+        assert {row["task"] for row in negation if row["target"] == task} == {task, config.control}
+    path = study / "alpha/demo-vit/linear/letters/seed1/sweep.csv"
+    with open(path, newline="") as file:
+        raw = list(csv.DictReader(file))
+    mine = [
+        row
+        for row in negation
+        if (row["model"], row["mode"], row["seed"], row["target"])
+        == ("demo-vit", "linear", "1", "letters")
+    ]
+    assert [(float(r["alpha"]), r["task"], float(r["accuracy"])) for r in raw] == [
+        (float(r["alpha"]), r["task"], float(r["accuracy"])) for r in mine
+    ]
+
+
+def test_addition_is_the_mean_over_its_tasks(study, config):
+    per_task, single = rows_of(study, "addition_tasks"), rows_of(study, "single_task")
+    rows = rows_of(study, "addition")
+    assert {row["model"] for row in rows} == set(config.models)
+    for row in rows:
+        keys = {key: row[key] for key in ("model", "mode", "seed")}
+        mine = [r for r in per_task if all(r[key] == value for key, value in keys.items())]
+        assert sorted(r["task"] for r in mine) == sorted(config.tasks)
+        assert float(row["absolute"]) == pytest.approx(mean(float(r["accuracy"]) for r in mine))
+        normalized = mean(float(r["normalized"]) for r in mine)
+        assert float(row["normalized"]) == pytest.approx(normalized)
+        for r in mine:
+            own = one(single, **keys, task=r["task"], split="test")
+            # The made-up single-task accuracies are rounded to whole images.
+            ratio = float(r["accuracy"]) / float(own["accuracy"])
+            assert ratio == pytest.approx(float(r["normalized"]), abs=0.003)
+
+
+def test_negation_equals_the_results(study, config):
+    rows = rows_of(study, "negation")
+    assert len(rows) == 2 * 3 * len(config.tasks) * len(config.seeds)
+    for row in rows[::7]:
+        path = "negation/{model}/{mode}/{task}/seed{seed}/result.json".format(**row)
+        result = read(study / path)
+        for column in ("alpha", "target", "control", "control_pretrained", "target_pretrained"):
+            assert float(row[column]) == result[column]
+        assert float(row["control_threshold"]) == config.negation.control_threshold
+
+
+def test_random_init_compares_the_same_tasks(study, config):
+    single = rows_of(study, "single_task")
+    tasks = config.random_initialization.tasks
+    rows = rows_of(study, "random_init")
+    assert {row["model"] for row in rows} == {"demo-vit", "demo-vit-random"}
+    for row in rows:
+        keys = {"model": row["model"], "seed": row["seed"], "split": "test"}
+        for column, mode in (("single_task", row["mode"]), ("zero_shot", "zero_shot")):
+            accuracies = [
+                float(one(single, **keys, mode=mode, task=task)["accuracy"]) for task in tasks
+            ]
+            assert float(row[column]) == pytest.approx(mean(accuracies))
+        if row["initialization"] == "pretrained":
+            assert row["absolute"] == row["normalized"] == row["tasks_added"] == ""
+        else:
+            path = "addition/demo-vit-random/{mode}/seed{seed}/result.json".format(**row)
+            assert float(row["absolute"]) == read(study / path)["absolute"]
+            assert float(row["tasks_added"]) == len(tasks)
+
+
+def test_random_init_has_the_pretrained_sum_where_the_tasks_are_the_same(study, config):
+    # Another order of the same tasks.
+    smaller = config.model_copy(update={"tasks": config.random_initialization.tasks[::-1]})
+    tables = collect(smaller, study)
+    random_init, addition = tables["random_init"], tables["addition"]
+    pretrained = random_init[random_init.initialization == "pretrained"]
+    expected = addition[addition.model == "demo-vit"].absolute
+    assert list(pretrained.absolute) == list(expected)
+
+
+def test_disentanglement_and_energies_are_complete(study, config, tables):
+    errors = tables["disentanglement"]
+    assert len(errors) == 2 * 3 * len(config.disentanglement.pairs) * 3 * 13**2
+    assert errors.error.between(0, 2).all()
+    energies = tables["eigenfunctions"]
+    random = energies[energies.model == "demo-vit-random"]
+    assert set(random.task) == {"letters", "digits"}
+    assert set(energies.split) == {"sample", "test"}
+    assert len(tables["proposition1"]) == 2 * 3 * 11
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("addition/demo-vit/linear/seed0/result.json", "addition"),
+        ("negation/demo-vit/posthoc/digits/seed0/result.json", "negation"),
+        ("alpha/demo-vit/standard/sum/seed0/sweep.csv", "validate_addition"),
+        ("alpha/demo-vit/standard/signs/seed0/sweep.csv", "validate_negation"),
+        ("eigenfunctions/demo-vit-random/digits/seed0/energies.csv", "eigenfunctions"),
+        ("zero_shot/demo-vit/seed0/zero_shot.json", "zero_shot"),
+    ],
+)
+def test_a_missing_result_is_named_with_its_rule(tmp_path, path, rule):
+    folder = write_study(tmp_path)
+    (folder / path).unlink()
+    with pytest.raises(UserError, match=f"{path} does not exist: the rule {rule} makes it"):
+        collect(read_configuration(folder / "config.yaml"), folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        ("addition/demo-vit/linear/seed0/result.json", "{", "not valid JSON"),
+        ("addition/demo-vit/linear/seed0/result.json", '{"alpha": 1}', "lacks the key 'absolute'"),
+        ("alpha/demo-vit/standard/sum/seed0/sweep.csv", "", "lacks the column 'alpha'"),
+        ("alpha/demo-vit/standard/sum/seed0/sweep.csv", "alpha,task\n0,a\n", "column 'split'"),
+    ],
+)
+def test_a_damaged_result_is_named(tmp_path, path, content, message):
+    folder = write_study(tmp_path)
+    (folder / path).write_text(content)
+    with pytest.raises(UserError, match=message) as error:
+        collect(read_configuration(folder / "config.yaml"), folder)
+    assert path in str(error.value)
+
+
+def test_leftovers_of_another_configuration_stay_out(tmp_path):
+    folder = write_study(tmp_path)
+    before = collect(read_configuration(folder / "config.yaml"), folder)
+    shutil.copytree(folder / "addition/demo-vit", folder / "addition/older-vit")
+    shutil.copytree(
+        folder / "negation/demo-vit/linear/digits/seed0",
+        folder / "negation/demo-vit/linear/digits/seed7",
+    )
+    after = collect(read_configuration(folder / "config.yaml"), folder)
+    assert all(before[name].equals(after[name]) for name in before)
+
+
+def test_missing_or_foreign_tables_and_configurations(tmp_path):
+    with pytest.raises(UserError, match="addition.csv does not exist"):
+        load_tables(tmp_path, ["addition"])
+    (tmp_path / "addition.csv").write_text("model,mode\n")
+    with pytest.raises(UserError, match="has the columns model, mode, expected"):
+        load_tables(tmp_path, ["addition"])
+    (tmp_path / "addition.csv").write_text("")
+    with pytest.raises(UserError, match="cannot be read"):
+        load_tables(tmp_path, ["addition"])
+    with pytest.raises(UserError, match="config.yaml does not exist"):
+        read_configuration(tmp_path / "config.yaml")
+    for text in ("a: [", "- a list", "study: demo"):
+        (tmp_path / "config.yaml").write_text(text)
+        with pytest.raises(UserError, match="config.yaml"):
+            read_configuration(tmp_path / "config.yaml")

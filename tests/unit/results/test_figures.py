@@ -1,0 +1,114 @@
+"""Figures: what they draw, that they are the same bytes each time, and that their text is text."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from tangent.errors import UserError
+from tangent.figures import FIGURES, alpha_curves, figure3, figure6, load_figure, save, scatter
+from tangent.figures.style import MODE_COLOURS, TASK_MARKERS
+from tangent.results.columns import TABLES
+
+
+@pytest.fixture(scope="module")
+def one_model(tables):
+    """The same study without its second model."""
+    return {name: table[table.model != "other_vit"] for name, table in tables.items()}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_deterministic_and_self_contained(tmp_path, one_model, name):
+    module = load_figure(name)
+    assert set(module.INPUTS) <= set(TABLES)
+    inputs = {table: one_model[table] for table in module.INPUTS}
+    for take in ("a", "b"):
+        save(module.draw(inputs), tmp_path / f"{take}.svg", tmp_path / f"{take}.pdf")
+    for suffix in ("svg", "pdf"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+    svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    ElementTree.fromstring(svg)
+    assert "<text" in svg
+    assert not re.search(r'(href|src)="(?!#|data:)', svg)
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_several_models_and_one_seed(tmp_path, tables, name):
+    module = load_figure(name)
+    inputs = {table: tables[table][tables[table].seed == 0] for table in module.INPUTS}
+    save(module.draw(inputs), tmp_path / "figure.svg", tmp_path / "figure.pdf")
+
+
+def test_unknown_figure():
+    with pytest.raises(UserError, match="unknown figure 'figure9': the figures are figure2"):
+        load_figure("figure9")
+
+
+def test_scatter_has_a_marker_per_task_at_its_accuracy(one_model, config):
+    figure = scatter.draw_scatter(one_model["single_task"], ["demo-vit"], "standard", "linear")
+    drawn = {
+        line.get_marker(): (line.get_xdata()[0], line.get_ydata()[0])
+        for line in figure.axes[0].lines
+        if line.get_marker() in TASK_MARKERS
+    }
+    assert len(drawn) == len(config.tasks)
+    test = one_model["single_task"].query("model == 'demo-vit' and split == 'test'")
+    for task, marker in zip(config.tasks, TASK_MARKERS, strict=False):
+        means = [
+            100 * test[(test.task == task) & (test["mode"] == mode)].accuracy.mean()
+            for mode in ("standard", "linear")
+        ]
+        assert drawn[marker] == pytest.approx(means)
+
+
+def test_heat_maps_put_the_first_task_on_the_x_axis(one_model, config):
+    errors = one_model["disentanglement"].copy()
+    errors["error"] = errors.alpha_1.abs() / 3  # depends on the first task alone
+    figure = figure3.draw({"disentanglement": errors})
+    maps = [axes for axes in figure.axes if axes.images]
+    assert len(maps) == 3 * len(config.disentanglement.pairs)
+    for axes in maps:
+        (image,) = axes.images
+        assert np.ptp(image.get_array(), axis=0).max() == pytest.approx(0)
+        assert np.ptp(image.get_array(), axis=1).min() > 0.9
+        assert image.get_clim() == (0, 2)
+        # Cells are centred on the grid: the outer edges lie half a step outside.
+        assert image.get_extent() == pytest.approx((-3.25, 3.25, -3.25, 3.25))
+        (box,) = axes.patches
+        assert box.get_bbox().bounds == (-1, -1, 2, 2)
+    first, second = config.disentanglement.pairs[0]
+    assert maps[-3].get_xlabel().endswith(first) and maps[-3].get_ylabel().endswith(second)
+
+
+def test_boxes_hold_test_images_only(one_model, config):
+    figure = figure6.draw({name: one_model[name] for name in figure6.INPUTS})
+    panel = figure.axes[0]
+    labels = [label.get_text() for label in panel.get_yticklabels()]
+    assert labels == [*config.tasks, config.control]
+    diamonds = [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "D"]
+    energies = one_model["eigenfunctions"].query(
+        "model == 'demo-vit' and task == 'letters' and split == 'test'"
+    )
+    expected = [energies[energies.dataset == name].energy.mean() for name in labels]
+    assert diamonds == pytest.approx(expected)
+
+
+def test_the_chosen_alpha_is_marked_on_its_curve(one_model):
+    inputs = {name: one_model[name].query("seed == 0") for name in alpha_curves.INPUTS}
+    figure = alpha_curves.draw(inputs)
+    sweep = inputs["alpha_sweep"].query("model == 'demo-vit' and operation == 'addition'")
+    marks = {
+        line.get_color(): (line.get_xdata()[0], line.get_ydata()[0])
+        for line in figure.axes[0].lines
+        if line.get_linestyle() == "None"
+    }
+    for row in inputs["addition"].itertuples():
+        curve = sweep[sweep["mode"] == row.mode].groupby("alpha").normalized.mean()
+        assert marks[MODE_COLOURS[row.mode]] == pytest.approx((row.alpha, 100 * curve[row.alpha]))
+    # One small marker per mode and task in each of negation's panels, none below the threshold.
+    for axes in figure.axes[1:3]:
+        small = [line for line in axes.lines if line.get_linestyle() == "None"]
+        assert len(small) == 3 * 8
+    assert min(line.get_ydata()[0] for line in small) >= 95

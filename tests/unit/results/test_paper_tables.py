@@ -1,0 +1,137 @@
+"""The paper's tables: numbers by other code, Markdown and LaTeX by structure."""
+
+import re
+from statistics import mean, stdev
+
+import pytest
+
+from tangent.results.paper_tables import paper_tables
+from tangent.results.render import Table, percent, to_latex, to_markdown
+
+LABELS = {"standard": "Non-linear", "posthoc": "Post-hoc linear", "linear": "Linear"}
+
+
+def text(values):
+    """Independent of `percent`: standard library only."""
+    return f"{100 * mean(values):.1f} ± {100 * stdev(values):.1f}"
+
+
+def cells_of(table, label):
+    return dict(table.rows)[label]
+
+
+def test_table1(tables):
+    table = paper_tables(tables)[0]
+    assert [title for title, _ in table.groups] == ["demo-vit", "other_vit"]
+    addition = tables["addition"].to_dict("records")
+    for mode, label in LABELS.items():
+        expected = []
+        for model in ("demo-vit", "other_vit"):
+            mine = [row for row in addition if (row["model"], row["mode"]) == (model, mode)]
+            assert len(mine) == 3
+            for column in ("absolute", "normalized"):
+                expected.append(text([row[column] for row in mine]))
+        assert list(cells_of(table, label)) == expected
+
+
+def test_table1_pretrained_row_is_zero_shot_without_the_control_task(tables, config):
+    single = tables["single_task"].to_dict("records")
+    per_seed = [
+        mean(
+            row["accuracy"]
+            for row in single
+            if (row["model"], row["mode"], row["split"]) == ("demo-vit", "zero_shot", "test")
+            and row["seed"] == seed
+            and row["task"] != config.control
+        )
+        for seed in config.seeds
+    ]
+    assert cells_of(paper_tables(tables)[0], "Pre-trained")[:2] == (text(per_seed), "–")
+
+
+def test_table2(tables, config):
+    table = paper_tables(tables)[1]
+    negation = tables["negation"].to_dict("records")
+    for mode, label in LABELS.items():
+        for column, cell in zip(("target", "control"), cells_of(table, label)[:2], strict=True):
+            per_seed = [
+                mean(
+                    row[column]
+                    for row in negation
+                    if (row["model"], row["mode"], row["seed"]) == ("demo-vit", mode, seed)
+                )
+                for seed in config.seeds
+            ]
+            assert cell == text(per_seed)
+    # The pre-trained control accuracy is the same for every seed: one number, no spread.
+    assert cells_of(table, "Pre-trained")[1] == "84.0"
+    assert "at least 95 % of" in table.notes[0]
+
+
+def test_table3(tables):
+    table = paper_tables(tables)[2]
+    rows = tables["random_init"].to_dict("records")
+    for mode, label in LABELS.items():
+        random = [r for r in rows if r["initialization"] == "random" and r["mode"] == mode]
+        pretrained = [r for r in rows if r["initialization"] == "pretrained" and r["mode"] == mode]
+        columns = ("single_task", "absolute", "normalized")
+        expected = tuple(text([r[column] for r in random]) for column in columns)
+        assert cells_of(table, f"{label}, random") == expected
+        single = text([r["single_task"] for r in pretrained])
+        assert cells_of(table, f"{label}, pre-trained") == (single, "–", "–")
+    assert any("cannot be compared" in note for note in table.notes)
+
+
+def test_percent():
+    assert percent([0.5]) == "50.0"
+    assert percent([0.5, 0.6]) == "55.0 ± 7.1"
+    assert percent([]) == percent([float("nan")]) == "–"
+
+
+def test_one_seed_says_so(tables):
+    first = {name: table[table.seed == 0] for name, table in tables.items() if "seed" in table}
+    for table in paper_tables(first):
+        assert table.notes[-1] == "1 seed."
+        assert "±" not in str(table.rows)
+
+
+def test_markdown_has_a_cell_per_column(tables):
+    for table in paper_tables(tables):
+        lines = [line for line in to_markdown(table).splitlines() if line.startswith("|")]
+        widths = {line.count("|") for line in lines}
+        assert len(widths) == 1
+        assert re.fullmatch(r"\|---\|(---:\|)+", lines[1])
+        assert len(lines) == 2 + len(table.rows)
+
+
+def test_latex_structure(tables):
+    for table in paper_tables(tables):
+        latex = to_latex(table)
+        begun, ended = (re.findall(rf"\\{word}{{(\w+)}}", latex) for word in ("begin", "end"))
+        assert begun == ended[::-1] == ["table", "tabular"]
+        assert latex.count("{") == latex.count("}")
+        columns = len(re.search(r"\\begin{tabular}{(l r*|lr+)}", latex).group(1))
+        body = latex.split(r"\midrule")[1].split(r"\bottomrule")[0]
+        lines = [line for line in body.splitlines() if line.strip()]
+        assert len(lines) == len(table.rows)
+        assert all(line.count(" & ") == columns - 1 and line.endswith(r" \\") for line in lines)
+        spans = [int(n) for n in re.findall(r"\\multicolumn{(\d+)}", latex)]
+        assert sum(spans) == columns - 1
+        rules = re.findall(r"\\cmidrule\(lr\){(\d+)-(\d+)}", latex)
+        assert [int(end) - int(start) + 1 for start, end in rules] == spans
+        assert latex.isascii()
+        if "other_vit" in str(table.groups):
+            assert r"other\_vit" in latex and "other_vit" not in latex
+
+
+def test_latex_escapes_every_special_character():
+    special = Table("t", "100 % & more", "a_b", (("g", ("x^2 ~ {c} #1 $5 \\",)),), (("é", ("±",)),))
+    latex = to_latex(special)
+    assert r"100 \% \& more." in latex
+    assert r"x\textasciicircum{}2 \textasciitilde{} \{c\} \#1 \$5 \textbackslash{}" in latex
+    assert r"$\pm$" in latex
+
+
+def test_a_row_of_the_wrong_width_is_refused():
+    with pytest.raises(ValueError, match="row has not 2 cells"):
+        Table("t", "c", "s", (("g", ("a", "b")),), (("r", ("1",)),))
