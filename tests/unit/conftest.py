@@ -1,0 +1,36 @@
+"""Chance for property tests: other numbers in every run; the seed is shown if a test fails."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# Read when torch starts: threads that wait for each other make small problems many times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shared machine may be slow at any moment; that is no property of the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
+
+
+@pytest.fixture
+def seed() -> int:
+    """A fresh seed; torch's global generator is set to it.
+
+    Set TANGENT_TEST_SEED to repeat a failing test.
+    """
+    import torch
+
+    chosen = int(os.environ.get("TANGENT_TEST_SEED") or int.from_bytes(os.urandom(4), "little"))
+    print(f"repeat with TANGENT_TEST_SEED={chosen}")  # pytest shows it with a failure
+    torch.manual_seed(chosen)
+    return chosen
+
+
+@pytest.fixture
+def rng(seed: int) -> np.random.Generator:
+    """Numpy's generator at the test's seed."""
+    return np.random.default_rng(seed)

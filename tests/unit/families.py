@@ -1,0 +1,77 @@
+"""Small models of several families, in float64 with random weights, for the oracles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from open_clip.modified_resnet import ModifiedResNet
+from torch import Tensor, nn
+
+
+class Perceptron(nn.Module):
+    """Batch normalisation, a weight used twice, a constant parameter and an integer buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(5, 5)
+        self.norm = nn.BatchNorm1d(5)
+        self.again = nn.Linear(5, 5, bias=False)
+        self.again.weight = self.inner.weight
+        self.shift = nn.Parameter(torch.randn(5), requires_grad=False)
+        self.dropout = nn.Dropout(0.5)
+        self.outer = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.tanh(self.norm(self.inner(x)) + self.shift)
+        return self.outer(self.dropout(torch.tanh(self.again(hidden))))
+
+
+def perceptron() -> tuple[nn.Module, Tensor]:
+    return Perceptron(), torch.randn(4, 5)
+
+
+def vision_transformer() -> tuple[nn.Module, Tensor]:
+    vision = CLIPVisionCfg(layers=2, width=12, head_width=6, patch_size=4, image_size=8)
+    text = CLIPTextCfg(context_length=4, vocab_size=8, width=6, heads=1, layers=1)
+    return CLIP(embed_dim=5, vision_cfg=vision, text_cfg=text).visual, torch.randn(3, 3, 8, 8)
+
+
+def convolutional() -> tuple[nn.Module, Tensor]:
+    model = ModifiedResNet(layers=(1, 1, 1, 1), output_dim=4, heads=2, image_size=32, width=4)
+    return model, torch.randn(2, 3, 32, 32)
+
+
+FAMILIES: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
+    "perceptron": perceptron,
+    "vision transformer": vision_transformer,
+    "convolutional": convolutional,
+}
+
+
+def make(family: str) -> tuple[nn.Module, Tensor]:
+    """A model in evaluation mode and a batch of inputs, float64."""
+    model, inputs = FAMILIES[family]()
+    model, inputs = model.double().eval(), inputs.double()
+    with torch.no_grad():
+        # Zeros and ones of an initialisation would hide mistakes, in buffers too.
+        for tensor in [*model.parameters(), *model.buffers()]:
+            if tensor.is_floating_point():
+                tensor.add_(0.1 * torch.rand_like(tensor))
+    return model, inputs
+
+
+def random_direction(model: nn.Module, scale: float = 0.1) -> dict[str, Tensor]:
+    """A random step for every parameter that is trained, zero for constants."""
+    return {
+        name: scale * torch.randn_like(value) * value.requires_grad
+        for name, value in model.named_parameters()
+    }
+
+
+def moved(model: nn.Module, direction: dict[str, Tensor], step: float = 1.0) -> dict[str, Tensor]:
+    """Weights of `model` after `step` times `direction`."""
+    return {
+        name: value.detach() + step * direction[name] for name, value in model.named_parameters()
+    }
