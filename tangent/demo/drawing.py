@@ -1,0 +1,114 @@
+"""Drawing primitives of the demo world: palette, canvas, polygons, glyphs, and camera noise.
+
+Renderers draw on a 64 x 64 canvas; `to_pixels` halves it, which anti-aliases the edges.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from tangent.demo.package_files import package_file
+
+CANVAS = 64
+IMAGE = 32
+
+PALETTE = {
+    "red": (220, 40, 40),
+    "green": (40, 170, 60),
+    "blue": (40, 70, 220),
+    "yellow": (235, 215, 50),
+    "purple": (150, 50, 180),
+    "orange": (245, 140, 30),
+    "cyan": (60, 200, 220),
+    "white": (245, 245, 245),
+    "black": (15, 15, 15),
+    "gray": (128, 128, 128),
+    "pink": (250, 150, 190),
+    "brown": (130, 80, 40),
+}
+COLOURS = tuple(PALETTE)
+# Colours of one picture differ at least this much (sum over the channels), or it cannot be read.
+_LEAST_CONTRAST = 200
+
+
+class Picture(NamedTuple):
+    """A drawn canvas and the colour words that its caption may use (empty for photographs)."""
+
+    image: Image.Image
+    foreground: str = ""
+    background: str = ""
+
+
+def contrasting_colours(rng: np.random.Generator) -> tuple[str, str]:
+    """Draw a foreground and a background colour that can be told apart."""
+    while True:
+        first, second = (COLOURS[i] for i in rng.choice(len(COLOURS), 2, replace=False))
+        difference = sum(abs(a - b) for a, b in zip(PALETTE[first], PALETTE[second], strict=True))
+        if difference > _LEAST_CONTRAST:
+            return first, second
+
+
+def canvas(colour: str) -> Image.Image:
+    """Return an empty 64 x 64 canvas of one colour."""
+    return Image.new("RGB", (CANVAS, CANVAS), PALETTE[colour])
+
+
+def polygon(
+    corners: int, x: float, y: float, radius: float, turn: float = 0.0, inner: float = 1.0
+) -> list[tuple[float, float]]:
+    """Corners of a regular polygon, the first one on top; with `inner` < 1 those of a star.
+
+    Args:
+        corners: number of corners (of points, for a star).
+        x, y: centre, in canvas pixels.
+        radius: of the circumscribed circle, in canvas pixels.
+        turn: clockwise rotation, in radians.
+        inner: radius of a star's inner corners as a fraction of `radius`.
+    """
+    count = corners if inner == 1.0 else 2 * corners
+    points = []
+    for index in range(count):
+        distance = radius if index % 2 == 0 or inner == 1.0 else inner * radius
+        angle = turn + 2 * math.pi * index / count - math.pi / 2
+        points.append((x + distance * math.cos(angle), y + distance * math.sin(angle)))
+    return points
+
+
+@cache
+def font(file: str, size: int) -> ImageFont.FreeTypeFont:
+    """Return a font that Matplotlib ships, `size` in canvas pixels."""
+    return ImageFont.truetype(package_file("matplotlib", f"mpl-data/fonts/ttf/{file}"), size)
+
+
+def draw_character(
+    rng: np.random.Generator, character: str, fonts: tuple[str, ...], harder: bool
+) -> Picture:
+    """Draw one character in a random font, size, place and slight rotation."""
+    foreground, background = contrasting_colours(rng)
+    size = rng.uniform(36, 50) if harder else rng.uniform(40, 52)
+    offset, turn = (6, 15) if harder else (3, 4)
+    x, y = CANVAS / 2 + rng.uniform(-offset, offset, 2)
+    mask = Image.new("L", (CANVAS, CANVAS), 0)
+    chosen = font(fonts[rng.integers(len(fonts))], int(size))
+    ImageDraw.Draw(mask).text((x, y), character, font=chosen, fill=255, anchor="mm")
+    image = canvas(background)
+    image.paste(PALETTE[foreground], mask=mask.rotate(rng.uniform(-turn, turn)))
+    return Picture(image, foreground, background)
+
+
+def to_pixels(image: Image.Image, rng: np.random.Generator, harder: bool) -> np.ndarray:
+    """Scale a canvas to 32 x 32 and add sensor noise; `harder` adds exposure errors.
+
+    Returns:
+        uint8 [32, 32, 3].
+    """
+    pixels = np.asarray(image.resize((IMAGE, IMAGE), Image.Resampling.BILINEAR), np.float32)
+    if harder:
+        pixels = pixels * rng.uniform(0.75, 1.15) + rng.normal(0, 12)
+    noise = rng.standard_normal(pixels.shape, dtype=np.float32)
+    return np.clip(pixels + (9 if harder else 6) * noise, 0, 255).astype(np.uint8)

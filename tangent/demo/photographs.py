@@ -1,0 +1,139 @@
+"""Patches of real photographs that ship inside the scikit-image and scikit-learn packages.
+
+Each photograph is cut once into a train and a test region with a gap between them, so no pixel of
+a test patch, nor of a background in a test image, is ever seen in training or pre-training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from tangent.demo.drawing import CANVAS, Picture
+from tangent.demo.package_files import package_file
+
+Split = Literal["train", "test"]
+Box = tuple[int, int, int, int]
+
+_TRAIN_SHARE, _GAP_SHARE = 0.66, 0.04
+# Patches flatter than this (standard deviation of the grey values) show nothing; draw again.
+_LEAST_DEVIATION, _ATTEMPTS = 8.0, 20
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """Where a photograph lies, and which part of it shows what its class name says.
+
+    Attributes:
+        package: the package whose wheel holds the file.
+        file: path inside that package.
+        subject: left, top, right, bottom of the useful part, as fractions of width and height.
+        test_side: the side of `subject` that is kept for test patches.
+    """
+
+    package: str
+    file: str
+    subject: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    test_side: Literal["right", "bottom"] = "right"
+
+    def pixels(self) -> Image.Image:
+        """Read the photograph as RGB."""
+        return Image.open(package_file(self.package, self.file)).convert("RGB")
+
+    def region(self, split: Split) -> Box:
+        """Pixel box (left, top, right, bottom; the last two excluded) of one split."""
+        with Image.open(package_file(self.package, self.file)) as image:
+            width, height = image.size
+        left, top, right, bottom = (
+            round(share * side)
+            for share, side in zip(self.subject, (width, height, width, height), strict=True)
+        )
+        start, length = (left, right - left) if self.test_side == "right" else (top, bottom - top)
+        if split == "train":
+            low, high = start, start + round(_TRAIN_SHARE * length)
+        else:
+            low, high = start + round((_TRAIN_SHARE + _GAP_SHARE) * length), start + length
+        if self.test_side == "right":
+            return low, top, high, bottom
+        return left, low, right, high
+
+
+# In the order of the classes in tangent/tasks/photos.yaml.
+PHOTOGRAPHS = (
+    Photograph("skimage", "data/brick.png"),
+    Photograph("skimage", "data/grass.png"),
+    Photograph("skimage", "data/gravel.png"),
+    Photograph("skimage", "data/coins.png"),
+    Photograph("skimage", "data/page.png"),
+    Photograph("skimage", "data/retina.jpg", (0.1, 0.1, 0.9, 0.9)),
+    Photograph("skimage", "data/coffee.png", (0.0, 0.0, 0.85, 1.0), "bottom"),
+    Photograph("skimage", "data/chelsea.png", (0.05, 0.0, 0.85, 1.0)),
+    Photograph("skimage", "data/motorcycle_left.png", (0.1, 0.2, 1.0, 0.95)),
+    Photograph("skimage", "data/hubble_deep_field.jpg"),
+    Photograph("skimage", "data/ihc.png"),
+    Photograph("skimage", "data/astronaut.png", (0.05, 0.0, 0.95, 1.0), "bottom"),
+    Photograph("skimage", "data/moon.png"),
+    Photograph("skimage", "data/text.png"),
+    Photograph("sklearn", "datasets/images/china.jpg", (0.2, 0.05, 0.8, 1.0), "bottom"),
+    Photograph("sklearn", "datasets/images/flower.jpg", (0.38, 0.2, 0.7, 0.85), "bottom"),
+)
+
+
+@cache
+def _region_image(index: int, split: Split) -> Image.Image:
+    photograph = PHOTOGRAPHS[index]
+    return photograph.pixels().crop(photograph.region(split))
+
+
+def patch(
+    rng: np.random.Generator,
+    index: int,
+    split: Split,
+    scale: tuple[float, float],
+    scale_of: Split | None = None,
+) -> Image.Image:
+    """Cut a random square out of the region of `split`, scaled to 64 x 64.
+
+    Args:
+        rng: source of chance.
+        index: which photograph.
+        split: whose region.
+        scale: least and greatest side as fractions of the shorter side of a region.
+        scale_of: of which split's region (by default `split`; the test region is the smaller one).
+    """
+    region = _region_image(index, split)
+    shorter = min(_region_image(index, scale_of or split).size)
+    for _ in range(_ATTEMPTS):
+        side = int(np.clip(rng.uniform(*scale) * shorter, 32, min(160, shorter)))
+        left = int(rng.integers(region.width - side + 1))
+        top = int(rng.integers(region.height - side + 1))
+        image = region.resize(
+            (CANVAS, CANVAS), Image.Resampling.BILINEAR, (left, top, left + side, top + side)
+        )
+        if np.asarray(image.convert("L")).std() >= _LEAST_DEVIATION:
+            break
+    return image
+
+
+def close_up(rng: np.random.Generator, label: int, split: Split) -> Picture:
+    """Show a patch of one photograph, from as near in both splits."""
+    return Picture(patch(rng, label, split, (0.5, 1.0), scale_of="test"))
+
+
+def photo(rng: np.random.Generator, label: int, harder: bool) -> Picture:
+    """Show a patch of a train region; `harder` ones are grey half of the time and turned."""
+    image = patch(rng, label, "train", (0.35, 0.7) if harder else (0.4, 0.9))
+    if harder and rng.random() < 0.5:
+        image = image.convert("L").convert("RGB")
+    if harder:
+        image = image.rotate(90 * int(rng.integers(4)))
+    return Picture(image)
+
+
+def background(rng: np.random.Generator, split: Split) -> Image.Image:
+    """A patch of any photograph, to be blended behind a picture of the same split."""
+    return patch(rng, int(rng.integers(len(PHOTOGRAPHS))), split, (0.3, 0.6))

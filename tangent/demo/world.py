@@ -1,0 +1,129 @@
+"""The demo world's public functions: images of a task, captioned images for pre-training."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Protocol
+
+import numpy as np
+
+from tangent.demo.captions import caption
+from tangent.demo.characters import glyph, letter, printed_digit, symbol
+from tangent.demo.drawing import IMAGE, Picture, to_pixels
+from tangent.demo.figures import count, shape, sign
+from tangent.demo.handwriting import handwritten_digits
+from tangent.demo.photographs import Split, close_up, photo
+from tangent.demo.shifts import shift
+from tangent.demo.textures import pattern
+from tangent.errors import UserError
+from tangent.tasks import load_task
+
+TASKS = ("shapes", "letters", "symbols", "patterns", "signs", "counting", "photos", "digits")
+CONTROL_TASK = "glyphs"
+
+# The control task has the most classes, so pre-training shows it more often.
+_WEIGHTS = dict.fromkeys(TASKS, 1.0) | {CONTROL_TASK: 1.5}
+_HARDER_SHARE = 0.25
+_GENERIC_SHARE = 0.15
+# As in pre-training, the zero-shot accuracy of the control task would leave nothing to lose.
+_CONTROL_HARDER_SHARE = 0.75
+# Keys that keep the random streams of the splits and of pre-training apart.
+_STREAMS = {"train": 0, "test": 1, "pretraining": 2}
+
+
+class Renderer(Protocol):
+    """Draws a random picture of class `label`; `harder` widens fonts, places, sizes and turns."""
+
+    def __call__(self, rng: np.random.Generator, label: int, harder: bool) -> Picture: ...
+
+
+# What pre-training shows of each domain.
+RENDERERS: dict[str, Renderer] = {
+    "shapes": shape,
+    "letters": letter,
+    "symbols": symbol,
+    "patterns": pattern,
+    "signs": sign,
+    "counting": count,
+    "photos": photo,
+    "digits": printed_digit,
+    "glyphs": glyph,
+}
+
+
+def render_task(task: str, split: Split, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Make images of one task.
+
+    The first n images are the same whatever the number asked for (not so for digits).
+
+    Args:
+        task: one of `TASKS`, or `CONTROL_TASK`.
+        split: "train" or "test"; the two never share an image, nor a region of a photograph.
+        images: how many.
+        seed: source of chance; a whole number of at least 0.
+
+    Returns:
+        Images uint8 [images, 32, 32, 3] and labels int64 [images].
+
+    Raises:
+        UserError: unknown task or split, less than one image, or more digits than exist.
+    """
+    if task not in _WEIGHTS:
+        raise UserError(f"the demo world has no task {task!r}: choose {', '.join(_WEIGHTS)}.")
+    if split not in ("train", "test"):
+        raise UserError(f"the demo world has no split {split!r}: choose train or test.")
+    if images < 1:
+        raise UserError(f"task {task}: at least one image is needed, not {images}.")
+    stream = [_STREAMS[split], zlib.crc32(task.encode()), seed]
+    if task == "digits":
+        return handwritten_digits(np.random.default_rng(stream), split, images)
+    classes = len(load_task(task).classes)
+    pixels = np.empty((images, IMAGE, IMAGE, 3), np.uint8)
+    labels = np.empty(images, np.int64)
+    for index in range(images):
+        rng = np.random.default_rng([*stream, index])
+        labels[index] = rng.integers(classes)
+        pixels[index] = _task_image(task, split, int(labels[index]), rng)
+    return pixels, labels
+
+
+def _task_image(task: str, split: Split, label: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw one image uint8 [32, 32, 3]: of the clean domain, shifted, by a bad camera."""
+    if task == CONTROL_TASK:
+        harder = bool(rng.random() < _CONTROL_HARDER_SHARE)
+        return to_pixels(RENDERERS[task](rng, label, harder).image, rng, harder)
+    if task == "photos":
+        picture = close_up(rng, label, split)
+    else:
+        picture = RENDERERS[task](rng, label, harder=False)
+    return to_pixels(shift(task, picture.image, rng, split), rng, harder=True)
+
+
+def pretraining_data(images: int, seed: int) -> tuple[np.ndarray, list[str]]:
+    """Make captioned, unshifted images of all domains: some are harder, some captions vague.
+
+    Photographs come from the train regions; digits are printed ones.
+
+    Returns:
+        Images uint8 [images, 32, 32, 3] and one caption for each.
+
+    Raises:
+        UserError: less than one image.
+    """
+    if images < 1:
+        raise UserError(f"pre-training needs at least one image, not {images}.")
+    tasks = list(_WEIGHTS)
+    classes = {task: load_task(task).classes for task in tasks}
+    bounds = np.cumsum(list(_WEIGHTS.values())) / sum(_WEIGHTS.values())
+    pixels = np.empty((images, IMAGE, IMAGE, 3), np.uint8)
+    captions = []
+    for index in range(images):
+        rng = np.random.default_rng([_STREAMS["pretraining"], seed, index])
+        task = tasks[int(np.searchsorted(bounds, rng.random(), side="right"))]
+        label = int(rng.integers(len(classes[task])))
+        harder = bool(rng.random() < _HARDER_SHARE)
+        is_generic = bool(rng.random() < _GENERIC_SHARE)
+        picture = RENDERERS[task](rng, label, harder)
+        captions.append(caption(rng, task, classes[task][label], picture, is_generic))
+        pixels[index] = to_pixels(picture.image, rng, harder)
+    return pixels, captions

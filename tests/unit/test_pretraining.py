@@ -1,0 +1,117 @@
+"""Pre-training at the smallest scale: it learns, and what it writes open_clip can load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tangent.compact_checkpoint import TOKEN_IDS, expand
+from tangent.demo.pretraining import (
+    FULL_VOCABULARY,
+    LogRow,
+    Recipe,
+    Vocabulary,
+    build_model,
+    checkpoint,
+    contrastive_loss,
+    open_clip_config,
+    pretrain,
+    prompts,
+    zero_shot_accuracies,
+)
+from tangent.demo.world import CONTROL_TASK, TASKS
+from tangent.errors import UserError
+from tangent.files import read_json, read_safetensors, sha256_file, write_json
+
+SHIPPED = Path(__file__).parents[2] / "pretrained" / "demo-vit"
+RECIPE = Recipe(images=512, epochs=4, batch_size=128, threads=1, warmup_steps=4)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return pretrain(RECIPE, report=lambda line: None)
+
+
+def test_a_few_steps_reduce_the_loss(trained) -> None:
+    rows: list[LogRow] = trained[2]
+    assert [row.step for row in rows] == list(range(1, RECIPE.steps + 1))
+    first, last = (sum(row.loss for row in part) / 3 for part in (rows[:3], rows[-3:]))
+    assert last < first - 0.3
+
+
+@pytest.mark.parametrize("wrong", [{"images": 511}, {"batch_size": 1}, {"epochs": 0}])
+def test_a_recipe_without_a_step_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(UserError, match="batch_size from 2"):
+        Recipe(**wrong)
+
+
+def test_zero_shot_accuracies_cover_all_tasks(trained) -> None:
+    model, vocabulary, _ = trained
+    accuracies = zero_shot_accuracies(model, vocabulary, images=16, seed=0)
+    assert set(accuracies) == {*TASKS, CONTROL_TASK}
+    assert all(0 <= value <= 1 for value in accuracies.values())
+
+
+@torch.no_grad()
+def test_open_clip_loads_the_expanded_checkpoint(trained, tmp_path) -> None:
+    model, vocabulary, _ = trained
+    whole = expand(checkpoint(model, vocabulary), FULL_VOCABULARY)
+    save_file(whole, tmp_path / "open_clip_model.safetensors")
+    write_json(tmp_path / "open_clip_config.json", open_clip_config())
+    source = f"local-dir:{tmp_path}"
+    loaded, preprocess = open_clip.create_model_from_pretrained(source)
+    texts = prompts()[:50]
+    tokens = open_clip.get_tokenizer(source)(texts)
+    expected = model.eval().encode_text(vocabulary.encode(texts))
+    torch.testing.assert_close(loaded.encode_text(tokens), expected, rtol=0.01, atol=0.02)
+    assert "Normalize" in str(preprocess)
+
+
+def test_the_vocabulary_keeps_the_order_of_tokens() -> None:
+    vocabulary = Vocabulary(["a red circle", "the letter q"])
+    compact = vocabulary.encode(["the red letter"])
+    original = open_clip.SimpleTokenizer(context_length=16)(["the red letter"])
+    assert torch.equal(vocabulary.token_ids[compact], original)
+    assert compact.argmax() == original.argmax() == 4
+    assert int(compact.max()) == len(vocabulary) - 1
+
+
+def test_the_checkpoint_names_its_tokens() -> None:
+    vocabulary = Vocabulary(prompts())
+    tensors = checkpoint(build_model(len(vocabulary)), vocabulary)
+    assert torch.equal(tensors[TOKEN_IDS], vocabulary.token_ids)
+    assert all(value.dtype in (torch.float16, torch.int64) for value in tensors.values())
+
+
+def test_the_loss_of_perfect_features_is_only_the_choice_among_equals() -> None:
+    caption_of_image = torch.tensor([0, 1, 1, 2])
+    logits = 100.0 * torch.nn.functional.one_hot(caption_of_image, 3).float()
+    # Caption 1 has two images, and no score can prefer one: the entropy ln 2 for 1 of 3 captions.
+    expected = torch.log(torch.tensor(2.0)) / 3 / 2
+    torch.testing.assert_close(contrastive_loss(logits, caption_of_image), expected)
+
+
+def test_the_shipped_checkpoint_is_what_its_metrics_say() -> None:
+    metrics = read_json(SHIPPED / "metrics.json")
+    assert sha256_file(SHIPPED / "model.safetensors") == metrics["sha256"]
+    assert (SHIPPED / "model.safetensors").stat().st_size < 10_000_000
+    assert metrics["sha256"] in (SHIPPED / "README.md").read_text(encoding="utf-8")
+    assert read_json(SHIPPED / "open_clip_config.json") == open_clip_config()
+    tensors, _ = read_safetensors(SHIPPED / "model.safetensors")
+    vocabulary = Vocabulary(prompts())
+    vocabulary.token_ids = tensors.pop(TOKEN_IDS)
+    model = build_model(len(vocabulary))
+    model.load_state_dict({name: value.float() for name, value in tensors.items()})
+    accuracies = zero_shot_accuracies(model, vocabulary, images=200, seed=2)
+    # Both are shares of random images: three standard deviations of 200 are about 0.1.
+    for task, accuracy in metrics["zero_shot"].items():
+        assert accuracies[task] == pytest.approx(accuracy, abs=0.12), task
+
+
+def test_every_prompt_is_within_the_shipped_vocabulary() -> None:
+    tensors, _ = read_safetensors(SHIPPED / "model.safetensors")
+    assert set(Vocabulary(prompts()).token_ids.tolist()) <= set(tensors[TOKEN_IDS].tolist())
