@@ -1,0 +1,41 @@
+# make demo: the demo study. make test: the tests. Both set up .venv first.
+CORES ?= 2
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint lock environment docs
+
+demo: environment
+	$(BIN)/snakemake --cores $(CORES)
+	@$(BIN)/python -m scripts.headline --study-dir results/demo
+
+test: environment
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+lint: environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+# Installs when the lock's content changed, whatever its date.
+environment:
+	@cmp -s envs/requirements.lock .venv/requirements.lock || $(MAKE) --no-print-directory .venv
+
+.PHONY: .venv
+.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) must be Python 3.11 or newer. If you have one by another name: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) has no venv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Setting up .venv from envs/requirements.lock (some minutes the first time)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r envs/requirements.lock
+	@cp envs/requirements.lock .venv/requirements.lock
+
+# Newest versions that envs/requirements.in allows.
+lock:
+	$(PYTHON) envs/lock.py
+
+docs: environment
+	$(BIN)/python -m tangent.config.reference

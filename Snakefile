@@ -1,0 +1,55 @@
+# From the repository root: snakemake --cores 2 [target] [--configfile overlay.yaml]
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/paths.smk"
+
+
+pathvars:
+    resources=CONFIG.paths.resources,
+    results=RESULTS,
+    logs=f"{RESULTS}/logs",
+    benchmarks=f"{RESULTS}/benchmarks",
+
+
+wildcard_constraints:
+    model=one_of(CONFIG.all_models),
+    training="standard|linear",
+    mode=one_of(MODES),
+    task=one_of(TASKS_AND_CONTROL),
+    task_1=one_of(CONFIG.tasks),
+    task_2=one_of(CONFIG.tasks),
+    vector=one_of([*CONFIG.tasks, SUM]),
+    seed=one_of(CONFIG.seeds),
+
+
+include: "rules/pretrained.smk"
+include: "rules/datasets.smk"
+include: "rules/heads.smk"
+include: "rules/finetuned.smk"
+include: "rules/task_vectors.smk"
+include: "rules/features.smk"
+include: "rules/single_task.smk"
+include: "rules/alpha.smk"
+include: "rules/addition.smk"
+include: "rules/negation.smk"
+include: "rules/disentanglement.smk"
+include: "rules/eigenfunctions.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"
+include: "rules/pretraining.smk"
+include: "rules/targets.smk"
+
+
+rule all:
+    input:
+        "<results>/report/index.html",
+        expand("<results>/figures/{figure}.pdf", figure=FIGURES),
+        expand("<results>/tables/{table}.tex", table=PAPER_TABLES),

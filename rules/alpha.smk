@@ -1,0 +1,134 @@
+# The scaling coefficient α, chosen on validation images only: no test split is an input here.
+
+
+rule validate_addition_plain:
+    input:
+        config=pretrained_config,
+        encoder=initial_encoder,
+        task_vectors=task_vectors(tasks_of),
+        features=features("validation"),
+        heads=heads(tasks_of),
+        data=datasets(tasks_of, "validation"),
+        single_task=single_task(tasks_of),
+    output:
+        sweep="<results>/alpha/{model}/{mode}/sum/seed{seed}/sweep.csv",
+        alpha="<results>/alpha/{model}/{mode}/sum/seed{seed}/alpha.json",
+    log:
+        "<logs>/alpha/{model}/{mode}/sum/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/alpha/{model}/{mode}/sum/seed{seed}.tsv"
+    wildcard_constraints:
+        mode=PLAIN,
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        evaluation=evaluation_flags,
+        edited_model=plain_model,
+        compute=flags(**EVALUATION),
+        settings=lambda wildcards: flags(tasks=tasks_of(wildcards), alphas=ALPHAS),
+        single_task=lambda wildcards, input: named(input.single_task),
+        output_dir=subpath(output.alpha, parent=True),
+        code=code("validate_addition"),
+    message:
+        "choose α of task addition ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
+    shell:
+        "python -m scripts.validate_addition {params.evaluation} {params.edited_model}"
+        " {params.compute} {params.settings} --single-task {params.single_task}"
+        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+
+
+use rule validate_addition_plain as validate_addition_linearized with:
+    input:
+        products=products([SUM], "validation"),
+        features=features("validation"),
+        heads=heads(tasks_of),
+        data=datasets(tasks_of, "validation"),
+        single_task=single_task(tasks_of),
+    wildcard_constraints:
+        mode=LINEARIZED,
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+        gpu=0,
+    params:
+        evaluation=evaluation_flags,
+        edited_model=linearized_model,
+        compute="",
+        settings=lambda wildcards: flags(tasks=tasks_of(wildcards), alphas=ALPHAS),
+        single_task=lambda wildcards, input: named(input.single_task),
+        output_dir=subpath(output.alpha, parent=True),
+        code=code("validate_addition"),
+
+
+rule validate_negation_plain:
+    input:
+        config=pretrained_config,
+        encoder=initial_encoder,
+        task_vectors=task_vectors(["{task}"]),
+        features=features("validation"),
+        heads=heads(["{task}", CONFIG.control]),
+        data=datasets(["{task}", CONFIG.control], "validation"),
+        zero_shot="<results>/zero_shot/{model}/seed{seed}/zero_shot.json",
+    output:
+        sweep="<results>/alpha/{model}/{mode}/{task}/seed{seed}/sweep.csv",
+        alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
+    log:
+        "<logs>/alpha/{model}/{mode}/{task}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/alpha/{model}/{mode}/{task}/seed{seed}.tsv"
+    wildcard_constraints:
+        mode=PLAIN,
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        evaluation=evaluation_flags,
+        edited_model=plain_model,
+        compute=flags(**EVALUATION),
+        settings=flags(
+            control=CONFIG.control, alphas=ALPHAS, **CONFIG.negation.model_dump()
+        ),
+        output_dir=subpath(output.alpha, parent=True),
+        code=code("validate_negation"),
+    message:
+        "choose α of negating {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
+        " {wildcards.seed})"
+    shell:
+        "python -m scripts.validate_negation {params.evaluation} {params.edited_model}"
+        " {params.compute} --task {wildcards.task} --zero-shot {input.zero_shot} {params.settings}"
+        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+
+
+use rule validate_negation_plain as validate_negation_linearized with:
+    input:
+        products=products(["{task}"], "validation"),
+        features=features("validation"),
+        heads=heads(["{task}", CONFIG.control]),
+        data=datasets(["{task}", CONFIG.control], "validation"),
+        zero_shot="<results>/zero_shot/{model}/seed{seed}/zero_shot.json",
+    wildcard_constraints:
+        mode=LINEARIZED,
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+        gpu=0,
+    params:
+        evaluation=evaluation_flags,
+        edited_model=linearized_model,
+        compute="",
+        settings=flags(
+            control=CONFIG.control, alphas=ALPHAS, **CONFIG.negation.model_dump()
+        ),
+        output_dir=subpath(output.alpha, parent=True),
+        code=code("validate_negation"),

@@ -1,0 +1,197 @@
+"""The configuration, what results depend on, and the functions that rules share; no rules."""
+
+import contextlib
+import fcntl
+import os
+import platform
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from tangent.config.load import ConfigError, load_config
+from tangent.config.schema import SUM
+from tangent.fingerprint import fingerprint
+from tangent.modes import MODES
+from tangent.results.columns import TABLES
+
+# What each script's results depend on: library modules (`tangent.` left out), scripts that scripts
+# share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.
+# tests/rules/test_code.py compares the table with what the scripts import. Left out on purpose:
+# modules that read, write, record or report a result but do not make it (errors, files, progress,
+# provenance, scripts.cli).
+IMAGES = "datasets.preprocess datasets.split features linearize samples task_vector"
+ENCODER = f"{IMAGES} models.load runtime"
+LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
+EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
+KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram scripts.encoder_arguments"
+CONFIG_READER = "config.checks config.load config.schema results.configuration tasks"
+FIGURE = "figures figures.style results.columns results.load"
+CODE = {
+    "fetch_pretrained": "compact_checkpoint models.load models.sources sources",
+    "initialize_random": "models.load",
+    "prepare_dataset": "datasets datasets.preparation datasets.preprocess datasets.sources"
+    " datasets.split demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
+    " demo.package_files demo.photographs demo.shifts demo.textures demo.world sources tasks",
+    "build_heads": "heads models.load runtime tasks",
+    "finetune": "augment datasets.preprocess datasets.split finetune.batches finetune.checkpoint"
+    " finetune.loop finetune.record finetune.schedule heads linearize models.load modes runtime"
+    " task_vector tasks",
+    "extract_task_vector": "task_vector",
+    "initial_features": f"{ENCODER} scripts.encoder_arguments",
+    "jacobian_products": f"{ENCODER} scripts.encoder_arguments",
+    "zero_shot": f"{IMAGES} {LOOKUPS} evaluation.single_task",
+    "single_task": f"{EDITED} evaluation.single_task",
+    "validate_addition": f"{EDITED} evaluation.addition evaluation.records evaluation.sweep",
+    "addition": f"{EDITED} evaluation.addition evaluation.records evaluation.sweep",
+    "validate_negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
+    "negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
+    "disentanglement": f"{EDITED} disentanglement",
+    "eigenfunctions": f"{KERNEL} evaluation.eigenfunctions ntk.eigenfunctions ntk.localization",
+    "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
+    "resolved_config": "",
+    "collect_tables": f"{CONFIG_READER} modes results.columns results.collect"
+    " results.random_init results.raw",
+    "claims": "config.schema results.claims results.columns results.load results.measure"
+    " results.paper_numbers results/paper_numbers.yaml",
+    "paper_tables": "config.schema modes results.columns results.load results.paper_tables"
+    " results.render",
+    "plot figure2": f"{FIGURE} figures.figure2 figures.scatter modes",
+    "plot figure3": f"{FIGURE} figures.figure3 modes",
+    "plot figure5": f"{FIGURE} figures.figure5 figures.scatter modes",
+    "plot figure6": f"{FIGURE} figures.figure6",
+    "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
+    "plot proposition1": f"{FIGURE} figures.proposition1",
+    "report": f"{CONFIG_READER} modes results.columns report.build report.captions report.inventory"
+    " report.report_tables report.svg report/report.html.j2 report/style.css results.load"
+    " results.paper_numbers results.paper_tables results.render results/paper_numbers.yaml",
+    "pretrain_demo": "compact_checkpoint demo.captions demo.characters demo.drawing demo.figures"
+    " demo.handwriting demo.package_files demo.photographs demo.pretraining demo.shifts"
+    " demo.textures demo.world tasks",
+}
+PAPER_TABLES = ["table1", "table2", "table3"]
+PAPER_FIGURES = ["figure2", "figure3", "figure5", "figure6"]
+FIGURES = [*PAPER_FIGURES, "alpha_curves", "proposition1"]
+# The tidy tables that each of these reads, as its module's INPUTS.
+TABLES_READ = {
+    "figure2": ["single_task", "addition"],
+    "figure3": ["disentanglement"],
+    "figure5": ["single_task", "addition"],
+    "figure6": ["eigenfunctions", "random_init"],
+    "alpha_curves": ["alpha_sweep", "addition", "negation"],
+    "proposition1": ["proposition1"],
+    "paper_tables": ["single_task", "addition", "negation", "random_init"],
+    "claims": [
+        "single_task",
+        "addition",
+        "negation",
+        "disentanglement",
+        "eigenfunctions",
+        "random_init",
+    ],
+}
+
+
+def checked_config(mapping):
+    """The configuration as an object; a wrong one ends Snakemake with one message."""
+    files = [os.path.relpath(path) for path in workflow.configfiles]
+    try:
+        return load_config(
+            mapping,
+            source=" with ".join(sorted(files, key=lambda file: file != "config.yaml")),
+        )
+    except ConfigError as error:
+        sys.exit(str(error))
+
+
+def remove_stale_locks(folder=Path(".snakemake")):
+    """Remove locks that a killed Snakemake left behind: a killed run is simply started again.
+
+    Each Snakemake shares a lock on one file while it lives, and the kernel drops it however it
+    ends: who gets that lock for himself is alone on this machine. Another machine's name in the
+    file says that the locks may be those of a Snakemake that lives there.
+    """
+    locks = folder / "locks"
+    folder.mkdir(exist_ok=True)
+    running = open(folder / "running", "a+")
+    try:
+        fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        running.seek(0)
+        is_ours = running.read() in ("", platform.node())
+        if is_ours or not locks.exists() or not any(locks.iterdir()):
+            shutil.rmtree(locks, ignore_errors=True)
+            running.truncate(0)
+            running.write(platform.node())
+            running.flush()
+    except OSError:
+        pass  # another Snakemake is alive, or the file system knows no such locks
+    with contextlib.suppress(OSError):
+        fcntl.flock(running, fcntl.LOCK_SH)
+    return running
+
+
+def prepare_shell():
+    """What every job's shell sees."""
+    # `python` is the interpreter that runs Snakemake, also where its environment is not activated
+    # (`.venv/bin/snakemake`). A rule's conda environment comes before it.
+    os.environ.update(
+        PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    )
+    # Snakemake sets these to `threads`, which it scales down to the cores at hand, but the last
+    # bits of a sum depend on them.
+    names = ["OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB"]
+    threads = " ".join(f"{name}_NUM_THREADS={CONFIG.compute.threads}" for name in names)
+    # Several jobs share the terminal: their progress bars take turns of a second.
+    shell.prefix(f"set -euo pipefail; export {threads} TQDM_MININTERVAL=1; ")
+
+
+CONFIG = checked_config(config)
+RESULTS = f"{CONFIG.paths.results}/{CONFIG.study}"
+SPLITS = ["validation", "test"]
+COLLECTED = [name for name in TABLES if name != "claims"]
+TASKS_AND_CONTROL = [*CONFIG.tasks, CONFIG.control]
+GPUS = 1 if CONFIG.compute.device == "cuda" else 0  # what a job asks a scheduler for
+prepare_shell()
+if workflow.is_main_process:
+    RUNNING = remove_stale_locks()
+
+
+def one_of(names):
+    """A wildcard's constraint: one of these."""
+    return "|".join(re.escape(str(name)) for name in names)
+
+
+def code(step, tasks=()):
+    """Fingerprint of what a step runs, the files of `tasks` included where it reads them."""
+    names = CODE[step].split()
+    modules = [
+        name if name.startswith("scripts.") else f"tangent.{name}"
+        for name in names
+        if "/" not in name
+    ]
+    data = [f"tangent/{name}" for name in names if "/" in name]
+    data += [f"tangent/tasks/{task}.yaml" for task in tasks]
+    return fingerprint([f"scripts.{step.split()[0]}", *modules], data, workflow.basedir)
+
+
+def flags(**values):
+    """Command-line flags; a list becomes several values of one flag.
+
+    Snakemake compares the *set* of a job's parameters with the last run's, so two that swap values
+    would go unnoticed as parameters of their own. One string with their names shows it.
+    """
+    words = []
+    for name, value in values.items():
+        words.append(f"--{name}".replace("_", "-"))
+        words += map(str, value if isinstance(value, list) else [value])
+    return shlex.join(words)
+
+
+PLAIN = one_of(name for name, mode in MODES.items() if mode.evaluated_as == "plain")
+LINEARIZED = one_of(
+    name for name, mode in MODES.items() if mode.evaluated_as == "linearized"
+)
+DEVICE = {"device": CONFIG.compute.device, "threads": CONFIG.compute.threads}
+EVALUATION = {"batch_size": CONFIG.compute.evaluation_batch_size, **DEVICE}
+ALPHAS = list(CONFIG.alphas.model_dump().values())

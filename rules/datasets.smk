@@ -1,0 +1,33 @@
+# Decoded images and labels of every task and the control task, with the protocol's splits.
+
+
+rule dataset:
+    output:
+        train="<resources>/datasets/{task}/train.safetensors",
+        validation="<resources>/datasets/{task}/validation.safetensors",
+        test="<resources>/datasets/{task}/test.safetensors",
+        description="<resources>/datasets/{task}/dataset.json",
+    log:
+        "<logs>/datasets/{task}.log",
+    benchmark:
+        "<benchmarks>/datasets/{task}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        source=lambda wildcards: CONFIG.datasets[wildcards.task].model_dump_json(),
+        settings=flags(
+            validation_fraction=CONFIG.validation.fraction,
+            validation_maximum=CONFIG.validation.maximum,
+        ),
+        output_dir=subpath(output.description, parent=True),
+        code=lambda wildcards: code("prepare_dataset", tasks=[wildcards.task]),
+    message:
+        "prepare the images of {wildcards.task}"
+    shell:
+        "python -m scripts.prepare_dataset --task {wildcards.task}"
+        " --source {params.source:q} {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"

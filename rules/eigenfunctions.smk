@@ -1,0 +1,80 @@
+# Localization of the neural tangent kernel's eigenfunctions (figure 6) and proposition 1, at θ0.
+
+
+rule eigenfunctions:
+    input:
+        config=pretrained_config,
+        encoder=initial_encoder,
+        heads=heads(["{task}"]),
+        train="<resources>/datasets/{task}/train.safetensors",
+        test=datasets(tasks_and_control, "test"),
+    output:
+        energies="<results>/eigenfunctions/{model}/{task}/seed{seed}/energies.csv",
+        spectrum="<results>/eigenfunctions/{model}/{task}/seed{seed}/spectrum.csv",
+        summary="<results>/eigenfunctions/{model}/{task}/seed{seed}/eigenfunctions.json",
+    log:
+        "<logs>/eigenfunctions/{model}/{task}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/eigenfunctions/{model}/{task}/seed{seed}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=6000,
+        runtime=120,
+        gpu=GPUS,
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        heads_dir=lambda wildcards, input: subpath(input.heads[0], ancestor=2),
+        datasets_dir=datasets_dir,
+        output_dir=subpath(output.energies, parent=True),
+        settings=eigenfunction_flags,
+        code=code("eigenfunctions"),
+    message:
+        "eigenfunctions of {wildcards.task} ({wildcards.model}, seed {wildcards.seed})"
+    shell:
+        "python -m scripts.eigenfunctions --model {wildcards.model} --seed {wildcards.seed}"
+        " --pretrained-dir {params.pretrained_dir} --encoder {input.encoder}"
+        " --heads-dir {params.heads_dir} --datasets-dir {params.datasets_dir}"
+        " --task {wildcards.task} {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"
+
+
+rule proposition1:
+    input:
+        config=pretrained_config,
+        encoder=initial_encoder,
+        heads=heads(CONFIG.eigenfunctions.tasks),
+        data=datasets(CONFIG.eigenfunctions.tasks, ["train", "test"]),
+    output:
+        interference="<results>/proposition1/{model}/seed{seed}/interference.csv",
+        summary="<results>/proposition1/{model}/seed{seed}/proposition1.json",
+    log:
+        "<logs>/proposition1/{model}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/proposition1/{model}/seed{seed}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=6000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        heads_dir=lambda wildcards, input: subpath(input.heads[0], ancestor=2),
+        datasets_dir=datasets_dir,
+        output_dir=subpath(output.interference, parent=True),
+        settings=flags(
+            tasks=CONFIG.eigenfunctions.tasks,
+            images=CONFIG.eigenfunctions.images,
+            **DEVICE,
+        ),
+        code=code("proposition1"),
+    message:
+        "check proposition 1 ({wildcards.model}, seed {wildcards.seed})"
+    shell:
+        "python -m scripts.proposition1 --model {wildcards.model} --seed {wildcards.seed}"
+        " --pretrained-dir {params.pretrained_dir} --encoder {input.encoder}"
+        " --heads-dir {params.heads_dir} --datasets-dir {params.datasets_dir} {params.settings}"
+        " --output-dir {params.output_dir} --code {params.code} --log {log}"

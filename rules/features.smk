@@ -1,0 +1,75 @@
+# What evaluations look up: features f(x; θ0), and J(x)·τ for the linearized modes.
+
+
+rule features:
+    input:
+        config=pretrained_config,
+        encoder=initial_encoder,
+        data=datasets(tasks_and_control, SPLITS),
+    output:
+        validation="<results>/features/{model}/initial/seed{seed}/validation.safetensors",
+        test="<results>/features/{model}/initial/seed{seed}/test.safetensors",
+    log:
+        "<logs>/features/{model}/initial/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/features/{model}/initial/seed{seed}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        datasets_dir=datasets_dir,
+        output_dir=subpath(output.test, parent=True),
+        settings=lambda wildcards: flags(
+            tasks=tasks_and_control(wildcards), **EVALUATION
+        ),
+        code=code("initial_features"),
+    message:
+        "features of {wildcards.model} at its initial weights (seed {wildcards.seed})"
+    shell:
+        "python -m scripts.initial_features --pretrained-dir {params.pretrained_dir}"
+        " --encoder {input.encoder} --datasets-dir {params.datasets_dir} {params.settings}"
+        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+
+
+rule products:
+    input:
+        config=pretrained_config,
+        encoder=initial_encoder,
+        task_vectors=vectors_of_product,
+        data=data_of_product,
+    output:
+        validation="<results>/products/{model}/{mode}/{vector}/seed{seed}/validation.safetensors",
+        test="<results>/products/{model}/{mode}/{vector}/seed{seed}/test.safetensors",
+    log:
+        "<logs>/products/{model}/{mode}/{vector}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/products/{model}/{mode}/{vector}/seed{seed}.tsv"
+    wildcard_constraints:
+        mode=LINEARIZED,
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=GPUS,
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        datasets_dir=datasets_dir,
+        output_dir=subpath(output.test, parent=True),
+        task_vectors=lambda wildcards, input: named(input.task_vectors),
+        settings=product_flags,
+        code=code("jacobian_products"),
+    message:
+        "Jacobian-vector products of {wildcards.vector} ({wildcards.model}, {wildcards.mode}, seed"
+        " {wildcards.seed})"
+    shell:
+        "python -m scripts.jacobian_products --pretrained-dir {params.pretrained_dir}"
+        " --encoder {input.encoder} --task-vectors {params.task_vectors}"
+        " --datasets-dir {params.datasets_dir} {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"

@@ -1,0 +1,31 @@
+# The paper's figures, from the tidy tables.
+
+
+rule plot:
+    input:
+        tables=lambda wildcards: expand(
+            "<results>/tables/{table}.csv", table=TABLES_READ[wildcards.figure]
+        ),
+    output:
+        svg="<results>/figures/{figure}.svg",
+        pdf="<results>/figures/{figure}.pdf",
+    log:
+        "<logs>/figures/{figure}.log",
+    benchmark:
+        "<benchmarks>/figures/{figure}.tsv"
+    wildcard_constraints:
+        figure=one_of(FIGURES),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
+        code=lambda wildcards: code(f"plot {wildcards.figure}"),
+    message:
+        "draw {wildcards.figure}"
+    shell:
+        "python -m scripts.plot --figure {wildcards.figure} --tables-dir {params.tables_dir}"
+        " --output-svg {output.svg} --output-pdf {output.pdf} --code {params.code} --log {log}"

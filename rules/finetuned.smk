@@ -1,0 +1,43 @@
+# θ*: fine-tuning one task. The script keeps its resumable state in `state.pt` beside the outputs,
+# undeclared, because Snakemake deletes the outputs of a failed job.
+
+
+rule finetuned:
+    input:
+        config=pretrained_config,
+        initial=initial_encoder,
+        head=heads(["{task}"]),
+        train="<resources>/datasets/{task}/train.safetensors",
+    output:
+        encoder="<results>/finetuned/{model}/{training}/{task}/seed{seed}/encoder.safetensors",
+        history="<results>/finetuned/{model}/{training}/{task}/seed{seed}/log.csv",
+        metrics="<results>/finetuned/{model}/{training}/{task}/seed{seed}/metrics.json",
+        events=directory(
+            "<results>/finetuned/{model}/{training}/{task}/seed{seed}/events"
+        ),
+    log:
+        "<logs>/finetuned/{model}/{training}/{task}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/finetuned/{model}/{training}/{task}/seed{seed}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        data_dir=subpath(input.train, parent=True),
+        output_dir=subpath(output.encoder, parent=True),
+        settings=finetuning_flags,
+        code=code("finetune"),
+    message:
+        "fine-tune {wildcards.model} on {wildcards.task} ({wildcards.training}, seed"
+        " {wildcards.seed})"
+    shell:
+        "python -m scripts.finetune --pretrained-dir {params.pretrained_dir}"
+        " --initial-encoder {input.initial} --head {input.head} --data-dir {params.data_dir}"
+        " --training {wildcards.training} --task {wildcards.task} --model {wildcards.model}"
+        " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"

@@ -1,0 +1,64 @@
+# Task negation (table 2), tested once at the α that validation chose.
+
+
+rule negation_plain:
+    input:
+        config=pretrained_config,
+        encoder=initial_encoder,
+        task_vectors=task_vectors(["{task}"]),
+        features=features("test"),
+        heads=heads(["{task}", CONFIG.control]),
+        data=datasets(["{task}", CONFIG.control], "test"),
+        zero_shot="<results>/zero_shot/{model}/seed{seed}/zero_shot.json",
+        alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
+    output:
+        result="<results>/negation/{model}/{mode}/{task}/seed{seed}/result.json",
+    log:
+        "<logs>/negation/{model}/{mode}/{task}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/negation/{model}/{mode}/{task}/seed{seed}.tsv"
+    wildcard_constraints:
+        mode=PLAIN,
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        evaluation=evaluation_flags,
+        edited_model=plain_model,
+        compute=flags(**EVALUATION),
+        control=CONFIG.control,
+        code=code("negation"),
+    message:
+        "task negation of {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
+        " {wildcards.seed})"
+    shell:
+        "python -m scripts.negation {params.evaluation} {params.edited_model} {params.compute}"
+        " --task {wildcards.task} --control {params.control} --zero-shot {input.zero_shot}"
+        " --alpha {input.alpha} --output {output.result} --code {params.code} --log {log}"
+
+
+use rule negation_plain as negation_linearized with:
+    input:
+        products=products(["{task}"], "test"),
+        features=features("test"),
+        heads=heads(["{task}", CONFIG.control]),
+        data=datasets(["{task}", CONFIG.control], "test"),
+        zero_shot="<results>/zero_shot/{model}/seed{seed}/zero_shot.json",
+        alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
+    wildcard_constraints:
+        mode=LINEARIZED,
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        evaluation=evaluation_flags,
+        edited_model=linearized_model,
+        compute="",
+        control=CONFIG.control,
+        code=code("negation"),

@@ -1,0 +1,205 @@
+"""Functions of the wildcards: a model's tasks, input paths, command-line arguments; no rules."""
+
+
+def tasks_of(wildcards):
+    return CONFIG.tasks_of(wildcards.model)
+
+
+def tasks_and_control(wildcards):
+    return [*tasks_of(wildcards), CONFIG.control]
+
+
+def base_model(wildcards):
+    return CONFIG.base_model(wildcards.model)
+
+
+def training_of(wildcards):
+    return MODES[wildcards.mode].trained_as
+
+
+def source_files(wildcards):
+    """The shipped files of a model.
+
+    The weights are too large for Snakemake to compare by content, and a fresh checkout must not
+    look like a change: their SHA-256 is in the parameter `source`.
+    """
+    source = CONFIG.pretrained[wildcards.model]
+    if source.source != "file":
+        return []
+    return [
+        ancient(f"{source.folder}/model.safetensors"),
+        f"{source.folder}/open_clip_config.json",
+    ]
+
+
+def pretrained_config(wildcards):
+    return f"<resources>/pretrained/{base_model(wildcards)}/open_clip_config.json"
+
+
+def initial_encoder(wildcards):
+    """θ0: a pre-trained encoder, or a random one."""
+    if CONFIG.is_random(wildcards.model):
+        return "<results>/initial/{model}/seed{seed}/encoder.safetensors"
+    return "<resources>/pretrained/{model}/encoder.safetensors"
+
+
+# Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.
+def heads(tasks):
+    pattern = "<results>/heads/{base}/{task}/head.safetensors"
+    return collect(pattern, base=base_model, task=tasks)
+
+
+def datasets(tasks, splits):
+    pattern = "<resources>/datasets/{task}/{split}.safetensors"
+    return collect(pattern, task=tasks, split=splits)
+
+
+def features(splits):
+    """f(x; θ0) of every task."""
+    pattern = "<results>/features/{model}/initial/seed{seed}/{split}.safetensors"
+    return collect(pattern, split=splits, allow_missing=True)
+
+
+def task_vectors(tasks):
+    """The task vectors that a mode edits with."""
+    pattern = "<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors"
+    return collect(pattern, training=training_of, task=tasks, allow_missing=True)
+
+
+def products(vectors, splits):
+    """J(x)·τ of the vectors (tasks, or the sum)."""
+    pattern = (
+        "<results>/products/{model}/{mode}/{vector}/seed{seed}/{split}.safetensors"
+    )
+    return collect(pattern, vector=vectors, split=splits, allow_missing=True)
+
+
+def single_task(tasks):
+    """A mode's own single-task accuracies, by which its accuracies are normalised."""
+    pattern = "<results>/single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
+    return collect(pattern, task=tasks, allow_missing=True)
+
+
+def vectors_of_product(wildcards):
+    """A task's own vector, or all of them for the sum."""
+    tasks = tasks_of(wildcards) if wildcards.vector == SUM else [wildcards.vector]
+    return task_vectors(tasks)(wildcards)
+
+
+def datasets_of_product(wildcards, split):
+    """Where J(x)·τ is looked up: by addition, by negation on the control task too, by heat maps."""
+    if wildcards.vector == SUM:
+        return tasks_of(wildcards)
+    if CONFIG.is_random(wildcards.model):
+        return [wildcards.vector]
+    partners = CONFIG.partners(wildcards.vector) if split == "test" else []
+    return [wildcards.vector, CONFIG.control, *partners]
+
+
+def data_of_product(wildcards):
+    return [
+        file
+        for split in SPLITS
+        for file in datasets(datasets_of_product(wildcards, split), split)
+    ]
+
+
+def evaluations(wildcards):
+    """Every raw result that the tidy tables read."""
+    files = []
+    for model in CONFIG.all_models:
+        tasks, study = CONFIG.tasks_of(model), {
+            "model": model,
+            "mode": MODES,
+            "seed": CONFIG.seeds,
+        }
+        patterns = {
+            "zero_shot/{model}/seed{seed}/zero_shot.json": {},
+            "single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json": {
+                "task": tasks
+            },
+            "alpha/{model}/{mode}/sum/seed{seed}/sweep.csv": {},
+            "addition/{model}/{mode}/seed{seed}/result.json": {},
+            "eigenfunctions/{model}/{task}/seed{seed}/energies.csv": {
+                "task": CONFIG.eigenfunction_tasks_of(model)
+            },
+        }
+        if not CONFIG.is_random(model):
+            patterns |= {
+                "alpha/{model}/{mode}/{task}/seed{seed}/sweep.csv": {"task": tasks},
+                "negation/{model}/{mode}/{task}/seed{seed}/result.json": {
+                    "task": tasks
+                },
+                "disentanglement/{model}/{mode}/{pair}/seed{seed}/error.csv": {
+                    "pair": ["/".join(pair) for pair in CONFIG.disentanglement.pairs]
+                },
+                "proposition1/{model}/seed{seed}/interference.csv": {},
+            }
+        for pattern, values in patterns.items():
+            files += collect(f"<results>/{pattern}", **study, **values)
+    return files
+
+
+# Parameters: what goes into a command beside paths of inputs and outputs.
+def datasets_dir(wildcards):
+    return f"{CONFIG.paths.resources}/datasets"
+
+
+def named(files):
+    """NAME=FILE arguments; the name is the part of the path before the seed: a task."""
+    return " ".join(f"{Path(file).parts[-3]}={file}" for file in files)
+
+
+def evaluation_flags(wildcards):
+    """What every evaluation of an edited model takes."""
+    return flags(
+        model=wildcards.model,
+        mode=wildcards.mode,
+        seed=wildcards.seed,
+        heads_dir=f"{RESULTS}/heads/{base_model(wildcards)}",
+        datasets_dir=datasets_dir(wildcards),
+        initial_features=f"{RESULTS}/features/{wildcards.model}/initial/seed{wildcards.seed}",
+    )
+
+
+def plain_model(wildcards, input):
+    """The edited model as weights."""
+    folder = Path(input.config).parent
+    vectors = named(input.task_vectors)
+    return (
+        f"--pretrained-dir {folder} --encoder {input.encoder} --task-vectors {vectors}"
+    )
+
+
+def linearized_model(wildcards, input):
+    """The edited model as look-ups."""
+    folders = {Path(file).parts[-3]: Path(file).parent for file in input.products}
+    named_folders = " ".join(f"{name}={folder}" for name, folder in folders.items())
+    return f"--products {named_folders}"
+
+
+def product_flags(wildcards):
+    return flags(
+        validation=datasets_of_product(wildcards, "validation"),
+        test=datasets_of_product(wildcards, "test"),
+        **EVALUATION,
+    )
+
+
+def finetuning_flags(wildcards):
+    return flags(
+        epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
+        batch_size=CONFIG.finetuning.batch_size,
+        learning_rate=CONFIG.learning_rate_of(wildcards.model, wildcards.training),
+        weight_decay=CONFIG.finetuning.weight_decay,
+        warmup_steps=CONFIG.finetuning.warmup_steps,
+        gradient_clip=CONFIG.finetuning.gradient_clip,
+        autocast=CONFIG.compute.autocast,
+        **DEVICE,
+    )
+
+
+def eigenfunction_flags(wildcards):
+    controls = [task for task in tasks_and_control(wildcards) if task != wildcards.task]
+    sizes = CONFIG.eigenfunctions.model_dump(exclude={"tasks"})
+    return flags(control_tasks=controls, **sizes, **DEVICE)

@@ -1,0 +1,54 @@
+# θ0: pre-trained models in open_clip's hub format, and random encoders (table 3).
+
+
+rule pretrained:
+    input:
+        source_files,
+    output:
+        config="<resources>/pretrained/{model}/open_clip_config.json",
+        weights="<resources>/pretrained/{model}/open_clip_model.safetensors",
+        encoder="<resources>/pretrained/{model}/encoder.safetensors",
+    log:
+        "<logs>/pretrained/{model}.log",
+    benchmark:
+        "<benchmarks>/pretrained/{model}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        source=lambda wildcards: CONFIG.pretrained[wildcards.model].model_dump_json(),
+        output_dir=subpath(output.config, parent=True),
+        code=code("fetch_pretrained"),
+    message:
+        "get the model {wildcards.model}"
+    shell:
+        "python -m scripts.fetch_pretrained --source {params.source:q}"
+        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+
+
+rule initial:
+    input:
+        config=pretrained_config,
+    output:
+        encoder="<results>/initial/{model}/seed{seed}/encoder.safetensors",
+    log:
+        "<logs>/initial/{model}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/initial/{model}/seed{seed}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        code=code("initialize_random"),
+    message:
+        "draw random weights for {wildcards.model} (seed {wildcards.seed})"
+    shell:
+        "python -m scripts.initialize_random --pretrained-dir {params.pretrained_dir}"
+        " --seed {wildcards.seed} --output {output.encoder} --code {params.code} --log {log}"

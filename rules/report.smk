@@ -1,0 +1,29 @@
+# The report: one file that opens offline.
+
+
+rule report:
+    input:
+        config="<results>/config.yaml",
+        tables=expand("<results>/tables/{table}.csv", table=[*COLLECTED, "claims"]),
+        paper_tables=expand("<results>/tables/{table}.md", table=PAPER_TABLES),
+        figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
+    output:
+        report="<results>/report/index.html",
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        study_dir=subpath(input.config, parent=True),
+        code=code("report"),
+    message:
+        "write the report"
+    shell:
+        "python -m scripts.report --study-dir {params.study_dir} --output {output.report}"
+        " --code {params.code} --log {log}"

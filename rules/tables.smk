@@ -1,0 +1,105 @@
+# Tidy tables of all evaluations, the paper's tables and its claims.
+
+
+rule resolved_config:
+    output:
+        config="<results>/config.yaml",
+    log:
+        "<logs>/config.log",
+    benchmark:
+        "<benchmarks>/config.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        config=CONFIG.model_dump_json(),
+        code=code("resolved_config"),
+    message:
+        "keep the study's configuration beside its results"
+    shell:
+        "python -m scripts.resolved_config --config {params.config:q} --output {output.config}"
+        " --code {params.code} --log {log}"
+
+
+rule collect_tables:
+    input:
+        config="<results>/config.yaml",
+        evaluations=evaluations,
+    output:
+        expand("<results>/tables/{table}.csv", table=COLLECTED),
+    log:
+        "<logs>/tables/collect.log",
+    benchmark:
+        "<benchmarks>/tables/collect.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        study_dir=subpath(input.config, parent=True),
+        output_dir=lambda wildcards, output: subpath(output[0], parent=True),
+        code=code("collect_tables"),
+    message:
+        "collect the tidy tables"
+    shell:
+        "python -m scripts.collect_tables --config {input.config} --study-dir {params.study_dir}"
+        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+
+
+rule claims_table:
+    input:
+        tables=expand("<results>/tables/{table}.csv", table=TABLES_READ["claims"]),
+    output:
+        claims="<results>/tables/claims.csv",
+    log:
+        "<logs>/tables/claims.log",
+    benchmark:
+        "<benchmarks>/tables/claims.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        tables_dir=subpath(output.claims, parent=True),
+        code=code("claims"),
+    message:
+        "test the paper's claims"
+    shell:
+        "python -m scripts.claims --tables-dir {params.tables_dir} --output {output.claims}"
+        " --code {params.code} --log {log}"
+
+
+rule paper_tables:
+    input:
+        tables=expand("<results>/tables/{table}.csv", table=TABLES_READ["paper_tables"]),
+    output:
+        expand(
+            "<results>/tables/{table}.{format}",
+            table=PAPER_TABLES,
+            format=["md", "tex"],
+        ),
+    log:
+        "<logs>/tables/paper_tables.log",
+    benchmark:
+        "<benchmarks>/tables/paper_tables.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
+        code=code("paper_tables"),
+    message:
+        "write the paper's tables"
+    shell:
+        "python -m scripts.paper_tables --tables-dir {params.tables_dir}"
+        " --output-dir {params.tables_dir} --code {params.code} --log {log}"

@@ -1,0 +1,49 @@
+# What a person asks for by name, beside `all` and `report`.
+
+
+rule tables:
+    input:
+        expand("<results>/tables/{table}.csv", table=[*COLLECTED, "claims"]),
+        expand(
+            "<results>/tables/{table}.{format}",
+            table=PAPER_TABLES,
+            format=["md", "tex"],
+        ),
+
+
+rule figures:
+    input:
+        expand(
+            "<results>/figures/{figure}.{format}",
+            figure=FIGURES,
+            format=["svg", "pdf"],
+        ),
+
+
+rule claims:
+    input:
+        "<results>/tables/claims.csv",
+
+
+for name in PAPER_TABLES:
+
+    rule:
+        name:
+            name
+        input:
+            expand(
+                "<results>/tables/{table}.{format}", table=name, format=["md", "tex"]
+            ),
+
+
+for name in PAPER_FIGURES:
+
+    rule:
+        name:
+            name
+        input:
+            expand(
+                "<results>/figures/{figure}.{format}",
+                figure=name,
+                format=["svg", "pdf"],
+            ),

@@ -1,0 +1,28 @@
+# τ = θ* − θ0.
+
+
+rule task_vector:
+    input:
+        initial=initial_encoder,
+        finetuned="<results>/finetuned/{model}/{training}/{task}/seed{seed}/encoder.safetensors",
+    output:
+        tau="<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors",
+    log:
+        "<logs>/task_vectors/{model}/{training}/{task}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/task_vectors/{model}/{training}/{task}/seed{seed}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        code=code("extract_task_vector"),
+    message:
+        "task vector of {wildcards.task} ({wildcards.model}, {wildcards.training}, seed"
+        " {wildcards.seed})"
+    shell:
+        "python -m scripts.extract_task_vector --initial-encoder {input.initial}"
+        " --finetuned-encoder {input.finetuned} --output {output.tau} --code {params.code}"
+        " --log {log}"

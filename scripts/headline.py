@@ -1,0 +1,30 @@
+"""Print where a study's report lies, and its headline table: task addition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+from tangent.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Print where a study's report lies, and its headline table: task addition."""
+
+    study_dir: Path = cli.argument("folder of the study's results")
+
+
+def run(arguments: Arguments) -> None:
+    """Print both."""
+    report = arguments.study_dir / "report" / "index.html"
+    table = arguments.study_dir / "tables" / "table1.md"
+    for path in (report, table):
+        if not path.exists():
+            raise UserError(f"{path} does not exist: run `snakemake --cores 2` first.")
+    print(f"\n{table.read_text(encoding='utf-8').strip()}\n\nThe report: {report.resolve()}")
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

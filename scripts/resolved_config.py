@@ -1,0 +1,30 @@
+"""Write the study's whole configuration, overlays merged, beside its results."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from scripts import cli
+from tangent.files import write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Write the study's whole configuration, overlays merged, beside its results."""
+
+    config: str = cli.argument("the checked configuration, as JSON")
+    output: Path = cli.argument("the same as YAML")
+
+
+def run(arguments: Arguments) -> None:
+    """Write it in the order of the schema."""
+    content = json.loads(arguments.config)
+    write_text(arguments.output, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

@@ -1,0 +1,1 @@
+"""The study's configuration: schema, checks and the reference page."""

@@ -1,0 +1,124 @@
+"""Checks that involve several keys of the configuration, or the names that the code knows."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from tangent.config.schema import RANDOM_SUFFIX, SUM, Config
+from tangent.tasks import task_names
+
+
+def problems_across_keys(config: Config) -> list[str]:
+    """Every problem that no single key shows, one line each; an empty list if there is none."""
+    return [
+        *_names(config),
+        *_subsets(config),
+        *_pairs(config),
+        *_sizes(config),
+        *_ranges(config),
+    ]
+
+
+def _names(config: Config) -> Iterator[str]:
+    yield from _not_in("models", config.models, config.pretrained, "pretrained")
+    yield from _not_in("tasks", config.tasks, config.datasets, "datasets")
+    yield from _not_in("control", [config.control], config.datasets, "datasets")
+    known = [task for task in config.tasks if task in config.datasets]
+    yield from _not_in("tasks", known, config.finetuning.epochs, "finetuning.epochs")
+    yield from _not_in("datasets", config.datasets, task_names(), "the folder tangent/tasks")
+    yield from _repeated("models", config.models)
+    yield from _repeated("tasks", config.tasks)
+    yield from _repeated("seeds", config.seeds)
+    if config.control in config.tasks:
+        yield (
+            f"control: {config.control!r} is also in tasks; the control task must be one that no "
+            "fine-tuning touches"
+        )
+    if SUM in config.tasks:
+        yield f"tasks: {SUM!r} is the name of the sum of all task vectors; rename the task"
+    for model in config.models:
+        if model.endswith(RANDOM_SUFFIX):
+            yield (
+                f"models: {model!r} ends in {RANDOM_SUFFIX!r}, the mark of models that start from "
+                "random weights; rename it, or list the model in random_initialization.models"
+            )
+
+
+def _subsets(config: Config) -> Iterator[str]:
+    for section in ("eigenfunctions", "random_initialization"):
+        tasks = getattr(config, section).tasks
+        yield from _not_in(f"{section}.tasks", tasks, config.tasks, "tasks")
+        yield from _repeated(f"{section}.tasks", tasks)
+    models = config.random_initialization.models
+    yield from _not_in("random_initialization.models", models, config.models, "models")
+    yield from _repeated("random_initialization.models", models)
+    known = {*config.datasets, *task_names()}
+    yield from _not_in("finetuning.epochs", config.finetuning.epochs, known, "tangent/tasks")
+    yield from _not_in("pretraining", config.pretraining, config.pretrained, "pretrained")
+
+
+def _pairs(config: Config) -> Iterator[str]:
+    seen = set()
+    for number, pair in enumerate(config.disentanglement.pairs):
+        key = f"disentanglement.pairs[{number}]"
+        yield from _not_in(key, pair, config.tasks, "tasks")
+        if pair[0] == pair[1]:
+            yield f"{key}: a pair needs two different tasks, not {pair[0]!r} twice"
+        elif frozenset(pair) in seen:
+            yield f"{key}: the pair {pair[0]!r}, {pair[1]!r} is there already"
+        seen.add(frozenset(pair))
+
+
+def _sizes(config: Config) -> Iterator[str]:
+    used = [name for name in (*config.tasks, config.control) if name in config.datasets]
+    for name in used:
+        dataset = config.datasets[name]
+        validation = min(
+            int(config.validation.fraction * dataset.train_images), config.validation.maximum
+        )
+        if validation < 1:
+            yield (
+                f"datasets.{name}.train_images: {dataset.train_images} images leave no validation "
+                f"image at validation.fraction {config.validation.fraction}"
+            )
+        left, batch = dataset.train_images - validation, config.finetuning.batch_size
+        if name in config.tasks and left < batch:
+            yield (
+                f"datasets.{name}.train_images: the {left} images that validation leaves are fewer "
+                f"than one batch (finetuning.batch_size: {batch})"
+            )
+    if config.eigenfunctions.components > config.eigenfunctions.images:
+        yield (
+            f"eigenfunctions.components: {config.eigenfunctions.components} eigenfunctions cannot "
+            f"come from eigenfunctions.images: {config.eigenfunctions.images}"
+        )
+
+
+def _ranges(config: Config) -> Iterator[str]:
+    if config.alphas.minimum != 0:
+        yield (
+            f"alphas.minimum must be 0, not {config.alphas.minimum}: the pre-trained model is "
+            "always admissible"
+        )
+    heat_map = config.disentanglement
+    if heat_map.minimum >= heat_map.maximum:
+        yield (
+            f"disentanglement.minimum ({heat_map.minimum}) must be less than "
+            f"disentanglement.maximum ({heat_map.maximum})"
+        )
+
+
+def _not_in(key: str, names: Iterable[str], known: Iterable[str], where: str) -> Iterator[str]:
+    known = sorted(known)
+    for name in names:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}"
+            yield f"{key}: {name!r} is not in {where}; {hint}"
+
+
+def _repeated(key: str, values: list) -> Iterator[str]:
+    for value in dict.fromkeys(values):
+        if values.count(value) > 1:
+            yield f"{key}: {value!r} is listed {values.count(value)} times; list it once"

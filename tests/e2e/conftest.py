@@ -1,0 +1,113 @@
+"""The whole study at its smallest: run once by the real Snakemake, and shared by the tests here."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from workspace import ROOT, Workspace
+
+MODEL, CONTROL, RANDOM_TASK = "tiny", "glyphs", "shapes"
+TASKS = ("shapes", "counting")
+SEED = 3
+ARCHITECTURE = {
+    "embed_dim": 24,
+    "vision_cfg": {
+        "layers": 2,
+        "width": 32,
+        "head_width": 16,
+        "patch_size": 8,
+        "image_size": 32,
+    },
+    "text_cfg": {
+        "context_length": 16,
+        "vocab_size": 49408,
+        "width": 16,
+        "heads": 2,
+        "layers": 1,
+    },
+}
+PREPROCESSING = {"mean": [0.5] * 3, "std": [0.3] * 3, "interpolation": "bicubic"}
+PREPROCESSING |= {"resize_mode": "shortest"}
+
+
+def ship_checkpoint(folder: Path) -> str:
+    """Write a model of random weights in the shipped format; returns the weights' SHA-256."""
+    import open_clip
+    import torch
+
+    from tangent.compact_checkpoint import compact
+    from tangent.files import sha256_file, write_json, write_safetensors
+    from tangent.tasks import load_task
+
+    torch.manual_seed(0)
+    model = open_clip.CLIP(**copy.deepcopy(ARCHITECTURE))
+    names = (*TASKS, CONTROL)
+    prompts = [text for name in names for row in load_task(name).prompts() for text in row]
+    tokens = open_clip.get_tokenizer("ViT-B-32")(prompts).unique().tolist()
+    write_safetensors(folder / "model.safetensors", compact(model.state_dict(), tokens))
+    config = {"model_cfg": ARCHITECTURE, "preprocess_cfg": PREPROCESSING}
+    write_json(folder / "open_clip_config.json", config)
+    return sha256_file(folder / "model.safetensors")
+
+
+def configuration(sha256: str) -> dict[str, Any]:
+    """The demo's configuration at the size of a test."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    sizes = {"source": "demo", "train_images": 150, "test_images": 40, "seed": 0}
+    rates = {"standard": 1.0e-3, "linear": 1.0e-3}
+    config |= {"study": "tiny", "models": [MODEL], "tasks": list(TASKS), "control": CONTROL}
+    config |= {"seeds": [SEED], "pretraining": {}}
+    config["compute"] |= {"device": "cpu", "threads": 1}
+    config["pretrained"] = {MODEL: {"source": "file", "folder": "shipped", "sha256": sha256}}
+    config["datasets"] = {name: sizes for name in (*TASKS, CONTROL)}
+    config["finetuning"] |= {"batch_size": 16, "warmup_steps": 2, "learning_rate": rates}
+    config["finetuning"]["epochs"] = {"shapes": 2, "counting": 1}
+    # Enough validation images that a model of random weights gets one right.
+    config["validation"]["fraction"] = 0.3
+    config["alphas"]["points"] = 3
+    config["disentanglement"] |= {"pairs": [list(TASKS)], "points": 3, "images": 16}
+    config["eigenfunctions"] = {"tasks": list(TASKS), "images": 8, "components": 3, "logits": 1}
+    config["random_initialization"] |= {"models": [MODEL], "tasks": [RANDOM_TASK], "epochs": 1}
+    return config
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory) -> Workspace:
+    """The workflow's sources with the small study's configuration; nothing has run."""
+    workspace = Workspace.create(tmp_path_factory.mktemp("sources") / "study")
+    workspace.write("config.yaml", configuration(ship_checkpoint(workspace.folder / "shipped")))
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def finished(sources, tmp_path_factory) -> Workspace:
+    """The finished study. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("finished") / "study"
+    shutil.copytree(sources.folder, folder)
+    workspace = Workspace(folder)
+    workspace.snakemake()
+    return workspace
+
+
+@pytest.fixture
+def study(finished, tmp_path) -> Workspace:
+    """A copy of the finished study, to edit."""
+    shutil.copytree(finished.folder, tmp_path / "study", symlinks=True)
+    return Workspace(tmp_path / "study")
+
+
+@pytest.fixture(scope="session")
+def results(finished) -> Path:
+    """The finished study's results."""
+    return finished.folder / "results" / "tiny"
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's content."""
+    return json.loads(path.read_text(encoding="utf-8"))

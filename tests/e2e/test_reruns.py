@@ -1,0 +1,160 @@
+"""What runs again after an edit, a touch, a kill: no more than must, with the same numbers."""
+
+import os
+import shutil
+import signal
+import time
+
+import pytest
+from conftest import read_json
+from safetensors.torch import load_file
+from workspace import Workspace
+
+SEED3 = "seed 3"
+SUMMARY = {
+    "keep the study's configuration beside its results",
+    "collect the tidy tables",
+    "test the paper's claims",
+    "write the paper's tables",
+    "write the report",
+    *(f"draw {name}" for name in ("figure2", "figure3", "figure5", "figure6")),
+    "draw alpha_curves",
+    "draw proposition1",
+}
+
+
+def without_summary(jobs):
+    assert jobs >= SUMMARY
+    return jobs - SUMMARY
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    output = finished.snakemake()
+    assert "Nothing to be done" in output
+
+
+def test_time_stamps_do_not_count(study):
+    later = time.time() + 60
+    for name in ("Snakefile", "config.yaml", "rules", "scripts", "tangent", "envs", "shipped"):
+        path = study.folder / name
+        for file in [path, *path.rglob("*")]:
+            os.utime(file, (later, later))
+    assert study.planned() == set()
+
+
+def test_comments_docstrings_and_layout_do_not_count(study):
+    study.replace("tangent/linearize.py", "from __future__", "# A comment.\n\n\nfrom __future__")
+    assert study.planned() == set()
+
+
+def test_a_figures_code_redraws_that_figure(study):
+    study.replace("tangent/figures/figure6.py", "INPUTS =", "EDITED = 1\nINPUTS =")
+    assert study.planned() == {"draw figure6", "write the report"}
+
+
+def test_the_trainings_code_trains_again(study):
+    study.replace("tangent/finetune/schedule.py", "import", "EDITED = 1\nimport")
+    jobs = study.planned()
+    trained = {job for job in jobs if job.startswith("fine-tune")}
+    assert len(trained) == 6
+    assert not any(job.startswith(("prepare", "build", "get", "draw random")) for job in jobs)
+
+
+def test_one_tasks_epochs_retrain_that_task(study):
+    study.replace("config.yaml", "counting: 1", "counting: 2")
+    jobs = without_summary(study.planned())
+    modes = ("standard", "posthoc", "linear")
+    expected = {
+        f"{job} (tiny, {training}, {SEED3})"
+        for training in ("standard", "linear")
+        for job in ("task vector of counting",)
+    }
+    expected |= {
+        f"fine-tune tiny on counting ({training}, {SEED3})" for training in ("standard", "linear")
+    }
+    expected |= {
+        f"Jacobian-vector products of {vector} (tiny, {mode}, {SEED3})"
+        for vector in ("counting", "sum")
+        for mode in modes[1:]
+    }
+    expected |= {
+        f"{job} (tiny, {mode}, {SEED3})"
+        for job in (
+            "single-task accuracy on counting",
+            "choose α of task addition",
+            "task addition",
+            "choose α of negating counting",
+            "task negation of counting",
+            "heat map of shapes and counting",
+        )
+        for mode in modes
+    }
+    assert jobs == expected
+
+
+def test_the_grid_of_alpha_trains_nothing(study):
+    study.replace("config.yaml", "maximum: 1.0\n  points: 3", "maximum: 1.0\n  points: 5")
+    kinds = {job.split(" (")[0] for job in without_summary(study.planned())}
+    assert kinds == {
+        "choose α of task addition",
+        "task addition",
+        "choose α of negating shapes",
+        "choose α of negating counting",
+        "task negation of shapes",
+        "task negation of counting",
+    }
+
+
+def test_two_settings_that_swap_their_values_are_noticed(study):
+    study.replace("config.yaml", "components: 3\n  logits: 1", "components: 1\n  logits: 3")
+    assert any(job.startswith("eigenfunctions") for job in study.planned())
+
+
+@pytest.fixture
+def half(sources, tmp_path):
+    """A fresh copy of the sources."""
+    shutil.copytree(sources.folder, tmp_path / "study")
+    return Workspace(tmp_path / "study")
+
+
+def without_provenance(result):
+    return {name: value for name, value in result.items() if name != "provenance"}
+
+
+def test_a_killed_run_is_started_again_and_gives_the_same_numbers(half, results):
+    target = "results/tiny/addition/tiny/linear/seed3/result.json"
+    folder = half.folder / "results" / "tiny"
+    for sign in ("finetuned/tiny/linear/*/seed3", "products/tiny/linear/*/seed3"):
+        process = half.start(target)
+        while not list(folder.glob(sign)):
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert not (half.folder / target).exists()
+    half.snakemake(target)
+    killed, whole = (read_json(place / target) for place in (half.folder, results.parents[1]))
+    assert without_provenance(killed) == without_provenance(whole)
+    sweep = "alpha/tiny/linear/sum/seed3/sweep.csv"
+    assert (folder / sweep).read_bytes() == (results / sweep).read_bytes()
+    for task in ("shapes", "counting"):
+        encoder = f"finetuned/tiny/linear/{task}/seed3/encoder.safetensors"
+        killed, whole = (load_file(place / encoder) for place in (folder, results))
+        assert all(killed[name].equal(whole[name]) for name in whole)
+
+
+def test_locks_of_a_killed_run_do_not_stop_the_next_and_those_of_a_live_one_do(study):
+    study.replace(
+        "tangent/figures/figure6.py", "INPUTS =", "import time\n\ntime.sleep(60)\nINPUTS ="
+    )
+    live = study.start("figure6")
+    locks = study.folder / ".snakemake" / "locks"
+    while not (locks.exists() and len(list(locks.iterdir())) == 2):
+        assert live.poll() is None, live.communicate()[0]
+        time.sleep(0.05)
+    assert "locked" in study.snakemake("figure6", fails=True)
+    os.killpg(live.pid, signal.SIGKILL)
+    live.communicate()
+    assert list(locks.iterdir())
+    study.replace("tangent/figures/figure6.py", "time.sleep(60)", "time.sleep(0)")
+    study.snakemake("figure6")

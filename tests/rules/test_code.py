@@ -1,0 +1,71 @@
+"""The tables in rules/common.smk say what a script really runs and what a figure really reads."""
+
+import ast
+import importlib
+
+import pytest
+from imports import ROOT, used_modules
+
+# They read, write, record or report a result but do not make it.
+NEUTRAL = {f"tangent.{name}" for name in ("errors", "files", "progress", "provenance")}
+NEUTRAL |= {"scripts.cli"}
+
+
+def assignments():
+    """The constants at the top of rules/common.smk, which is plain Python."""
+    tree = ast.parse((ROOT / "rules" / "common.smk").read_text(encoding="utf-8"))
+    values = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            try:
+                expression = compile(ast.Expression(node.value), "common.smk", "eval")
+                values[node.targets[0].id] = eval(expression, {}, values)
+            except NameError:
+                break  # from here on, constants depend on the configuration
+    return values
+
+
+CONSTANTS = assignments()
+CODE = CONSTANTS["CODE"]
+
+
+@pytest.mark.parametrize("step", CODE)
+def test_a_step_lists_the_modules_that_its_script_uses(step):
+    script, *figure = step.split()
+    used = used_modules(f"scripts.{script}")
+    for name in figure:
+        used |= used_modules(f"tangent.figures.{name}")
+    used -= NEUTRAL | {f"scripts.{script}"}
+    listed = CODE[step].split()
+    assert len(listed) == len(set(listed)), f"{step} lists a module twice"
+    modules = {name if name.startswith("scripts.") else f"tangent.{name}" for name in listed}
+    modules = {name for name in modules if "/" not in name}
+    assert modules == used, (
+        f"rules/common.smk, CODE[{step!r}]: missing {sorted(used - modules)}, "
+        f"not used {sorted(modules - used)}"
+    )
+
+
+def test_every_script_of_a_rule_is_listed():
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    scripts = {line.split()[0] for line in rules.split("python -m scripts.")[1:]}
+    assert scripts == {step.split()[0] for step in CODE}
+
+
+def test_every_data_file_counts_somewhere():
+    listed = {name for names in CODE.values() for name in names.split() if "/" in name}
+    for suffix in ("yaml", "j2", "css", "json", "csv"):
+        for path in (ROOT / "tangent").rglob(f"*.{suffix}"):
+            name = path.relative_to(ROOT / "tangent").as_posix()
+            assert name in listed or name.startswith("tasks/"), f"{name} is in no step's code"
+
+
+@pytest.mark.parametrize("reader", CONSTANTS["TABLES_READ"])
+def test_a_reader_of_tables_has_them_as_input(reader):
+    package = "figures" if reader in CONSTANTS["FIGURES"] else "results"
+    module = importlib.import_module(f"tangent.{package}.{reader}")
+    assert CONSTANTS["TABLES_READ"][reader] == list(module.INPUTS)
+
+
+def test_every_figure_has_a_rule():
+    assert CONSTANTS["FIGURES"] == list(importlib.import_module("tangent.figures").FIGURES)

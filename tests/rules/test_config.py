@@ -1,0 +1,166 @@
+"""The configuration is checked before anything runs, and every mistake has a readable answer."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import yaml
+from imports import ROOT
+
+from tangent.config import reference
+from tangent.config.load import ConfigError, load_config
+from tangent.config.schema import Config
+
+
+@pytest.fixture
+def demo():
+    return yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+
+def problems(mapping):
+    with pytest.raises(ConfigError) as caught:
+        load_config(mapping)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return [problem.removeprefix("config.yaml: ") for problem in caught.value.problems]
+
+
+def test_the_demo_and_its_overlay_are_valid(demo):
+    config = load_config(demo)
+    assert config.all_models == ["demo-vit", "demo-vit-random"]
+    overlay = yaml.safe_load((ROOT / "configs" / "demo-seeds.yaml").read_text(encoding="utf-8"))
+    assert load_config(demo | overlay).seeds == [0, 1, 2]
+
+
+def test_models_from_random_weights_have_settings_of_their_own(demo):
+    config = load_config(demo)
+    random = config.random_initialization
+    assert not config.is_random("demo-vit") and config.is_random("demo-vit-random")
+    assert config.base_model("demo-vit-random") == "demo-vit"
+    assert config.tasks_of("demo-vit-random") == random.tasks != config.tasks
+    assert config.epochs_of("demo-vit-random", random.tasks[0]) == random.epochs
+    rate = config.learning_rate_of("demo-vit-random", "linear")
+    assert rate == random.learning_rate.linear
+    assert config.learning_rate_of("demo-vit", "linear") == config.finetuning.learning_rate.linear
+    assert set(config.eigenfunction_tasks_of("demo-vit-random")) <= set(random.tasks)
+
+
+def test_a_result_cannot_change_its_configuration(demo):
+    config = load_config(demo)
+    with pytest.raises(ValueError, match="frozen"):
+        config.finetuning.batch_size = 1
+
+
+MISTAKES = {
+    "finetuning.epoch is not a known key; did you mean finetuning.epochs?": {"finetuning.epoch": 3},
+    "finetunig is not a known key; did you mean finetuning?": {"finetunig": {}},
+    "learning_rate is not a known key; did you mean finetuning.learning_rate": {
+        "learning_rate": 1.0
+    },
+    "pretrained.demo-vit.sha is not a known key; did you mean pretrained.demo-vit.sha256?": {
+        "pretrained.demo-vit.sha": "0"
+    },
+    "finetuning.batch_size must be a whole number, not '128'": {"finetuning.batch_size": "128"},
+    "finetuning.batch_size must be a whole number, not True": {"finetuning.batch_size": True},
+    "finetuning.weight_decay must be a number, not True": {"finetuning.weight_decay": True},
+    "finetuning.batch_size must be a whole number, not 12.5": {"finetuning.batch_size": 12.5},
+    "as in 1.0e-4": {"finetuning.learning_rate.linear": "1e-4"},
+    "finetuning.learning_rate.linear must be greater than 0": {
+        "finetuning.learning_rate.linear": 0.0
+    },
+    "seeds[1] must be at least 0, not -1": {"seeds": [0, -1]},
+    "seeds: 0 is listed 2 times; list it once": {"seeds": [0, 1, 0]},
+    "seeds must be a list, not 0": {"seeds": 0},
+    "models must have at least 1 entries, not []": {"models": []},
+    "models: 'demo-vti' is not in pretrained; did you mean 'demo-vit'?": {"models": ["demo-vti"]},
+    "tasks: 'shape' is not in datasets; did you mean 'shapes'?": {"tasks": ["shape", "letters"]},
+    "datasets: 'nonsense' is not in the folder tangent/tasks": {
+        "datasets.nonsense": {"source": "demo", "train_images": 9, "test_images": 9, "seed": 0}
+    },
+    "datasets.shapes.source must be one of 'demo', not 'hub'": {"datasets.shapes.source": "hub"},
+    "pretrained.demo-vit.source must be one of 'file', 'open_clip', not 'hub'": {
+        "pretrained.demo-vit.source": "hub"
+    },
+    "pretrained.demo-vit.sha256: 'abc' is not a SHA-256: it has 64 hexadecimal digits": {
+        "pretrained.demo-vit.sha256": "abc"
+    },
+    "control: 'shapes' is also in tasks": {"control": "shapes"},
+    "tasks: 'shapes' is not in finetuning.epochs": {"finetuning.epochs": {"letters": 1}},
+    "disentanglement.pairs[0] must have at least 2 entries": {
+        "disentanglement.pairs": [["shapes"]]
+    },
+    "disentanglement.pairs[0]: a pair needs two different tasks": {
+        "disentanglement.pairs": [["shapes", "shapes"]]
+    },
+    "disentanglement.pairs[1]: the pair 'letters', 'shapes' is there already": {
+        "disentanglement.pairs": [["shapes", "letters"], ["letters", "shapes"]]
+    },
+    "disentanglement.minimum (3.0) must be less than": {"disentanglement.minimum": 3.0},
+    "eigenfunctions.tasks: 'glyphs' is not in tasks": {
+        "eigenfunctions.tasks": ["glyphs", "letters"]
+    },
+    "eigenfunctions.components: 101 eigenfunctions cannot": {"eigenfunctions.components": 101},
+    "random_initialization.tasks: 'glyphs' is not in tasks": {
+        "random_initialization.tasks": ["glyphs"]
+    },
+    "alphas.minimum must be 0, not 0.1": {"alphas.minimum": 0.1},
+    "alphas.maximum must be a finite number, not inf": {"alphas.maximum": float("inf")},
+    "alphas.points must be at least 2, not 1": {"alphas.points": 1},
+    "study: '../demo' is not a name": {"study": "../demo"},
+    "paths.results: 'my results' is not a folder that commands can take": {
+        "paths.results": "my results"
+    },
+    "compute.device must be one of 'auto', 'cpu' or 'cuda', not 'gpu'": {"compute.device": "gpu"},
+    "datasets.shapes.train_images: the 90 images that validation leaves are fewer": {
+        "datasets.shapes.train_images": 100
+    },
+    "datasets.glyphs.train_images: 5 images leave no validation image": {
+        "datasets.glyphs.train_images": 5
+    },
+    "validation must be a mapping of keys, not 0.1": {"validation": 0.1},
+}
+
+
+@pytest.mark.parametrize("message", MISTAKES)
+def test_a_mistake_is_answered_with_key_and_remedy(demo, message):
+    for path, value in MISTAKES[message].items():
+        *parents, key = path.split(".")
+        section = demo
+        for parent in parents:
+            section = section[parent]
+        section[key] = value
+    found = problems(demo)
+    assert any(problem.startswith(message) or message in problem for problem in found), found
+
+
+def test_every_problem_is_listed_at_once(demo):
+    broken = copy.deepcopy(demo)
+    broken["finetuning"]["epoch"] = 3
+    broken["control"] = "shapes"
+    broken["seeds"] = [1, 1]
+    assert len(problems(broken)) == 3
+    broken["alphas"]["points"] = "many"
+    del broken["negation"]
+    found = problems(broken)
+    assert "negation is missing" in found
+    assert any(problem.startswith("alphas.points must be a whole number") for problem in found)
+
+
+def test_a_file_that_is_no_mapping_is_refused():
+    assert problems([]) == ["the file must be a mapping of keys, not []"]
+
+
+def test_every_key_is_explained():
+    for definition in Config.model_json_schema()["$defs"].values():
+        for name, field in definition["properties"].items():
+            assert "description" in field or "$ref" in field, (definition["title"], name)
+        assert definition.get("description"), definition["title"]
+
+
+def test_the_reference_page_is_up_to_date():
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.reference(), "run `make docs`"
+
+
+def test_checking_the_configuration_does_not_import_torch():
+    code = "import sys, tangent.config.load, tangent.fingerprint; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

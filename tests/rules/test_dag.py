@@ -1,0 +1,109 @@
+"""The demo's graph of jobs, and the answers to a wrong configuration, as Snakemake gives them."""
+
+import subprocess
+import sys
+
+import pytest
+from workspace import ROOT, Workspace
+
+TASKS, RANDOM_TASKS, MODELS = 8, 3, 2
+TRAINED = TASKS + RANDOM_TASKS
+DEMO = {
+    "pretrained": 1,
+    "initial": 1,
+    "dataset": TASKS + 1,
+    "heads": 1,
+    "finetuned": 2 * TRAINED,
+    "task_vector": 2 * TRAINED,
+    "features": MODELS,
+    "products": 2 * (TRAINED + MODELS),
+    "zero_shot": MODELS,
+    "single_task_plain": TRAINED,
+    "single_task_linearized": 2 * TRAINED,
+    "validate_addition_plain": MODELS,
+    "validate_addition_linearized": 2 * MODELS,
+    "addition_plain": MODELS,
+    "addition_linearized": 2 * MODELS,
+    "validate_negation_plain": TASKS,
+    "validate_negation_linearized": 2 * TASKS,
+    "negation_plain": TASKS,
+    "negation_linearized": 2 * TASKS,
+    "disentanglement_plain": 3,
+    "disentanglement_linearized": 6,
+    "eigenfunctions": 5,
+    "proposition1": 1,
+    "resolved_config": 1,
+    "collect_tables": 1,
+    "claims_table": 1,
+    "paper_tables": 1,
+    "plot": 6,
+    "report": 1,
+    "all": 1,
+}
+ONCE = ("pretrained", "dataset", "heads", "resolved_config", "collect_tables", "claims_table")
+ONCE += ("paper_tables", "plot", "report", "all")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    workspace = Workspace.create(tmp_path_factory.mktemp("demo"))
+    folder = workspace.folder / "pretrained" / "demo-vit"
+    folder.mkdir(parents=True)
+    for name in ("model.safetensors", "open_clip_config.json"):
+        (folder / name).write_bytes(b"")
+    return workspace
+
+
+def test_the_demo_has_these_jobs(workspace):
+    counts = workspace.job_counts()
+    assert counts.pop("total") == sum(DEMO.values())
+    assert counts == DEMO
+
+
+def test_an_overlay_over_three_seeds_has_three_of_each(workspace):
+    counts = workspace.job_counts("--configfile", "configs/demo-seeds.yaml")
+    del counts["total"]
+    assert counts == {rule: n if rule in ONCE else 3 * n for rule, n in DEMO.items()}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "messages"),
+    [
+        (
+            {"finetuning": {"epoch": 3, "batch_size": "128"}, "seeds": [0, 0]},
+            [
+                "finetuning.epoch is not a known key; did you mean finetuning.epochs?",
+                "finetuning.batch_size must be a whole number, not '128'",
+            ],
+        ),
+        (
+            {"seeds": [0, 0], "tasks": ["shape", "glyphs"], "models": ["vit"]},
+            [
+                "models: 'vit' is not in pretrained",
+                "tasks: 'shape' is not in datasets; did you mean 'shapes'?",
+                "seeds: 0 is listed 2 times",
+                "control: 'glyphs' is also in tasks",
+            ],
+        ),
+    ],
+)
+def test_a_wrong_configuration_ends_in_one_message(workspace, overlay, messages):
+    workspace.write("wrong.yaml", overlay)
+    output = workspace.snakemake("-n", "--configfile", "wrong.yaml", fails=True)
+    lines = [line for line in output.splitlines() if line.startswith("config.yaml")]
+    for message in messages:
+        assert any(line.startswith(f"config.yaml with wrong.yaml: {message}") for line in lines)
+    assert "Traceback" not in output and "File " not in output
+
+
+def test_snakemake_finds_nothing_to_improve(workspace):
+    assert "Congratulations" in workspace.snakemake("--lint")
+    subprocess.run(
+        [sys.executable, "-m", "snakefmt", "--check", "Snakefile", "rules"], cwd=ROOT, check=True
+    )
+
+
+def test_a_person_can_ask_for_one_artefact_by_name(workspace):
+    counts = workspace.job_counts("table1", "figure3", "claims", "figures", "pretrain_demo")
+    assert counts["pretraining"] == 1
+    assert counts["plot"] == 6 and counts["paper_tables"] == 1 and "report" not in counts

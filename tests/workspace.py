@@ -1,0 +1,80 @@
+"""A copy of the workflow in a folder of its own, and Snakemake run in it as a person runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = ("Snakefile", "config.yaml", "configs", "envs", "profiles", "rules", "scripts", "tangent")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder that holds what a fresh checkout holds, without the shipped checkpoint."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, folder: Path) -> Workspace:
+        """Copy the workflow's sources to `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = shutil.ignore_patterns("__pycache__", ".*")
+        for name in SOURCES:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+            else:
+                shutil.copy2(ROOT / name, folder / name)
+        return cls(folder)
+
+    def write(self, name: str, content: Any) -> None:
+        """Write a YAML file."""
+        text = yaml.safe_dump(content, sort_keys=False)
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def replace(self, name: str, before: str, after: str) -> None:
+        """Edit a source file; `before` must be there."""
+        path = self.folder / name
+        text = path.read_text(encoding="utf-8")
+        assert before in text, f"{name} does not hold {before!r}"
+        path.write_text(text.replace(before, after), encoding="utf-8")
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start Snakemake with two cores, in a process group of its own."""
+        # No environment is activated: jobs must find the interpreter that runs Snakemake.
+        environment = {**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+        environment.pop("PYTHONPATH", None)
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def snakemake(self, *arguments: str, fails: bool = False) -> str:
+        """Run Snakemake to its end; returns what it printed."""
+        process = self.start(*arguments)
+        output, _ = process.communicate()
+        assert (process.returncode != 0) == fails, output
+        return output
+
+    def planned(self, *arguments: str) -> set[str]:
+        """The messages of the jobs that a dry run announces."""
+        return set(re.findall(r"^Job \d+: (.+)$", self.snakemake("-n", *arguments), re.MULTILINE))
+
+    def job_counts(self, *arguments: str) -> Counter[str]:
+        """The number of jobs per rule that a dry run announces."""
+        table = self.snakemake("-n", *arguments).partition("Job stats:")[2].partition("\n\n")[0]
+        return Counter({name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, re.M)})
