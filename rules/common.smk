@@ -14,7 +14,7 @@ from tangent.config.load import ConfigError, load_config
 from tangent.config.schema import SUM
 from tangent.fingerprint import fingerprint
 from tangent.modes import MODES
-from tangent.results.columns import TABLES
+from tangent.results.columns import COLLECTED
 
 # What each script's results depend on: library modules (`tangent.` left out), scripts that scripts
 # share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.
@@ -149,7 +149,6 @@ def prepare_shell():
 CONFIG = checked_config(config)
 RESULTS = f"{CONFIG.paths.results}/{CONFIG.study}"
 SPLITS = ["validation", "test"]
-COLLECTED = [name for name in TABLES if name != "claims"]
 TASKS_AND_CONTROL = [*CONFIG.tasks, CONFIG.control]
 GPUS = 1 if CONFIG.compute.device == "cuda" else 0  # what a job asks a scheduler for
 prepare_shell()

@@ -104,40 +104,45 @@ def data_of_product(wildcards):
     ]
 
 
-def evaluations(wildcards):
-    """Every raw result that the tidy tables read."""
+RAW = {
+    "zero_shot": "zero_shot/{model}/seed{seed}/zero_shot.json",
+    "single_task": "single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json",
+    "addition_sweep": "alpha/{model}/{mode}/sum/seed{seed}/sweep.csv",
+    "addition": "addition/{model}/{mode}/seed{seed}/result.json",
+    "negation_sweep": "alpha/{model}/{mode}/{task}/seed{seed}/sweep.csv",
+    "negation": "negation/{model}/{mode}/{task}/seed{seed}/result.json",
+    "disentanglement": "disentanglement/{model}/{mode}/{pair}/seed{seed}/error.csv",
+    "eigenfunctions": "eigenfunctions/{model}/{kernel}/seed{seed}/energies.csv",
+    "proposition1": "proposition1/{model}/seed{seed}/interference.csv",
+}
+# What a study from random weights leaves out: there is nothing to forget.
+PRETRAINED_ONLY = ["negation_sweep", "negation", "disentanglement", "proposition1"]
+# The raw results that each tidy table reads, where they are not those of its own name.
+RAW_OF_TABLE = {
+    "single_task": ["zero_shot", "single_task"],
+    "alpha_sweep": ["addition_sweep", "negation_sweep"],
+    "addition_tasks": ["addition"],
+    "eigenvalues": ["eigenfunctions"],
+    "random_init": ["zero_shot", "single_task", "addition"],
+}
+
+
+def raw_results(wildcards):
+    """Every raw result that a tidy table reads."""
     files = []
     for model in CONFIG.all_models:
-        tasks, study = CONFIG.tasks_of(model), {
+        values = {
             "model": model,
             "mode": MODES,
+            "task": CONFIG.tasks_of(model),
+            "pair": ["/".join(pair) for pair in CONFIG.disentanglement.pairs],
+            "kernel": CONFIG.eigenfunction_tasks_of(model),
             "seed": CONFIG.seeds,
         }
-        patterns = {
-            "zero_shot/{model}/seed{seed}/zero_shot.json": {},
-            "single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json": {
-                "task": tasks
-            },
-            "alpha/{model}/{mode}/sum/seed{seed}/sweep.csv": {},
-            "addition/{model}/{mode}/seed{seed}/result.json": {},
-            "eigenfunctions/{model}/{task}/seed{seed}/energies.csv": {
-                "task": CONFIG.eigenfunction_tasks_of(model)
-            },
-        }
-        if not CONFIG.is_random(model):
-            patterns |= {
-                "alpha/{model}/{mode}/{task}/seed{seed}/sweep.csv": {"task": tasks},
-                "negation/{model}/{mode}/{task}/seed{seed}/result.json": {
-                    "task": tasks
-                },
-                "disentanglement/{model}/{mode}/{pair}/seed{seed}/error.csv": {
-                    "pair": ["/".join(pair) for pair in CONFIG.disentanglement.pairs]
-                },
-                "proposition1/{model}/seed{seed}/interference.csv": {},
-            }
-        for pattern, values in patterns.items():
-            files += collect(f"<results>/{pattern}", **study, **values)
-    return files
+        for name in RAW_OF_TABLE.get(wildcards.table, [wildcards.table]):
+            if not (CONFIG.is_random(model) and name in PRETRAINED_ONLY):
+                files += collect(f"<results>/{RAW[name]}", **values)
+    return sorted(set(files))
 
 
 # Parameters: what goes into a command beside paths of inputs and outputs.

@@ -24,16 +24,19 @@ rule resolved_config:
         " --code {params.code} --log {log}"
 
 
-rule collect_tables:
+rule collect_table:
     input:
-        config="<results>/config.yaml",
-        evaluations=evaluations,
+        # What it says of this table is in the input files and in `selection`; the rest does not matter.
+        config=ancient("<results>/config.yaml"),
+        evaluations=raw_results,
     output:
-        expand("<results>/tables/{table}.csv", table=COLLECTED),
+        table="<results>/tables/{table}.csv",
     log:
-        "<logs>/tables/collect.log",
+        "<logs>/tables/{table}.log",
     benchmark:
-        "<benchmarks>/tables/collect.tsv"
+        "<benchmarks>/tables/{table}.tsv"
+    wildcard_constraints:
+        table=one_of(COLLECTED),
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -41,14 +44,17 @@ rule collect_tables:
         mem_mb=1000,
         runtime=10,
     params:
+        selection=CONFIG.model_dump_json(
+            include={"models", "tasks", "control", "seeds", "negation"}
+        ),
         study_dir=subpath(input.config, parent=True),
-        output_dir=lambda wildcards, output: subpath(output[0], parent=True),
+        output_dir=subpath(output.table, parent=True),
         code=code("collect_tables"),
     message:
-        "collect the tidy tables"
+        "collect the tidy table {wildcards.table}"
     shell:
         "python -m scripts.collect_tables --config {input.config} --study-dir {params.study_dir}"
-        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+        " --tables {wildcards.table} --output-dir {params.output_dir} --code {params.code} --log {log}"
 
 
 rule claims_table:

@@ -14,6 +14,7 @@ class Arguments(cli.Common):
 
     config: Path = cli.argument("the study's resolved configuration (YAML)")
     study_dir: Path = cli.argument("folder of the study's results")
+    tables: list[str] = cli.argument("names of the tables")
     output_dir: Path = cli.argument("folder for the tables")
 
 
@@ -22,7 +23,8 @@ def run(arguments: Arguments) -> None:
     from tangent.results.configuration import read_configuration
 
     config = read_configuration(arguments.config)
-    write_tables(collect(config, arguments.study_dir), arguments.output_dir)
+    tables = collect(config, arguments.study_dir, arguments.tables)
+    write_tables(tables, arguments.output_dir)
 
 
 if __name__ == "__main__":

@@ -138,6 +138,24 @@ def write_safetensors(
 
             tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         save_file(tensors, temporary, metadata=metadata)
+        _sort_header(temporary)
+
+
+def _sort_header(path: Path) -> None:
+    """Write the header of a safetensors file with its keys in order.
+
+    The library writes metadata in an order that differs between processes, so equal content would
+    have different hashes. The format: the header's length (8 bytes), the header (JSON), the data.
+    """
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        content = header.encode().ljust(length)
+        if len(content) != length:
+            raise ValueError(f"the header of {path} is {length} bytes long, sorted {len(content)}")
+        file.seek(8)
+        file.write(content)
 
 
 def read_safetensors(
@@ -156,7 +174,9 @@ def read_safetensors(
 
     try:
         with safe_open(path, framework=framework) as file:
-            return {name: file.get_tensor(name) for name in list(file.keys())}, file.metadata() or {}
+            return {
+                name: file.get_tensor(name) for name in list(file.keys())
+            }, file.metadata() or {}
     except FileNotFoundError as error:
         raise _missing(path) from error
     except (SafetensorError, OSError) as error:

@@ -81,7 +81,7 @@ def _panel(axes: Axes, values: pd.DataFrame, task: str, datasets: list[str]) -> 
     axes.set_yticks(range(1, len(datasets) + 1), datasets)
     axes.set_ylim(len(datasets) + 0.6, 0.4)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=6))
+    axes.xaxis.set_major_locator(LogLocator(numticks=6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", visible=False)

@@ -6,37 +6,44 @@ leftover of an older configuration cannot slip into a table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from tangent import files
 from tangent.config.schema import SUM, Config
+from tangent.errors import UserError
 from tangent.modes import MODES
-from tangent.results.columns import TABLES
+from tangent.results.columns import COLLECTED, TABLES
 from tangent.results.random_init import random_init_rows
 from tangent.results.raw import RawFiles
 
 Row = dict[str, object]
 
 
-def collect(config: Config, folder: Path) -> dict[str, pd.DataFrame]:
-    """Read all raw results of the study `config` under `folder`; returns table name -> table.
+def collect(
+    config: Config, folder: Path, names: Sequence[str] = COLLECTED
+) -> dict[str, pd.DataFrame]:
+    """Read the raw results under `folder` that the tables `names` of the study `config` need.
+
+    Returns:
+        table name -> table.
 
     Raises:
-        UserError: a raw file is missing or unreadable; the message names it and its rule.
+        UserError: a table is unknown, or a raw file is missing or unreadable; the message names it
+            and its rule.
     """
     raw = RawFiles(folder)
-    tables = {
-        name: pd.DataFrame.from_records(list(rows(config, raw)), columns=list(TABLES[name]))
-        for name, rows in _READERS.items()
-    }
-    tables["random_init"] = pd.DataFrame.from_records(
-        list(random_init_rows(config, raw, tables["single_task"], tables["addition"])),
-        columns=list(TABLES["random_init"]),
-    )
-    return tables
+    for name in names:
+        if name not in _READERS:
+            raise UserError(f"there is no tidy table {name!r}: they are {', '.join(_READERS)}.")
+    return {name: _table(name, config, raw) for name in names}
+
+
+def _table(name: str, config: Config, raw: RawFiles) -> pd.DataFrame:
+    rows = list(_READERS[name](config, raw))
+    return pd.DataFrame.from_records(rows, columns=list(TABLES[name]))
 
 
 def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
@@ -181,6 +188,11 @@ def _proposition1(config: Config, raw: RawFiles) -> Iterator[Row]:
                 yield {"model": model, "seed": seed} | {name: float(row[name]) for name in columns}
 
 
+def _random_init(config: Config, raw: RawFiles) -> Iterator[Row]:
+    single_task, addition = (_table(name, config, raw) for name in ("single_task", "addition"))
+    return random_init_rows(config, raw, single_task, addition)
+
+
 _READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
     "single_task": _single_task,
     "alpha_sweep": _alpha_sweep,
@@ -190,5 +202,6 @@ _READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
     "disentanglement": _disentanglement,
     "eigenfunctions": _eigenfunctions,
     "eigenvalues": _eigenvalues,
+    "random_init": _random_init,
     "proposition1": _proposition1,
 }

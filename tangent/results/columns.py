@@ -31,3 +31,6 @@ TABLES: dict[str, tuple[str, ...]] = {
         "spread", "minimum", "maximum", "measured", "paper",
     ),
 }  # fmt: skip
+
+COLLECTED = tuple(name for name in TABLES if name != "claims")
+"""The tables that hold results; claims.csv is computed from them."""

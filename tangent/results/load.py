@@ -38,7 +38,7 @@ def _load(path: Path, name: str) -> pd.DataFrame:
         )
     except FileNotFoundError:
         raise UserError(
-            f"{path} does not exist: the rules collect_tables and claims make it; run "
+            f"{path} does not exist: the rules collect_table and claims_table make it; run "
             "`snakemake --cores 2 tables`."
         ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:

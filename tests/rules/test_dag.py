@@ -33,14 +33,14 @@ DEMO = {
     "eigenfunctions": 5,
     "proposition1": 1,
     "resolved_config": 1,
-    "collect_tables": 1,
+    "collect_table": 10,
     "claims_table": 1,
     "paper_tables": 1,
     "plot": 6,
     "report": 1,
     "all": 1,
 }
-ONCE = ("pretrained", "dataset", "heads", "resolved_config", "collect_tables", "claims_table")
+ONCE = ("pretrained", "dataset", "heads", "resolved_config", "collect_table", "claims_table")
 ONCE += ("paper_tables", "plot", "report", "all")
 
 

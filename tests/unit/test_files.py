@@ -69,6 +69,24 @@ def test_safetensors_round_trip(kind, tmp_path):
         assert metadata == {"task": "letters"}
 
 
+def test_equal_content_gives_equal_bytes_in_every_process(tmp_path):
+    code = (
+        "import sys, torch\nfrom tangent import files\n"
+        "metadata = {f'key {i}': f'\"value\" {i}' for i in range(9)}\n"
+        "tensors = {'b': torch.ones(3), 'a': torch.zeros(2)}\n"
+        "files.write_safetensors(sys.argv[1], tensors, metadata)\n"
+    )
+    paths = [tmp_path / f"{number}.safetensors" for number in range(3)]
+    for path in paths:
+        subprocess.run(
+            [sys.executable, "-c", code, path], check=True, cwd=Path(__file__).parents[2]
+        )
+    assert len({files.sha256_file(path) for path in paths}) == 1
+    tensors, metadata = files.read_safetensors(paths[0])
+    assert torch.equal(tensors["b"], torch.ones(3))
+    assert metadata["key 8"] == '"value" 8'
+
+
 @pytest.mark.parametrize("keep", [0, 4, 40, -1])
 def test_truncated_safetensors_are_refused_by_name(keep, tmp_path):
     path = tmp_path / "cut.safetensors"

@@ -14,6 +14,7 @@ from tangent.figures import FIGURES
 from tangent.report.build import build_report, duration
 from tangent.report.inventory import provenance, usage
 from tangent.report.svg import inline_svg
+from tangent.results.columns import COLLECTED
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables
 
@@ -25,7 +26,7 @@ def make_report(folder):
     tables = str(folder / "tables")
     steps = [
         (collect_tables, ["--config", str(folder / "config.yaml"), "--study-dir", str(folder),
-                          "--output-dir", tables]),
+                          "--output-dir", tables, "--tables", *COLLECTED]),
         (claims_script, ["--tables-dir", tables, "--output", f"{tables}/claims.csv"]),
         (paper_tables, ["--tables-dir", tables, "--output-dir", tables]),
     ]  # fmt: skip
