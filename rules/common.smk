@@ -54,7 +54,7 @@ CODE = {
     "collect_tables": f"{CONFIG_READER} modes results.columns results.collect"
     " results.random_init results.raw",
     "claims": "config.schema results.claims results.columns results.load results.measure"
-    " results.paper_numbers results/paper_numbers.yaml",
+    " results.claims_text results.paper_numbers results.render results/paper_numbers.yaml",
     "paper_tables": "config.schema modes results.columns results.load results.paper_tables"
     " results.render",
     "plot figure2": f"{FIGURE} figures.figure2 figures.scatter modes",
@@ -64,7 +64,7 @@ CODE = {
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
     "plot proposition1": f"{FIGURE} figures.proposition1",
     "report": f"{CONFIG_READER} modes results.columns report.build report.captions report.inventory"
-    " report.report_tables report.svg report/report.html.j2 report/style.css results.load"
+    " report.report_tables report.svg report/report.html.j2 report/style.css results.claims_text results.load"
     " results.paper_numbers results.paper_tables results.render results/paper_numbers.yaml",
     "pretrain_demo": "compact_checkpoint demo.captions demo.characters demo.drawing demo.figures"
     " demo.handwriting demo.package_files demo.photographs demo.pretraining demo.shifts"

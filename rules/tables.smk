@@ -62,6 +62,7 @@ rule claims_table:
         tables=expand("<results>/tables/{table}.csv", table=TABLES_READ["claims"]),
     output:
         claims="<results>/tables/claims.csv",
+        markdown="<results>/tables/claims.md",
     log:
         "<logs>/tables/claims.log",
     benchmark:
@@ -79,6 +80,7 @@ rule claims_table:
         "test the paper's claims"
     shell:
         "python -m scripts.claims --tables-dir {params.tables_dir} --output {output.claims}"
+        " --markdown {output.markdown}"
         " --code {params.code} --log {log}"
 
 

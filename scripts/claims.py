@@ -14,15 +14,19 @@ class Arguments(cli.Common):
 
     tables_dir: Path = cli.argument("folder of the tidy tables")
     output: Path = cli.argument("table of the claims (CSV)")
+    markdown: Path = cli.argument("the same table to read (Markdown)")
 
 
 def run(arguments: Arguments) -> None:
     from tangent import files
     from tangent.results.claims import INPUTS, claims_table
+    from tangent.results.claims_text import claims_as_table
     from tangent.results.load import load_tables
+    from tangent.results.render import to_markdown
 
     table = claims_table(load_tables(arguments.tables_dir, INPUTS))
     files.write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
+    files.write_text(arguments.markdown, to_markdown(claims_as_table(table)))
 
 
 if __name__ == "__main__":

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import jinja2
-import pandas as pd
 
 from tangent.report import report_tables
 from tangent.report.captions import captions
 from tangent.report.inventory import EDITING_STEPS, provenance, usage
 from tangent.report.svg import inline_svg
+from tangent.results.claims_text import readable_claims
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables
 from tangent.results.paper_numbers import is_other_scale
@@ -44,7 +43,7 @@ def build_report(folder: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters["duration"] = duration
-    claims = _claims(tables["claims"])
+    claims = readable_claims(tables["claims"])
     addition, negation = table1(tables), table2(tables)
     return environment.get_template("report.html.j2").render(
         style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
@@ -74,24 +73,6 @@ def build_report(folder: Path) -> str:
         editing_steps=EDITING_STEPS,
         provenance=provenance(config, folder),
     )
-
-
-def _claims(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of claims.csv as the page shows them: numbers as text, fractions in points."""
-    shown = []
-    for row in table.to_dict("records"):
-        scale, suffix, digits = (100, " points", 1) if row["unit"] == "fraction" else (1, "", 3)
-        sign = "+" if row["quantity"].startswith("difference") else ""
-        mean, low, high, spread = (
-            f"{scale * row[name]:{'' if name == 'spread' else sign}.{digits}f}".replace("-", "−")
-            for name in ("mean", "minimum", "maximum", "spread")
-        )
-        several = row["seeds"] > 1
-        row["value"] = mean + (f" ± {spread}" if several else "") + suffix if row["seeds"] else ""
-        row["range"] = f"{low} to {high}" if several else ""
-        row["seeds_text"] = "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
-        shown.append(row)
-    return shown
 
 
 def duration(seconds: float) -> str:

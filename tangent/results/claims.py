@@ -176,7 +176,7 @@ def judge(claim: Claim, model: str, tables: Tables) -> dict[str, object]:
         "holds": "yes" if holds.all() else "mixed" if holds.any() else "no",
         "seeds": len(values),
         "mean": values.mean(),
-        "spread": values.std(ddof=1) if len(values) > 1 else None,
+        "spread": values.std(ddof=1) if len(values) > 1 else np.nan,
         "minimum": values.min(),
         "maximum": values.max(),
         "measured": _sentence(claim.unit, measured.drop(columns=["value", "holds"])),

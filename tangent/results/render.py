@@ -52,7 +52,9 @@ def percent(values: Iterable[float]) -> str:
 def to_markdown(table: Table) -> str:
     """A Markdown table; a title of a group goes before each of its columns."""
     header = [table.stub] + [
-        f"{title}: {column}" for title, columns in table.groups for column in columns
+        f"{title}: {column}" if title else column
+        for title, columns in table.groups
+        for column in columns
     ]
     lines = [f"**{table.caption}**", "", _line(header)]
     lines.append("|---|" + "---:|" * (len(header) - 1))

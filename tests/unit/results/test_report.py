@@ -27,7 +27,8 @@ def make_report(folder):
     steps = [
         (collect_tables, ["--config", str(folder / "config.yaml"), "--study-dir", str(folder),
                           "--output-dir", tables, "--tables", *COLLECTED]),
-        (claims_script, ["--tables-dir", tables, "--output", f"{tables}/claims.csv"]),
+        (claims_script, ["--tables-dir", tables, "--output", f"{tables}/claims.csv",
+                         "--markdown", f"{tables}/claims.md"]),
         (paper_tables, ["--tables-dir", tables, "--output-dir", tables]),
     ]  # fmt: skip
     for name in FIGURES:

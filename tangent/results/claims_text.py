@@ -1,0 +1,58 @@
+"""The claims' numbers as a person reads them, for the report and as a Markdown table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from tangent.results.render import Table
+
+
+def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of claims.csv with their numbers as text: fractions in points, differences signed."""
+    shown = []
+    for row in table.to_dict("records"):
+        scale, suffix, digits = (100, " points", 1) if row["unit"] == "fraction" else (1, "", 3)
+        sign = "+" if row["quantity"].startswith("difference") else ""
+        mean, low, high, spread = (
+            f"{scale * row[name]:{'' if name == 'spread' else sign}.{digits}f}".replace("-", "−")
+            for name in ("mean", "minimum", "maximum", "spread")
+        )
+        several = row["seeds"] > 1
+        row["value"] = mean + (f" ± {spread}" if several else "") + suffix if row["seeds"] else ""
+        row["range"] = f"{low} to {high}" if several else ""
+        row["seeds_text"] = "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
+        shown.append(row)
+    return shown
+
+
+def claims_as_table(table: pd.DataFrame) -> Table:
+    """claims.csv as a table to print: what was measured, over how many seeds, and the verdict."""
+    rows = readable_claims(table)
+    several_models = table["model"].nunique() > 1
+    return Table(
+        name="claims",
+        caption="The paper's claims as statements with a criterion, measured in this study",
+        stub="Claim",
+        groups=(("", ("Criterion", "Measured", "Value", "Range", "Seeds", "Holds here", "Paper")),),
+        rows=tuple(
+            (
+                f"{row['model']}: {row['statement']}" if several_models else row["statement"],
+                tuple(
+                    str(row[name])
+                    for name in (
+                        "criterion",
+                        "measured",
+                        "value",
+                        "range",
+                        "seeds",
+                        "holds",
+                        "paper",
+                    )
+                ),
+            )
+            for row in rows
+        ),
+        notes=("Value: mean over seeds ± standard deviation. Range: smallest to largest seed.",),
+    )
