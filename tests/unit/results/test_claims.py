@@ -52,7 +52,11 @@ def test_all_seeds_must_agree(linear, holds):
 def test_one_seed_has_no_spread():
     tables = addition({"standard": [(0.5, 0.6)], "linear": [(0.6, 0.6)], "posthoc": [(0.4, 0.7)]})
     row = judge(BY_NAME["posthoc_addition_normalized"], "m", tables)
-    assert (row["holds"], row["seeds"], row["spread"]) == ("yes", 1, pytest.approx(nan, nan_ok=True))
+    assert (row["holds"], row["seeds"], row["spread"]) == (
+        "yes",
+        1,
+        pytest.approx(nan, nan_ok=True),
+    )
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
