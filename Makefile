@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 demo: environment
 	$(BIN)/snakemake --cores $(CORES)
-	@$(BIN)/python -m scripts.headline --study-dir results/demo
+	@$(BIN)/python -m scripts.headline --config config.yaml
 
 test: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest

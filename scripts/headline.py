@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from scripts import cli
 from tangent.errors import UserError
 
@@ -13,13 +15,14 @@ from tangent.errors import UserError
 class Arguments(cli.Common):
     """Print where a study's report lies, and its headline table: task addition."""
 
-    study_dir: Path = cli.argument("folder of the study's results")
+    config: Path = cli.argument("the study's configuration (YAML)")
 
 
 def run(arguments: Arguments) -> None:
     """Print both."""
-    report = arguments.study_dir / "report" / "index.html"
-    table = arguments.study_dir / "tables" / "table1.md"
+    content = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
+    folder = Path(content["paths"]["results"]) / content["study"]
+    report, table = folder / "report" / "index.html", folder / "tables" / "table1.md"
     for path in (report, table):
         if not path.exists():
             raise UserError(f"{path} does not exist: run `snakemake --cores 2` first.")

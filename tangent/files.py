@@ -170,13 +170,17 @@ def read_safetensors(
     Raises:
         UserError: the file is missing, truncated or not safetensors.
     """
+    with _open_safetensors(path, framework) as file:
+        return {name: file.get_tensor(name) for name in list(file.keys())}, file.metadata() or {}
+
+
+@contextmanager
+def _open_safetensors(path: str | os.PathLike[str], framework: str) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework=framework) as file:
-            return {
-                name: file.get_tensor(name) for name in list(file.keys())
-            }, file.metadata() or {}
+            yield file
     except FileNotFoundError as error:
         raise _missing(path) from error
     except (SafetensorError, OSError) as error:
@@ -184,6 +188,16 @@ def read_safetensors(
             f"{path} is not a complete safetensors file ({error}): delete it and run the step that "
             "makes it again."
         ) from error
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The metadata of a safetensors file, without reading its tensors.
+
+    Raises:
+        UserError: as `read_safetensors`.
+    """
+    with _open_safetensors(path, "np") as file:
+        return file.metadata() or {}
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

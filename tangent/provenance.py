@@ -13,7 +13,10 @@ from typing import Any
 
 from tangent.files import sha256_file
 
-PACKAGES = ("torch", "open_clip_torch", "torchvision", "numpy", "scipy", "safetensors", "pandas")
+PACKAGES = (
+    "torch", "open_clip_torch", "torchvision", "numpy", "scipy", "safetensors", "pandas", "pillow",
+    "matplotlib", "scikit-image", "scikit-learn",
+)  # fmt: skip
 
 
 def record(inputs: Iterable[str | Path], settings: Mapping[str, Any], code: str) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from tangent.demo.photographs import Split, background
 def shift(task: str, image: Image.Image, rng: np.random.Generator, split: Split) -> Image.Image:
     """Apply the shift of `task` to a 64 x 64 canvas.
 
-    Turns stay below 45 degrees: beyond, two classes would meet (a turned N is a Z, an arrow that
-    points up one that points right). Photographs come from the region of `split`.
+    Turns stay within about 45 degrees: beyond, two classes would meet (a turned N is a Z, an arrow
+    that points up one that points right). Photographs come from the region of `split`.
     """
     match task:
         case "shapes":

@@ -39,8 +39,10 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
                 continue
             _panel(axes, values, task, shown)
             axes.set_title(f"kernel of {task}")
+        first = next(axes for axes in row if axes.axison)
+        first.yaxis.set_tick_params(labelleft=True)
         if len(models) > 1:
-            row[0].set_ylabel(_row_title(tables["random_init"], model), fontweight="bold")
+            first.set_ylabel(_row_title(tables["random_init"], model), fontweight="bold")
     for column in grid.T:
         bottom = [axes for axes in column if axes.axison][-1]
         bottom.set_xlabel("local energy")

@@ -91,7 +91,8 @@ def captions(config: Config) -> dict[str, Caption]:
             "images, relative to the task's own."
             + (" Lines are means over seeds, bands their range." if several else ""),
             "The weakened kernels belong to no model. That nothing interferes at coupling 0 is "
-            "what the proposition says, not a finding; the finding is how far the model's own "
-            "kernel is from it.",
+            "what the proposition says, and that the interference grows as the square of the "
+            "coupling is so by construction; the finding is the point at coupling 1, how far the "
+            "model's own kernel is from it.",
         ),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -109,6 +110,12 @@ def provenance(config: Config, folder: Path) -> Provenance:
             content = files.read_json(path)
             if isinstance(content, dict) and _belongs(content, config):
                 _add(found, step, content.get("provenance") or {})
+        for path in sorted((folder / step).rglob("*.safetensors")):
+            # results/<study>/<step>/{model}/…/seed{seed}/<artefact>; heads have no seed.
+            model, *others = path.relative_to(folder / step).parts
+            seeds = [part for part in others if part.startswith("seed")]
+            if model in config.all_models and set(seeds) <= {f"seed{n}" for n in config.seeds}:
+                _add(found, step, json.loads(files.read_metadata(path).get("provenance", "{}")))
     found.weights = dict(sorted(found.weights.items()))
     for task in (*config.tasks, config.control):
         path = Path(config.paths.resources) / "datasets" / task / "dataset.json"

@@ -164,20 +164,24 @@ def random_study(normalized, absolute, single):
 @pytest.mark.parametrize(
     ("normalized", "absolute", "single", "verdicts"),
     [
-        (0.3, 0.2, 0.6, ("yes", "yes", "yes")),
-        (0.65, 0.45, 0.6, ("yes", "no", "no")),
-        (0.3, 0.2, 0.4, ("no", "yes", "yes")),
+        (0.3, 0.2, 0.6, ("yes", "yes")),
+        (0.65, 0.45, 0.6, ("yes", "no")),
+        (0.3, 0.2, 0.4, ("no", "yes")),
     ],
 )
 def test_random_initialisation(normalized, absolute, single, verdicts):
     tables = random_study(normalized, absolute, single)
-    names = ("random_single_task", "random_addition_standard", "random_gain_standard")
+    names = ("random_single_task", "random_gain_standard")
     rows = [judge(BY_NAME[name], "m", tables) for name in names]
     assert tuple(row["holds"] for row in rows) == verdicts
     assert rows[0]["mean"] == pytest.approx((single - 0.1) / 0.8)
-    assert rows[1]["mean"] == pytest.approx(0.7 - normalized)
-    assert rows[2]["mean"] == pytest.approx(0.5 - (absolute - 0.1) / (single - 0.1))
-    assert rows[1]["measured"].startswith("pre-trained (sum of 8 tasks) 70.0 %, random (sum of 3")
+    assert rows[1]["mean"] == pytest.approx(0.5 - (absolute - 0.1) / (single - 0.1))
+    assert rows[1]["measured"].startswith("pre-trained (sum of 8 tasks) 0.500, random (sum of 3")
+
+
+def test_a_share_of_no_gain_is_not_tested():
+    tables = random_study(0.3, 0.2, 0.1 + measure.LEARNT / 2)
+    assert judge(BY_NAME["random_gain_standard"], "m", tables)["holds"] == "not run"
 
 
 def test_claims_table_of_the_study(tables):
@@ -187,7 +191,7 @@ def test_claims_table_of_the_study(tables):
     assert set(claims.holds) <= {"yes", "no", "mixed", "not run"}
     # Only the first model of the made-up study has a random twin.
     other = claims[claims.model == "other_vit"].set_index("claim")
-    assert other.holds["random_addition_standard"] == "not run"
+    assert other.holds["random_gain_standard"] == "not run"
     row = claims[claims.model == "demo-vit"].set_index("claim").loc["posthoc_single_task"]
     single = tables["single_task"].to_dict("records")
     differences = []
@@ -209,5 +213,4 @@ def test_claims_table_of_the_study(tables):
 
 def test_criteria_state_their_thresholds():
     assert f"at least {measure.LOCALIZED:g}" in BY_NAME["eigenfunctions_localized"].criterion
-    assert "10 percentage points" in BY_NAME["random_addition_linear"].criterion
     assert "at most 1 percentage point" in BY_NAME["linear_negation"].criterion

@@ -95,6 +95,19 @@ def test_boxes_hold_test_images_only(one_model, config):
     assert diamonds == pytest.approx(expected)
 
 
+def test_a_row_is_named_also_where_its_first_kernel_is_missing(tables):
+    inputs = {name: tables[name] for name in figure6.INPUTS}
+    energies = inputs["eigenfunctions"]
+    first = energies.task.iloc[0]
+    is_random = energies.model.str.endswith("-random")
+    assert is_random.any()
+    inputs["eigenfunctions"] = energies[~(is_random & (energies.task == first))]
+    shown = [axes for axes in figure6.draw(inputs).axes if axes.axison]
+    (named,) = [axes for axes in shown if "random initialisation" in axes.get_ylabel()]
+    assert first not in named.get_title()
+    assert all(label.get_visible() for label in named.get_yticklabels())
+
+
 def test_the_chosen_alpha_is_marked_on_its_curve(one_model):
     inputs = {name: one_model[name].query("seed == 0") for name in alpha_curves.INPUTS}
     figure = alpha_curves.draw(inputs)
