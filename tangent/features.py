@@ -115,7 +115,7 @@ def jacobian_products(
     """Products J(x)·τ [images, features] (float32) with J the Jacobian at the encoder's weights.
 
     One primal and one tangent pass per batch; with the features at θ0 they give the linearized
-    model at every α (design decision 4; section 3 of the paper).
+    model at every α (section 3 of the paper).
 
     Raises:
         UserError: τ does not have the encoder's parameters.

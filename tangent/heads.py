@@ -1,4 +1,4 @@
-"""Zero-shot classification heads (paper.md, "Protocol": zero-shot head)."""
+"""Zero-shot classification heads (docs/protocol.md, "Notation")."""
 
 from __future__ import annotations
 

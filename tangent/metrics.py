@@ -1,4 +1,4 @@
-"""Accuracy of features under a zero-shot head (paper.md, "Protocol"); numpy only."""
+"""Accuracy of features under a zero-shot head (docs/protocol.md, "Selecting α"); numpy only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a source to three checked splits on disk (paper.md, "Protocol": validation split)."""
+"""From a source to three checked splits on disk (docs/protocol.md, "Data")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training loop, one for both trainings (paper.md, "Protocol").
+"""The training loop, one for both trainings (docs/protocol.md, "Fine-tuning").
 
 A linearized model has the plain one's signature and its parameters are θ, not τ: so the loop does
 not know which it trains, and weight decay pulls θ towards zero in both.

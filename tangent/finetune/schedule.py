@@ -1,4 +1,4 @@
-"""The learning rate of each step (paper.md, "Protocol": cosine decay to 0 after linear warm-up)."""
+"""The learning rate of each step (docs/protocol.md, "Fine-tuning")."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Claim:
         measure: (tables, model) -> one row per seed with the columns `value` and `holds` and the
             numbers that `value` was computed from; None where the study has no such results.
         unit: `fraction` (of test images; texts write it in percent) or `number` (anything else).
-        paper: the paper's own numbers as text, empty where paper.md has none.
+        paper: the paper's own numbers as text, empty where we know none.
     """
 
     name: str

@@ -1,12 +1,14 @@
 """The finished study: every file is there, and the tables agree with the raw evaluations.
 
 The tables are recomputed here by other means: plain loops over the JSON and CSV files that the
-evaluations wrote, and the protocol's definitions from shared/paper.md written out.
+evaluations wrote, and the definitions of docs/protocol.md written out.
 """
 
 import csv
 import hashlib
 import statistics
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -188,3 +190,11 @@ def test_the_report_and_the_papers_tables_show_the_numbers(results):
         absolute = float(one(table(results, "addition"), model=MODEL, mode=mode)["absolute"])
         assert f"{100 * absolute:.1f}" in text
         assert f"{100 * absolute:.1f}" in page
+
+
+def test_the_headline_is_the_report_and_task_addition(finished, results):
+    command = [sys.executable, "-m", "scripts.headline", "--config", "config.yaml"]
+    answer = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert str(results / "report" / "index.html") in answer.stdout
+    assert (results / "tables" / "table1.md").read_text(encoding="utf-8").strip() in answer.stdout
