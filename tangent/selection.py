@@ -1,4 +1,4 @@
-"""Choice of the coefficient α on validation accuracies (docs/protocol.md, "Selecting α"); numpy only."""
+"""Choice of α on validation accuracies (docs/protocol.md, "Selecting α"); numpy only."""
 
 from __future__ import annotations
 
