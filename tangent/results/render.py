@@ -57,7 +57,9 @@ def to_markdown(table: Table) -> str:
         for column in columns
     ]
     lines = [f"**{table.caption}**", "", _line(header)]
-    lines.append("|---|" + "---:|" * (len(header) - 1))
+    # Columns of numbers stand under a group's title; columns of text do not.
+    marks = ["---:" if title else "---" for title, columns in table.groups for _ in columns]
+    lines.append("|---|" + "".join(f"{mark}|" for mark in marks))
     lines += [_line([label, *cells]) for label, cells in table.rows]
     lines += ["", *table.notes] if table.notes else []
     return "\n".join(lines) + "\n"
