@@ -170,12 +170,17 @@ def read_safetensors(
     Raises:
         UserError: the file is missing, truncated or not safetensors.
     """
-    with _open_safetensors(path, framework) as file:
+    with open_safetensors(path, framework) as file:
         return {name: file.get_tensor(name) for name in list(file.keys())}, file.metadata() or {}
 
 
 @contextmanager
-def _open_safetensors(path: str | os.PathLike[str], framework: str) -> Iterator[Any]:
+def open_safetensors(path: str | os.PathLike[str], framework: str) -> Iterator[Any]:
+    """Open a safetensors file to read some of its tensors (`keys`, `get_tensor`, `metadata`).
+
+    Raises:
+        UserError: as `read_safetensors`.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -196,7 +201,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         UserError: as `read_safetensors`.
     """
-    with _open_safetensors(path, "np") as file:
+    with open_safetensors(path, "np") as file:
         return file.metadata() or {}
 
 

