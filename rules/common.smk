@@ -19,9 +19,12 @@ from tangent.results.columns import COLLECTED
 # What each script's results depend on: library modules (`tangent.` left out), scripts that scripts
 # share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.
 # tests/rules/test_code.py compares the table with what the scripts import. Left out on purpose:
-# modules that read, write, record or report a result but do not make it (errors, files, progress,
-# provenance, scripts.cli).
-IMAGES = "datasets.preprocess datasets.split features linearize samples task_vector"
+# modules that read, write, record or report a result but do not make it (errors, files, memory,
+# progress, provenance, scripts.cli).
+IMAGES = (
+    "activation_checkpointing datasets.preprocess datasets.split features linearize samples"
+    " task_vector"
+)
 ENCODER = f"{IMAGES} models.load runtime"
 LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
@@ -35,9 +38,9 @@ CODE = {
     " datasets.split demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
     " demo.package_files demo.photographs demo.shifts demo.textures demo.world sources tasks",
     "build_heads": "heads models.load runtime tasks",
-    "finetune": "augment datasets.preprocess datasets.split finetune.batches finetune.checkpoint"
-    " finetune.loop finetune.record finetune.schedule heads linearize models.load modes runtime"
-    " task_vector tasks",
+    "finetune": "activation_checkpointing augment datasets.preprocess datasets.split"
+    " finetune.batches finetune.checkpoint finetune.distributed finetune.images finetune.loop"
+    " finetune.record finetune.schedule heads linearize models.load modes runtime task_vector tasks",
     "extract_task_vector": "task_vector",
     "initial_features": f"{ENCODER} scripts.encoder_arguments",
     "jacobian_products": f"{ENCODER} scripts.encoder_arguments",

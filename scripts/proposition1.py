@@ -29,6 +29,8 @@ class Arguments(EncoderArguments):
     images: int = cli.argument("training images of each task; all of them if there are fewer")
     output_dir: Path = cli.argument("folder of interference.csv and proposition1.json")
 
+    if_out_of_memory = "Lower eigenfunctions.images."
+
 
 def run(arguments: Arguments) -> None:
     """One kernel of all tasks' training images, for one logit among the classes of all tasks."""

@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tangent.datasets import load_split
 from tangent.errors import UserError
 from tangent.files import read_csv, read_json
-from tangent.finetune import Record, Settings, finetune, learning_rate
+from tangent.finetune import Record, Settings, TrainingImages, finetune, learning_rate
 from tangent.finetune.batches import TrainingBatches
 from tangent.heads import load_head
 from tangent.models import load_encoder, preprocess_config
@@ -43,9 +43,8 @@ def train(pretrained, dataset, heads):
         settings = Settings(**{**vars(SETTINGS), **changes})
         preprocess = preprocess_config(pretrained)
         encoder = load_encoder(pretrained)
-        return finetune(
-            encoder, head, data.images, data.labels, preprocess, settings, record
-        ), record
+        images = TrainingImages(data.images, data.labels)
+        return finetune(encoder, head, images, preprocess, settings, record), record
 
     return run
 
@@ -68,30 +67,29 @@ def test_no_warmup_starts_at_the_peak():
 def batches(dataset, pretrained, **changes):
     data = load_split(dataset, "train")
     settings = {"preprocess": preprocess_config(pretrained), "batch_size": 32, "seed": 0}
-    settings |= {"task": "shapes", **changes}
-    device = torch.device("cpu")
-    return TrainingBatches.from_arrays(data.images, data.labels, device, **settings)
+    settings |= {"task": "shapes", "device": torch.device("cpu"), **changes}
+    return TrainingBatches(TrainingImages(data.images, data.labels), **settings)
 
 
 def test_epochs_see_every_image_once_in_new_orders(dataset, pretrained):
     data = batches(dataset, pretrained)
     epochs = [list(data.epoch(number)) for number in (0, 1)]
-    assert [len(labels) for _, labels in epochs[0]] == [32, 32, 8]
+    assert [len(batch.labels) for batch in epochs[0]] == [32, 32, 8]
     for epoch in epochs:
-        labels = torch.cat([labels for _, labels in epoch])
-        assert torch.equal(labels.sort().values, data.labels.sort().values)
-    assert not torch.equal(epochs[0][0][0], epochs[1][0][0])
+        labels = torch.cat([batch.labels for batch in epoch])
+        assert torch.equal(labels.sort().values, data.images.labels.sort().values)
+    assert not torch.equal(epochs[0][0].images, epochs[1][0].images)
 
 
 def test_batches_depend_on_seed_task_and_epoch_and_can_start_anywhere(dataset, pretrained):
     first = list(batches(dataset, pretrained).epoch(1))
     again = list(batches(dataset, pretrained).epoch(1, skip=1))
     assert len(again) == 2
-    for (images, labels), (same_images, same_labels) in zip(first[1:], again, strict=True):
-        assert torch.equal(images, same_images) and torch.equal(labels, same_labels)
+    for batch, same in zip(first[1:], again, strict=True):
+        assert torch.equal(batch.images, same.images) and torch.equal(batch.labels, same.labels)
     for change in ({"seed": 1}, {"task": "letters"}):
         other = next(batches(dataset, pretrained, **change).epoch(1))
-        assert not torch.equal(first[0][0], other[0])
+        assert not torch.equal(first[0].images, other.images)
 
 
 def test_standard_training_equals_a_plain_loop(train, pretrained, dataset, heads):
@@ -101,11 +99,11 @@ def test_standard_training_equals_a_plain_loop(train, pretrained, dataset, heads
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-3, weight_decay=0.1)
     data, losses = batches(dataset, pretrained), []
     for epoch in range(2):
-        for images, labels in data.epoch(epoch):
+        for batch in data.epoch(epoch):
             optimizer.param_groups[0]["lr"] = learning_rate(len(losses), 1e-3, 2, 6)
             with sdpa_kernel(SDPBackend.MATH):
-                features = encoder(images)
-            loss = F.cross_entropy(F.normalize(features, dim=-1) @ head.T, labels)
+                features = encoder(batch.images)
+            loss = F.cross_entropy(F.normalize(features, dim=-1) @ head.T, batch.labels)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
