@@ -210,7 +210,25 @@ def product_flags(wildcards):
     )
 
 
+def processes_of(wildcards):
+    """How many processes fine-tune together."""
+    return CONFIG.finetuning_of(wildcards.model).processes
+
+
+def finetuning_python(wildcards):
+    """The interpreter of a fine-tuning: Python, or torch's launcher (torchrun) of several."""
+    processes = processes_of(wildcards)
+    if processes == 1:
+        return "python"
+    # After a signal the launcher waits this long for the state to be saved (torch 2.11: 30 s).
+    patience = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300"
+    launcher = "python -m torch.distributed.run --standalone"
+    return f"{patience} {launcher} --nproc-per-node {processes}"
+
+
 def finetuning_flags(wildcards):
+    of_model = CONFIG.finetuning_of(wildcards.model)
+    is_checkpointed = wildcards.training in of_model.activation_checkpointing
     return flags(
         epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
         batch_size=CONFIG.finetuning.batch_size,
@@ -219,6 +237,9 @@ def finetuning_flags(wildcards):
         warmup_steps=CONFIG.finetuning.warmup_steps,
         gradient_clip=CONFIG.finetuning.gradient_clip,
         autocast=CONFIG.compute.autocast,
+        accumulation_steps=of_model.accumulation_steps,
+        activation_checkpointing="on" if is_checkpointed else "off",
+        processes=of_model.processes,
         **DEVICE,
     )
 
