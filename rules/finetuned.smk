@@ -27,7 +27,7 @@ rule finetuned:
         runtime=240,
         gpu=lambda wildcards: GPUS * processes_of(wildcards),
     params:
-        python=finetuning_python,
+        launcher=finetuning_launcher,
         pretrained_dir=subpath(input.config, parent=True),
         data_dir=subpath(input.train, parent=True),
         output_dir=subpath(output.encoder, parent=True),
@@ -37,7 +37,7 @@ rule finetuned:
         "fine-tune {wildcards.model} on {wildcards.task} ({wildcards.training}, seed"
         " {wildcards.seed})"
     shell:
-        "{params.python} -m scripts.finetune --pretrained-dir {params.pretrained_dir}"
+        "{params.launcher}python -m scripts.finetune --pretrained-dir {params.pretrained_dir}"
         " --initial-encoder {input.initial} --head {input.head} --data-dir {params.data_dir}"
         " --training {wildcards.training} --task {wildcards.task} --model {wildcards.model}"
         " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir}"

@@ -215,15 +215,17 @@ def processes_of(wildcards):
     return CONFIG.finetuning_of(wildcards.model).processes
 
 
-def finetuning_python(wildcards):
-    """The interpreter of a fine-tuning: Python, or torch's launcher (torchrun) of several."""
+def finetuning_launcher(wildcards):
+    """What goes before the command of several processes: torchrun; nothing for one."""
     processes = processes_of(wildcards)
     if processes == 1:
-        return "python"
-    # After a signal the launcher waits this long for the state to be saved (torch 2.11: 30 s).
-    patience = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300"
-    launcher = "python -m torch.distributed.run --standalone"
-    return f"{patience} {launcher} --nproc-per-node {processes}"
+        return ""
+    # After a signal torchrun waits this long for the state to be saved (in torch 2.11 30 s). It
+    # would take some of our flags for abbreviations of its own, but for the dashes.
+    return (
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300 python -m torch.distributed.run --standalone"
+        f" --nproc-per-node {processes} --no-python -- "
+    )
 
 
 def finetuning_flags(wildcards):

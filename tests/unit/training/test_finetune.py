@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,7 @@ from tangent.datasets import load_split
 from tangent.errors import UserError
 from tangent.files import read_csv, read_json
 from tangent.finetune import Record, Settings, TrainingImages, finetune, learning_rate
-from tangent.finetune.batches import TrainingBatches
+from tangent.finetune.batches import TrainingBatches, one_ahead
 from tangent.heads import load_head
 from tangent.models import load_encoder, preprocess_config
 
@@ -56,6 +58,35 @@ def test_the_schedule_is_the_closed_form():
     assert learning_rate(10, 2.0, 4, 10) == pytest.approx(0)
 
 
+@pytest.mark.parametrize(
+    ("images", "epochs", "warmup"),
+    [(55_000, 5, 500), (7_330, 35, 500), (68_257, 4, 500), (3_384, 76, 200)],
+    ids=["MNIST", "Cars", "SVHN", "DTD, the paper's warm-up"],
+)
+def test_the_schedule_is_that_of_torchs_schedulers(images, epochs, warmup):
+    """For the paper's step counts: batches of 128, a short one at each epoch's end."""
+    steps = epochs * math.ceil(images / 128)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-5)
+    schedulers = torch.optim.lr_scheduler
+    rise = schedulers.LinearLR(optimizer, 1 / warmup, total_iters=warmup - 1)
+    fall = schedulers.CosineAnnealingLR(optimizer, steps - warmup)
+    both = schedulers.SequentialLR(optimizer, [rise, fall], [warmup])
+    expected = []
+    for _ in range(steps):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        both.step()
+    ours = [learning_rate(step, 1e-5, warmup, steps) for step in range(steps)]
+    assert ours == pytest.approx(expected, rel=1e-9, abs=1e-16)
+
+
+def test_the_steps_of_the_paper_are_counted(pretrained):
+    images = TrainingImages(np.zeros((55_000, 1, 1, 3), np.uint8), np.zeros(55_000, np.int64))
+    settings = {"preprocess": {}, "batch_size": 128, "seed": 0, "task": "mnist"}
+    batches = TrainingBatches(images, **settings, device=torch.device("cpu"))
+    assert 5 * batches.steps_per_epoch == 2150
+
+
 def test_a_warmup_longer_than_the_training_never_decays():
     assert [learning_rate(step, 1.0, 4, 2) for step in range(2)] == [0.25, 0.5]
 
@@ -90,6 +121,44 @@ def test_batches_depend_on_seed_task_and_epoch_and_can_start_anywhere(dataset, p
     for change in ({"seed": 1}, {"task": "letters"}):
         other = next(batches(dataset, pretrained, **change).epoch(1))
         assert not torch.equal(first[0].images, other.images)
+
+
+def test_the_batch_that_is_made_ahead_is_the_same(dataset, pretrained):
+    data = batches(dataset, pretrained)
+    ahead = list(one_ahead(data.from_step(2, 3)))
+    plain = [batch for number in range(3) for batch in data.epoch(number)][2:]
+    assert len(ahead) == 7
+    for batch, same in zip(ahead, plain, strict=True):
+        assert torch.equal(batch.images, same.images) and torch.equal(batch.labels, same.labels)
+
+
+def test_one_item_is_made_ahead_in_another_thread():
+    made, threads = [], set()
+
+    def items():
+        for item in range(4):
+            made.append(item)
+            threads.add(threading.current_thread())
+            yield item
+        raise UserError("no more")
+
+    ahead = one_ahead(items())
+    for item in range(4):
+        assert next(ahead) == item
+        assert len(made) <= item + 2  # memory holds no more than the next one
+    with pytest.raises(UserError, match="no more"):
+        next(ahead)
+    assert len(threads) == 1 and threading.current_thread() not in threads
+    assert not threads.pop().is_alive()
+
+
+def test_leaving_early_ends_the_thread():
+    before = threading.active_count()
+    ahead = one_ahead(iter(range(10)))
+    next(ahead)
+    assert threading.active_count() == before + 1
+    ahead.close()
+    assert threading.active_count() == before
 
 
 def test_standard_training_equals_a_plain_loop(train, pretrained, dataset, heads):
