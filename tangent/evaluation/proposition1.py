@@ -30,7 +30,11 @@ class TaskImages:
 
 
 def proposition1(
-    encoder: nn.Module, head: np.ndarray, tasks: Sequence[TaskImages], logit: int
+    encoder: nn.Module,
+    head: np.ndarray,
+    tasks: Sequence[TaskImages],
+    logit: int,
+    components: int,
 ) -> list[CouplingResult]:
     """Localization and interference for every coupling of the tasks' kernels.
 
@@ -41,6 +45,7 @@ def proposition1(
         head: zero-shot weight [classes, d].
         tasks: images of at least two tasks.
         logit: the class whose tangent kernel is used.
+        components: leading eigenfunctions per task that localization looks at.
 
     Raises:
         UserError: a task's images are all of even or all of odd classes.
@@ -54,4 +59,4 @@ def proposition1(
     )[0]
     membership = np.repeat(np.arange(len(tasks)), [len(task.labels) for task in tasks])
     targets = np.concatenate([task.labels % 2 for task in tasks])
-    return check_proposition1(gram.cpu().numpy(), membership, targets, COUPLINGS)
+    return check_proposition1(gram.cpu().numpy(), membership, targets, COUPLINGS, components)
