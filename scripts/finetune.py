@@ -91,7 +91,6 @@ def _train(
     from tangent.heads import load_head
     from tangent.models import CONFIG_FILE, load_encoder, preprocess_config
 
-    data = load_split(arguments.data_dir, "train")
     settings = Settings(
         **{name: getattr(arguments, name) for name in Settings.__dataclass_fields__}
     )
@@ -122,7 +121,7 @@ def _train(
     result = finetune(
         load_encoder(arguments.pretrained_dir, arguments.initial_encoder, processes.device),
         load_head(arguments.head),
-        TrainingImages(data.images, data.labels),
+        TrainingImages(load_split(arguments.data_dir, "train")),
         preprocess_config(arguments.pretrained_dir),
         settings,
         record,

@@ -89,15 +89,16 @@ class TrainingBatches:
         chance = generator(self.seed, self.task, number)
         n = len(self.images)
         order = torch.randperm(n, generator=chance)
-        boxes = self.images.draw_boxes(chance)
+        boxes = self.images.draw_boxes(chance, order)
         for start in range(skip * self.batch_size, n, self.batch_size):
-            rows = order[start : start + self.batch_size]
-            share, weight = rows[self.rank :: self.processes], 1.0
-            if len(share) == 0:  # a process without images would have no gradient to add
-                share, weight = rows[:1], 0.0
-            images = self.images.batch(share, boxes[share], self.device, self.preprocess)
-            labels = self.images.labels[share].to(self.device)
-            yield Batch(images, labels, len(rows), weight)
+            end = min(start + self.batch_size, n)
+            share, weight = slice(start + self.rank, end, self.processes), 1.0
+            if share.start >= end:  # a process without images would have no gradient to add
+                share, weight = slice(start, start + 1), 0.0
+            rows = order[share]
+            images = self.images.batch(rows, boxes[share], self.device, self.preprocess)
+            labels = self.images.labels[rows].to(self.device)
+            yield Batch(images, labels, end - start, weight)
 
 
 def one_ahead(items: Iterator[T]) -> Iterator[T]:

@@ -5,31 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tangent.augment import Boxes, crop_scale, random_boxes, training_images
+from tangent.datasets.split import Split
 
 
 class TrainingImages:
     """Decoded images of one size.
 
     Args:
-        images: uint8 [n, height, width, 3].
-        labels: int64 [n].
+        split: the training split of a prepared data set.
+
+    Attributes:
+        labels: int64 [n], on the CPU.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
-        self._pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-        self.labels = torch.from_numpy(labels)
+    def __init__(self, split: Split) -> None:
+        self._pixels = torch.from_numpy(split.images).permute(0, 3, 1, 2).contiguous()
+        self.labels = torch.from_numpy(split.labels)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def draw_boxes(self, generator: torch.Generator) -> Boxes:
-        """Draw a crop for each of the n images, in their order."""
-        return random_boxes(len(self), tuple(self._pixels.shape[2:]), crop_scale(), generator)
+    def draw_boxes(self, generator: torch.Generator, rows: Tensor) -> Boxes:
+        """Draw a crop for each of some images (int64 [b], which), in this order."""
+        return random_boxes(len(rows), tuple(self._pixels.shape[2:]), crop_scale(), generator)
 
     def batch(
         self, rows: Tensor, boxes: Boxes, device: torch.device, preprocess: Mapping[str, Any]

@@ -10,18 +10,17 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import ranks
 import torch
 from safetensors.torch import load_file
 
+from tangent.datasets import load_split
 from tangent.errors import UserError
 from tangent.files import read_csv, read_json
 from tangent.finetune import TrainingImages
 from tangent.finetune.batches import TrainingBatches
-
-PREPROCESS = {"size": (8, 8), "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+from tangent.models import preprocess_config
 
 
 def in_parallel(flags, **changes):
@@ -40,31 +39,27 @@ def weights_agree(one, other):
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 5])
-def test_every_image_is_seen_once_and_shares_make_up_the_batch(processes):
-    rng = np.random.default_rng()
-    n, batch_size = int(rng.integers(20, 60)), int(rng.integers(1, 20))
-    pixels = rng.integers(0, 256, (n, 10, 9, 3), dtype=np.uint8)
-    images = TrainingImages(pixels, np.arange(n))  # an image's label says which it is
+def test_every_image_is_seen_once_and_shares_make_up_the_batch(processes, pretrained, dataset):
+    images = TrainingImages(load_split(dataset, "train"))
+    images.labels = torch.arange(len(images))  # an image's label says which it is
+    batch_size, preprocess = random.randint(1, 20), preprocess_config(pretrained)
 
     def epoch(**shares):
         device = torch.device("cpu")
-        return list(
-            TrainingBatches(images, PREPROCESS, batch_size, 0, "t", device, **shares).epoch(3)
-        )
+        batches = TrainingBatches(images, preprocess, batch_size, 0, "shapes", device, **shares)
+        return list(batches.epoch(3))
 
-    whole = epoch()
     shares = [epoch(rank=rank, processes=processes) for rank in range(processes)]
     seen = []
-    for batch, *parts in zip(whole, *shares, strict=True):
+    for batch, *parts in zip(epoch(), *shares, strict=True):
         assert all(part.size == batch.size == len(batch.labels) for part in parts)
         for part in parts:
             assert len(part.labels) > 0  # each process has a gradient to add, if one of zeros
             for image, label in zip(part.images, part.labels, strict=True):
-                original = batch.images[batch.labels == label].squeeze(0)
-                torch.testing.assert_close(image, original)
+                torch.testing.assert_close(image[None], batch.images[batch.labels == label])
             seen += part.labels.tolist() if part.weight == 1 else []
             assert part.weight in (0, 1)
-    assert sorted(seen) == list(range(n))
+    assert sorted(seen) == list(range(len(images)))
 
 
 @pytest.mark.parametrize("training", ["standard", "linear"])

@@ -7,7 +7,6 @@ import importlib
 import io
 import re
 
-import numpy as np
 import pytest
 import ranks
 import torch
@@ -18,11 +17,12 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from scripts import cli
 from tangent.activation_checkpointing import recompute_blocks
+from tangent.datasets import load_split
 from tangent.errors import UserError
 from tangent.files import read_csv
 from tangent.finetune import Settings, TrainingImages, finetune
 from tangent.linearize import linearize
-from tangent.models import load_encoder
+from tangent.models import load_encoder, preprocess_config
 
 
 def agree(one, other, tolerance=2e-5):
@@ -49,12 +49,18 @@ def test_parts_of_a_batch_give_the_weights_of_the_whole(training, script, finetu
                 assert float(found[name]) == pytest.approx(float(row[name]), rel=1e-4)
 
 
-@pytest.mark.parametrize("training", ["standard", "linear"])
-def test_activation_checkpointing_changes_no_weight(training, script, finetuning, tmp_path):
+@pytest.mark.parametrize(
+    ("training", "autocast", "tolerance"),
+    [("standard", "none", 0), ("standard", "bfloat16", 0), ("linear", "none", 2e-5)],
+)
+def test_activation_checkpointing_changes_no_weight(
+    training, autocast, tolerance, script, finetuning, tmp_path
+):
+    flags = finetuning | {"training": training, "autocast": autocast}
     for kind in ("on", "off"):
-        flags = finetuning | {"training": training, "output_dir": tmp_path / kind}
-        script("finetune", **flags, activation_checkpointing=kind)
-    agree(tmp_path / "off", tmp_path / "on")
+        own = {"activation_checkpointing": kind, "output_dir": tmp_path / kind}
+        script("finetune", **flags | own)
+    agree(tmp_path / "off", tmp_path / "on", tolerance)
 
 
 def kept_between_passes(model, images) -> int:
@@ -93,12 +99,11 @@ def test_a_switch_that_does_nothing_is_noticed():
     assert recompute_blocks(timm, True) and not recompute_blocks(timm, False)
 
 
-def test_an_encoder_without_activation_checkpointing_trains_linearly_but_not_otherwise():
-    rng = np.random.default_rng()
-    pixels = rng.integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
-    images = TrainingImages(pixels, rng.integers(0, 3, 12))
-    preprocess = {"size": (32, 32), "mean": (0.5,) * 3, "std": (0.5,) * 3}
-    encoder, head = convolutional(), torch.randn(3, 24)
+def test_an_encoder_without_activation_checkpointing_trains_linearly_but_not_otherwise(
+    pretrained, dataset
+):
+    images = TrainingImages(load_split(dataset, "train"))
+    encoder, head = convolutional(), torch.randn(10, 24)
 
     def trained(training, activation_checkpointing):
         settings = Settings(
@@ -107,11 +112,11 @@ def test_an_encoder_without_activation_checkpointing_trains_linearly_but_not_oth
             seed=0,
             epochs=1,
             learning_rate=1e-3,
-            batch_size=4,
+            batch_size=32,
             autocast="none",
             activation_checkpointing=activation_checkpointing,
         )
-        return finetune(encoder, head, images, preprocess, settings).state
+        return finetune(encoder, head, images, preprocess_config(pretrained), settings).state
 
     with pytest.raises(UserError, match=r"finetuning\.models\.<model>\.activation_checkpointing"):
         trained("standard", "on")
