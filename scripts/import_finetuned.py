@@ -40,10 +40,11 @@ def run(arguments: Arguments) -> None:
         describe_base(arguments.initial_encoder),
     )
     inputs = [arguments.pretrained_dir / CONFIG_FILE, arguments.initial_encoder]
-    if not fetched.is_cached:
+    if fetched.commit is None:
         inputs.append(fetched.path)
     published = {
         "entry": entry,
+        "commit": fetched.commit,
         "sha256": fetched.sha256,
         "layout": checkpoint.layout,
         "from_base": checkpoint.from_base,

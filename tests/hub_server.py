@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,17 +13,19 @@ from pathlib import Path
 
 @dataclass
 class Repository:
-    """A repository at one commit.
+    """A repository with one commit.
 
     Attributes:
-        commit: 40 hexadecimal digits; every other revision is unknown.
+        commit: 40 hexadecimal digits.
         files: path -> content.
+        branches: other names of the commit.
         is_gated: whether access is refused.
         announced: path -> SHA-256 that the hub announces, where it is not the content's.
     """
 
     commit: str
     files: dict[str, bytes]
+    branches: Collection[str] = ()
     is_gated: bool = False
     announced: dict[str, str] = field(default_factory=dict)
 
@@ -70,7 +72,7 @@ def serve(repositories: dict[str, Repository]) -> Iterator[Hub]:
                 return self._refuse(404, "RepoNotFound")
             if repository.is_gated:
                 return self._refuse(403, "GatedRepo")
-            if revision != repository.commit:
+            if revision not in (repository.commit, *repository.branches):
                 return self._refuse(404, "RevisionNotFound")
             if file not in repository.files:
                 return self._refuse(404, "EntryNotFound")

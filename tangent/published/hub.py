@@ -1,10 +1,11 @@
-"""One file of a model repository on the Hugging Face hub, at one commit, checked by its SHA-256."""
+"""One file of a model repository on the Hugging Face hub, checked by its SHA-256."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from tangent.errors import UserError
@@ -12,11 +13,19 @@ from tangent.files import sha256_file
 
 logger = logging.getLogger("tangent")
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def download(repository: str, revision: str, file: str, key: str) -> tuple[Path, str]:
+@dataclass(frozen=True)
+class Download:
+    """A file of the hub in the local cache: its path, its SHA-256, and the commit that it is of."""
+
+    path: Path
+    sha256: str
+    commit: str
+
+
+def download(repository: str, revision: str, file: str, key: str) -> Download:
     """Download a file into the hub client's own cache, or find it there without a network.
 
     The client resumes an interrupted download, shows its progress, and takes a token from where
@@ -24,26 +33,17 @@ def download(repository: str, revision: str, file: str, key: str) -> tuple[Path,
 
     Args:
         repository: `owner/name`.
-        revision: a full commit: a branch may hold other weights tomorrow.
+        revision: a commit (40 hexadecimal digits), or a tag or branch, which may move.
         file: path inside the repository.
         key: the entry's key in the configuration, for messages.
 
-    Returns:
-        The local path and the file's SHA-256.
-
     Raises:
-        UserError: the revision is no commit, there is no such repository, commit or file, access is
-            not granted, the hub cannot be reached, or the SHA-256 is not the hub's.
+        UserError: there is no such repository, revision or file, access is not granted, the hub
+            cannot be reached, or the SHA-256 is not the hub's.
     """
-    if not _COMMIT.fullmatch(revision):
-        raise UserError(
-            f"{key}.revision: {revision!r} is not a full commit (40 hexadecimal digits). The "
-            f"repository's page on the hub lists them under Files and versions, History."
-        )
-
     from huggingface_hub import errors, hf_hub_download
 
-    what = f"{key}: {file} of {repository} at {revision[:12]}"
+    what = f"{key}: {file} of {repository} at {revision}"
     try:
         path = Path(hf_hub_download(repository, file, revision=revision))
     except errors.GatedRepoError as error:
@@ -58,13 +58,13 @@ def download(repository: str, revision: str, file: str, key: str) -> tuple[Path,
         ) from error
     except errors.RevisionNotFoundError as error:
         raise UserError(
-            f"{what}: the repository has no such commit. Take one from its page on the hub, Files "
-            "and versions, History."
+            f"{what}: the repository has no such revision. Its page on the hub lists the commits "
+            "under Files and versions, History; give all 40 digits."
         ) from error
     except errors.RemoteEntryNotFoundError as error:
         raise UserError(
-            f"{what}: the repository has no such file at that commit. Its page on the hub lists "
-            "them under Files and versions."
+            f"{what}: the repository has no such file at that revision. Its page on the hub lists "
+            "the files under Files and versions."
         ) from error
     except errors.LocalEntryNotFoundError as error:
         raise UserError(
@@ -78,10 +78,15 @@ def download(repository: str, revision: str, file: str, key: str) -> tuple[Path,
             f"{what} could not be downloaded: {reason}. Check the repository's name, the network "
             "and the space on the disk of HF_HOME, and run the step again: it resumes."
         ) from error
-    return path, _checked(path, what)
+    commit = path.parents[file.count("/")].name  # the cache has snapshots/<commit>/<file>
+    if commit != revision:
+        logger.info(
+            "%s is commit %s: name the commit there to get the same file again", key, commit
+        )
+    return Download(path, _checked_sha256(path, what), commit)
 
 
-def _checked(path: Path, what: str) -> str:
+def _checked_sha256(path: Path, what: str) -> str:
     """The file's SHA-256, compared with the hub's for files in large-file storage.
 
     The client names a file of its cache by the hub's ETag, which is the SHA-256 for such files. So

@@ -20,13 +20,13 @@ class Fetched:
     Attributes:
         path: the file.
         sha256: SHA-256 of its bytes.
-        is_cached: whether it lies in a cache of the hub's client (its path is this machine's own)
-            and not where the user put it.
+        commit: the commit that it is of, if it is from the hub: then it lies in the cache of the
+            hub's client, whose paths differ between machines.
     """
 
     path: Path
     sha256: str
-    is_cached: bool
+    commit: str | None = None
 
 
 def fetch(entry: Mapping[str, Any], key: str) -> Fetched:
@@ -44,9 +44,9 @@ def fetch(entry: Mapping[str, Any], key: str) -> Fetched:
 
 
 def _from_hub(key: str, repository: str, revision: str, file: str) -> Fetched:
-    """A file of a repository on the Hugging Face hub, at one commit."""
-    path, sha256 = download(repository, revision, file, key)
-    return Fetched(path, sha256, is_cached=True)
+    """A file of a repository on the Hugging Face hub."""
+    found = download(repository, revision, file, key)
+    return Fetched(found.path, found.sha256, found.commit)
 
 
 def _from_file(key: str, path: str, sha256: str) -> Fetched:
@@ -58,7 +58,7 @@ def _from_file(key: str, path: str, sha256: str) -> Fetched:
             "The file was damaged or replaced: fetch it again, or, if this one is what you want, "
             "put its SHA-256 there."
         )
-    return Fetched(Path(path), found, is_cached=False)
+    return Fetched(Path(path), found)
 
 
 SOURCES = {

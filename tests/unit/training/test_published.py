@@ -13,6 +13,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -21,8 +22,6 @@ from tangent.files import read_metadata, sha256_file, write_json, write_safetens
 from tangent.models import load_encoder
 from tangent.published import hugging_face
 from tangent.task_vector import TaskVector
-
-transformers = pytest.importorskip("transformers")
 
 TINY = {
     "embed_dim": 24,

@@ -1,0 +1,46 @@
+"""Published weights take the place of fine-tunings in the graph of jobs, and of nothing else."""
+
+import pytest
+from workspace import Workspace
+
+HUB = {"source": "hub", "repository": "lab/letters", "revision": "5a" * 20}
+FILE = {"source": "file", "path": "given/shapes.pt", "sha256": "0" * 64}
+WEIGHTS = {"standard": {"shapes": FILE, "letters": HUB}, "linear": {"letters": HUB}}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    workspace = Workspace.create(tmp_path_factory.mktemp("published"))
+    for name in ("model.safetensors", "open_clip_config.json"):
+        path = workspace.folder / "pretrained" / "demo-vit" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    (workspace.folder / "given").mkdir()
+    (workspace.folder / "given" / "shapes.pt").write_bytes(b"")
+    workspace.write("published.yaml", {"seeds": [0, 1], "published": {"demo-vit": WEIGHTS}})
+    workspace.write("trained.yaml", {"seeds": [0, 1]})
+    return workspace
+
+
+def test_three_published_encoders_replace_six_fine_tunings_of_two_seeds(workspace):
+    trained = workspace.job_counts("--configfile", "trained.yaml")
+    counts = workspace.job_counts("--configfile", "published.yaml")
+    assert counts.pop("published") == 3
+    assert counts.pop("finetuned") == trained.pop("finetuned") - 6
+    assert counts.pop("total") == trained.pop("total") - 3
+    assert counts == trained
+
+
+def test_the_study_from_random_weights_is_always_trained_here(workspace):
+    planned = workspace.planned("table3", "--configfile", "published.yaml")
+    assert "fine-tune demo-vit-random on shapes (standard, seed 1)" in planned
+    assert "fine-tune demo-vit on shapes (standard, seed 1)" not in planned
+    assert "take published weights of demo-vit on shapes (standard)" in planned
+
+
+def test_a_missing_file_is_named_before_anything_runs(workspace):
+    missing = FILE | {"path": "given/none.pt"}
+    overlay = {"published": {"demo-vit": {"standard": {"shapes": missing}}}}
+    workspace.write("missing.yaml", overlay)
+    output = workspace.snakemake("-n", "--configfile", "missing.yaml", fails=True)
+    assert "Missing input files for rule published" in output and "given/none.pt" in output
