@@ -1,10 +1,14 @@
 """Published weights take the place of fine-tunings in the graph of jobs, and of nothing else."""
 
 import pytest
-from workspace import Workspace
+import yaml
+from workspace import ROOT, Workspace
 
+from tangent.config.load import load_config
+
+SHA256 = "0" * 64
 HUB = {"source": "hub", "repository": "lab/letters", "revision": "5a" * 20}
-FILE = {"source": "file", "path": "given/shapes.pt", "sha256": "0" * 64}
+FILE = {"source": "file", "path": "given/shapes.pt", "sha256": SHA256}
 WEIGHTS = {"standard": {"shapes": FILE, "letters": HUB}, "linear": {"letters": HUB}}
 
 
@@ -44,3 +48,14 @@ def test_a_missing_file_is_named_before_anything_runs(workspace):
     workspace.write("missing.yaml", overlay)
     output = workspace.snakemake("-n", "--configfile", "missing.yaml", fails=True)
     assert "Missing input files for rule published" in output and "given/none.pt" in output
+
+
+def test_the_example_of_the_documentation_is_a_valid_configuration():
+    page = (ROOT / "docs" / "published.md").read_text(encoding="utf-8")
+    example = yaml.safe_load(
+        page.partition("```yaml\n")[2].partition("```")[0].replace("…", SHA256)
+    )
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    config["pretrained"]["ViT-B-32"] = config["pretrained"]["demo-vit"]
+    weights = load_config(config | example).published["ViT-B-32"].standard
+    assert (weights["mnist"].source, weights["dtd"].source) == ("hub", "file")
