@@ -42,7 +42,7 @@ CODE = {
     " task_vector tasks",
     "import_finetuned": "models.load modes published.checkpoint published.clip"
     " published.hugging_face published.hub published.layout published.sources published.tensors"
-    " sources",
+    " sources task_vector",
     "extract_task_vector": "task_vector",
     "initial_features": f"{ENCODER} scripts.encoder_arguments",
     "jacobian_products": f"{ENCODER} scripts.encoder_arguments",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from tangent.files import read_metadata
 from tangent.models.load import check_state
 from tangent.published import clip, hugging_face
 from tangent.published.tensors import read_tensors
+from tangent.task_vector import TaskVector
 
 # Largest accepted ‖θ* − θ0‖ / ‖θ0‖. Shapes cannot tell OpenAI's weights from LAION's, but weights
 # that have nothing to do with θ0 are nearly orthogonal to it: then the distance is √(1 + r²) ≥ 1,
@@ -116,21 +116,16 @@ def _check_numbers(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], 
 def _checked_distance(
     published: Mapping[str, Tensor], theta0: Mapping[str, Tensor], path: Path, base: str
 ) -> float:
-    """‖θ* − θ0‖ / ‖θ0‖, accumulated in float64, if it is one of weights fine-tuned from θ0."""
+    """‖θ* − θ0‖ / ‖θ0‖, if it is that of weights fine-tuned from θ0."""
     # Compared in the file's precision: θ0 in float16 is θ0, not a fine-tuning of it.
     if all(torch.equal(value, theta0[name].to(value.dtype)) for name, value in published.items()):
         raise UserError(
             f"{path} holds the weights of {base} itself, not fine-tuned ones: give the file that "
             "the fine-tuning wrote."
         )
-    distance = math.sqrt(
-        sum(
-            (value.double() - theta0[name]).square().sum().item()
-            for name, value in published.items()
-        )
-        / sum(theta0[name].double().square().sum().item() for name in published)
-    )
-    if not distance <= LARGEST_DISTANCE:
+    start = {name: theta0[name] for name in published}
+    distance = TaskVector.from_checkpoints(start, published).norm() / TaskVector(start).norm()
+    if distance > LARGEST_DISTANCE:
         raise UserError(
             f"{path} was not fine-tuned from {base}: the relative distance ‖θ* − θ0‖ / ‖θ0‖ is "
             f"{distance:.2f}; of fine-tuned weights it is a few hundredths, of unrelated ones 1 or "

@@ -51,7 +51,12 @@ def _from_hub(key: str, repository: str, revision: str, file: str) -> Fetched:
 
 def _from_file(key: str, path: str, sha256: str) -> Fetched:
     """A file of this machine."""
-    found = sha256_file(path)
+    try:
+        found = sha256_file(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}): {key}.path must name a readable file."
+        ) from error
     if found != sha256:
         raise UserError(
             f"{path}: SHA-256 is {found}, but the configuration ({key}.sha256) expects {sha256}. "

@@ -388,6 +388,7 @@ BAD_FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit", "ignore:.*TorchScript")
 @pytest.mark.parametrize(("name", "message"), BAD_FILES)
 def test_files_that_hold_no_weights_are_refused(base, imported, tmp_path, name, message):
     path = tmp_path / name
@@ -417,6 +418,7 @@ def test_wrong_entries_are_answered_with_what_is_allowed(base, imported, tmp_pat
     for changes, message in [
         ({"sha256": wrong}, rf"SHA-256 is {sha256_file(path)}.*\({key}\.sha256\) expects {wrong}"),
         ({"path": str(tmp_path / "none.pt")}, "none.pt does not exist"),
+        ({"path": str(tmp_path)}, rf"cannot be read \(Is a directory\): {key}\.path must name"),
         ({"source": "disk"}, f"{key}: unknown source 'disk': choose one of hub, file"),
         ({"source": "hub"}, f"{key}: source 'hub' takes exactly the keys repository, revision"),
     ]:
