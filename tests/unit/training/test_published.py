@@ -292,7 +292,7 @@ def changed(tensors: dict[str, Tensor], name: str, index: int, value: float) -> 
 QUERY = "vision_model.encoder.layers.1.self_attn.q_proj.weight"
 BAD_TENSORS = {
     "the key transformer.resblocks.1.ln_1.weight is missing": lambda b: with_vision(layers=1),
-    "the key transformer\.resblocks\.2\..* is unexpected": lambda b: with_vision(layers=3),
+    r"the key transformer\.resblocks\.2\..* is unexpected": lambda b: with_vision(layers=3),
     r"class_embedding has shape \[48\] and not \[32\]": lambda b: with_vision(width=48),
     r"conv1.weight has shape \[32, 3, 16, 16\] and not": lambda b: {
         **with_vision(patch_size=16),
