@@ -127,18 +127,13 @@ def test_an_encoder_without_activation_checkpointing_trains_linearly_but_not_oth
 
 def interrupted(flags) -> bytes:
     """The state that a training leaves when it is stopped."""
-    state = flags["output_dir"] / "state.pt"
-    (training,) = started = ranks.start(1, flags | {"seconds_between_states": 0.02})
-    while not state.exists():
-        assert training.is_alive()
-    training.terminate()
-    assert ranks.statuses(started) == [143]
-    return state.read_bytes()
+    assert ranks.statuses(ranks.start(1, flags, signals={0: 2})) == [143]
+    return (flags["output_dir"] / "state.pt").read_bytes()
 
 
 def test_a_state_belongs_to_one_division_of_the_batch(finetuning, tmp_path):
     """Another one changes the last bits, so its training starts afresh."""
-    flags = finetuning | {"epochs": 30}
+    flags = finetuning | {"epochs": 4}
     state, saved = finetuning["output_dir"] / "state.pt", interrupted(flags)
     changes = ({"accumulation_steps": 2}, {"activation_checkpointing": "on"}, {"processes": 2})
     for change in changes:
@@ -155,7 +150,7 @@ def out_of_memory(log) -> str:
 
 def test_too_little_memory_for_a_step_says_what_to_change_and_keeps_the_state(finetuning, tmp_path):
     log, state = tmp_path / "log", finetuning["output_dir"] / "state.pt"
-    flags = finetuning | {"training": "linear", "epochs": 60, "batch_size": 72, "log": log}
+    flags = finetuning | {"training": "linear", "epochs": 8, "batch_size": 72, "log": log}
     saved = interrupted(flags)
 
     assert ranks.statuses(ranks.start(1, flags, {0: 30 * 2**20})) == [1]
