@@ -22,7 +22,7 @@ from tangent.finetune.checkpoint import Interrupted
 logger = logging.getLogger("tangent")
 
 # Gradients travel together: few large messages are faster than one per tensor.
-_BUCKET_ELEMENTS = 16 * 1024**2
+BUCKET_ELEMENTS = 16 * 1024**2
 
 
 class PeerFailed(Exception):
@@ -87,9 +87,8 @@ class Processes:
             flat = torch.cat([tensor.flatten() for tensor in bucket])
             with _peers():
                 dist.all_reduce(flat)
-            for tensor, part in zip(
-                bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True
-            ):
+            parts = flat.split([tensor.numel() for tensor in bucket])
+            for tensor, part in zip(bucket, parts, strict=True):
                 tensor.copy_(part.view_as(tensor))
 
 
@@ -109,10 +108,12 @@ def process_group(count: int, device: torch.device) -> Iterator[Processes]:
     """
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != count:
+        command = "python -m scripts.finetune"
+        if count > 1:
+            command = f"torchrun --standalone --nproc-per-node {count} --no-python -- {command}"
         raise UserError(
-            f"{count} processes are asked for (finetuning.models.<model>.processes), but {started} "
-            f"started: run `torchrun --standalone --nproc-per-node {count} -m scripts.finetune`"
-            f"{', or plain python' if count == 1 else ''}."
+            f"--processes is {count} (finetuning.models.<model>.processes), but {started} started: "
+            f"run `{command} …`, as `snakemake -p` prints it."
         )
     if count == 1:
         yield Processes(device)
@@ -157,7 +158,7 @@ def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
     bucket: list[Tensor] = []
     elements = 0
     for tensor in tensors:
-        if bucket and elements + tensor.numel() > _BUCKET_ELEMENTS:
+        if bucket and elements + tensor.numel() > BUCKET_ELEMENTS:
             yield bucket
             bucket, elements = [], 0
         bucket.append(tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import re
@@ -20,6 +21,7 @@ from tangent.errors import UserError
 from tangent.files import read_csv, read_json
 from tangent.finetune import TrainingImages
 from tangent.finetune.batches import TrainingBatches
+from tangent.finetune.distributed import BUCKET_ELEMENTS, _buckets
 from tangent.models import preprocess_config
 
 
@@ -161,5 +163,19 @@ def test_a_killed_process_ends_the_others(finetuning):
 
 
 def test_another_number_of_processes_is_refused(script, finetuning):
-    with pytest.raises(UserError, match="--nproc-per-node 2"):
+    with pytest.raises(UserError, match="--processes is 2 .*but 1 started.*--nproc-per-node 2"):
         script("finetune", **finetuning, processes=2)
+    flags = in_parallel(finetuning, processes=3)
+    assert ranks.statuses(ranks.start(2, flags)) == [1, 1]
+    assert "--processes is 3" in errors(flags)[0]
+
+
+def test_gradients_travel_in_buckets():
+    sizes = [random.randint(1, 2 * BUCKET_ELEMENTS) // 2 ** random.randint(0, 9) for _ in range(40)]
+    tensors = [torch.empty(size, device="meta") for size in sizes]
+    buckets = list(_buckets(tensors))
+    assert [id(tensor) for bucket in buckets for tensor in bucket] == list(map(id, tensors))
+    for bucket in buckets:
+        assert len(bucket) == 1 or sum(map(torch.numel, bucket)) <= BUCKET_ELEMENTS
+    for bucket, following in itertools.pairwise(buckets):  # none ends early
+        assert sum(map(torch.numel, [*bucket, following[0]])) > BUCKET_ELEMENTS
