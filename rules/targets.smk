@@ -3,7 +3,7 @@
 
 rule tables:
     input:
-        expand("<results>/tables/{table}.csv", table=[*COLLECTED, "claims"]),
+        expand("<results>/tables/{table}.csv", table=[*COLLECTED, *DERIVED]),
         expand(
             "<results>/tables/{table}.{format}",
             table=PAPER_TABLES,

@@ -10,7 +10,10 @@ from tangent.results.render import Table
 
 
 def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of claims.csv with their numbers as text: fractions in points, differences signed."""
+    """Rows of claims.csv with their numbers as text: fractions in points, differences signed.
+
+    `seeds_text` says how many seeds there are and, if they disagree, how many meet the criterion.
+    """
     shown = []
     for row in table.to_dict("records"):
         scale, suffix, digits = (100, " points", 1) if row["unit"] == "fraction" else (1, "", 3)
@@ -22,9 +25,15 @@ def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
         several = row["seeds"] > 1
         row["value"] = mean + (f" ± {spread}" if several else "") + suffix if row["seeds"] else ""
         row["range"] = f"{low} to {high}" if several else ""
-        row["seeds_text"] = "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
+        row["seeds_text"] = _seeds(row)
         shown.append(row)
     return shown
+
+
+def _seeds(row: dict[str, Any]) -> str:
+    if row["verdict"] == "mixed":
+        return f"{row['seeds_met']} of {row['seeds']} meet it"
+    return "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
 
 
 def claims_as_table(table: pd.DataFrame) -> Table:
@@ -35,7 +44,7 @@ def claims_as_table(table: pd.DataFrame) -> Table:
         name="claims",
         caption="The paper's claims as statements with a criterion, measured in this study",
         stub="Claim",
-        groups=(("", ("Criterion", "Measured", "Value", "Range", "Seeds", "Holds here", "Paper")),),
+        groups=(("", ("Criterion", "Measured", "Value", "Range", "Seeds", "Verdict", "Paper")),),
         rows=tuple(
             (
                 f"{row['model']}: {row['statement']}" if several_models else row["statement"],
@@ -46,13 +55,18 @@ def claims_as_table(table: pd.DataFrame) -> Table:
                         "measured",
                         "value",
                         "range",
-                        "seeds",
-                        "holds",
+                        "seeds_text",
+                        "verdict",
                         "paper",
                     )
                 ),
             )
             for row in rows
         ),
-        notes=("Value: mean over seeds ± standard deviation. Range: smallest to largest seed.",),
+        notes=(
+            "Value: mean over seeds ± standard deviation. Range: smallest to largest seed. "
+            "Verdict, for these models and tasks at their scale: reproduced if the criterion holds "
+            "for every seed, not reproduced if for none, mixed if the seeds disagree, not run if "
+            "the study has no such results.",
+        ),
     )
