@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import platform
 import re
@@ -26,7 +27,8 @@ ENCODER = f"{IMAGES} models.load runtime"
 LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram scripts.encoder_arguments"
-CONFIG_READER = "config.checks config.load config.schema results.configuration tasks"
+SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
+CONFIG_READER = f"config.checks config.load {SCHEMA} results.configuration tasks"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
 CODE = {
@@ -54,11 +56,11 @@ CODE = {
     "resolved_config": "",
     "collect_tables": f"{CONFIG_READER} modes results.columns results.collect"
     " results.random_init results.raw",
-    "claims": "config.schema results.claims results.columns results.load results.measure"
+    "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
     f" results.claims_text {PAPER} results.render results.studied",
-    "comparison": f"config.schema modes results.columns results.comparison results.load {PAPER}"
+    "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
     " results.studied",
-    "paper_tables": "config.schema modes results.columns results.load results.paper_tables"
+    "paper_tables": f"{SCHEMA} modes results.columns results.load results.paper_tables"
     " results.render results.studied",
     "plot figure2": f"{FIGURE} figures.figure2 figures.scatter modes",
     "plot figure3": f"{FIGURE} figures.figure3 modes",
@@ -101,6 +103,11 @@ TABLES_READ = {
 def checked_config(mapping):
     """The configuration as an object; a wrong one ends Snakemake with one message."""
     files = [os.path.relpath(path) for path in workflow.configfiles]
+    extended = mapping.get("extends")
+    if isinstance(extended, str) and not Path(extended).exists():
+        sys.exit(
+            f"extends: {extended} does not exist: give its path from the repository root."
+        )
     try:
         return load_config(
             mapping,

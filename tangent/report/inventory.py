@@ -76,7 +76,7 @@ def _is_job_of(config: Config, step: str, *names: str) -> bool:
         tasks = {*config.tasks_of(model)}
         if step == "eigenfunctions":
             tasks = {*config.eigenfunction_tasks_of(model)}
-        if step == "disentanglement" and names[1:3] not in config.disentanglement.pairs:
+        if step == "disentanglement" and names[1:3] not in config.pairs_of(model):
             return False
     other_tasks = {*task_names()} - tasks
     seeds = {f"seed{seed}" for seed in config.seeds}
@@ -144,7 +144,8 @@ def provenance(config: Config, folder: Path) -> Provenance:
                 _add(found, step, json.loads(files.read_metadata(path).get("provenance", "{}")))
     found.weights = dict(sorted(found.weights.items()))
     for task in (*config.tasks, config.control):
-        path = Path(config.paths.resources) / "datasets" / task / "dataset.json"
+        size = f"{config.image_size(config.models[0])}px"
+        path = Path(config.paths.resources) / "datasets" / size / task / "dataset.json"
         splits = files.read_json(path)["splits"]
         found.datasets[task] = {name: (one["n"], one["sha256"]) for name, one in splits.items()}
     return found
