@@ -8,7 +8,7 @@ import pytest
 from synthetic_study import write_study
 
 from scripts import claims as claims_script
-from scripts import cli, collect_tables, paper_tables, plot, report
+from scripts import cli, collect_tables, comparison, paper_tables, plot, report
 from tangent.errors import UserError
 from tangent.figures import FIGURES
 from tangent.report.build import build_report, duration
@@ -29,6 +29,7 @@ def make_report(folder):
                           "--output-dir", tables, "--tables", *COLLECTED]),
         (claims_script, ["--tables-dir", tables, "--output", f"{tables}/claims.csv",
                          "--markdown", f"{tables}/claims.md"]),
+        (comparison, ["--tables-dir", tables, "--output", f"{tables}/comparison.csv"]),
         (paper_tables, ["--tables-dir", tables, "--output-dir", tables]),
     ]  # fmt: skip
     for name in FIGURES:
@@ -116,10 +117,9 @@ def test_every_number_of_the_paper_tables_is_on_the_page(page_study, parsed):
 def test_every_claim_with_its_verdict(page_study, parsed):
     words = " ".join("".join(parsed.text).split())
     claims = load_tables(page_study / "tables", ["claims"])["claims"]
-    said = {"yes": "holds", "no": "does not hold", "mixed": "mixed", "not run": "not run"}
     for row in claims.itertuples():
         assert row.statement in words and row.criterion in words
-        assert said[row.holds] in words
+        assert row.verdict in words
     assert "2 seeds" in words and "another scale" in words
 
 
@@ -154,7 +154,8 @@ def test_missing_parts_are_named(copied):
 
 
 def test_usage_adds_benchmarks_up(page_study):
-    steps, modes = usage(page_study / "benchmarks")
+    config = read_configuration(page_study / "config.yaml")
+    steps, modes = usage(config, page_study / "benchmarks")
     assert list(steps) == ["finetuned", "single_task", "addition"]
     assert (steps["finetuned"].jobs, steps["finetuned"].longest) == (8, 42.5)
     assert steps["finetuned"].seconds == pytest.approx(8 * 42.5)
@@ -162,7 +163,10 @@ def test_usage_adds_benchmarks_up(page_study):
     assert steps["addition"].memory is None  # Snakemake's "-"
     assert modes["standard"]["addition"].seconds == pytest.approx(8 * 0.4)
     assert not modes["linear"]
-    assert usage(page_study / "nothing") == ({}, {"standard": {}, "posthoc": {}, "linear": {}})
+    assert usage(config, page_study / "nothing") == (
+        {},
+        {"standard": {}, "posthoc": {}, "linear": {}},
+    )
 
 
 def test_provenance_ignores_results_of_other_configurations(page_study):
