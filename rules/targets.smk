@@ -25,6 +25,11 @@ rule claims:
         "<results>/tables/claims.csv",
 
 
+rule comparison:
+    input:
+        "<results>/tables/comparison.csv",
+
+
 for name in PAPER_TABLES:
 
     rule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,14 +59,7 @@ NEGATION = Kind(
 def against_paper(comparison: pd.DataFrame, kind: Kind, notes: Sequence[str] = ()) -> Table:
     """The paper's models, a row per model and mode: paper, re-runs, ours, differences."""
     means = _means(comparison, kind)
-    means = means[means.index.isin(paper_models(), level="model")]
-    columns = ["This study", "Difference"]
-    if means.paper.notna().any():
-        columns.insert(0, "Paper")
-    if means.rerun_low.notna().any():
-        columns[-2:-2] = ["Re-runs"]
-        columns.append("In range")
-    groups = tuple((title, tuple(columns)) for _, title in kind.quantities)
+    columns = _COLUMNS[kind.name]
     rows: list[tuple[str, tuple[str, ...]]] = []
     for model in paper_models():
         rows.append((model, ()))
@@ -79,26 +73,25 @@ def against_paper(comparison: pd.DataFrame, kind: Kind, notes: Sequence[str] = (
         f"{kind.name}-against-paper",
         kind.caption,
         "Mode",
-        groups,
+        tuple((title, columns) for _, title in kind.quantities),
         tuple(rows),
-        (*notes, *_reading(columns)),
+        (*notes, *(_READING[column] for column in columns if column in _READING)),
     )
 
 
-def _reading(columns: Sequence[str]) -> list[str]:
-    notes = []
-    if "Paper" in columns:
-        notes.append("Paper: recalled. Difference: this study − paper, in points.")
-    else:
-        notes.append("Difference: this study − the re-run, in points.")
-    if "Re-runs" in columns:
-        margin = ROUNDING if "Paper" in columns else ONE_RUN
-        reruns = "lowest–highest of independent re-runs" if "Paper" in columns else "one re-run"
-        notes.append(
-            f"Re-runs: {reruns}, cited. In range: whether this study's mean lies within it, "
-            f"give or take {100 * margin:g} points."
-        )
-    return notes
+_WITHIN = f"Within {100 * ONE_RUN:g} point"
+_COLUMNS = {
+    "single_task": ("Re-run", "This study", "Difference", _WITHIN),
+    "addition": ("Paper", "Re-runs", "This study", "Difference", "In range"),
+    "negation": ("Paper", "This study", "Difference"),
+}
+_READING = {
+    "Paper": "Paper: recalled. Difference: this study − paper, in points.",
+    "Re-run": "Re-run: an independent one, cited. Difference: this study − re-run, in points.",
+    "Re-runs": "Re-runs: lowest to highest of independent ones, cited.",
+    "In range": "In range: this study's mean lies in the re-runs' range, give or take "
+    f"{100 * ROUNDING:g} points for rounding.",
+}
 
 
 def beside_paper(
@@ -117,7 +110,7 @@ def beside_paper(
         for model, whose in columns:
             texts = [_texts(means, model, mode, quantity) for quantity, _ in kind.quantities]
             if whose == "Paper" and kind is SINGLE_TASK:
-                whose = "Re-runs"
+                whose = "Re-run"
             cells.append(_joined(kind.form, [text[whose] for text in texts]))
         rows.append((label, tuple(cells)))
     names = [title.lower() for _, title in kind.quantities]
@@ -148,18 +141,21 @@ def _means(comparison: pd.DataFrame, kind: Kind) -> pd.DataFrame:
 def _texts(means: pd.DataFrame, model: str, mode: str, quantity: str) -> dict[str, str]:
     """The cells of one row of comparison.csv, by the names of the columns."""
     if (model, mode, quantity) not in means.index:
-        return dict.fromkeys(("Paper", "Re-runs", "This study", "Difference", "In range"), MISSING)
+        return defaultdict(lambda: MISSING)
     return _cells(means.loc[(model, mode, quantity)])
 
 
 def _cells(row: pd.Series) -> dict[str, str]:
-    reruns = [_percent(row.rerun_low), _percent(row.rerun_high)]
+    reruns = "–".join(dict.fromkeys([_percent(row.rerun_low), _percent(row.rerun_high)]))
+    within = row.within or MISSING
     return {
         "Paper": _percent(row.paper),
-        "Re-runs": "–".join(dict.fromkeys(reruns)),
+        "Re-run": reruns,
+        "Re-runs": reruns,
         "This study": percent_with_spread(row.ours, row.spread) if row.seeds else NOT_RUN,
         "Difference": _points(row.difference),
-        "In range": row.within or MISSING,
+        "In range": within,
+        _WITHIN: within,
     }
 
 
@@ -184,7 +180,7 @@ def tasks_against_rerun(comparison: pd.DataFrame, model: str) -> Table:
                 row = rows.loc[(mode, task)]
                 flag = " *" if row.within == "no" else ""
                 texts = _cells(row)
-                cells += [texts["Re-runs"], texts["This study"], texts["Difference"] + flag]
+                cells += [texts["Re-run"], texts["This study"], texts["Difference"] + flag]
             else:
                 cells += [MISSING] * 3
         body.append((task, tuple(cells)))
@@ -196,8 +192,8 @@ def tasks_against_rerun(comparison: pd.DataFrame, model: str) -> Table:
         tuple((_LABELS[mode], ("Re-run", "This study", "Difference")) for mode in modes),
         tuple(body),
         (
-            f"* more than {100 * ONE_RUN:g} point from the re-run: {far} of {compared}. The "
-            "control task is never fine-tuned.",
+            f"Difference: this study − re-run, in points; * more than {100 * ONE_RUN:g} point: "
+            f"{far} of {compared}. The control task is never fine-tuned.",
         ),
     )
 

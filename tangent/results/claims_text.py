@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from tangent.results.render import Table
+from tangent.results.render import MISSING, Table
 
 
 def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of claims.csv with their numbers as text: fractions in points, differences signed.
 
-    `seeds_text` says how many seeds there are and, if they disagree, how many meet the criterion.
+    `met_by` says how many of the seeds meet the criterion; `paper_lines` are the paper's own numbers for this model, or for all of its models.
     """
     shown = []
     for row in table.to_dict("records"):
@@ -25,15 +25,22 @@ def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
         several = row["seeds"] > 1
         row["value"] = mean + (f" ± {spread}" if several else "") + suffix if row["seeds"] else ""
         row["range"] = f"{low} to {high}" if several else ""
-        row["seeds_text"] = _seeds(row)
+        row["met_by"] = _met_by(row["seeds_met"], row["seeds"])
+        row["paper_lines"] = _paper_lines(row["paper"], row["model"])
         shown.append(row)
     return shown
 
 
-def _seeds(row: dict[str, Any]) -> str:
-    if row["verdict"] == "mixed":
-        return f"{row['seeds_met']} of {row['seeds']} meet it"
-    return "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
+def _met_by(met: int, seeds: int) -> str:
+    if seeds == 0:
+        return MISSING
+    return f"{met} of {seeds} seed" + ("s" if seeds > 1 else "")
+
+
+def _paper_lines(text: str, model: str) -> list[str]:
+    *models, unit = text.replace(" points", ", points").split(", ")
+    own = [one for one in models if one.startswith(f"{model} ")]
+    return [*(own or models), unit]
 
 
 def claims_as_table(table: pd.DataFrame) -> Table:
@@ -44,7 +51,7 @@ def claims_as_table(table: pd.DataFrame) -> Table:
         name="claims",
         caption="The paper's claims as statements with a criterion, measured in this study",
         stub="Claim",
-        groups=(("", ("Criterion", "Measured", "Value", "Range", "Seeds", "Verdict", "Paper")),),
+        groups=(("", ("Criterion", "Measured", "Value", "Range", "Met by", "Verdict", "Paper")),),
         rows=tuple(
             (
                 f"{row['model']}: {row['statement']}" if several_models else row["statement"],
@@ -55,7 +62,7 @@ def claims_as_table(table: pd.DataFrame) -> Table:
                         "measured",
                         "value",
                         "range",
-                        "seeds_text",
+                        "met_by",
                         "verdict",
                         "paper",
                     )
