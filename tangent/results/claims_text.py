@@ -12,7 +12,8 @@ from tangent.results.render import MISSING, Table
 def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of claims.csv with their numbers as text: fractions in points, differences signed.
 
-    `met_by` says how many of the seeds meet the criterion; `paper_lines` are the paper's own numbers for this model, or for all of its models.
+    `met_by` says how many of the seeds meet the criterion; `paper_lines` are the paper's own
+    numbers for this model, or for all of its models.
     """
     shown = []
     for row in table.to_dict("records"):

@@ -11,6 +11,7 @@ from tangent.modes import MODES
 from tangent.results.columns import TABLES
 from tangent.results.paper_numbers import (
     are_paper_tasks,
+    is_paper_model,
     paper_models,
     paper_number,
     paper_numbers,
@@ -44,25 +45,26 @@ def comparison_table(tables: Tables) -> pd.DataFrame:
 
 
 def _rows(tables: Tables, model: str) -> Iterator[dict[str, object]]:
-    of_model = {name: tables[name][tables[name].model == model] for name in INPUTS}
     tasks = fine_tuned_tasks(tables, model)
-    others = [task for task in of_model["single_task"].task.unique() if task not in tasks]
+    single_task = tables["single_task"]
+    known = single_task[single_task.model == model].task.unique()
+    others = [task for task in known if task not in tasks]
     comparable = len(others) == 1 and are_paper_tasks(tasks, others[0])
     if not tasks:
         tasks, others = paper_numbers()["tasks"], [paper_numbers()["control"]]
+    measured = _measured(tables, model)
     for table, mode, task, quantity in _cells(tasks, others):
-        values = _values(of_model, tasks, table, mode, task, quantity)
+        values = _values(measured, tasks, table, mode, task, quantity)
         # The pre-trained model has no seed: equal values are one value, without a spread.
         varies = mode != "zero_shot" or values.nunique() > 1
         ours = values.mean()
         paper = paper_number(table, model, mode, quantity)
         low, high = rerun_range(table, model, mode, quantity, task) or (None, None)
-        compared = comparable and model in paper_models() and not values.empty
+        compared = comparable and is_paper_model(model) and not values.empty
         yield {
             "table": table, "model": model, "mode": mode, "task": task, "quantity": quantity,
             "paper": paper, "rerun_low": low, "rerun_high": high, "ours": ours,
-            "spread": values.std(ddof=1) if varies else np.nan,
-            "seeds": len(values),
+            "spread": values.std(ddof=1) if varies else np.nan, "seeds": len(values),
             "difference": _difference(ours, paper, low, high) if compared else None,
             "within": _within(ours, low, high) if compared and low is not None else "",
         }  # fmt: skip
@@ -82,25 +84,41 @@ def _cells(tasks: list[str], others: list[str]) -> Iterator[tuple[str, str, str,
             yield "single_task", mode, task, "accuracy"
 
 
+def _measured(tables: Tables, model: str) -> dict[tuple[str, str, str], pd.DataFrame]:
+    """Results by (table, mode, quantity): a row per seed, a column per task, or `ALL_TASKS`."""
+    of_model = {name: tables[name][tables[name].model == model] for name in INPUTS}
+    single_task = of_model["single_task"]
+    found = {}
+    for mode, rows in single_task[single_task.split == "test"].groupby("mode"):
+        found["single_task", mode, "accuracy"] = _by_task(rows, "accuracy")
+    for mode, rows in of_model["addition"].groupby("mode"):
+        for quantity in ("absolute", "normalized"):
+            values = rows.set_index("seed")[[quantity]]
+            found["addition", mode, quantity] = values.set_axis([ALL_TASKS], axis=1)
+    for quantity in ("target", "control"):
+        for mode, rows in of_model["negation"].groupby("mode"):
+            found["negation", mode, quantity] = _by_task(rows, quantity)
+        pretrained = _by_task(of_model["negation"], f"{quantity}_pretrained")
+        found["negation", "zero_shot", quantity] = pretrained
+    if ("single_task", "zero_shot", "accuracy") in found:
+        found["addition", "zero_shot", "absolute"] = found["single_task", "zero_shot", "accuracy"]
+    return found
+
+
+def _by_task(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    return rows.groupby(["seed", "task"])[column].mean().unstack("task")
+
+
 def _values(
-    of_model: Tables, tasks: list[str], table: str, mode: str, task: str, quantity: str
-) -> pd.Series:
+    measured: dict[tuple[str, str, str], pd.DataFrame],
+    tasks: list[str], table: str, mode: str, task: str, quantity: str,
+) -> pd.Series:  # fmt: skip
     """One value per seed; a seed for which a task is missing has none."""
-    if table == "addition" and mode != "zero_shot":
-        addition = of_model["addition"]
-        return addition[addition["mode"] == mode].set_index("seed")[quantity].dropna()
-    if table == "negation":
-        rows = of_model["negation"]
-        if mode == "zero_shot":
-            quantity = f"{quantity}_pretrained"
-        else:
-            rows = rows[rows["mode"] == mode]
-    else:
-        rows, quantity = of_model["single_task"], "accuracy"
-        rows = rows[(rows["mode"] == mode) & (rows.split == "test")]
-    wanted = tasks if task == ALL_TASKS else [task]
-    per_task = rows[rows.task.isin(wanted)].groupby(["seed", "task"])[quantity].mean()
-    return per_task.unstack("task").reindex(columns=wanted).dropna().mean(axis=1)
+    found = measured.get((table, mode, quantity), pd.DataFrame(dtype=float))
+    wanted = tasks if task == ALL_TASKS and ALL_TASKS not in found else [task]
+    if not set(wanted) <= set(found.columns):
+        return pd.Series(dtype=float)
+    return found[wanted].dropna().mean(axis=1)
 
 
 def _difference(
