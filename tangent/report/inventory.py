@@ -76,6 +76,10 @@ def _is_job_of(config: Config, step: str, *names: str) -> bool:
         tasks = {*config.tasks_of(model)}
         if step == "eigenfunctions":
             tasks = {*config.eigenfunction_tasks_of(model)}
+        if step in ("finetuned", "published"):
+            is_published = config.published_weights(model, *names[:2]) is not None
+            if is_published != (step == "published"):
+                return False
         if step == "disentanglement" and names[1:3] not in config.pairs_of(model):
             return False
     other_tasks = {*task_names()} - tasks

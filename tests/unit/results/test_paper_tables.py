@@ -133,6 +133,12 @@ def test_latex_escapes_every_special_character():
     assert r"$\pm$" in latex
 
 
+def test_a_heading_of_rows_fills_its_line():
+    table = Table("t", "c", "s", (("g", ("a", "b")),), (("below", ()), ("r", ("1", "2"))))
+    assert to_markdown(table).splitlines()[4:6] == ["| below |  |  |", "| r | 1 | 2 |"]
+    assert r"below &  &  \\" in to_latex(table)
+
+
 def test_a_row_of_the_wrong_width_is_refused():
     with pytest.raises(ValueError, match="row has not 2 cells"):
         Table("t", "c", "s", (("g", ("a", "b")),), (("r", ("1",)),))

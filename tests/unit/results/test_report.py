@@ -13,6 +13,7 @@ from synthetic_study import write_study
 
 from scripts import claims as claims_script
 from scripts import cli, collect_tables, comparison, paper_tables, plot, report
+from tangent.config.model_sources import PublishedTrainings
 from tangent.errors import UserError
 from tangent.figures import FIGURES
 from tangent.files import write_safetensors
@@ -286,6 +287,15 @@ def test_usage_counts_the_jobs_of_this_configuration(page_study, tmp_path):
     assert sum(step.seconds for step in steps.values()) == 2 ** len(mine) - 1
     assert steps["datasets"].jobs == 2
     assert set(modes["standard"]) == {"disentanglement"}
+    weights = PublishedTrainings.model_validate(
+        {"linear": {"symbols": {"source": "file", "path": "symbols.pt", "sha256": "0" * 64}}}
+    )
+    taken = config.model_copy(update={"published": {"demo-vit": weights}})
+    (tmp_path / "published/demo-vit/linear").mkdir(parents=True)
+    (tmp_path / "published/demo-vit/linear/symbols.tsv").write_text("s\n1\n")
+    assert "published" not in usage(config, tmp_path)[0]
+    steps, _ = usage(taken, tmp_path)
+    assert (steps["published"].jobs, steps["finetuned"].jobs) == (1, 1)
     smaller = config.model_copy(update={"tasks": ["letters", "digits", "symbols"]})
     assert "shapes" not in smaller.tasks
     assert usage(smaller, tmp_path)[0]["datasets"].jobs == 1
