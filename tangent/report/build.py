@@ -16,7 +16,7 @@ from tangent.results.claims_text import readable_claims
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables
 from tangent.results.paper_numbers import are_paper_tasks, is_paper_model
-from tangent.results.paper_tables import table1, table2, table3
+from tangent.results.paper_tables import seeds_note, table1, table2, table3
 from tangent.results.render import Table
 
 _FOLDER = Path(__file__).parent
@@ -83,7 +83,7 @@ def _comparisons(
     comparison = tables["comparison"]
     others = [model for model in config.models if model not in compared]
     kinds = (
-        (comparison_tables.SINGLE_TASK, ()),
+        (comparison_tables.SINGLE_TASK, (seeds_note(tables["single_task"]),)),
         (comparison_tables.ADDITION, table1(tables).notes),
         (comparison_tables.NEGATION, table2(tables).notes),
     )

@@ -39,7 +39,7 @@ def table1(tables: dict[str, pd.DataFrame]) -> Table:
         (
             "Normalised: divided, task by task, by the same mode's own single-task accuracy. "
             f"α chosen on validation data{_alphas(addition)}.",
-            _seeds(addition),
+            seeds_note(addition),
         ),
     )
 
@@ -76,7 +76,7 @@ def table2(tables: dict[str, pd.DataFrame]) -> Table:
             "The aim is a low target accuracy at an unharmed control accuracy. α chosen per task "
             "on validation data: lowest target accuracy that keeps at least "
             f"{threshold} of the pre-trained accuracy on the control task.{_kept(negation)}",
-            _seeds(negation),
+            seeds_note(negation),
         ),
     )
 
@@ -123,7 +123,7 @@ def _table3_notes(random_init: pd.DataFrame) -> tuple[str, ...]:
             f"–: the study from a random initialisation adds {number} tasks, the pre-trained model "
             "another number, and such sums cannot be compared; table 1 has the pre-trained sum."
         )
-    notes.append(_seeds(random_init))
+    notes.append(seeds_note(random_init))
     return tuple(notes)
 
 
@@ -169,7 +169,8 @@ def _alphas(addition: pd.DataFrame) -> str:
     return ": " + "; ".join(texts) if texts else ""
 
 
-def _seeds(table: pd.DataFrame) -> str:
+def seeds_note(table: pd.DataFrame) -> str:
+    """How many seeds a table has, and how their spread is written."""
     number = table.seed.nunique()
     if number == 0:
         return "Not run."
