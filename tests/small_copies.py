@@ -12,7 +12,6 @@ import csv
 import gzip
 import io
 import json
-import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.recfunctions import repack_fields
 from PIL import Image
 
 from tangent.tasks import load_task
@@ -96,16 +96,16 @@ def folder_names(task: str) -> list[str]:
     if task == "gtsrb":
         return [f"{number:05d}" for number in range(len(classes))]
     if task == "imagenet":
-        return [_wnid(names) for names in _task(task).label_names]
-    if task == "sun397":
-        return [f"{name[0]}_{name.replace(' ', '_')}" for name in classes]
+        return [wnid for wnid, _ in _task(task).label_names]
+    if task == "sun397":  # /c/church/indoor: c_church_indoor
+        return [names[0][1:].replace("/", "_") for names in _task(task).label_names]
     return [name if task == "cars" else name.replace(" ", "_") for name in classes]
 
 
 def hub_names(task: str) -> list[str]:
     """The names in the hub's ClassLabel, in the order of the classes."""
     if task == "imagenet":
-        return [max(names, key=len) for names in _task(task).label_names]
+        return [names for _, names in _task(task).label_names]
     return list(_task(task).classes)
 
 
@@ -179,7 +179,9 @@ def write_folder(
         return _write_cars(root / "stanford_cars", names, {"train": train, "test": test})
     if task == "resisc45":
         validation = pictures(task, "val", 3, seed)
-        return _write_resisc45(root / task, names, {"train": train, "val": validation, "test": test})
+        return _write_resisc45(
+            root / task, names, {"train": train, "val": validation, "test": test}
+        )
     folder = root / ("EuroSAT_splits" if task == "eurosat" else task)
     splits = {"train": train, "test" if task == "eurosat" else "val": test}
     if task == "eurosat":
@@ -266,7 +268,7 @@ def _write_cars(folder: Path, names: list[str], splits: dict[str, list[Picture]]
             savemat(folder / "devkit" / "cars_train_annos.mat", {"annotations": annotations})
         else:
             savemat(folder / "cars_test_annos_withlabels.mat", {"annotations": annotations})
-            without = annotations[[field for field, _ in fields if field != "class"]]
+            without = repack_fields(annotations[[name for name, _ in fields if name != "class"]])
             savemat(folder / "devkit" / "cars_test_annos.mat", {"annotations": without})
     return folder
 
@@ -328,7 +330,3 @@ def _path_of(task: str):
         wnids = folder_names(task)
         return lambda picture: picture.name.replace(".JPEG", f"_{wnids[picture.label]}.JPEG")
     return lambda picture: picture.name
-
-
-def _wnid(names: tuple[str, ...]) -> str:
-    return next(name for name in names if re.fullmatch(r"n\d{8}", name))

@@ -6,19 +6,20 @@ start fast.
 
 from tangent.datasets.preparation import cut_validation, prepare
 from tangent.datasets.preprocess import evaluation_images, normalize, resize_for_evaluation
-from tangent.datasets.sources import SOURCES, SourceData, load_source
+from tangent.datasets.sources import SourceData, Sizes, locate, open_source
 from tangent.datasets.split import SPLITS, Split, load_split
 
 __all__ = [
-    "SOURCES",
     "SPLITS",
+    "Sizes",
     "SourceData",
     "Split",
     "cut_validation",
     "evaluation_images",
-    "load_source",
     "load_split",
+    "locate",
     "normalize",
+    "open_source",
     "prepare",
     "resize_for_evaluation",
 ]

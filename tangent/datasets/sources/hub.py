@@ -95,7 +95,7 @@ def _download(repository: str, revision: str, folder: str, splits: list[str]) ->
     from huggingface_hub import constants, errors, snapshot_download
 
     digits = "[0-9]" * 5
-    start = f"{folder}/" if folder else ""
+    start = "" if folder == "." else f"{folder}/"
     patterns = [f"{start}{split}-{digits}-of-{digits}.parquet" for split in splits]
     where = f"the data set {repository} on the Hugging Face hub"
     logger.info("%s, revision %s: checking %s", repository, revision, constants.HF_HUB_CACHE)

@@ -30,9 +30,7 @@ class SyntheticRows:
         seed: source of chance.
     """
 
-    def __init__(
-        self, task: Task, split: str, n: int, height: int, width: int, seed: int
-    ) -> None:
+    def __init__(self, task: Task, split: str, n: int, height: int, width: int, seed: int) -> None:
         self._where = f"synthetic {task.name} {split}"
         self._stream = [seed, zlib.crc32(task.name.encode())]
         self._split = zlib.crc32(split.encode())
@@ -71,7 +69,9 @@ def open_copy(
         return SyntheticRows(task, split, n, height, width, seed)
 
     validation = None if sizes.validation is None else rows("validation", sizes.validation)
-    return SourceData(rows("train", sizes.train), validation, rows("test", sizes.test), task.classes)
+    return SourceData(
+        rows("train", sizes.train), validation, rows("test", sizes.test), task.classes
+    )
 
 
 def _interpolation(length: int) -> np.ndarray:
