@@ -42,10 +42,18 @@ OTHER_SPLITS = {
     "svhn": ("extra",),
     "imagenet": ("test",),
 }
-EUROSAT_FOLDERS = (
-    "AnnualCrop Forest HerbaceousVegetation Highway Industrial Pasture PermanentCrop Residential"
-    " River SeaLake"
-).split()
+EUROSAT_FOLDERS = [
+    "AnnualCrop",
+    "Forest",
+    "HerbaceousVegetation",
+    "Highway",
+    "Industrial",
+    "Pasture",
+    "PermanentCrop",
+    "Residential",
+    "River",
+    "SeaLake",
+]
 # Height and width where the data set has one size (RESISC45 in reality 256 x 256).
 FIXED_SIZES = {"mnist": (28, 28), "svhn": (32, 32), "eurosat": (64, 64), "resisc45": (48, 48)}
 ROWS_PER_GROUP = 7
@@ -242,7 +250,9 @@ def _write_gtsrb(folder: Path, names: list[str], train: list[Picture], test: lis
     images.mkdir(parents=True)
     with open(folder / "GT-final_test.csv", "w", newline="") as file:
         writer = csv.writer(file, delimiter=";")
-        writer.writerow("Filename Width Height Roi.X1 Roi.Y1 Roi.X2 Roi.Y2 ClassId".split())
+        writer.writerow(
+            ["Filename", "Width", "Height", "Roi.X1", "Roi.Y1", "Roi.X2", "Roi.Y2", "ClassId"]
+        )
         for picture in test:
             height, width = picture.pixels.shape[:2]
             Image.fromarray(picture.pixels).save(images / picture.name)

@@ -6,7 +6,7 @@ start fast.
 
 from tangent.datasets.preparation import cut_validation, prepare
 from tangent.datasets.preprocess import evaluation_images, normalize, resize_for_evaluation
-from tangent.datasets.sources import SourceData, Sizes, locate, open_source
+from tangent.datasets.sources import Sizes, SourceData, locate, open_source
 from tangent.datasets.split import SPLITS, Split, load_split
 
 __all__ = [
