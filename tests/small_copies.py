@@ -42,18 +42,6 @@ OTHER_SPLITS = {
     "svhn": ("extra",),
     "imagenet": ("test",),
 }
-EUROSAT_FOLDERS = [
-    "AnnualCrop",
-    "Forest",
-    "HerbaceousVegetation",
-    "Highway",
-    "Industrial",
-    "Pasture",
-    "PermanentCrop",
-    "Residential",
-    "River",
-    "SeaLake",
-]
 # Height and width where the data set has one size (RESISC45 in reality 256 x 256).
 FIXED_SIZES = {"mnist": (28, 28), "svhn": (32, 32), "eurosat": (64, 64), "resisc45": (48, 48)}
 ROWS_PER_GROUP = 7
@@ -99,12 +87,8 @@ def pictures(task: str, split: str, n: int, seed: int = 0) -> list[Picture]:
 def folder_names(task: str) -> list[str]:
     """The class folders' names (or the devkit's, the digits), in the order of the classes."""
     classes = _task(task).classes
-    if task == "eurosat":
-        return EUROSAT_FOLDERS
-    if task == "gtsrb":
-        return [f"{number:05d}" for number in range(len(classes))]
-    if task == "imagenet":
-        return [wnid for wnid, _ in _task(task).label_names]
+    if task in ("eurosat", "gtsrb", "imagenet"):  # AnnualCrop, 00000, n01440764
+        return [names[0] for names in _task(task).label_names]
     if task == "sun397":  # /c/church/indoor: c_church_indoor
         return [names[0][1:].replace("/", "_") for names in _task(task).label_names]
     return [name if task == "cars" else name.replace(" ", "_") for name in classes]
@@ -186,10 +170,8 @@ def write_folder(
     if task == "cars":
         return _write_cars(root / "stanford_cars", names, {"train": train, "test": test})
     if task == "resisc45":
-        validation = pictures(task, "val", 3, seed)
-        return _write_resisc45(
-            root / task, names, {"train": train, "val": validation, "test": test}
-        )
+        splits = {"train": train, "test": test, "val": pictures(task, "val", 3, seed)}
+        return _write_resisc45(root / task, names, splits)
     folder = root / ("EuroSAT_splits" if task == "eurosat" else task)
     splits = {"train": train, "test" if task == "eurosat" else "val": test}
     if task == "eurosat":
