@@ -63,6 +63,7 @@ class Picture:
 _task = cache(load_task)
 
 
+@cache
 def pictures(task: str, split: str, n: int, seed: int = 0) -> list[Picture]:
     """The first n pictures of `train`, `validation` or `test`; row i is of class i modulo classes.
 

@@ -57,18 +57,17 @@ def locate(task: Task, entries: Sequence[Mapping[str, Any]], sizes: Sizes) -> Lo
     """
     skipped: list[str] = []
     for number, entry in enumerate(entries):
+        key = f"datasets.{task.name}.sources[{number}]"
         try:
-            details = call(LOCATE, entry, f"datasets.{task.name}.sources[{number}]", task, sizes)
+            details = call(LOCATE, entry, key, task, sizes)
         except Absent as reason:
-            skipped.append(f"{json.dumps(dict(entry))}: {reason}.")
-            logger.info("%s: skipped %s", task.name, skipped[-1])
+            skipped.append(f"{key} ({entry['source']}): {reason}.")
+            logger.info("skipped %s", skipped[-1])
             continue
-        logger.info("%s: taken from %s", task.name, json.dumps(dict(entry)))
+        logger.info("%s is taken from %s: %s", task.name, key, json.dumps(dict(entry)))
         return Located(dict(entry), details, skipped)
-    raise UserError(
-        f"no source of the data set {task.name} is there (datasets.{task.name}.sources):\n"
-        + "\n".join(f"- {line}" for line in skipped)
-    )
+    lines = "\n".join(f"- {line}" for line in skipped)
+    raise UserError(f"the data set {task.name} is in none of its sources:\n{lines}")
 
 
 def open_source(task: Task, located: Located, sizes: Sizes) -> SourceData:
@@ -81,7 +80,7 @@ def open_source(task: Task, located: Located, sizes: Sizes) -> SourceData:
     data = call(OPEN, located.entry, key, task, sizes, located.details)
     if sizes.validation is None:
         data = replace(data, validation=None)
-    _check_sizes(task, located, data, sizes)
+    _check_sizes(task, located.entry, data, sizes)
     return data
 
 
@@ -101,12 +100,12 @@ def read_located(path: str | Path) -> Located:
         ) from error
 
 
-def _check_sizes(task: Task, located: Located, data: SourceData, sizes: Sizes) -> None:
+def _check_sizes(task: Task, entry: Mapping[str, Any], data: SourceData, sizes: Sizes) -> None:
     for split in ("train", "validation", "test"):
         rows, expected = getattr(data, split), getattr(sizes, split)
         if rows is not None and len(rows) != expected:
             raise UserError(
-                f"{task.name} from {json.dumps(located.entry)}: the {split} set has {len(rows)} "
+                f"the {split} set of {task.name} from {json.dumps(dict(entry))} has {len(rows)} "
                 f"images, not {expected} (datasets.{task.name}.{split}_images). Complete this "
                 "copy or choose another source; change the number only for another data set."
             )

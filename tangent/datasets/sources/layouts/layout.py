@@ -41,12 +41,12 @@ class Layout:
         """
         found = self.found(root)
         required = [part for part in self.parts if part not in self.optional]
-        missing = [" or ".join(self.parts[part]) for part in required if part not in found]
+        missing = [self.parts[part][0] for part in required if part not in found]
         if not set(found) & set(required):
-            raise Absent(f"{root} holds none of {', '.join(missing)}: put the data set there")
+            raise Absent(f"{root} has none of {', '.join(missing)}: put the data set there")
         if missing:
             raise UserError(
-                f"{root} holds only a part of the data set: {', '.join(missing)} is missing "
-                f"beside {next(iter(found.values()))}. Complete it, or move it out of the way."
+                f"{root} has only a part of the data set: beside {next(iter(found.values()))}, "
+                f"these are missing: {', '.join(missing)}. Complete it, or move it out of the way."
             )
         return found

@@ -40,9 +40,7 @@ def listed_rows(
     number = {name: label for label, name in enumerate(classes)}
     for name in dict.fromkeys(name for name, _ in files):
         if name not in number:
-            raise UserError(
-                f"{list_file} names the class {name!r}, but {images / name} is missing."
-            )
+            raise UserError(f"{list_file} names the class {name}, but {images / name} is missing.")
         check_files(list_file, images / name, [file for of, file in files if of == name])
     paths = [os.path.join(images, name, file) for name, file in files]
     return FileRows(paths, [number[name] for name, _ in files])
