@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -135,8 +136,6 @@ def test_a_gated_repository_says_what_to_accept_and_where_to_put_a_token(server,
     ],
 )
 def test_what_is_not_there_is_named(server, run, change, message):
-    import re
-
     _, said = run(server.url, ENTRY | change, fails=True)
     assert re.search(message, said), said
 
@@ -233,9 +232,8 @@ def test_unreadable_images_are_named_when_they_are_decoded(tmp_path):
 
 def test_images_without_names_cannot_be_sorted_by_name(tmp_path):
     columns = {"image": [{"bytes": PNG, "path": None}], "label": [0]}
-    rows = ParquetRows(
-        [write(tmp_path / "x.parquet", columns, dict(image=IMAGE, label=pa.int64()))]
-    )
+    types = {"image": IMAGE, "label": pa.int64()}
+    rows = ParquetRows([write(tmp_path / "train-00000-of-00001.parquet", columns, types)])
     with pytest.raises(UserError, match="no file names to sort by. Set .* `order` to `content`"):
         rows.key(0)
 
@@ -295,8 +293,8 @@ def test_many_threads_read_what_one_reads(rng, tmp_path):
 def test_a_split_is_never_in_memory_as_a_whole(tmp_path):
     file = tmp_path / "train-00000-of-00001.parquet"
     heavy = [
-        Picture(p.pixels, p.label, p.name, p.data + os.urandom(200_000))
-        for p in pictures("eurosat", "train", 70)
+        Picture(p.pixels, p.label, p.name, p.data + os.urandom(40_000))
+        for p in pictures("eurosat", "train", 210)
     ]
     write_parquet(file, heavy, hub_names("eurosat"))
     before = pa.total_allocated_bytes()
@@ -307,4 +305,5 @@ def test_a_split_is_never_in_memory_as_a_whole(tmp_path):
     for row in range(len(rows)):
         rows[row]
         most = max(most, pa.total_allocated_bytes() - before)
-    assert 0 < most < file.stat().st_size / 3  # of ten groups of rows, two stay
+    # Of thirty groups of rows two stay, and a few more are in memory while one is read.
+    assert 0 < most < file.stat().st_size / 3
