@@ -5,11 +5,10 @@ opens it without a network. A source is a module with `OPTIONS`, `locate` and `o
 """
 
 from tangent.datasets.sources.base import Absent, Sizes, SourceData
-from tangent.datasets.sources.registry import LOCATE, Located, locate, open_source, read_located
+from tangent.datasets.sources.registry import Located, locate, open_source, read_located
 from tangent.datasets.sources.rows import ArrayRows, FileRows, ImageRows
 
 __all__ = [
-    "LOCATE",
     "Absent",
     "ArrayRows",
     "FileRows",

@@ -17,7 +17,7 @@ from tangent.tasks import Task
 OPTIONS = ("repository", "revision", "folder", "train", "validation", "test")
 _SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.parquet")
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("tangent")
 
 
 def locate(
@@ -54,14 +54,19 @@ def locate(
     names = {"train": train, "validation": validation, "test": test}
     names = {split: name for split, name in names.items() if name is not None}
     snapshot = _download(repository, revision, folder, list(names.values()))
-    files = _shards([path.name for path in (snapshot / folder).glob("*.parquet")])
-    if not set(names.values()) <= set(files):
-        _explain_missing(repository, snapshot, folder, list(names.values()), files)
-    chosen = {
-        split: [(Path(folder) / file).as_posix() for file in files[name]]
-        for split, name in names.items()
-    }
-    details = {"commit": snapshot.name, "snapshot": str(snapshot), "files": chosen}
+    there = _shards([path.name for path in (snapshot / folder).glob("*.parquet")])
+    missing = [name for name in names.values() if name not in there]
+    if missing:
+        _explain_missing(repository, snapshot, folder, ", ".join(missing))
+    files = {}
+    for split, name in names.items():
+        if len(there[name]) > 1:
+            raise UserError(
+                f"{snapshot / folder} has two sets of shards for {name}, such as "
+                f"{' and '.join(shards[0] for shards in there[name])}: choose another revision."
+            )
+        files[split] = [(Path(folder) / shard).as_posix() for shard in there[name][0]]
+    details = {"commit": snapshot.name, "snapshot": str(snapshot), "files": files}
     _read(details)
     return details
 
@@ -98,7 +103,9 @@ def _download(repository: str, revision: str, folder: str, splits: list[str]) ->
     start = "" if folder == "." else f"{folder}/"
     patterns = [f"{start}{split}-{digits}-of-{digits}.parquet" for split in splits]
     where = f"the data set {repository} on the Hugging Face hub"
-    logger.info("%s, revision %s: checking %s", repository, revision, constants.HF_HUB_CACHE)
+    logger.info(
+        "%s at %s: what %s lacks is downloaded", repository, revision, constants.HF_HUB_CACHE
+    )
     try:
         return Path(
             snapshot_download(
@@ -130,28 +137,23 @@ def _download(repository: str, revision: str, folder: str, splits: list[str]) ->
         ) from error
 
 
-def _shards(names: list[str]) -> dict[str, list[str]]:
-    """Complete splits among file names: split -> its shards in order."""
-    groups: dict[tuple[str, str], list[str]] = {}
+def _shards(names: list[str]) -> dict[str, list[list[str]]]:
+    """The complete sets of shards among file names, by split; shards in order."""
+    sets: dict[tuple[str, str], list[str]] = {}
     for name in sorted(names):
         if found := _SHARD.fullmatch(name):
-            groups.setdefault((found["split"], found["total"]), []).append(name)
-    complete = {key: names for key, names in groups.items() if len(names) == int(key[1])}
-    splits: dict[str, list[str]] = {}
-    for (split, _), shards in complete.items():
-        if split in splits:
-            raise UserError(f"two sets of shards for the split {split}: {splits[split] + shards}.")
-        splits[split] = shards
+            sets.setdefault((found["split"], found["total"]), []).append(name)
+    splits: dict[str, list[list[str]]] = {}
+    for (split, total), shards in sets.items():
+        if len(shards) == int(total):
+            splits.setdefault(split, []).append(shards)
     return splits
 
 
-def _explain_missing(
-    repository: str, snapshot: Path, folder: str, wanted: list[str], cached: dict[str, list[str]]
-) -> None:
-    """Say why a split has no complete set of shards: the repository's fault, or the cache's."""
+def _explain_missing(repository: str, snapshot: Path, folder: str, missing: str) -> None:
+    """Say why splits have no complete set of shards: the repository's fault, or the cache's."""
     from huggingface_hub import HfApi
 
-    missing = ", ".join(split for split in wanted if split not in cached)
     try:
         everything = HfApi().list_repo_files(
             repository, repo_type="dataset", revision=snapshot.name

@@ -146,7 +146,10 @@ def _complete(file: Path) -> Iterator[None]:
 
 def _download_again(file: Path) -> str:
     # In the hub's cache the file is a link; the link alone would be made again.
-    return f"delete {file.resolve()} and run the step `data_source` again, which downloads it anew"
+    return (
+        f"delete {file.resolve()} and run the step `data_source` again (`snakemake --forcerun "
+        "data_source`), which downloads it anew"
+    )
 
 
 def _check_columns(file: Path, schema: pa.Schema) -> None:

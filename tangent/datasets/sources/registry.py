@@ -26,7 +26,7 @@ _MODULES = {
 LOCATE = {name: Source(module.locate, module.OPTIONS) for name, module in _MODULES.items()}
 OPEN = {name: Source(module.open_copy, module.OPTIONS) for name, module in _MODULES.items()}
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("tangent")
 
 
 @dataclass(frozen=True)

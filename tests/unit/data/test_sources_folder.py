@@ -84,6 +84,12 @@ def test_imagenets_sorted_validation_folder_is_preferred(tmp_path):
     assert len(from_folder(root, "imagenet").test) == N_TEST
 
 
+def test_eurosat_without_a_validation_folder_has_none(tmp_path):
+    shutil.rmtree(write(tmp_path / "data", "eurosat") / "val")
+    data = from_folder(tmp_path / "data", "eurosat", Sizes(sizes("eurosat").train, 10, N_TEST))
+    assert data.validation is None
+
+
 def test_hidden_files_and_annotations_are_no_images(tmp_path):
     folder = write(tmp_path / "data", "eurosat")
     (folder / "train" / ".ipynb_checkpoints").mkdir()

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hub_server import COMMIT, HubServer
+from dataset_hub import COMMIT, DatasetHub
 from locating import content, drawn, locate, opened
 from small_copies import Picture, hub_entry, hub_names, pictures, write_hub, write_parquet
 
@@ -35,7 +35,7 @@ def repository(tmp_path) -> Path:
 
 @pytest.fixture
 def server(repository):
-    with HubServer({REPOSITORY: repository}) as running:
+    with DatasetHub({REPOSITORY: repository}) as running:
         yield running
 
 
@@ -146,6 +146,13 @@ def test_a_missing_shard_is_missing(repository, server, run):
     assert "has no complete set of shards" in said and "for: test." in said
 
 
+def test_two_generations_of_a_split_are_refused(repository, server, run):
+    rows = pictures(TASK, "test", SIZES.test)
+    write_parquet(repository / "data" / "test-00000-of-00001.parquet", rows, hub_names(TASK))
+    _, said = run(server.url, fails=True)
+    assert "has two sets of shards for test, such as test-00000-of-00001.parquet and" in said
+
+
 def test_a_damaged_shard_is_named_with_what_to_delete(repository, server, run):
     file = repository / "data" / "test-00001-of-00002.parquet"
     whole = file.read_bytes()
@@ -156,8 +163,6 @@ def test_a_damaged_shard_is_named_with_what_to_delete(repository, server, run):
     assert damaged.read_bytes() == whole[:-100]
     damaged.unlink()
     file.write_bytes(whole)
-    # The server's file has another ETag now, as a corrected one would; the tree that the client
-    # remembers does not, so the deleted file alone is fetched.
     output, _ = run(server.url)
     assert len(opened(output, TASK, SIZES).test) == SIZES.test
 

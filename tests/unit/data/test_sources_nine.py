@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hub_server import COMMIT, HubServer
+from dataset_hub import COMMIT, DatasetHub
 from locating import arguments, content, drawn, locate_all, opened
 from small_copies import HUB, NINE, hub_entry, pictures, write_folder, write_hub
 from torchvision import datasets
@@ -42,7 +42,7 @@ def copies(tmp_path_factory) -> dict[str, tuple[SourceData, SourceData]]:
         for task in NINE
         for entry in (hub_entry(task), on_disk)
     ]
-    with HubServer(repositories) as hub:
+    with DatasetHub(repositories) as hub:
         locate_all(jobs, HF_ENDPOINT=hub.url, HF_HOME=str(folder / "home"))
     for task in NINE:
         files = [folder / f"{task}.{source}.json" for source in ("hub", "folder")]

@@ -42,6 +42,7 @@ LAYOUTS = {
             "test": ("EuroSAT_splits/test",),
         },
         class_folders.read,
+        optional=frozenset({"validation"}),
     ),
     "gtsrb": Layout(
         {

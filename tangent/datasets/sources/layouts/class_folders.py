@@ -20,9 +20,10 @@ def read(places: Mapping[str, Path]) -> SourceData:
     for split, (_, names) in splits.items():
         if names != classes:
             only = sorted(set(classes) ^ set(names))
+            more = f" and {len(only) - 5} more" if len(only) > 5 else ""
             raise UserError(
                 f"{places[split]}: its class folders differ from those of {places['train']}: "
-                f"{', '.join(only)}. Every split needs a folder for every class."
+                f"{', '.join(only[:5])}{more}. Every split needs a folder for every class."
             )
     rows = {split: part for split, (part, _) in splits.items()}
     return SourceData(rows["train"], rows.get("validation"), rows["test"], classes)

@@ -34,7 +34,7 @@ def read(places: Mapping[str, Path]) -> SourceData:
 
 def _read_table(file: Path) -> tuple[list[str], list[int]]:
     """File names and class numbers of a table that is separated by semicolons."""
-    with open(file, newline="", encoding="utf-8") as content:
+    with open(file, newline="", encoding="utf-8", errors="replace") as content:
         reader = csv.DictReader(content, delimiter=";", skipinitialspace=True)
         columns = reader.fieldnames or []
         if not {"Filename", "ClassId"} <= set(columns):

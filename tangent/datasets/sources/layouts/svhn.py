@@ -12,12 +12,11 @@ from tangent.datasets.sources.layouts.mat_file import read_mat
 from tangent.datasets.sources.rows import ArrayRows
 from tangent.errors import UserError
 
-DIGITS = tuple("0123456789")
-
 
 def read(places: Mapping[str, Path]) -> SourceData:
     """Read the files `train` and `test`: X uint8 [h, w, 3, n] and y [n, 1], where 10 is digit 0."""
-    return SourceData(_read(places["train"]), None, _read(places["test"]), DIGITS)
+    train, test = _read(places["train"]), _read(places["test"])
+    return SourceData(train, None, test, tuple("0123456789"))
 
 
 def _read(file: Path) -> ArrayRows:

@@ -14,7 +14,7 @@ COMMIT = hashlib.sha1(b"the only commit").hexdigest()
 
 
 @dataclass
-class HubServer:
+class DatasetHub:
     """Serves repositories of data sets from folders, with one commit, the branch `main`.
 
     Attributes:
@@ -31,7 +31,7 @@ class HubServer:
     broken: set[str] = field(default_factory=set)
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
 
-    def __enter__(self) -> HubServer:
+    def __enter__(self) -> DatasetHub:
         handler = type("Handler", (_Handler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -54,7 +54,7 @@ class HubServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    hub: HubServer
+    hub: DatasetHub
 
     def do_GET(self) -> None:
         self._answer()
