@@ -21,20 +21,18 @@ from tangent.datasets.sources.registry import locate as locate_source
 from tangent.errors import UserError
 from tangent.tasks import load_task
 
-N_TEST = 9
+N_TRAIN, N_VALIDATION, N_TEST = 60, 10, 9
+SIZES = Sizes(N_TRAIN, None, N_TEST)
+WITH_VALIDATION = Sizes(N_TRAIN, N_VALIDATION, N_TEST)
 
 
-def sizes(task: str) -> Sizes:
-    return Sizes(len(load_task(task).classes) + 3, None, N_TEST)
-
-
-def from_folder(root: Path, task: str, expected: Sizes | None = None) -> SourceData:
+def from_folder(root: Path, task: str, sizes: Sizes = SIZES) -> SourceData:
     entry = {"source": "folder", "root": str(root)}
-    return locate_here(root.parent / f"{task}.json", task, [entry], expected or sizes(task))
+    return locate_here(root.parent / f"{task}.json", task, [entry], sizes)
 
 
 def write(root: Path, task: str) -> Path:
-    return write_folder(root, task, sizes(task).train, N_TEST)
+    return write_folder(root, task, N_TRAIN, N_TEST, N_VALIDATION)
 
 
 TORCHVISION: dict[str, Callable[[Path, str], VisionDataset]] = {
@@ -64,15 +62,12 @@ def test_rows_and_their_order_are_torchvisions(task, tmp_path):
 
 
 def test_dtd_in_three_parts_is_the_same_data_set(tmp_path):
-    task, expected = "dtd", sizes("dtd")
-    train, test = pictures(task, "train", expected.train), pictures(task, "test", N_TEST)
-    names = folder_names(task)
-    parts = {"train": train[:20], "val": train[20:], "test": test}
-    for part, rows in parts.items():
-        write_class_folders(tmp_path / "data" / "dtd" / part, names, rows)
-    data = from_folder(tmp_path / "data", task)
-    assert content(task, data.train, data.classes) == drawn(train)
-    assert content(task, data.test, data.classes) == drawn(test)
+    train, test = pictures("dtd", "train", N_TRAIN), pictures("dtd", "test", N_TEST)
+    for part, rows in {"train": train[:20], "val": train[20:], "test": test}.items():
+        write_class_folders(tmp_path / "data" / "dtd" / part, folder_names("dtd"), rows)
+    data = from_folder(tmp_path / "data", "dtd")
+    assert content("dtd", data.train, data.classes) == drawn(train)
+    assert content("dtd", data.test, data.classes) == drawn(test)
 
 
 def test_imagenets_sorted_validation_folder_is_preferred(tmp_path):
@@ -86,7 +81,7 @@ def test_imagenets_sorted_validation_folder_is_preferred(tmp_path):
 
 def test_eurosat_without_a_validation_folder_has_none(tmp_path):
     shutil.rmtree(write(tmp_path / "data", "eurosat") / "val")
-    data = from_folder(tmp_path / "data", "eurosat", Sizes(sizes("eurosat").train, 10, N_TEST))
+    data = from_folder(tmp_path / "data", "eurosat", WITH_VALIDATION)
     assert data.validation is None
 
 
@@ -95,7 +90,7 @@ def test_hidden_files_and_annotations_are_no_images(tmp_path):
     (folder / "train" / ".ipynb_checkpoints").mkdir()
     (folder / "train" / "Forest" / "._Forest_1.jpg").write_bytes(b"")
     (folder / "train" / "Forest" / "Thumbs.db").write_bytes(b"")
-    data = from_folder(tmp_path / "data", "eurosat", Sizes(sizes("eurosat").train, 10, N_TEST))
+    data = from_folder(tmp_path / "data", "eurosat", WITH_VALIDATION)
     assert len(data.classes) == 10 and len(data.validation) == 10
 
 
@@ -105,7 +100,7 @@ def test_exif_rotation_is_not_applied(tmp_path):
     exif = turned.getexif()
     exif[0x0112] = 6  # by a quarter
     turned.save(folder / "test" / "AnnualCrop" / "AnnualCrop_601.jpg", exif=exif)
-    data = from_folder(tmp_path / "data", "eurosat", Sizes(sizes("eurosat").train, 10, N_TEST))
+    data = from_folder(tmp_path / "data", "eurosat", WITH_VALIDATION)
     assert data.test[0].shape == (40, 64, 3)
 
 
@@ -181,7 +176,7 @@ BROKEN = {
         lambda folder: savemat(
             folder / "devkit" / "cars_meta.mat", {"class_names": np.array(["a", "b"], object)}
         ),
-        "classes go from 1 to 196, not from 1 to 2 as in cars_meta.mat",
+        "classes go from 1 to 60, not from 1 to 2 as in cars_meta.mat",
     ),
     "corrupt annotations": (
         "cars",
@@ -248,7 +243,7 @@ BROKEN = {
     "an image too few": (
         "eurosat",
         lambda folder: (folder / "train" / "Forest" / "Forest_1.jpg").unlink(),
-        r"the train set of eurosat from .* has 12 images, not 13 \(datasets.eurosat.train_images\)",
+        r"the train set of eurosat from .* has 59 images, not 60 \(datasets.eurosat.train_images\)",
     ),
 }
 
@@ -281,7 +276,7 @@ def test_the_script_answers_in_one_message_and_leaves_nothing(tmp_path):
     shutil.rmtree(write(tmp_path / "data", "eurosat") / "test")
     entry = {"source": "folder", "root": str(tmp_path / "data")}
     output = tmp_path / "sources" / "eurosat.json"
-    said = locate(output, "eurosat", [entry], sizes("eurosat"), fails=True)
+    said = locate(output, "eurosat", [entry], SIZES, fails=True)
     assert said.startswith("error: ") and said.count("\n") == 1
     assert "missing: EuroSAT_splits/test" in said and not output.parent.exists()
 
