@@ -12,9 +12,12 @@ from typing import Any
 from tangent.datasets.sources.base import Absent, Sizes, SourceData
 from tangent.datasets.sources.parquet import ParquetRows
 from tangent.errors import UserError
+from tangent.files import sha256_file
+from tangent.progress import Progress
 from tangent.tasks import Task
 
 OPTIONS = ("repository", "revision", "folder", "train", "validation", "test")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.parquet")
 
 logger = logging.getLogger("tangent")
@@ -32,7 +35,8 @@ def locate(
 ) -> dict[str, Any]:
     """Download the shards of the wanted splits, or find them in the hub's cache.
 
-    What is in the cache is not downloaded again; without a network the cache is enough.
+    What is in the cache is not downloaded again, but compared with its SHA-256; without a network
+    the cache is enough.
 
     Args:
         task: the task.
@@ -66,6 +70,7 @@ def locate(
                 f"{' and '.join(shards[0] for shards in there[name])}: choose another revision."
             )
         files[split] = [(Path(folder) / shard).as_posix() for shard in there[name][0]]
+    _verify([snapshot / file for shards in files.values() for file in shards])
     details = {"commit": snapshot.name, "snapshot": str(snapshot), "files": files}
     _read(details)
     return details
@@ -135,6 +140,19 @@ def _download(repository: str, revision: str, folder: str, splits: list[str]) ->
             f"the download of {repository} stopped ({_reason(error)}). Run this again: complete "
             "files are kept."
         ) from error
+
+
+def _verify(files: list[Path]) -> None:
+    """Compare files with the SHA-256 by which the client names them in its cache."""
+    with Progress("check the files' SHA-256", len(files), "file") as progress:
+        for file in files:
+            blob = file.resolve()
+            if _SHA256.fullmatch(blob.name) and sha256_file(blob) != blob.name:
+                raise UserError(
+                    f"{file} has another SHA-256 than on the hub, so it is damaged: delete {blob} "
+                    "and run this again, which downloads it anew."
+                )
+            progress.update()
 
 
 def _shards(names: list[str]) -> dict[str, list[list[str]]]:

@@ -15,8 +15,9 @@ from scipy.io import loadmat, savemat
 from small_copies import folder_names, pictures, write_class_folders, write_folder
 from torchvision import datasets
 from torchvision.datasets import VisionDataset
+from torchvision.datasets.folder import default_loader
 
-from tangent.datasets.sources import Sizes, SourceData
+from tangent.datasets.sources import FileRows, Sizes, SourceData
 from tangent.datasets.sources.registry import locate as locate_source
 from tangent.errors import UserError
 from tangent.tasks import load_task
@@ -92,6 +93,20 @@ def test_hidden_files_and_annotations_are_no_images(tmp_path):
     (folder / "train" / "Forest" / "Thumbs.db").write_bytes(b"")
     data = from_folder(tmp_path / "data", "eurosat", WITH_VALIDATION)
     assert len(data.classes) == 10 and len(data.validation) == 10
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("L", "png"), ("P", "gif"), ("RGBA", "png"), ("LA", "png"), ("CMYK", "jpg"), ("1", "png")],
+)
+def test_every_kind_of_picture_becomes_rgb_as_torchvision_does_it(mode, suffix, rng, tmp_path):
+    file = tmp_path / f"picture.{suffix}"
+    picture = Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))
+    if mode in ("RGBA", "LA"):
+        picture.putalpha(Image.fromarray(rng.integers(0, 256, (20, 30), dtype=np.uint8)))
+    picture.convert(mode).save(file)
+    rows = FileRows([str(file)], [0])
+    assert np.array_equal(rows[0], np.asarray(default_loader(file)))
 
 
 def test_exif_rotation_is_not_applied(tmp_path):

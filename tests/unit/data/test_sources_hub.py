@@ -153,6 +153,19 @@ def test_two_generations_of_a_split_are_refused(repository, server, run):
     assert "has two sets of shards for test, such as test-00000-of-00001.parquet and" in said
 
 
+def test_a_file_that_was_damaged_in_the_cache_is_found(server, run):
+    output, _ = run(server.url)
+    details = read_json(output)["details"]
+    blob = (Path(details["snapshot"]) / details["files"]["train"][1]).resolve()
+    content = bytearray(blob.read_bytes())
+    content[len(content) // 2] ^= 1
+    blob.write_bytes(content)
+    _, said = run(server.url, fails=True)
+    assert f"has another SHA-256 than on the hub, so it is damaged: delete {blob}" in said
+    blob.unlink()
+    run(server.url)
+
+
 def test_a_damaged_shard_is_named_with_what_to_delete(repository, server, run):
     file = repository / "data" / "test-00001-of-00002.parquet"
     whole = file.read_bytes()
