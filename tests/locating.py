@@ -69,7 +69,6 @@ def arguments(output: Path, task: str, entries: list[dict], sizes: Sizes) -> lis
 
 def _python(command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    kept |= {"NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     return subprocess.run(
         [sys.executable, *command], cwd=ROOT, env=kept | variables, capture_output=True, text=True
     )
