@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from tangent.files import read_json
 from tangent.sources import Source, call
 from tangent.tasks import Task
 
@@ -100,6 +102,12 @@ class ArrayRows:
 def locate(task: Task, entries: Sequence[Mapping[str, Any]], sizes: Sizes) -> Located:
     """Find the first source that is there."""
     return Located(dict(entries[0]))
+
+
+def read_located(path: str | Path) -> Located:
+    """Read the file that scripts/locate_dataset.py writes."""
+    content = read_json(path)
+    return Located(content["entry"], content["details"], content["skipped"])
 
 
 def open_source(task: Task, located: Located, sizes: Sizes) -> SourceData:
