@@ -49,7 +49,6 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     """Write encoder.safetensors, log.csv, metrics.json and events/."""
     from tangent import files, provenance, runtime
-    from tangent.datasets.preprocess import check_geometry
     from tangent.datasets.split import load_split, split_path
     from tangent.finetune import (
         Checkpoint,
@@ -67,9 +66,8 @@ def run(arguments: Arguments) -> None:
     folder = arguments.output_dir
     files.write_text(folder / ".writable", "")  # better now than after hours of training
     (folder / ".writable").unlink()
-    data, data_path = load_split(arguments.data_dir, "train"), split_path(arguments.data_dir, "train")
     preprocess = preprocess_config(arguments.pretrained_dir)
-    check_geometry(data.geometry, preprocess, data_path)
+    data = load_split(arguments.data_dir, "train", preprocess)
     settings = Settings(
         **{name: getattr(arguments, name) for name in Settings.__dataclass_fields__}
     )
@@ -78,7 +76,7 @@ def run(arguments: Arguments) -> None:
             arguments.pretrained_dir / CONFIG_FILE,
             arguments.initial_encoder,
             arguments.head,
-            data_path,
+            split_path(arguments.data_dir, "train"),
         ],
         arguments.settings(),
         arguments.code,

@@ -59,9 +59,7 @@ def run(arguments: Arguments) -> None:
         "official_sizes": asdict(sizes),
         **prepare(task, open_source(task, located, sizes), recipe, arguments.output_dir),
         "source": asdict(located),
-        "provenance": provenance.record(
-            [arguments.located], arguments.settings(), arguments.code
-        ),
+        "provenance": provenance.record([arguments.located], arguments.settings(), arguments.code),
     }
     write_json(arguments.output_dir / "dataset.json", content)
 

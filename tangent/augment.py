@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tangent.datasets.preprocess import normalize
-from tangent.datasets.regions import RATIO, central_crops, reachable
+from tangent.datasets.regions import RATIO, SCALE, central_crops, reachable
 
 _ATTEMPTS = 10
 
@@ -46,8 +46,8 @@ class Boxes:
 
 def random_boxes(
     originals: np.ndarray,
-    scale: tuple[float, float],
     generator: torch.Generator,
+    scale: tuple[float, float] = SCALE,
     ratio: tuple[float, float] = RATIO,
 ) -> Boxes:
     """Draw crop boxes with the distribution of torchvision's `RandomResizedCrop.get_params`.
@@ -58,8 +58,8 @@ def random_boxes(
 
     Args:
         originals: heights and widths of the images, int64 [n, 2], in pixels.
-        scale: smallest and largest share of the area.
         generator: source of chance, on the CPU.
+        scale: smallest and largest share of the area.
         ratio: smallest and largest ratio of width to height.
 
     Returns:
@@ -84,34 +84,36 @@ def random_boxes(
     return Boxes(*torch.where(fits.any(dim=1, keepdim=True), drawn, fallback).unbind(1))
 
 
-def central_squares(originals: np.ndarray) -> Boxes:
-    """The part of each image that the evaluation preprocessing looks at, by the shortest side.
+def central_squares(originals: np.ndarray, image_size: int) -> Boxes:
+    """The part of each image that the evaluation preprocessing looks at.
+
+    It brings the shortest side to `image_size` and cuts the middle out, at a whole pixel.
 
     Args:
         originals: heights and widths of the images, int64 [n, 2], in pixels.
+        image_size: height and width of the model's images.
 
     Returns:
-        One box for each image, float64: the square may begin between two pixels.
+        One box for each image, float64, in pixels of the original.
     """
-    side = originals.min(axis=1, keepdims=True)
-    return Boxes.from_array(np.concatenate([(originals - side) / 2, side, side], axis=1))
+    resized = image_size * originals // originals.min(axis=1, keepdims=True)
+    first = np.rint((resized - image_size) / 2)
+    pixel = originals / resized  # of the resized image, in pixels of the original
+    return Boxes.from_array(np.concatenate([first * pixel, image_size * pixel], axis=1))
 
 
-def in_stored_pixels(
-    boxes: Boxes, originals: np.ndarray, sizes: np.ndarray, scale: tuple[float, float]
-) -> Boxes:
+def in_stored_pixels(boxes: Boxes, originals: np.ndarray, sizes: np.ndarray) -> Boxes:
     """Express boxes of images in pixels of what is kept of them (`tangent.datasets.regions`).
 
     Args:
         boxes: in pixels of the images.
         originals: heights and widths of the images, int64 [n, 2].
         sizes: heights and widths in which the reachable regions are kept, int64 [n, 2].
-        scale: smallest and largest share of a crop's area.
 
     Returns:
         float64 boxes; the same numbers where the whole image is kept at its size.
     """
-    region = reachable(originals, scale)
+    region = reachable(originals)
     down, across = torch.from_numpy(np.ascontiguousarray((sizes / region[:, 2:]).T))
     top, left = torch.from_numpy(np.ascontiguousarray(region[:, :2].T))
     return Boxes(

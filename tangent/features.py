@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from tangent.augment import central_squares, in_stored_pixels, resized_crop
-from tangent.datasets.preprocess import check_geometry, normalize, to_device
-from tangent.datasets.regions import crop_scale
-from tangent.datasets.split import Split, load_split, split_path
+from tangent.datasets.preprocess import normalize, to_device
+from tangent.datasets.split import Split, load_split
 from tangent.linearize import forward_mode_attention, jvp_features, parameters_of
 from tangent.progress import Progress
 from tangent.samples import sample_rows
@@ -62,8 +61,9 @@ class Images:
         pixels = to_device(self._split.read(rows), self._device)
         if self._split.originals is not None:
             originals, sizes = self._split.originals[rows], self._split.sizes[rows]
-            boxes = in_stored_pixels(central_squares(originals), originals, sizes, crop_scale())
-            squares = resized_crop(pixels.contiguous(), boxes, tuple(self._preprocess["size"]))
+            size = tuple(self._preprocess["size"])
+            boxes = in_stored_pixels(central_squares(originals, size[0]), originals, sizes)
+            squares = resized_crop(pixels.contiguous(), boxes, size)
             pixels = squares.contiguous(memory_format=torch.channels_last)  # as the others are
         return normalize(pixels, self._preprocess)
 
@@ -103,10 +103,7 @@ class StoredImages:
         return rows, Images(stored, self._preprocess, self._device, rows)
 
     def _load(self, dataset: str, split: str) -> Split:
-        stored = load_split(self._folder / dataset, split)
-        path = split_path(self._folder / dataset, split)
-        check_geometry(stored.geometry, self._preprocess, path)
-        return stored
+        return load_split(self._folder / dataset, split, self._preprocess)
 
 
 def attention_of_device(device: torch.device | str) -> AbstractContextManager[None]:

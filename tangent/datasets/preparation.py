@@ -22,7 +22,7 @@ from tangent.datasets import writer
 from tangent.datasets.digest import BYTES, by_content, content_sha256, digests
 from tangent.datasets.parallel import for_each
 from tangent.datasets.preprocess import geometry, resizer
-from tangent.datasets.regions import crop_scale, reachable, reduced, stored_sizes
+from tangent.datasets.regions import reachable, reduced, stored_sizes
 from tangent.datasets.sources import ImageRows, SourceData
 from tangent.datasets.split import SPLITS, split_path
 from tangent.errors import UserError
@@ -174,7 +174,9 @@ def prepare(task: Task, source: SourceData, recipe: Recipe, folder: Path) -> dic
     }
     if source.classes is None:
         logger.info("%s names no classes: that its labels are in our order is unchecked", what)
+    validation = "the source's own" if source.validation else "cut from train"
     if recipe.has_validation and source.validation is None:
+        validation += ": this copy has none of its own"
         logger.info("%s: this copy has no validation split, so it is cut from train", what)
     members = {
         name: member
@@ -189,7 +191,7 @@ def prepare(task: Task, source: SourceData, recipe: Recipe, folder: Path) -> dic
     sizes = _write(task, members, recipe, folder, what)
     return {
         "classes_checked": source.classes is not None,
-        "validation": "cut from train" if source.validation is None else "the source's own",
+        "validation": validation,
         "shared": shared,
         "geometry": geometry(recipe.image_size),
         "order": recipe.order,
@@ -218,9 +220,7 @@ def _labels(
     return labels if classes is None else match_labels(task, classes)[labels]
 
 
-def _members(
-    official: Mapping[str, _Official], recipe: Recipe, what: str
-) -> dict[str, _Member]:
+def _members(official: Mapping[str, _Official], recipe: Recipe, what: str) -> dict[str, _Member]:
     ordered = {name: split.ordered(recipe, what) for name, split in official.items()}
     if "validation" in official:
         return {name: _Member(official[name], ordered[name]) for name in SPLITS}
@@ -294,9 +294,8 @@ class _Output:
         self._arrays = {"labels": member.of("labels"), "hashes": member.of("digests")}
         if name == "train":
             originals = member.of("originals")
-            scale = crop_scale()
-            self._regions = reachable(originals, scale)
-            self._sizes = stored_sizes(originals, scale, size)
+            self._regions = reachable(originals)
+            self._sizes = stored_sizes(originals, size)
             self._arrays["originals"] = originals
         else:
             self._regions, self._sizes = None, np.broadcast_to([size, size], (n, 2))

@@ -7,6 +7,7 @@ Resizing (per image, by Pillow, still uint8) is done once, when a data set is pr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,20 +62,26 @@ def resizer(preprocess: Mapping[str, Any]) -> Callable[[Image], Image]:
     Returns:
         A function from a picture of any size and mode to an RGB picture of the model's size.
     """
-    from open_clip.transform import image_transform
+    height, width = preprocess["size"]
 
-    transform = image_transform(
-        image_size=tuple(preprocess["size"]),
-        is_train=False,
-        resize_mode=preprocess["resize_mode"],
-        interpolation=preprocess["interpolation"],
-        fill_color=preprocess.get("fill_color", 0),
-    )
-    # The last two steps are the conversion to a tensor and the normalisation: see `normalize`.
-    steps = transform.transforms[:-2]
+    @cache
+    def steps() -> list[Callable[[Image], Image]]:
+        from open_clip.transform import image_transform
+
+        transform = image_transform(
+            image_size=(height, width),
+            is_train=False,
+            resize_mode=preprocess["resize_mode"],
+            interpolation=preprocess["interpolation"],
+            fill_color=preprocess.get("fill_color", 0),
+        )
+        # The last two are the conversion to a tensor and the normalisation: see `normalize`.
+        return transform.transforms[:-2]
 
     def resize(picture: Image) -> Image:
-        for step in steps:
+        if picture.size == (width, height):  # open_clip takes seconds to import
+            return picture.convert("RGB")
+        for step in steps():
             picture = step(picture)
         return picture
 

@@ -17,17 +17,11 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Width to height of torchvision's crops; open_clip does not change this default.
+# Area share and ratio of width to height of the crops: open_clip's and torchvision's defaults.
+SCALE = (0.9, 1.0)
 RATIO = (3 / 4, 4 / 3)
 # A crop has at least 0.9 of each side: still more pixels than the model's image.
 _MODEL_SHARE = 0.875
-
-
-def crop_scale() -> tuple[float, float]:
-    """Return the range of a crop's share of the image's area, from open_clip's defaults."""
-    from open_clip import AugmentationCfg
-
-    return AugmentationCfg().scale
 
 
 def longest_side(image_size: int) -> int:
@@ -55,17 +49,16 @@ def central_crops(originals: np.ndarray, ratio: tuple[float, float] = RATIO) -> 
     return np.stack([top, left, crop_height, crop_width], axis=1)
 
 
-def reachable(originals: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
-    """Return the smallest region kept of each image that holds every possible crop.
+def reachable(originals: np.ndarray) -> np.ndarray:
+    """Return the region that is kept of each image: it holds every possible crop.
 
     Args:
         originals: heights and widths of images, int64 [n, 2].
-        scale: smallest and largest share of a crop's area.
 
     Returns:
         Top, left, height and width in pixels, int64 [n, 4].
     """
-    smallest_area = scale[0] * originals.prod(axis=1)
+    smallest_area = SCALE[0] * originals.prod(axis=1)
     lowest = np.sqrt(smallest_area / max(RATIO))
     narrowest = np.sqrt(smallest_area * min(RATIO))
     # A pixel of margin: crops are rounded, and torchvision draws in float32.
@@ -74,9 +67,9 @@ def reachable(originals: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
     return np.where(never_fits[:, None], central_crops(originals), whole)
 
 
-def stored_sizes(originals: np.ndarray, scale: tuple[float, float], image_size: int) -> np.ndarray:
+def stored_sizes(originals: np.ndarray, image_size: int) -> np.ndarray:
     """Return the heights and widths [n, 2] in which the reachable regions are kept."""
-    return np.minimum(reachable(originals, scale)[:, 2:], longest_side(image_size))
+    return np.minimum(reachable(originals)[:, 2:], longest_side(image_size))
 
 
 def reduced(picture: Image, region: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tangent.datasets.preprocess import check_geometry
 from tangent.errors import UserError
 from tangent.files import map_safetensors
 
@@ -82,15 +84,17 @@ def split_path(folder: Path, split: str) -> Path:
     return Path(folder) / f"{split}.safetensors"
 
 
-def load_split(folder: Path, split: str) -> Split:
+def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = None) -> Split:
     """Open a split of a prepared data set; needs no torch, and reads no image.
 
     Args:
         folder: the task's folder, with `train`, `validation` and `test.safetensors`.
         split: which of them.
+        preprocess: `tangent.models.preprocess_config` of the model that is to see the images.
 
     Raises:
-        UserError: the file is missing, cut short, or not what `prepare` writes.
+        UserError: the file is missing, cut short, not what `prepare` writes, or prepared for models
+            of another preprocessing.
     """
     path = split_path(folder, split)
     if not path.exists():
@@ -112,6 +116,9 @@ def load_split(folder: Path, split: str) -> Split:
             f"{path}: labels go from {labels.min()} to {labels.max()}, but there are "
             f"{len(classes)} classes: delete it and run the step `datasets` again."
         )
+    geometry = json.loads(metadata["geometry"])
+    if preprocess is not None:
+        check_geometry(geometry, preprocess, path)
     if "images" in arrays:
         n, height, width, _ = arrays["images"].shape
         pixels = arrays["images"].reshape(-1)
@@ -123,7 +130,7 @@ def load_split(folder: Path, split: str) -> Split:
         task=metadata["task"],
         name=split,
         classes=classes,
-        geometry=json.loads(metadata["geometry"]),
+        geometry=geometry,
         content=metadata["content_sha256"],
         labels=labels,
         hashes=arrays["hashes"],

@@ -102,7 +102,7 @@ def check_space(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(place).free
     if needed > free:
         raise UserError(
-            f"{what} needs {needed:,} bytes ({needed / 1e9:.2f} GB) in {folder}, but only "
-            f"{free:,} bytes ({free / 1e9:.2f} GB) are free there. Free some space, or let the "
-            "configuration key paths.resources name a folder on a larger disk."
+            f"{what} needs {needed:,} bytes in {folder}, but only {free:,} bytes are free there. "
+            "Free some space, or let the configuration key paths.resources name a folder on a "
+            "larger disk."
         )

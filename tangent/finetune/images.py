@@ -10,7 +10,6 @@ from torch import Tensor
 
 from tangent.augment import Boxes, in_stored_pixels, random_boxes, training_images
 from tangent.datasets.preprocess import to_device
-from tangent.datasets.regions import crop_scale
 from tangent.datasets.split import Split
 
 
@@ -25,7 +24,7 @@ class TrainingImages:
     """
 
     def __init__(self, split: Split) -> None:
-        self._split, self._scale = split, crop_scale()
+        self._split = split
         self.labels = torch.from_numpy(split.labels)
 
     def __len__(self) -> int:
@@ -38,8 +37,8 @@ class TrainingImages:
         """
         chosen = slice(None) if rows is None else rows.numpy()
         originals, sizes = self._split.originals[chosen], self._split.sizes[chosen]
-        boxes = random_boxes(originals, self._scale, generator)
-        return in_stored_pixels(boxes, originals, sizes, self._scale)
+        boxes = random_boxes(originals, generator)
+        return in_stored_pixels(boxes, originals, sizes)
 
     def batch(
         self, rows: Tensor, boxes: Boxes, device: torch.device, preprocess: Mapping[str, Any]
