@@ -178,13 +178,13 @@ def prepare(task: Task, source: SourceData, recipe: Recipe, folder: Path) -> dic
     if recipe.has_validation and source.validation is None:
         validation += ": this copy has none of its own"
         logger.info("%s: this copy has no validation split, so it is cut from train", what)
+    if "train" in recipe.splits:
+        _check_classes(task, official["train"].labels, what)
     members = {
         name: member
         for name, member in _members(official, recipe, what).items()
         if name in recipe.splits
     }
-    if "train" in members:
-        _check_classes(task, members["train"].of("labels"), what)
     for member in members.values():
         member.official.examine(member.rows, recipe.threads, what)
     shared = _shared_images(members, what)
