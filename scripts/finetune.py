@@ -49,9 +49,15 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     """Write encoder.safetensors, log.csv, metrics.json and events/."""
     from tangent import files, provenance, runtime
-    from tangent.datasets import load_split
-    from tangent.datasets.split import split_path
-    from tangent.finetune import Checkpoint, Interrupted, Record, Settings, finetune
+    from tangent.datasets.split import load_split, split_path
+    from tangent.finetune import (
+        Checkpoint,
+        Interrupted,
+        Record,
+        Settings,
+        TrainingImages,
+        finetune,
+    )
     from tangent.finetune.checkpoint import state_fingerprint
     from tangent.heads import load_head
     from tangent.models import CONFIG_FILE, load_encoder, preprocess_config
@@ -60,7 +66,8 @@ def run(arguments: Arguments) -> None:
     folder = arguments.output_dir
     files.write_text(folder / ".writable", "")  # better now than after hours of training
     (folder / ".writable").unlink()
-    data = load_split(arguments.data_dir, "train")
+    preprocess = preprocess_config(arguments.pretrained_dir)
+    data = load_split(arguments.data_dir, "train", preprocess)
     settings = Settings(
         **{name: getattr(arguments, name) for name in Settings.__dataclass_fields__}
     )
@@ -90,9 +97,8 @@ def run(arguments: Arguments) -> None:
         result = finetune(
             load_encoder(arguments.pretrained_dir, arguments.initial_encoder, device),
             load_head(arguments.head),
-            data.images,
-            data.labels,
-            preprocess_config(arguments.pretrained_dir),
+            TrainingImages(data),
+            preprocess,
             settings,
             record,
             checkpoint,

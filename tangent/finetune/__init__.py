@@ -1,6 +1,7 @@
 """Fine-tuning of an image encoder under a frozen head, standard or in the tangent space."""
 
 from tangent.finetune.checkpoint import Checkpoint, Interrupted
+from tangent.finetune.images import TrainingImages
 from tangent.finetune.loop import Result, Settings, finetune
 from tangent.finetune.record import Record
 from tangent.finetune.schedule import learning_rate
@@ -11,6 +12,7 @@ __all__ = [
     "Record",
     "Result",
     "Settings",
+    "TrainingImages",
     "finetune",
     "learning_rate",
 ]

@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tangent.errors import UserError
 from tangent.finetune.batches import TrainingBatches
 from tangent.finetune.checkpoint import Checkpoint, Interrupted
+from tangent.finetune.images import TrainingImages
 from tangent.finetune.record import Record
 from tangent.finetune.schedule import learning_rate
 from tangent.linearize import linearize
@@ -81,8 +82,7 @@ class Result:
 def finetune(
     encoder: nn.Module,
     head: Tensor | np.ndarray,
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: TrainingImages,
     preprocess: Mapping[str, Any],
     settings: Settings,
     record: Record | None = None,
@@ -93,8 +93,7 @@ def finetune(
     Args:
         encoder: f(·; θ0), on the device to train on; standard training changes it in place.
         head: float32 [classes, d], the task's zero-shot head.
-        images: uint8 [n, height, width, 3].
-        labels: int64 [n].
+        images: the task's training set.
         preprocess: `tangent.models.preprocess_config` of the model.
         settings: what to do.
         record: receives a row per step.
@@ -106,14 +105,13 @@ def finetune(
     """
     device = next(encoder.parameters()).device
     head = torch.as_tensor(head).to(device)
-    if labels.max() >= len(head):
+    if images.labels.max() >= len(head):
         raise UserError(
-            f"task {settings.task}: a label is {labels.max()}, but the head has {len(head)} "
+            f"task {settings.task}: a label is {images.labels.max()}, but the head has {len(head)} "
             "classes: head and data set belong to different tasks."
         )
-    batches = TrainingBatches.from_arrays(
+    batches = TrainingBatches(
         images,
-        labels,
         device,
         preprocess=preprocess,
         batch_size=settings.batch_size,

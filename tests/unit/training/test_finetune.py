@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tangent.datasets import load_split
 from tangent.errors import UserError
 from tangent.files import read_csv, read_json
-from tangent.finetune import Record, Settings, finetune, learning_rate
+from tangent.finetune import Record, Settings, TrainingImages, finetune, learning_rate
 from tangent.finetune.batches import TrainingBatches
 from tangent.heads import load_head
 from tangent.models import load_encoder, preprocess_config
@@ -35,7 +35,7 @@ SETTINGS = Settings(
 @pytest.fixture
 def train(pretrained, dataset, heads):
     """Fine-tune the tiny model under the settings with changes; returns result and record."""
-    data = load_split(dataset, "train")
+    images = TrainingImages(load_split(dataset, "train"))
     head = load_head(heads / "shapes" / "head.safetensors")
 
     def run(**changes):
@@ -43,9 +43,7 @@ def train(pretrained, dataset, heads):
         settings = Settings(**{**vars(SETTINGS), **changes})
         preprocess = preprocess_config(pretrained)
         encoder = load_encoder(pretrained)
-        return finetune(
-            encoder, head, data.images, data.labels, preprocess, settings, record
-        ), record
+        return finetune(encoder, head, images, preprocess, settings, record), record
 
     return run
 
@@ -66,11 +64,10 @@ def test_no_warmup_starts_at_the_peak():
 
 
 def batches(dataset, pretrained, **changes):
-    data = load_split(dataset, "train")
+    images = TrainingImages(load_split(dataset, "train"))
     settings = {"preprocess": preprocess_config(pretrained), "batch_size": 32, "seed": 0}
     settings |= {"task": "shapes", **changes}
-    device = torch.device("cpu")
-    return TrainingBatches.from_arrays(data.images, data.labels, device, **settings)
+    return TrainingBatches(images, torch.device("cpu"), **settings)
 
 
 def test_epochs_see_every_image_once_in_new_orders(dataset, pretrained):
@@ -79,7 +76,7 @@ def test_epochs_see_every_image_once_in_new_orders(dataset, pretrained):
     assert [len(labels) for _, labels in epochs[0]] == [32, 32, 8]
     for epoch in epochs:
         labels = torch.cat([labels for _, labels in epoch])
-        assert torch.equal(labels.sort().values, data.labels.sort().values)
+        assert torch.equal(labels.sort().values, data.images.labels.sort().values)
     assert not torch.equal(epochs[0][0][0], epochs[1][0][0])
 
 
