@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import platform
 import re
@@ -23,8 +22,24 @@ from tangent.results.columns import COLLECTED, DERIVED
 # modules that read, write, record or report a result but do not make it (errors, files, memory,
 # progress, provenance, scripts.cli).
 IMAGES = (
-    "activation_checkpointing datasets.preprocess datasets.split features linearize samples"
-    " task_vector"
+    "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split features linearize"
+    " samples task_vector"
+)
+DEMO = (
+    "demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
+    " demo.package_files demo.photographs demo.shifts demo.textures demo.world"
+)
+SOURCES = (
+    "datasets.sources.base datasets.sources.demo datasets.sources.folder"
+    " datasets.sources.from_torchvision datasets.sources.hub datasets.sources.layouts"
+    " datasets.sources.layouts.class_folders datasets.sources.layouts.dtd"
+    " datasets.sources.layouts.gtsrb datasets.sources.layouts.layout"
+    " datasets.sources.layouts.listed datasets.sources.layouts.mat_file"
+    " datasets.sources.layouts.mnist datasets.sources.layouts.resisc45"
+    " datasets.sources.layouts.stanford_cars datasets.sources.layouts.svhn"
+    " datasets.sources.parquet datasets.sources.registry datasets.sources.rows"
+    " datasets.sources.synthetic"
+    f" {DEMO} sources tasks"
 )
 ENCODER = f"{IMAGES} models.load runtime"
 LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
@@ -37,11 +52,11 @@ FIGURE = "figures figures.style results.columns results.load"
 CODE = {
     "fetch_pretrained": "compact_checkpoint models.load models.sources sources",
     "initialize_random": "models.load",
-    "prepare_dataset": "datasets datasets.preparation datasets.preprocess datasets.sources"
-    " datasets.split demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
-    " demo.package_files demo.photographs demo.shifts demo.textures demo.world sources tasks",
+    "locate_dataset": SOURCES,
+    "prepare_dataset": f"{SOURCES} datasets.digest datasets.parallel datasets.preparation"
+    " datasets.preprocess datasets.regions datasets.split datasets.writer",
     "build_heads": "heads models.load runtime tasks",
-    "finetune": "activation_checkpointing augment datasets.preprocess datasets.split"
+    "finetune": "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split"
     " finetune.batches finetune.checkpoint finetune.distributed finetune.images finetune.loop"
     " finetune.record finetune.schedule heads linearize models.load modes runtime task_vector tasks",
     "import_finetuned": "models.load modes published.checkpoint published.clip"
@@ -78,9 +93,7 @@ CODE = {
     " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
     f" results.claims_text results.columns results.comparison results.load {PAPER}"
     " results.paper_tables results.render results.studied",
-    "pretrain_demo": "compact_checkpoint demo.captions demo.characters demo.drawing demo.figures"
-    " demo.handwriting demo.package_files demo.photographs demo.pretraining demo.shifts"
-    " demo.textures demo.world tasks",
+    "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
 }
 PAPER_TABLES = ["table1", "table2", "table3"]
 PAPER_FIGURES = ["figure2", "figure3", "figure5", "figure6"]

@@ -184,10 +184,28 @@ def datasets_dir(wildcards):
     return f"{CONFIG.paths.resources}/datasets/{image_size(wildcards)}px"
 
 
-def dataset_source(wildcards):
+def sources_of(wildcards):
+    """The places to look for a data set in, each as JSON."""
+    return [
+        source.model_dump_json() for source in CONFIG.datasets[wildcards.task].sources
+    ]
+
+
+def official_sizes(wildcards):
     dataset = CONFIG.datasets[wildcards.task]
-    sizes = dataset.model_dump(include={"train_images", "test_images"})
-    return json.dumps(dataset.sources[0].model_dump() | sizes)
+    keys = {"train_images", "validation_images", "test_images"}
+    return flags(**dataset.model_dump(include=keys, exclude_none=True))
+
+
+def dataset_flags(wildcards):
+    cut = {f"validation_{key}": value for key, value in CONFIG.validation}
+    order = CONFIG.datasets[wildcards.task].order
+    return f"{official_sizes(wildcards)} {flags(order=order, **cut)}"
+
+
+def decoding_threads(wildcards):
+    """More threads for more images; no result depends on them."""
+    return min(8, 1 + CONFIG.datasets[wildcards.task].train_images // 2500)
 
 
 def named(files):

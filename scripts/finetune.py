@@ -84,13 +84,13 @@ def _train(
 ) -> tuple[Result, Checkpoint, dict[str, Any]]:
     """Returns the result, the saved state that is not needed any more, and the provenance."""
     from tangent import provenance
-    from tangent.datasets import load_split
-    from tangent.datasets.split import split_path
+    from tangent.datasets.split import load_split, split_path
     from tangent.finetune import Checkpoint, Settings, TrainingImages, finetune
     from tangent.finetune.checkpoint import state_fingerprint
     from tangent.heads import load_head
     from tangent.models import CONFIG_FILE, load_encoder, preprocess_config
 
+    preprocess = preprocess_config(arguments.pretrained_dir)
     settings = Settings(
         **{name: getattr(arguments, name) for name in Settings.__dataclass_fields__}
     )
@@ -121,8 +121,8 @@ def _train(
     result = finetune(
         load_encoder(arguments.pretrained_dir, arguments.initial_encoder, processes.device),
         load_head(arguments.head),
-        TrainingImages(load_split(arguments.data_dir, "train")),
-        preprocess_config(arguments.pretrained_dir),
+        TrainingImages(load_split(arguments.data_dir, "train", preprocess)),
+        preprocess,
         settings,
         record,
         checkpoint,
