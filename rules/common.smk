@@ -121,17 +121,18 @@ TABLES_READ = {
 
 def checked_config(mapping):
     """The configuration as an object; a wrong one ends Snakemake with one message."""
-    files = [os.path.relpath(path) for path in workflow.configfiles]
     extended = mapping.get("extends")
+    merged_first = ["config.yaml", extended]
+    files = {os.path.relpath(path) for path in workflow.configfiles}
+    files = [file for file in merged_first if file in files] + sorted(
+        files - set(merged_first)
+    )
     if isinstance(extended, str) and not Path(extended).exists():
         sys.exit(
             f"extends: {extended} does not exist: give its path from the repository root."
         )
     try:
-        return load_config(
-            mapping,
-            source=" with ".join(sorted(files, key=lambda file: file != "config.yaml")),
-        )
+        return load_config(mapping, source=" with ".join(files))
     except ConfigError as error:
         sys.exit(str(error))
 

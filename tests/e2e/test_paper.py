@@ -14,7 +14,7 @@ from workspace import Workspace
 from tangent.tasks import load_task
 
 # Images of training and test set; every class has a training image.
-SIZES = {task: (max(24, len(load_task(task).classes)), 12) for task in NINE}
+SIZES = {task: (max(40, len(load_task(task).classes)), 12) for task in NINE}
 SMALL_TASKS, CONTROL = ["svhn", "eurosat"], "mnist"
 
 
@@ -51,7 +51,7 @@ def overlay(model, **changes):
 
 
 def test_all_nine_data_sets_are_prepared_from_folders(workspace):
-    workspace.write("nine.yaml", overlay("ViT-B-32"))
+    workspace.write("nine.yaml", overlay("ViT-B-32", finetuning={"batch_size": 8}))
     workspace.snakemake("data", "--configfile", "nine.yaml")
     for task, (train, test) in SIZES.items():
         folder = workspace.folder / "resources" / "datasets" / "224px" / task
@@ -82,17 +82,17 @@ def test_every_rule_runs_with_the_real_architecture(workspace, model):
         tasks=SMALL_TASKS,
         control=CONTROL,
         finetuning={
-            "batch_size": 12, "warmup_steps": 1, "epochs": dict.fromkeys(SMALL_TASKS, 1),
+            "batch_size": 20, "warmup_steps": 1, "epochs": dict.fromkeys(SMALL_TASKS, 1),
             "learning_rate": rates, "models": {name: parts},
         },
         alphas={"points": 2},
         disentanglement={"models": [name], "pairs": [SMALL_TASKS], "points": 2, "images": 3},
         eigenfunctions={
-            "models": [name], "tasks": SMALL_TASKS, "images": 3, "components": 1, "logits": 1,
+            "models": [name], "tasks": SMALL_TASKS, "images": 6, "components": 1, "logits": 1,
         },
-        random_initialization={"models": [name], "tasks": ["svhn"], "epochs": 1},
+        random_initialization={"models": [name], "tasks": ["eurosat"], "epochs": 1},
     )  # fmt: skip
-    # Fine-tuning sees 15 of svhn's 24 images: two steps an epoch, the last one short.
+    # Fine-tuning sees 24 of svhn's 40 images.
     workspace.write(f"{model}.yaml", content | {"study": model})
     workspace.snakemake("--configfile", f"{model}.yaml")
     results = workspace.folder / "results" / model
