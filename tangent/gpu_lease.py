@@ -1,7 +1,8 @@
 """One job per GPU: a job takes a lock per GPU before CUDA starts, and keeps it while it lives.
 
 Snakemake counts GPUs but does not say which of them a job may use. The locks are those of the
-operating system (`flock`), which drops them however a process ends.
+operating system (`flock`), which drops them however a process ends. What a process starts by
+`os.exec` keeps them.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def _locked(path: Path) -> int | None:
             f"cannot lock {path} to reserve a GPU: {error.strerror or error}. Choose another "
             "folder of this machine with TMPDIR."
         ) from error
-    return file
+    os.set_inheritable(descriptor, True)
+    return descriptor
 
 
 def _folder() -> Path:

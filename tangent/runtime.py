@@ -32,8 +32,10 @@ def setup(threads: int, device: str, seed: int | None = None) -> torch.device:
         raise UserError(f"compute.threads is {threads}: at least one thread is needed.")
     # cuBLAS reads this when it starts; without it torch refuses deterministic products on a GPU.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    if device in ("auto", "cuda"):
-        lease()  # before torch asks CUDA anything: then it is too late to choose
+    # Once torch has asked CUDA anything it is too late. Torchrun's processes share those reserved
+    # by scripts.on_gpus.
+    if device in ("auto", "cuda") and "WORLD_SIZE" not in os.environ:
+        lease()
     import torch
 
     chosen = _device(device)

@@ -115,6 +115,38 @@ def test_several_gpus_are_taken_together(machine):
         process.communicate("")
 
 
+def test_a_command_holds_its_gpus_until_it_ends(machine):
+    machine(3)
+    show = "import os, sys; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); sys.stdin.read()"
+    command = [sys.executable, "-m", "scripts.on_gpus", "2", sys.executable, "-c", show]
+    pair = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert pair.stdout.readline().strip() == ",".join(UUIDS[:2])
+    one = start(HOLD.format(count=1))
+    assert one.stdout.readline().strip() == UUIDS[2]
+    pair.communicate("")
+    again = start(HOLD.format(count=1))
+    assert again.stdout.readline().strip() == UUIDS[0]
+    for process in (one, again):
+        process.communicate("")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["two", "true"], "usage: "),
+        (["2"], "usage: "),
+        (["0", "true"], "usage: "),
+        (["9", "true"], "the job needs 9 GPUs"),
+    ],
+)
+def test_a_command_without_its_gpus_does_not_start(machine, arguments, message):
+    command = [sys.executable, "-m", "scripts.on_gpus", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
 def test_locks_are_of_the_gpu_and_not_of_its_name(machine):
     by_index = start(HOLD.format(count=1), CUDA_VISIBLE_DEVICES="0,1")
     assert by_index.stdout.readline().strip() == "0"
