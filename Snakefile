@@ -7,6 +7,12 @@ min_version("9.19")
 configfile: "config.yaml"
 
 
+if "extends" in config:
+
+    # Snakemake applies the command line's files again after it: they change the extended one.
+    configfile: config["extends"]
+
+
 include: "rules/common.smk"
 include: "rules/paths.smk"
 
@@ -27,6 +33,7 @@ wildcard_constraints:
     task_2=one_of(CONFIG.tasks),
     vector=one_of([*CONFIG.tasks, SUM]),
     seed=one_of(CONFIG.seeds),
+    size=r"\d+",
 
 
 include: "rules/pretrained.smk"

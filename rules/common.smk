@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import platform
 import re
@@ -27,7 +28,8 @@ ENCODER = f"{IMAGES} models.load runtime"
 LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram scripts.encoder_arguments"
-CONFIG_READER = "config.checks config.load config.schema results.configuration tasks"
+SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
+CONFIG_READER = f"config.checks config.load {SCHEMA} results.configuration tasks"
 FIGURE = "figures figures.style results.columns results.load"
 CODE = {
     "fetch_pretrained": "compact_checkpoint models.load models.sources sources",
@@ -54,9 +56,9 @@ CODE = {
     "resolved_config": "",
     "collect_tables": f"{CONFIG_READER} modes results.columns results.collect"
     " results.random_init results.raw",
-    "claims": "config.schema results.claims results.columns results.load results.measure"
+    "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
     " results.claims_text results.paper_numbers results.render results/paper_numbers.yaml",
-    "paper_tables": "config.schema modes results.columns results.load results.paper_tables"
+    "paper_tables": f"{SCHEMA} modes results.columns results.load results.paper_tables"
     " results.render",
     "plot figure2": f"{FIGURE} figures.figure2 figures.scatter modes",
     "plot figure3": f"{FIGURE} figures.figure3 modes",
@@ -97,6 +99,11 @@ TABLES_READ = {
 def checked_config(mapping):
     """The configuration as an object; a wrong one ends Snakemake with one message."""
     files = [os.path.relpath(path) for path in workflow.configfiles]
+    extended = mapping.get("extends")
+    if isinstance(extended, str) and not Path(extended).exists():
+        sys.exit(
+            f"extends: {extended} does not exist: give its path from the repository root."
+        )
     try:
         return load_config(
             mapping,

@@ -3,14 +3,14 @@
 
 rule dataset:
     output:
-        train="<resources>/datasets/{task}/train.safetensors",
-        validation="<resources>/datasets/{task}/validation.safetensors",
-        test="<resources>/datasets/{task}/test.safetensors",
-        description="<resources>/datasets/{task}/dataset.json",
+        train="<resources>/datasets/{size}px/{task}/train.safetensors",
+        validation="<resources>/datasets/{size}px/{task}/validation.safetensors",
+        test="<resources>/datasets/{size}px/{task}/test.safetensors",
+        description="<resources>/datasets/{size}px/{task}/dataset.json",
     log:
-        "<logs>/datasets/{task}.log",
+        "<logs>/datasets/{size}px/{task}.log",
     benchmark:
-        "<benchmarks>/datasets/{task}.tsv"
+        "<benchmarks>/datasets/{size}px/{task}.tsv"
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -18,7 +18,7 @@ rule dataset:
         mem_mb=2000,
         runtime=60,
     params:
-        source=lambda wildcards: CONFIG.datasets[wildcards.task].model_dump_json(),
+        source=dataset_source,
         settings=flags(
             validation_fraction=CONFIG.validation.fraction,
             validation_maximum=CONFIG.validation.maximum,

@@ -29,7 +29,7 @@ rule disentanglement_plain:
         evaluation=evaluation_flags,
         edited_model=plain_model,
         compute=flags(**EVALUATION),
-        settings=flags(**CONFIG.disentanglement.model_dump(exclude={"pairs"})),
+        settings=flags(**CONFIG.disentanglement.model_dump(exclude={"models", "pairs"})),
         output_dir=subpath(output.error, parent=True),
         code=code("disentanglement"),
     message:
@@ -58,6 +58,6 @@ use rule disentanglement_plain as disentanglement_linearized with:
         evaluation=evaluation_flags,
         edited_model=linearized_model,
         compute="",
-        settings=flags(**CONFIG.disentanglement.model_dump(exclude={"pairs"})),
+        settings=flags(**CONFIG.disentanglement.model_dump(exclude={"models", "pairs"})),
         output_dir=subpath(output.error, parent=True),
         code=code("disentanglement"),

@@ -6,7 +6,7 @@ rule eigenfunctions:
         config=pretrained_config,
         encoder=initial_encoder,
         heads=heads(["{task}"]),
-        train="<resources>/datasets/{task}/train.safetensors",
+        train=training_images,
         test=datasets(tasks_and_control, "test"),
     output:
         energies="<results>/eigenfunctions/{model}/{task}/seed{seed}/energies.csv",

@@ -7,7 +7,7 @@ rule finetuned:
         config=pretrained_config,
         initial=initial_encoder,
         head=heads(["{task}"]),
-        train="<resources>/datasets/{task}/train.safetensors",
+        train=training_images,
     output:
         encoder="<results>/finetuned/{model}/{training}/{task}/seed{seed}/encoder.safetensors",
         history="<results>/finetuned/{model}/{training}/{task}/seed{seed}/log.csv",

@@ -13,6 +13,10 @@ def base_model(wildcards):
     return CONFIG.base_model(wildcards.model)
 
 
+def image_size(wildcards):
+    return CONFIG.image_size(wildcards.model)
+
+
 def training_of(wildcards):
     return MODES[wildcards.mode].trained_as
 
@@ -43,6 +47,11 @@ def initial_encoder(wildcards):
     return "<resources>/pretrained/{model}/encoder.safetensors"
 
 
+def training_images(wildcards):
+    size = image_size(wildcards)
+    return f"<resources>/datasets/{size}px/{wildcards.task}/train.safetensors"
+
+
 # Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.
 def heads(tasks):
     pattern = "<results>/heads/{base}/{task}/head.safetensors"
@@ -50,8 +59,8 @@ def heads(tasks):
 
 
 def datasets(tasks, splits):
-    pattern = "<resources>/datasets/{task}/{split}.safetensors"
-    return collect(pattern, task=tasks, split=splits)
+    pattern = "<resources>/datasets/{size}px/{task}/{split}.safetensors"
+    return collect(pattern, size=image_size, task=tasks, split=splits)
 
 
 def features(splits):
@@ -92,7 +101,8 @@ def datasets_of_product(wildcards, split):
         return tasks_of(wildcards)
     if CONFIG.is_random(wildcards.model):
         return [wildcards.vector]
-    partners = CONFIG.partners(wildcards.vector) if split == "test" else []
+    is_test = split == "test"
+    partners = CONFIG.partners(wildcards.model, wildcards.vector) if is_test else []
     return [wildcards.vector, CONFIG.control, *partners]
 
 
@@ -100,7 +110,7 @@ def data_of_product(wildcards):
     return [
         file
         for split in SPLITS
-        for file in datasets(datasets_of_product(wildcards, split), split)
+        for file in datasets(datasets_of_product(wildcards, split), split)(wildcards)
     ]
 
 
@@ -135,19 +145,28 @@ def raw_results(wildcards):
             "model": model,
             "mode": MODES,
             "task": CONFIG.tasks_of(model),
-            "pair": ["/".join(pair) for pair in CONFIG.disentanglement.pairs],
+            "pair": ["/".join(pair) for pair in CONFIG.pairs_of(model)],
             "kernel": CONFIG.eigenfunction_tasks_of(model),
             "seed": CONFIG.seeds,
         }
+        left_out = PRETRAINED_ONLY if CONFIG.is_random(model) else []
+        if not values["kernel"]:
+            left_out = [*left_out, "proposition1"]
         for name in RAW_OF_TABLE.get(wildcards.table, [wildcards.table]):
-            if not (CONFIG.is_random(model) and name in PRETRAINED_ONLY):
+            if name not in left_out:
                 files += collect(f"<results>/{RAW[name]}", **values)
     return sorted(set(files))
 
 
 # Parameters: what goes into a command beside paths of inputs and outputs.
 def datasets_dir(wildcards):
-    return f"{CONFIG.paths.resources}/datasets"
+    return f"{CONFIG.paths.resources}/datasets/{image_size(wildcards)}px"
+
+
+def dataset_source(wildcards):
+    dataset = CONFIG.datasets[wildcards.task]
+    sizes = dataset.model_dump(include={"train_images", "test_images"})
+    return json.dumps(dataset.sources[0].model_dump() | sizes)
 
 
 def named(files):
@@ -206,5 +225,5 @@ def finetuning_flags(wildcards):
 
 def eigenfunction_flags(wildcards):
     controls = [task for task in tasks_and_control(wildcards) if task != wildcards.task]
-    sizes = CONFIG.eigenfunctions.model_dump(exclude={"tasks"})
+    sizes = CONFIG.eigenfunctions.model_dump(exclude={"models", "tasks"})
     return flags(control_tasks=controls, **sizes, **DEVICE)

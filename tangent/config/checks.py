@@ -17,6 +17,8 @@ def problems_across_keys(config: Config) -> list[str]:
         *_pairs(config),
         *_sizes(config),
         *_ranges(config),
+        *_finetuning(config),
+        *_published(config),
     ]
 
 
@@ -50,9 +52,10 @@ def _subsets(config: Config) -> Iterator[str]:
         tasks = getattr(config, section).tasks
         yield from _not_in(f"{section}.tasks", tasks, config.tasks, "tasks")
         yield from _repeated(f"{section}.tasks", tasks)
-    models = config.random_initialization.models
-    yield from _not_in("random_initialization.models", models, config.models, "models")
-    yield from _repeated("random_initialization.models", models)
+    for section in ("disentanglement", "eigenfunctions", "random_initialization"):
+        models = getattr(config, section).models
+        yield from _not_in(f"{section}.models", models, config.models, "models")
+        yield from _repeated(f"{section}.models", models)
     known = {*config.datasets, *task_names()}
     yield from _not_in("finetuning.epochs", config.finetuning.epochs, known, "tangent/tasks")
     yield from _not_in("pretraining", config.pretraining, config.pretrained, "pretrained")
@@ -77,7 +80,9 @@ def _sizes(config: Config) -> Iterator[str]:
         validation = min(
             int(config.validation.fraction * dataset.train_images), config.validation.maximum
         )
-        if validation < 1:
+        if dataset.validation_images is not None:
+            validation = 0
+        elif validation < 1:
             yield (
                 f"datasets.{name}.train_images: {dataset.train_images} images leave no validation "
                 f"image at validation.fraction {config.validation.fraction}"
@@ -107,6 +112,27 @@ def _ranges(config: Config) -> Iterator[str]:
             f"disentanglement.minimum ({heat_map.minimum}) must be less than "
             f"disentanglement.maximum ({heat_map.maximum})"
         )
+
+
+def _finetuning(config: Config) -> Iterator[str]:
+    settings = config.finetuning.models
+    yield from _not_in("finetuning.models", settings, config.pretrained, "pretrained")
+    for model, own in settings.items():
+        parts = own.accumulation_steps * own.processes
+        if parts > config.finetuning.batch_size:
+            yield (
+                f"finetuning.models.{model}: {own.accumulation_steps} accumulation steps on "
+                f"{own.processes} GPUs are more parts than a batch has images "
+                f"(finetuning.batch_size: {config.finetuning.batch_size})"
+            )
+
+
+def _published(config: Config) -> Iterator[str]:
+    yield from _not_in("published", config.published, config.pretrained, "pretrained")
+    for model, trainings in config.published.items():
+        for training, tasks in trainings:
+            known = [*config.datasets, *task_names()]
+            yield from _not_in(f"published.{model}.{training}", tasks, known, "tangent/tasks")
 
 
 def _not_in(key: str, names: Iterable[str], known: Iterable[str], where: str) -> Iterator[str]:

@@ -11,8 +11,14 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from tangent.config.base import (
+    NAME_PATTERN,
+    PATH_PATTERN,
+    REPOSITORY_PATTERN,
+    SHA256_PATTERN,
+)
 from tangent.config.checks import problems_across_keys
-from tangent.config.schema import NAME_PATTERN, PATH_PATTERN, SHA256_PATTERN, Config
+from tangent.config.schema import Config
 from tangent.errors import UserError
 
 
@@ -96,6 +102,7 @@ _WANTED = {
 _PATTERNS = {
     NAME_PATTERN: "is not a name: use letters, digits, '.', '_' and '-', a letter or digit first",
     PATH_PATTERN: "is not a folder that commands can take: use letters, digits and ._-/+@%=,:",
+    REPOSITORY_PATTERN: "is not a repository of the hub: give owner/name",
     SHA256_PATTERN: "is not a SHA-256: it has 64 hexadecimal digits, in lower case",
 }
 
@@ -115,8 +122,10 @@ def _is_number(text: str) -> bool:
 
 def _shown_location(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """Pydantic's location without its marks: the branch of a union, `[key]` of a mapping."""
-    if len(location) > 2 and location[0] == "pretrained":
-        location = (*location[:2], *location[3:])
+    # pretrained.NAME.<branch>, datasets.NAME.sources[0].<branch>, published.NAME.TRAINING.TASK.<…>
+    branch = {"pretrained": 2, "datasets": 4, "published": 4}.get(str(location[:1] and location[0]))
+    if branch is not None and len(location) > branch:
+        location = (*location[:branch], *location[branch + 1 :])
     return tuple(part for part in location if part != "[key]")
 
 

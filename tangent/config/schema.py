@@ -8,35 +8,29 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-SHA256_PATTERN = r"^[0-9a-f]{64}$"
-# Paths become parts of commands and of Snakemake's patterns.
-PATH_PATTERN = r"^[\w./+@%=,:-]+$"
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Folder = Annotated[str, Field(pattern=PATH_PATTERN)]
-NonEmptyString = Annotated[str, Field(min_length=1)]
-PositiveInteger = Annotated[int, Field(ge=1)]
-NaturalNumber = Annotated[int, Field(ge=0)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-ShareOfOne = Annotated[float, Field(ge=0, le=1)]
-Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
-Names = Annotated[list[Name], Field(min_length=1)]
+from tangent.config.base import (
+    Folder,
+    Fraction,
+    Name,
+    Names,
+    NaturalNumber,
+    NonEmptyString,
+    NonNegativeNumber,
+    Number,
+    PositiveInteger,
+    PositiveNumber,
+    Section,
+    ShareOfOne,
+    TrainingName,
+)
+from tangent.config.dataset_sources import Dataset
+from tangent.config.model_sources import Pretrained, Published, PublishedTrainings
 
 RANDOM_SUFFIX = "-random"
 # The vector of task addition has this name where a task vector's folder has its task's.
 SUM = "sum"
-
-
-class Section(BaseModel):
-    """A mapping of the configuration file."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, protected_namespaces=())
 
 
 class Paths(Section):
@@ -66,41 +60,6 @@ class Compute(Section):
     )
 
 
-class PretrainedFile(Section):
-    """An open_clip model in a folder: a weights file and `open_clip_config.json`."""
-
-    source: Literal["file"] = Field(description="`file`: a folder of this machine.")
-    folder: Folder = Field(
-        description="Folder with `model.safetensors` and `open_clip_config.json`."
-    )
-    sha256: Sha256 = Field(description="SHA-256 of `model.safetensors`, in hexadecimal.")
-
-
-class PretrainedOpenClip(Section):
-    """A model that open_clip downloads."""
-
-    source: Literal["open_clip"] = Field(description="`open_clip`: one of open_clip's own models.")
-    name: NonEmptyString = Field(
-        description="open_clip's name of the architecture. OpenAI's weights need the "
-        "`-quickgelu` names (protocol)."
-    )
-    tag: NonEmptyString = Field(description="open_clip's tag of the weights, such as `openai`.")
-
-
-Pretrained = Annotated[PretrainedFile | PretrainedOpenClip, Field(discriminator="source")]
-
-
-class DemoDataset(Section):
-    """Images of the demo world, rendered or cut from images that dependencies carry."""
-
-    source: Literal["demo"] = Field(description="`demo`: the demo world's own images.")
-    train_images: Annotated[int, Field(ge=2)] = Field(
-        description="Images of the training set, validation images included."
-    )
-    test_images: PositiveInteger = Field(description="Images of the test set.")
-    seed: NaturalNumber = Field(description="Seed of the rendering. Not the study's seed.")
-
-
 class Validation(Section):
     """The validation split, cut from the training set with seed 0 (protocol)."""
 
@@ -119,10 +78,27 @@ class LearningRates(Section):
     linear: PositiveNumber = Field(description="Of the linearized model's (protocol: 1e-5).")
 
 
+class ModelFinetuning(Section):
+    """How one model's fine-tuning fits into memory; the numbers change in their last bits only."""
+
+    accumulation_steps: PositiveInteger = Field(
+        default=1, description="Parts that a step's batch is computed in, one after the other."
+    )
+    activation_checkpointing: list[TrainingName] = Field(
+        default=[],
+        description="Trainings that compute activations twice instead of keeping them all.",
+    )
+    processes: PositiveInteger = Field(
+        default=1, description="GPUs of one machine that a step's batch is spread over."
+    )
+
+
 class Finetuning(Section):
     """Fine-tuning: AdamW, cosine decay to zero after a linear warm-up, frozen head (protocol)."""
 
-    batch_size: PositiveInteger = Field(description="Images per step (protocol: 128).")
+    batch_size: PositiveInteger = Field(
+        description="Images per step, over all parts and GPUs (protocol: 128)."
+    )
     weight_decay: NonNegativeNumber = Field(description="AdamW's weight decay (protocol: 0.1).")
     gradient_clip: PositiveNumber = Field(
         description="Largest global norm of the gradient (protocol: 1.0)."
@@ -135,6 +111,9 @@ class Finetuning(Section):
         "are not selected are ignored."
     )
     learning_rate: LearningRates
+    models: dict[Name, ModelFinetuning] = Field(
+        default={}, description="What differs for a model, by the model's name."
+    )
 
 
 class Alphas(Section):
@@ -159,6 +138,7 @@ class Negation(Section):
 class Disentanglement(Section):
     """The heat maps of the weight-disentanglement error ξ (figure 3)."""
 
+    models: Names = Field(description="Models that get heat maps.")
     pairs: Annotated[
         list[Annotated[list[Name], Field(min_length=2, max_length=2)]], Field(min_length=1)
     ] = Field(description="Pairs of tasks, one heat map per pair, model and mode.")
@@ -176,6 +156,9 @@ class Disentanglement(Section):
 class Eigenfunctions(Section):
     """Localization of the neural tangent kernel's eigenfunctions (figure 6, proposition 1)."""
 
+    models: Names = Field(
+        description="Models whose kernels are analysed, their random twins included."
+    )
     tasks: Annotated[list[Name], Field(min_length=2)] = Field(
         description="Tasks whose kernels are analysed; proposition 1 needs two."
     )
@@ -193,11 +176,15 @@ class Eigenfunctions(Section):
 class RandomInitialization(Section):
     """Table 3: the same study from random weights of the encoder, as the model `NAME-random`."""
 
-    models: Annotated[list[Name], Field(min_length=1)] = Field(
-        description="Models whose architecture and zero-shot head are used."
+    models: list[Name] = Field(
+        description="Models whose architecture and zero-shot head are used; none leaves table 3 "
+        "out."
     )
     tasks: Names = Field(description="Tasks of the study from random weights.")
-    epochs: PositiveInteger = Field(description="Passes over the training images, for every task.")
+    epochs: PositiveInteger | None = Field(
+        description="Passes over the training images, for every task; null: those of "
+        "`finetuning.epochs`."
+    )
     learning_rate: LearningRates
 
 
@@ -214,9 +201,22 @@ class Pretraining(Section):
     threads: PositiveInteger = Field(description="CPU threads of the pre-training.")
 
 
+class Estimate(Section):
+    """What `snakemake estimate` reckons with where nothing was measured."""
+
+    gpu: NonEmptyString = Field(default="H200", description="GPU, one of those in docs/cost.md.")
+    utilization: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.35, description="Assumed share of the GPU's peak arithmetic."
+    )
+
+
 class Config(Section):
     """The configuration of a study, with the models, tasks and settings that follow from it."""
 
+    extends: Folder | None = Field(
+        default=None,
+        description="Another such file whose keys this one changes, as `configs/paper.yaml`.",
+    )
     study: Name = Field(description="Name of the study: the folder of its results.")
     models: Names = Field(description="Models to study, keys of `pretrained`.")
     tasks: Names = Field(description="Tasks to study, keys of `datasets` and `finetuning.epochs`.")
@@ -232,19 +232,25 @@ class Config(Section):
     pretrained: dict[Name, Pretrained] = Field(
         description="Where each model comes from, by the model's name."
     )
-    datasets: dict[Name, DemoDataset] = Field(
+    datasets: dict[Name, Dataset] = Field(
         description="Where each task's images come from, by the task's name."
     )
     validation: Validation
     finetuning: Finetuning
+    published: dict[Name, PublishedTrainings] = Field(
+        default={},
+        description="Fine-tuned weights to take instead of training, by the model's name "
+        "(docs/published.md).",
+    )
     alphas: Alphas
     negation: Negation
     disentanglement: Disentanglement
     eigenfunctions: Eigenfunctions
     random_initialization: RandomInitialization
     pretraining: dict[Name, Pretraining] = Field(
-        description="Recipes of the demo models, by the model's name."
+        default={}, description="Recipes of the demo models, by the model's name."
     )
+    estimate: Estimate = Estimate()
 
     @property
     def all_models(self) -> list[str]:
@@ -265,21 +271,40 @@ class Config(Section):
         return self.random_initialization.tasks if self.is_random(model) else self.tasks
 
     def eigenfunction_tasks_of(self, model: str) -> list[str]:
-        """The tasks whose kernels are analysed for `model`."""
+        """The tasks whose kernels are analysed for `model`; none if it is not among the models."""
+        if self.base_model(model) not in self.eigenfunctions.models:
+            return []
         return [task for task in self.eigenfunctions.tasks if task in self.tasks_of(model)]
 
     def epochs_of(self, model: str, task: str) -> int:
         """Passes over the training images when `model` is fine-tuned on `task`."""
-        if self.is_random(model):
+        if self.is_random(model) and self.random_initialization.epochs is not None:
             return self.random_initialization.epochs
         return self.finetuning.epochs[task]
+
+    def finetuning_of(self, model: str) -> ModelFinetuning:
+        """How `model`'s fine-tuning fits into memory."""
+        return self.finetuning.models.get(self.base_model(model), ModelFinetuning())
+
+    def image_size(self, model: str) -> int:
+        """Height and width of the input of `model`, in pixels."""
+        return self.pretrained[self.base_model(model)].image_size
+
+    def published_weights(self, model: str, training: str, task: str) -> Published | None:
+        """Where fine-tuned weights come from that are not trained here; None: they are."""
+        trainings = self.published.get(model, PublishedTrainings())
+        return getattr(trainings, training).get(task)
 
     def learning_rate_of(self, model: str, training: str) -> float:
         """Peak learning rate when `model` is fine-tuned; `training` is `standard` or `linear`."""
         section = self.random_initialization if self.is_random(model) else self.finetuning
         return getattr(section.learning_rate, training)
 
-    def partners(self, task: str) -> list[str]:
-        """The tasks that share a heat map with `task` (figure 3)."""
-        pairs = [pair for pair in self.disentanglement.pairs if task in pair]
+    def pairs_of(self, model: str) -> list[list[str]]:
+        """The pairs of tasks that `model` has heat maps of (figure 3)."""
+        return self.disentanglement.pairs if model in self.disentanglement.models else []
+
+    def partners(self, model: str, task: str) -> list[str]:
+        """The tasks that share a heat map of `model` with `task` (figure 3)."""
+        pairs = [pair for pair in self.pairs_of(model) if task in pair]
         return sorted({other for pair in pairs for other in pair} - {task})

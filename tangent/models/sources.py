@@ -38,11 +38,19 @@ def fetch(entry: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any], list[Pat
     Raises:
         UserError: unknown source, missing or unknown option, or whatever the source finds wrong.
     """
-    model, model_config, files = call(SOURCES, entry, "pretrained")
+    options = dict(entry)
+    expected = options.pop("image_size", "nothing")
+    model, model_config, files = call(SOURCES, options, "pretrained")
 
     import open_clip
 
     preprocessing = dict(open_clip.get_model_preprocess_cfg(model))
+    size = preprocessing["size"]
+    if {expected} != set(size if isinstance(size, tuple | list) else [size]):
+        raise UserError(
+            f"pretrained, key image_size: it says {expected}, but the model's input has {size} "
+            "pixels (height and width). Correct the key."
+        )
     return model.float().eval(), {"model_cfg": model_config, "preprocess_cfg": preprocessing}, files
 
 
@@ -90,11 +98,7 @@ def _from_open_clip(name: str, tag: str) -> tuple[nn.Module, dict[str, Any], lis
     """A model that open_clip knows by name and tag, downloaded into its own cache."""
     import open_clip
 
-    config = open_clip.get_model_config(name)
-    if config is None:
-        raise UserError(
-            f"pretrained: open_clip has no model {name!r}.{_nearest(name, open_clip.list_models())}"
-        )
+    config = _architecture(name)
     tags = open_clip.list_pretrained_tags_by_model(name)
     if tag not in tags:
         raise UserError(
@@ -113,6 +117,29 @@ def _from_open_clip(name: str, tag: str) -> tuple[nn.Module, dict[str, Any], lis
                 "network and copy the cache folder (HF_HOME) here."
             ) from error
     return model, config, []
+
+
+def _random(name: str, seed: int) -> tuple[nn.Module, dict[str, Any], list[Path]]:
+    """An architecture of open_clip at its random initialisation; nothing is fetched."""
+    import open_clip
+    import torch
+
+    config = _architecture(name)
+    torch.manual_seed(seed)
+    with quiet_root_logger():
+        model = open_clip.create_model(name, pretrained=None)
+    return model, config, []
+
+
+def _architecture(name: str) -> dict[str, Any]:
+    import open_clip
+
+    config = open_clip.get_model_config(name)
+    if config is None:
+        raise UserError(
+            f"pretrained: open_clip has no model {name!r}.{_nearest(name, open_clip.list_models())}"
+        )
+    return config
 
 
 def _check_activation(name: str, tag: str, config: Mapping[str, Any]) -> None:
@@ -135,4 +162,5 @@ def _nearest(name: str, known: list[str]) -> str:
 SOURCES = {
     "file": Source(_from_file, ("folder", "sha256")),
     "open_clip": Source(_from_open_clip, ("name", "tag")),
+    "random": Source(_random, ("name", "seed")),
 }

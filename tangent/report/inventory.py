@@ -118,7 +118,8 @@ def provenance(config: Config, folder: Path) -> Provenance:
                 _add(found, step, json.loads(files.read_metadata(path).get("provenance", "{}")))
     found.weights = dict(sorted(found.weights.items()))
     for task in (*config.tasks, config.control):
-        path = Path(config.paths.resources) / "datasets" / task / "dataset.json"
+        size = f"{config.image_size(config.models[0])}px"
+        path = Path(config.paths.resources) / "datasets" / size / task / "dataset.json"
         splits = files.read_json(path)["splits"]
         found.datasets[task] = {name: (one["n"], one["sha256"]) for name, one in splits.items()}
     return found

@@ -139,7 +139,7 @@ def _disentanglement(config: Config, raw: RawFiles) -> Iterator[Row]:
     columns = ("alpha_1", "alpha_2", "error")
     for model in config.models:
         for mode in MODES:
-            for task_1, task_2 in config.disentanglement.pairs:
+            for task_1, task_2 in config.pairs_of(model):
                 for seed in config.seeds:
                     path = f"disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}/error.csv"
                     for row in raw.csv("disentanglement", path, columns):
@@ -181,7 +181,7 @@ def _kernels(config: Config) -> Iterator[tuple[str, str, int, str]]:
 
 def _proposition1(config: Config, raw: RawFiles) -> Iterator[Row]:
     columns = ("coupling", "localization", "interference")
-    for model in config.models:
+    for model in config.eigenfunctions.models:
         for seed in config.seeds:
             path = f"proposition1/{model}/seed{seed}/interference.csv"
             for row in raw.csv("proposition1", path, columns):

@@ -59,20 +59,29 @@ def ship_checkpoint(folder: Path) -> str:
 def configuration(sha256: str) -> dict[str, Any]:
     """The demo's configuration at the size of a test."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    sizes = {"source": "demo", "train_images": 150, "test_images": 40, "seed": 0}
+    sizes = {"sources": [{"source": "demo", "seed": 0}], "order": "source"}
+    sizes |= {"train_images": 150, "test_images": 40}
     rates = {"standard": 1.0e-3, "linear": 1.0e-3}
     config |= {"study": "tiny", "models": [MODEL], "tasks": list(TASKS), "control": CONTROL}
     config |= {"seeds": [SEED], "pretraining": {}}
     config["compute"] |= {"device": "cpu", "threads": 1}
-    config["pretrained"] = {MODEL: {"source": "file", "folder": "shipped", "sha256": sha256}}
+    config["pretrained"] = {
+        MODEL: {"source": "file", "image_size": 32, "folder": "shipped", "sha256": sha256}
+    }
     config["datasets"] = {name: sizes for name in (*TASKS, CONTROL)}
     config["finetuning"] |= {"batch_size": 16, "warmup_steps": 2, "learning_rate": rates}
     config["finetuning"]["epochs"] = {"shapes": 2, "counting": 1}
     # Enough validation images that a model of random weights gets one right.
     config["validation"]["fraction"] = 0.3
     config["alphas"]["points"] = 3
-    config["disentanglement"] |= {"pairs": [list(TASKS)], "points": 3, "images": 16}
-    config["eigenfunctions"] = {"tasks": list(TASKS), "images": 8, "components": 3, "logits": 1}
+    config["disentanglement"] |= {
+        "models": [MODEL],
+        "pairs": [list(TASKS)],
+        "points": 3,
+        "images": 16,
+    }
+    config["eigenfunctions"] |= {"models": [MODEL], "tasks": list(TASKS), "images": 8}
+    config["eigenfunctions"] |= {"components": 3, "logits": 1}
     config["random_initialization"] |= {"models": [MODEL], "tasks": [RANDOM_TASK], "epochs": 1}
     return config
 

@@ -75,10 +75,37 @@ MISTAKES = {
     "models: 'demo-vti' is not in pretrained; did you mean 'demo-vit'?": {"models": ["demo-vti"]},
     "tasks: 'shape' is not in datasets; did you mean 'shapes'?": {"tasks": ["shape", "letters"]},
     "datasets: 'nonsense' is not in the folder tangent/tasks": {
-        "datasets.nonsense": {"source": "demo", "train_images": 9, "test_images": 9, "seed": 0}
+        "datasets.nonsense": {
+            "sources": [{"source": "demo", "seed": 0}],
+            "train_images": 99,
+            "test_images": 9,
+        }
     },
-    "datasets.shapes.source must be one of 'demo', not 'hub'": {"datasets.shapes.source": "hub"},
-    "pretrained.demo-vit.source must be one of 'file', 'open_clip', not 'hub'": {
+    "datasets.shapes.sources[0].source must be one of 'hub', 'folder', 'torchvision', 'demo', "
+    "'synthetic', not 'hbu'": {"datasets.shapes.sources": [{"source": "hbu"}]},
+    "datasets.shapes.sources[0].repository: 'mnist' is not a repository of the hub": {
+        "datasets.shapes.sources": [{"source": "hub", "repository": "mnist", "revision": "main"}]
+    },
+    "datasets.shapes.sources[0].revison is not a known key; did you mean "
+    "datasets.shapes.sources[0].revision?": {
+        "datasets.shapes.sources": [{"source": "hub", "repository": "a/b", "revison": "main"}]
+    },
+    "datasets.shapes.sources must have at least 1 entries": {"datasets.shapes.sources": []},
+    "finetuning.models: 'demo-vitt' is not in pretrained; did you mean 'demo-vit'?": {
+        "finetuning.models": {"demo-vitt": {"accumulation_steps": 2}}
+    },
+    "finetuning.models.demo-vit: 100 accumulation steps on 2 GPUs are more parts": {
+        "finetuning.models": {"demo-vit": {"accumulation_steps": 100, "processes": 2}}
+    },
+    "published.demo-vit.standard: 'shape' is not in tangent/tasks; did you mean 'shapes'?": {
+        "published": {
+            "demo-vit": {"standard": {"shape": {"source": "file", "path": "a", "sha256": "0" * 64}}}
+        }
+    },
+    "pretrained.demo-vit.image_size must be at least 1, not 0": {
+        "pretrained.demo-vit.image_size": 0
+    },
+    "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'random', not 'hub'": {
         "pretrained.demo-vit.source": "hub"
     },
     "pretrained.demo-vit.sha256: 'abc' is not a SHA-256: it has 64 hexadecimal digits": {

@@ -35,8 +35,12 @@ def configuration(root: Path, seeds: list[int], models: list[str]) -> dict[str, 
         "models": models,
         "pretrained": {model: source for model in models},
         "disentanglement": config["disentanglement"]
-        | {"pairs": [["shapes", "letters"], ["symbols", "patterns"], ["digits", "photos"]]},
-        "eigenfunctions": config["eigenfunctions"] | {"tasks": ["letters", "digits", "patterns"]},
+        | {
+            "models": models,
+            "pairs": [["shapes", "letters"], ["symbols", "patterns"], ["digits", "photos"]],
+        },
+        "eigenfunctions": config["eigenfunctions"]
+        | {"models": models, "tasks": ["letters", "digits", "patterns"]},
         "random_initialization": config["random_initialization"]
         | {"models": models[:1], "tasks": ["shapes", "letters", "digits"]},
     }
@@ -56,7 +60,7 @@ def write_study(
     for name in (*config["tasks"], config["control"]):
         splits = {split: {"n": 500, "sha256": split[0] * 64} for split in ("train", "test")}
         files.write_json(
-            root / "resources" / "datasets" / name / "dataset.json",
+            root / "resources" / "datasets" / "32px" / name / "dataset.json",
             {"task": name, "classes": ["a", "b"], "splits": splits, "provenance": PROVENANCE},
         )
     for seed in seeds:

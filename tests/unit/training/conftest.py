@@ -89,7 +89,8 @@ def source(clip, tmp_path_factory) -> dict[str, str]:
     weights = folder / "model.safetensors"
     write_safetensors(weights, compact_checkpoint.compact(clip.state_dict(), tokens))
     write_json(folder / "open_clip_config.json", CONFIG)
-    return {"source": "file", "folder": str(folder), "sha256": sha256_file(weights)}
+    sha256 = sha256_file(weights)
+    return {"source": "file", "image_size": 32, "folder": str(folder), "sha256": sha256}
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,8 @@ def test_a_whole_model_that_does_not_fit_is_refused(source, tmp_path):
     config["model_cfg"]["vision_cfg"]["layers"] = 3
     write_json(tmp_path / "open_clip_config.json", config)
     weights = tmp_path / "model.safetensors"
-    entry = {"source": "file", "folder": str(tmp_path), "sha256": sha256_file(weights)}
+    entry = {"source": "file", "image_size": 32, "folder": str(tmp_path)}
+    entry["sha256"] = sha256_file(weights)
     first = r"Missing key.*visual\.transformer\.resblocks\.2"
     with pytest.raises(UserError, match=first) as caught:
         fetch(entry)
@@ -160,6 +161,20 @@ def test_without_network_one_clear_message(tmp_path):
     assert answer.stderr.startswith("error: pretrained: open_clip could not get ViT-B-32-quickgelu")
     assert "Check the network" in answer.stderr and "Traceback" not in answer.stderr
     assert not (tmp_path / "model").exists()
+
+
+def test_a_wrong_image_size_is_answered_with_the_models_own(source):
+    with pytest.raises(UserError, match=r"image_size: it says 224, but .* \(32, 32\) pixels"):
+        fetch({**source, "image_size": 224})
+
+
+def test_random_weights_of_an_architecture_depend_on_the_seed_alone():
+    entry = {"source": "random", "image_size": 224, "name": "ViT-S-32-alt"}
+    first, config, files = fetch({**entry, "seed": 0})
+    again, other = (fetch({**entry, "seed": seed})[0] for seed in (0, 1))
+    first, again, other = (model.visual.conv1.weight for model in (first, again, other))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert config["model_cfg"]["vision_cfg"]["image_size"] == 224 and files == []
 
 
 def test_open_clips_messages_stay_out_of_the_terminal(pretrained):

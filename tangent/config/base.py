@@ -1,0 +1,34 @@
+"""What all sections of the configuration are made of: strict, closed and frozen mappings, types."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
+# Paths become parts of commands and of Snakemake's patterns.
+PATH_PATTERN = r"^[\w./+@%=,:-]+$"
+REPOSITORY_PATTERN = r"^[\w.-]+/[\w.-]+$"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Folder = Annotated[str, Field(pattern=PATH_PATTERN)]
+NonEmptyString = Annotated[str, Field(min_length=1)]
+PositiveInteger = Annotated[int, Field(ge=1)]
+NaturalNumber = Annotated[int, Field(ge=0)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+ShareOfOne = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
+Names = Annotated[list[Name], Field(min_length=1)]
+RepositoryId = Annotated[str, Field(pattern=REPOSITORY_PATTERN)]
+TrainingName = Literal["standard", "linear"]
+
+
+class Section(BaseModel):
+    """A mapping of the configuration file."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, protected_namespaces=())

@@ -1,0 +1,100 @@
+"""Where the images of a task come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tangent.config.base import (
+    Folder,
+    Name,
+    NaturalNumber,
+    NonEmptyString,
+    PositiveInteger,
+    RepositoryId,
+    Section,
+)
+
+
+class HubSource(Section):
+    """A copy on the Hugging Face hub: Parquet files with the columns `image` and `label`."""
+
+    source: Literal["hub"] = Field(description="`hub`: the Hugging Face hub, or its local cache.")
+    repository: RepositoryId = Field(description="Repository of the data set, `owner/name`.")
+    revision: NonEmptyString = Field(
+        description="Commit, tag or branch. A branch can move: the commit found is recorded in the "
+        "data set's `dataset.json`; name that commit here to pin it."
+    )
+    folder: Folder = Field(default="data", description="Folder of the Parquet files.")
+    train: Name = Field(default="train", description="Name of the training split's files.")
+    validation: Name | None = Field(
+        default=None, description="Name of the data set's own validation split, if it has one."
+    )
+    test: Name = Field(default="test", description="Name of the test split's files.")
+
+
+class FolderSource(Section):
+    """Files on this machine, in the layout that earlier code bases use (docs/datasets.md)."""
+
+    source: Literal["folder"] = Field(description="`folder`: a folder of this machine.")
+    root: Folder = Field(description="Folder that holds the data sets' own folders.")
+
+
+class TorchvisionSource(Section):
+    """Files in torchvision's layout, which torchvision can download for some data sets."""
+
+    source: Literal["torchvision"] = Field(description="`torchvision`: torchvision's layout.")
+    root: Folder = Field(description="Folder that holds the data sets' own folders.")
+    download: bool = Field(description="Whether torchvision may download what is missing.")
+
+
+class DemoSource(Section):
+    """Images of the demo world, rendered or cut from images that dependencies carry."""
+
+    source: Literal["demo"] = Field(description="`demo`: the demo world's own images.")
+    seed: NaturalNumber = Field(description="Seed of the rendering. Not the study's seed.")
+
+
+class SyntheticSource(Section):
+    """Noise around a pattern per class, in any size: to try a study out without its data.
+
+    Its results mean nothing.
+    """
+
+    source: Literal["synthetic"] = Field(description="`synthetic`: made-up images.")
+    height: PositiveInteger = Field(description="Height of the images in pixels.")
+    width: PositiveInteger = Field(description="Width of the images in pixels.")
+    seed: NaturalNumber = Field(description="Seed of the images. Not the study's seed.")
+
+
+DatasetSource = Annotated[
+    HubSource | FolderSource | TorchvisionSource | DemoSource | SyntheticSource,
+    Field(discriminator="source"),
+]
+
+
+class Dataset(Section):
+    """Where a task's images come from and how many there must be."""
+
+    sources: Annotated[list[DatasetSource], Field(min_length=1)] = Field(
+        description="Places to look in, in this order; the first that has the data set is used."
+    )
+    train_images: Annotated[int, Field(ge=2)] = Field(
+        description="Images of the training set, those included that become validation images. "
+        "Another number found is an error."
+    )
+    validation_images: PositiveInteger | None = Field(
+        default=None,
+        description="Images of the data set's own validation split; none if it is cut from the "
+        "training set. A copy without that split gets one by the section `validation`.",
+    )
+    test_images: PositiveInteger = Field(
+        description="Images of the test set. Another number found is an error."
+    )
+    order: Literal["content", "name", "source"] = Field(
+        default="content",
+        description="Order of the rows before the validation split is drawn. `content`: by hash, "
+        "so that every copy of a data set gives the same split; `name`: by file name; `source`: "
+        "the copy's own.",
+    )

@@ -1,0 +1,97 @@
+"""Where models come from: pre-trained ones, and fine-tuned ones that others have published."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tangent.config.base import (
+    Folder,
+    Name,
+    NaturalNumber,
+    NonEmptyString,
+    PositiveInteger,
+    RepositoryId,
+    Section,
+    Sha256,
+)
+
+
+class PretrainedModel(Section):
+    """What every source of a pre-trained model says."""
+
+    image_size: PositiveInteger = Field(
+        description="Height and width of the model's input, in pixels. Images are decoded to it "
+        "once; a model that wants another size is refused."
+    )
+
+
+class PretrainedFile(PretrainedModel):
+    """An open_clip model in a folder: a weights file and `open_clip_config.json`."""
+
+    source: Literal["file"] = Field(description="`file`: a folder of this machine.")
+    folder: Folder = Field(
+        description="Folder with `model.safetensors` and `open_clip_config.json`."
+    )
+    sha256: Sha256 = Field(description="SHA-256 of `model.safetensors`, in hexadecimal.")
+
+
+class PretrainedOpenClip(PretrainedModel):
+    """A model that open_clip downloads."""
+
+    source: Literal["open_clip"] = Field(description="`open_clip`: one of open_clip's own models.")
+    name: NonEmptyString = Field(
+        description="open_clip's name of the architecture. OpenAI's weights need the "
+        "`-quickgelu` names (protocol)."
+    )
+    tag: NonEmptyString = Field(description="open_clip's tag of the weights, such as `openai`.")
+
+
+class PretrainedRandom(PretrainedModel):
+    """An architecture of open_clip at random weights: to try a study out where there is no network.
+
+    Its results mean nothing.
+    """
+
+    source: Literal["random"] = Field(description="`random`: random weights, nothing is fetched.")
+    name: NonEmptyString = Field(description="open_clip's name of the architecture.")
+    seed: NaturalNumber = Field(description="Seed of the weights. Not the study's seed.")
+
+
+Pretrained = Annotated[
+    PretrainedFile | PretrainedOpenClip | PretrainedRandom, Field(discriminator="source")
+]
+
+
+class PublishedFile(Section):
+    """Fine-tuned weights in a file of this machine."""
+
+    source: Literal["file"] = Field(description="`file`: a file of this machine.")
+    path: Folder = Field(description="Safetensors, or a torch file that holds tensors only.")
+    sha256: Sha256 = Field(description="SHA-256 of the file, in hexadecimal.")
+
+
+class PublishedHub(Section):
+    """Fine-tuned weights on the Hugging Face hub."""
+
+    source: Literal["hub"] = Field(description="`hub`: the Hugging Face hub, or its local cache.")
+    repository: RepositoryId = Field(description="Repository of the model, `owner/name`.")
+    revision: NonEmptyString = Field(
+        description="Commit, tag or branch. The commit found is recorded with the weights."
+    )
+    file: Folder = Field(default="model.safetensors", description="File in the repository.")
+
+
+Published = Annotated[PublishedFile | PublishedHub, Field(discriminator="source")]
+
+
+class PublishedTrainings(Section):
+    """Published weights by training and task."""
+
+    standard: dict[Name, Published] = Field(
+        default={}, description="Of ordinary fine-tuning, by task."
+    )
+    linear: dict[Name, Published] = Field(
+        default={}, description="Of fine-tuning in the tangent space, by task."
+    )
