@@ -9,7 +9,7 @@ import pytest
 from tangent.errors import UserError
 from tangent.tasks import load_task, read_task, task_names
 
-CLASSES = {
+DEMO_CLASSES = {
     "shapes": 10,
     "letters": 26,
     "symbols": 24,
@@ -22,11 +22,36 @@ CLASSES = {
 }
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_shipped_task_has_its_classes(name: str) -> None:
+# name: (classes, templates), as the data sets' papers and OpenAI's prompts.md count them
+PAPER_SIZES = {
+    "cars": (196, 8),
+    "dtd": (47, 8),
+    "eurosat": (10, 3),
+    "gtsrb": (43, 3),
+    "mnist": (10, 1),
+    "resisc45": (45, 18),
+    "sun397": (397, 2),
+    "svhn": (10, 1),
+    "imagenet": (1000, 80),
+}
+
+
+@pytest.mark.parametrize("name", DEMO_CLASSES)
+def test_demo_task_has_its_classes(name: str) -> None:
     task = load_task(name)
     assert task.name == name
-    assert len(task.classes) == CLASSES[name]
+    assert len(task.classes) == DEMO_CLASSES[name]
+
+
+@pytest.mark.parametrize("name", PAPER_SIZES)
+def test_task_of_the_paper_has_its_classes_and_templates(name: str) -> None:
+    task = load_task(name)
+    assert (len(task.classes), len(task.templates)) == PAPER_SIZES[name]
+    assert len(set(task.templates)) == len(task.templates)
+
+
+def test_no_shipped_task_is_left_out_here() -> None:
+    assert set(task_names()) == {*DEMO_CLASSES, *PAPER_SIZES}
 
 
 @pytest.mark.parametrize("name", task_names())
@@ -70,6 +95,11 @@ def test_a_sound_file_is_read(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"classes": "[cat, dog, cat]"}, "these repeat: cat"),
+        ({"classes": "[cat, dog, cat]", "labels": "[[n1], [n2], []]"}, "these repeat: cat"),
+        ({"labels": "[[n1], [N-1]]"}, "must differ: n1, N-1"),
+        ({"labels": "[[n1]]"}, "one list of names for each class"),
+        ({"labels": "[n1, n2]"}, "each entry of labels must be a list"),
+        ({"labels": "[[1], [2]]"}, "each entry of labels must be a list of strings"),
         ({"classes": "[cat]"}, "at least two classes"),
         ({"classes": "[yes, no]"}, "list of strings"),
         ({"classes": "cat"}, "list of strings"),
@@ -88,9 +118,15 @@ def test_an_unsound_file_is_refused(tmp_path: Path, changes: dict[str, str], mes
     assert "pets.yaml" in str(caught.value)
 
 
-def test_loading_tasks_needs_no_torch() -> None:
+def test_names_may_repeat_where_labels_tell_them_apart(tmp_path: Path) -> None:
+    task = read_task(_write(tmp_path, classes="[cat, dog, cat]", labels="[[n1], [], [n3, tom]]"))
+    assert task.classes == ("cat", "dog", "cat")
+    assert task.label_names == (("n1",), (), ("n3", "tom"))
+
+
+def test_loading_tasks_needs_neither_torch_nor_numpy() -> None:
     import subprocess
     import sys
 
-    program = "import sys, tangent.tasks; sys.exit('torch' in sys.modules)"
+    program = "import sys, tangent.tasks; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
