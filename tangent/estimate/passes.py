@@ -1,0 +1,223 @@
+"""The jobs of a study and what each has to compute, from the configuration alone.
+
+Cost per image in forward passes: a forward pass is 1, a backward pass 2, a tangent 2. The linear
+training's value and product with the Jacobian share one forward pass (`tangent.linearize`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tangent.config.schema import SUM, Config
+from tangent.figures import FIGURES
+from tangent.modes import MODES
+from tangent.results.columns import COLLECTED
+from tangent.tasks import load_task
+
+Pass = Literal["forward", "text", "tangent", "gradient", "standard step", "linear step"]
+
+COST: dict[Pass, int] = {
+    "forward": 1,
+    "text": 1,
+    "tangent": 3,
+    "gradient": 3,
+    "standard step": 3,
+    "linear step": 5,
+}
+"""Forward passes that one image (of `text`: one prompt) costs."""
+
+HELD_GRADIENTS = 100
+"""Those of the check of proposition 1 (`tangent.evaluation.proposition1`, which imports torch)."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Passes of one kind.
+
+    Attributes:
+        kind: `forward` gives features, `tangent` J(x)·τ, `gradient` one logit's gradient of every
+            image by itself, the steps are those of the two trainings.
+        images: how many images go through it, repetitions counted; prompts for `text`.
+    """
+
+    kind: Pass
+    images: float
+
+    @property
+    def forwards(self) -> float:
+        """The same in forward passes."""
+        return COST[self.kind] * self.images
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Jobs of one rule that have the same work.
+
+    Attributes:
+        stage: the part of the study, as in docs/workflow.md.
+        rule: Snakemake's rule.
+        count: how many jobs.
+        model: the model they run; empty if they run none.
+        work: what each of them computes.
+    """
+
+    stage: str
+    rule: str
+    count: int
+    model: str = ""
+    work: tuple[Work, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Images of a data set's splits."""
+
+    train: int
+    validation: int
+    test: int
+
+
+def sizes_of(config: Config, task: str) -> Sizes:
+    """The splits of a task by the protocol: what validation takes is not trained on."""
+    dataset = config.datasets[task]
+    if dataset.validation_images is not None:
+        return Sizes(dataset.train_images, dataset.validation_images, dataset.test_images)
+    cut = min(int(config.validation.fraction * dataset.train_images), config.validation.maximum)
+    return Sizes(dataset.train_images - cut, cut, dataset.test_images)
+
+
+def jobs_of(config: Config) -> list[Jobs]:
+    """All jobs of the target `all` in a folder without results, in the workflow's order."""
+    jobs = [*_resources(config)]
+    for model in config.all_models:
+        jobs += _of_model(config, model)
+    return [*jobs, *_summary()]
+
+
+def _resources(config: Config) -> Iterator[Jobs]:
+    used = [config.base_model(model) for model in config.all_models]
+    tasks = [*config.tasks, config.control]
+    prompts = sum(len(load_task(task).classes) * len(load_task(task).templates) for task in tasks)
+    sizes = {config.image_size(model) for model in used}
+    yield Jobs("datasets", "dataset", len(tasks) * len(sizes))
+    for model in dict.fromkeys(used):
+        yield Jobs("pretrained", "pretrained", 1, model)
+        yield Jobs("heads", "heads", 1, model, (Work("text", prompts),))
+
+
+def _of_model(config: Config, model: str) -> Iterator[Jobs]:
+    """Jobs of one model, for every seed."""
+    for jobs in _of_model_and_seed(config, model):
+        yield Jobs(jobs.stage, jobs.rule, jobs.count * len(config.seeds), model, jobs.work)
+
+
+def _of_model_and_seed(config: Config, model: str) -> Iterator[Jobs]:
+    tasks = config.tasks_of(model)
+    evaluated = [sizes_of(config, task) for task in [*tasks, config.control]]
+    if config.is_random(model):
+        yield Jobs("pretrained", "initial", 1)
+    yield from _trainings(config, model)
+    images = sum(size.validation + size.test for size in evaluated)
+    yield Jobs("features", "features", 1, work=(Work("forward", images),))
+    yield from _products(config, model)
+    yield Jobs("single task", "zero_shot", 1)
+    for mode in MODES.values():
+        yield from _evaluations(config, model, mode.evaluated_as)
+    yield from _kernels(config, model)
+
+
+def _trainings(config: Config, model: str) -> Iterator[Jobs]:
+    for training in ("standard", "linear"):
+        for task in config.tasks_of(model):
+            yield Jobs("task vectors", "task_vector", 1)
+            if config.published_weights(model, training, task) is not None:
+                yield Jobs("finetuned", "published", 1)
+                continue
+            seen = config.epochs_of(model, task) * sizes_of(config, task).train
+            work = [Work(f"{training} step", seen)]
+            if training in config.finetuning_of(model).activation_checkpointing:
+                work.append(Work("forward", seen))
+            yield Jobs("finetuned", "finetuned", 1, work=tuple(work))
+
+
+def _products(config: Config, model: str) -> Iterator[Jobs]:
+    tasks = config.tasks_of(model)
+    modes = [mode for mode in MODES.values() if mode.evaluated_as == "linearized"]
+    for vector in [*tasks, SUM]:
+        if vector == SUM:
+            validation = test = tasks
+        elif config.is_random(model):
+            validation = test = [vector]
+        else:
+            validation = [vector, config.control]
+            test = [*validation, *config.partners(model, vector)]
+        images = sum(sizes_of(config, task).validation for task in validation)
+        images += sum(sizes_of(config, task).test for task in test)
+        yield Jobs("products", "products", len(modes), work=(Work("tangent", images),))
+
+
+def _evaluations(config: Config, model: str, evaluated_as: str) -> Iterator[Jobs]:
+    """Of one mode: look-ups for a linearized one, passes over the images for the plain one."""
+    tasks = config.tasks_of(model)
+    sizes = {task: sizes_of(config, task) for task in [*tasks, config.control]}
+    control = sizes[config.control]
+    # α = 0 is looked up in the features.
+    alphas = config.alphas.points - 1
+
+    def jobs(stage: str, step: str, images: float) -> Jobs:
+        work = (Work("forward", images),) if evaluated_as == "plain" else ()
+        return Jobs(stage, f"{step}_{evaluated_as}", 1, work=work)
+
+    for task in tasks:
+        yield jobs("single task", "single_task", sizes[task].validation + sizes[task].test)
+    validation = sum(sizes[task].validation for task in tasks)
+    yield jobs("α", "validate_addition", alphas * validation)
+    yield jobs("addition", "addition", sum(sizes[task].test for task in tasks))
+    if config.is_random(model):
+        return
+    for task in tasks:
+        images = sizes[task].validation + control.validation
+        yield jobs("α", "validate_negation", alphas * images)
+        yield jobs("negation", "negation", sizes[task].test + control.test)
+    for pair in config.pairs_of(model):
+        images = sum(min(config.disentanglement.images, sizes[task].test) for task in pair)
+        yield jobs("disentanglement", "disentanglement", _heat_map_passes(config) * images)
+
+
+def _heat_map_passes(config: Config) -> int:
+    """Passes over a task's images: its own edits, and all points where the other α is not 0."""
+    grid = config.disentanglement
+    alphas = np.linspace(grid.minimum, grid.maximum, grid.points)
+    changed = int(np.count_nonzero(alphas))
+    return changed + changed * grid.points
+
+
+def _kernels(config: Config, model: str) -> Iterator[Jobs]:
+    tasks = config.eigenfunction_tasks_of(model)
+    wanted = config.eigenfunctions.images
+    for task in tasks:
+        samples = [min(wanted, sizes_of(config, task).train)]
+        held_out = [*config.tasks_of(model), config.control]
+        samples += [min(wanted, sizes_of(config, other).test) for other in held_out]
+        logits = min(config.eigenfunctions.logits, len(load_task(task).classes))
+        # Those of the kernel, then those of the energies on every sample.
+        work = (Work("gradient", logits * (samples[0] + sum(samples))),)
+        yield Jobs("eigenfunctions", "eigenfunctions", 1, work=work)
+    if tasks and not config.is_random(model):
+        images = sum(min(wanted, sizes_of(config, task).train) for task in tasks)
+        parts = -(-images // HELD_GRADIENTS)
+        work = (Work("gradient", images * (1 + parts)),)
+        yield Jobs("eigenfunctions", "proposition1", 1, work=work)
+
+
+def _summary() -> Iterator[Jobs]:
+    yield Jobs("tables", "resolved_config", 1)
+    yield Jobs("tables", "collect_table", len(COLLECTED))
+    yield Jobs("tables", "claims_table", 1)
+    yield Jobs("tables", "paper_tables", 1)
+    yield Jobs("figures", "plot", len(FIGURES))
+    yield Jobs("report", "report", 1)
