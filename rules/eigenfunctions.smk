@@ -45,7 +45,7 @@ rule proposition1:
         config=pretrained_config,
         encoder=initial_encoder,
         heads=heads(CONFIG.eigenfunctions.tasks),
-        data=datasets(CONFIG.eigenfunctions.tasks, ["train", "test"]),
+        data=datasets(CONFIG.eigenfunctions.tasks, "train"),
     output:
         interference="<results>/proposition1/{model}/seed{seed}/interference.csv",
         summary="<results>/proposition1/{model}/seed{seed}/proposition1.json",
@@ -68,6 +68,7 @@ rule proposition1:
         settings=flags(
             tasks=CONFIG.eigenfunctions.tasks,
             images=CONFIG.eigenfunctions.images,
+            components=CONFIG.eigenfunctions.components,
             **DEVICE,
         ),
         code=code("proposition1"),

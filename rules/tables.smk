@@ -15,7 +15,7 @@ rule resolved_config:
         mem_mb=500,
         runtime=5,
     params:
-        config=CONFIG.model_dump_json(),
+        config=CONFIG.model_dump_json(exclude={"extends"}),
         code=code("resolved_config"),
     message:
         "keep the study's configuration beside its results"

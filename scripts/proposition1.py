@@ -27,6 +27,7 @@ class Arguments(EncoderArguments):
     heads_dir: Path = cli.argument("folder of the zero-shot heads, {task}/head.safetensors")
     tasks: list[str] = cli.argument("the tasks, at least two")
     images: int = cli.argument("training images of each task; all of them if there are fewer")
+    components: int = cli.argument("leading eigenfunctions per task whose localization is measured")
     output_dir: Path = cli.argument("folder of interference.csv and proposition1.json")
 
 
@@ -49,7 +50,7 @@ def run(arguments: Arguments) -> None:
     head = np.concatenate([task.head for task in tasks])
     logit = int(sample_rows(len(head), 1, arguments.seed)[0])
     samples = [sample(task) for task in tasks]
-    results = proposition1(arguments.load_encoder(), head, samples, logit)
+    results = proposition1(arguments.load_encoder(), head, samples, logit, arguments.components)
     rows = [[asdict(result)[column] for column in COLUMNS] for result in results]
     write_csv(arguments.output_dir / "interference.csv", COLUMNS, rows)
     owners = [(task.name, index) for task in tasks for index in range(len(task.head))]

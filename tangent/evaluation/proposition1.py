@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from tangent.linearize import parameters_of
 from tangent.ntk import CouplingResult, check_proposition1, classifier, ntk_gram
+from tangent.ntk.gram import images_held, images_per_chunk
 
 COUPLINGS = tuple(round(0.1 * step, 1) for step in range(11))
-# Gradients are as large as the model: hold those of this many images, and make the rest again.
-HELD_IMAGES = 100
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,11 @@ class TaskImages:
 
 
 def proposition1(
-    encoder: nn.Module, head: np.ndarray, tasks: Sequence[TaskImages], logit: int
+    encoder: nn.Module,
+    head: np.ndarray,
+    tasks: Sequence[TaskImages],
+    logit: int,
+    components: int,
 ) -> list[CouplingResult]:
     """Localization and interference for every coupling of the tasks' kernels.
 
@@ -42,6 +45,7 @@ def proposition1(
         head: zero-shot weight [classes, d].
         tasks: images of at least two tasks.
         logit: the class whose tangent kernel is used.
+        components: leading eigenfunctions per task that localization looks at.
 
     Raises:
         UserError: a task's images are all of even or all of odd classes.
@@ -49,7 +53,10 @@ def proposition1(
     theta0 = parameters_of(encoder)
     f = classifier(encoder, torch.from_numpy(head).to(next(iter(theta0.values()))))
     images = torch.cat([task.images for task in tasks])
-    gram = ntk_gram(f, theta0, images, logits=[logit], held_images=HELD_IMAGES)[0]
+    # Gradients are as large as the model: hold those of some images, and make the rest again.
+    gram = ntk_gram(
+        f, theta0, images, None, [logit], images_per_chunk(theta0, 1), images_held(theta0)
+    )[0]
     membership = np.repeat(np.arange(len(tasks)), [len(task.labels) for task in tasks])
     targets = np.concatenate([task.labels % 2 for task in tasks])
-    return check_proposition1(gram.cpu().numpy(), membership, targets, COUPLINGS)
+    return check_proposition1(gram.cpu().numpy(), membership, targets, COUPLINGS, components)

@@ -15,20 +15,22 @@ from torch import Tensor
 
 from tangent.ntk.eigenfunctions import Eigenfunctions
 from tangent.ntk.gram import (
-    CHUNK_SIZE,
     Logits,
     held_gradients,
+    images_held,
+    images_per_chunk,
     inner_products,
     logit_gradients,
+    ntk_gram,
 )
 
 
 class TangentEigenfunctions:
     """The leading eigenfunctions of the tangent kernel of each of several logits, at θ0.
 
-    Memory: with n images in the sample, P weights and k components, fitting holds
-    (n + chunk_size) × P numbers at a time (one logit after the other) plus k × P for each logit;
-    later calls hold (k + chunk_size) × P for each logit.
+    Memory: `memory` bytes and a quarter more for gradients, and with P weights and k components
+    k × P numbers for each logit. A sample whose gradients of one logit do not fit has them made
+    again for each part of the kernel matrix that does.
 
     Args:
         f: weights and images to logits, such as `tangent.ntk.classifier(encoder, head)`.
@@ -36,7 +38,8 @@ class TangentEigenfunctions:
         sample: images [n, ...] that define the kernel matrix.
         logits: indices of the logits.
         components: eigenfunctions per logit.
-        chunk_size: images whose gradients are in memory at once.
+        memory: bytes for the gradients that are held at once; `GRADIENT_BYTES` of the device if
+            None.
         on_logit: called after each logit, for progress.
 
     Attributes:
@@ -54,25 +57,49 @@ class TangentEigenfunctions:
         sample: Tensor,
         logits: Sequence[int],
         components: int,
-        chunk_size: int = CHUNK_SIZE,
+        memory: int | None = None,
         on_logit: Callable[[], None] | None = None,
     ) -> None:
         self._f, self._theta0, self._logits = f, dict(theta0), list(logits)
-        self._chunk_size = chunk_size
+        self._chunk_size = images_per_chunk(theta0, len(self._logits), memory)
+        self._held = images_held(theta0, memory)
         self.per_logit: list[Eigenfunctions] = []
         directions: list[list[Tensor]] = []
         for logit in self._logits:
-            gradients = held_gradients(f, theta0, sample, logit, chunk_size)
-            gram = inner_products(gradients, gradients)
-            fitted = Eigenfunctions.fit(gram.cpu().numpy(), components)
+            fit = self._fit if len(sample) <= self._held else self._fit_in_parts
+            fitted, of_logit = fit(sample, logit, components)
             self.per_logit.append(fitted)
-            coefficients = torch.from_numpy(fitted.coefficients).to(gram)
-            directions.append([coefficients.T @ part for part in gradients])
-            del gradients
+            directions.append(of_logit)
             if on_logit is not None:
                 on_logit()
         # One tensor [logits, components, weights] per tensor of θ0.
         self._directions = [torch.stack(parts) for parts in zip(*directions, strict=True)]
+
+    def _fit(
+        self, sample: Tensor, logit: int, components: int
+    ) -> tuple[Eigenfunctions, list[Tensor]]:
+        """Eigenpairs of one logit and their directions v_ρ, [components, weights] per tensor."""
+        gradients = held_gradients(self._f, self._theta0, sample, logit, self._chunk_size)
+        gram = inner_products(gradients, gradients)
+        fitted = Eigenfunctions.fit(gram.cpu().numpy(), components)
+        coefficients = torch.from_numpy(fitted.coefficients).to(gram)
+        return fitted, [coefficients.T @ part for part in gradients]
+
+    def _fit_in_parts(
+        self, sample: Tensor, logit: int, components: int
+    ) -> tuple[Eigenfunctions, list[Tensor]]:
+        """The same for a sample whose gradients do not fit into memory together."""
+        gram = ntk_gram(self._f, self._theta0, sample, None, [logit], self._chunk_size, self._held)[
+            0
+        ]
+        fitted = Eigenfunctions.fit(gram.cpu().numpy(), components)
+        coefficients = torch.from_numpy(fitted.coefficients).to(gram).split(self._chunk_size)
+        chunks = logit_gradients(self._f, self._theta0, sample, [logit], self._chunk_size)
+        directions: list[Tensor] = []
+        for rows, chunk in zip(coefficients, chunks, strict=True):
+            parts = [rows.T @ part[0] for part in chunk]
+            directions = list(map(torch.add, directions, parts)) if directions else parts
+        return fitted, directions
 
     def values(self, images: Tensor, on_chunk: Callable[[int], None] | None = None) -> np.ndarray:
         """φ_ρ(x) of every logit [logits, m, components] (float64).

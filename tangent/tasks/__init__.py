@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _FOLDER = Path(__file__).parent
-_KEYS = {"name", "description", "classes", "templates"}
-_OPTIONAL_KEYS = {"labels"}
+_KEYS = ("name", "description", "classes", "templates")
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,9 @@ def read_task(path: Path) -> Task:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read as YAML: {error}") from error
-    if not isinstance(content, dict) or set(content) - _OPTIONAL_KEYS != _KEYS:
+    if not isinstance(content, dict) or set(content) - {"labels"} != set(_KEYS):
         raise UserError(
-            f"{path} must have exactly the keys {', '.join(sorted(_KEYS))}, and may have "
-            f"{', '.join(sorted(_OPTIONAL_KEYS))}."
+            f"{path} must have exactly the keys {', '.join(_KEYS)}, and may have labels."
         )
     if content["name"] != path.stem:
         raise UserError(f"{path}: name is {content['name']!r}, but the file says {path.stem!r}.")
@@ -97,10 +95,10 @@ def read_task(path: Path) -> Task:
 
 
 def match_labels(task: Task, source_classes: Sequence[str]) -> np.ndarray:
-    """Return the class of each of a data set's labels, found by the names that it gives them.
+    """Return the class of each label of a data set, found by the name that the data set gives it.
 
-    Names are compared without case and without anything but letters and digits, first with the
-    task's `label_names`, then with its `classes`.
+    Only letters and digits count, in any case. A name is looked up in the task's `label_names`
+    first, then in its `classes`.
 
     Args:
         task: the task whose images the data set holds.
@@ -128,7 +126,7 @@ def match_labels(task: Task, source_classes: Sequence[str]) -> np.ndarray:
         (misfits if index is None else found[index]).append(repr(name))
     faults = {
         "names that fit no single class": misfits,
-        "names of one class": [" and ".join(names) for names in found if len(names) > 1],
+        "several names of one class": [" and ".join(names) for names in found if len(names) > 1],
         "classes without a name": [
             repr(name) for name, names in zip(task.classes, found, strict=True) if not names
         ],
@@ -137,7 +135,7 @@ def match_labels(task: Task, source_classes: Sequence[str]) -> np.ndarray:
         said = "; ".join(f"{what}: {_first_of(names)}" for what, names in faults.items() if names)
         raise UserError(
             f"task {task.name}: the data set's class names do not match the task's ({said}). If "
-            f"it is the right data set, add its names under `labels` in "
+            "it is the right data set, add its names under `labels` in "
             f"tangent/tasks/{task.name}.yaml."
         )
     return np.array([index_of[_comparable(name)] for name in source_classes], dtype=np.int64)

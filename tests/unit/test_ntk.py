@@ -146,18 +146,23 @@ def test_cross_kernels_of_another_sample_are_refused() -> None:
 
 
 @families
+@pytest.mark.parametrize("images_in_memory", [None, 1, 4])
 @pytest.mark.usefixtures("seed")
-def test_eigenfunctions_of_a_model_are_those_of_its_kernel_matrix(family: str) -> None:
-    """Taking Nyström's sum in the space of weights changes nothing."""
+def test_eigenfunctions_of_a_model_are_those_of_its_kernel_matrix(
+    family: str, images_in_memory: int | None
+) -> None:
+    """Taking Nyström's sum in the space of weights changes nothing, nor does little memory."""
     model, x, head = problem(family, images=9)
     sample, held_out = x[:6], x[6:]
     f, theta0, logits, k = classifier(model, head), parameters_of(model), [1, 3], 3
+    size = sum(value.numel() * value.element_size() for value in theta0.values())
+    memory = None if images_in_memory is None else images_in_memory * size
     seen: list[int] = []
     fitted = TangentEigenfunctions(
-        f, theta0, sample, logits, k, chunk_size=4, on_logit=lambda: seen.append(0)
+        f, theta0, sample, logits, k, memory, on_logit=lambda: seen.append(0)
     )
     values = fitted.values(held_out, on_chunk=seen.append)
-    assert seen == [0, 0, 3]
+    assert [seen.count(0), sum(seen)] == [2, 3]
     grams = ntk_gram(f, theta0, sample, logits=logits)
     cross = ntk_gram(f, theta0, held_out, sample, logits=logits)
     for index, ours in enumerate(fitted.per_logit):

@@ -110,7 +110,19 @@ def test_proposition1_uses_the_kernel_of_one_logit_on_all_tasks(study, tmp_path)
     study.script(
         *("proposition1", "--model", "tiny", "--seed", 1, *study.encoder_flags()),
         *("--heads-dir", study.root / "heads", "--datasets-dir", study.root / "datasets"),
-        *("--tasks", "red", "green", "--images", IMAGES, "--device", "cpu", "--threads", 1),
+        *(
+            "--tasks",
+            "red",
+            "green",
+            "--images",
+            IMAGES,
+            "--components",
+            COMPONENTS,
+            "--device",
+            "cpu",
+            "--threads",
+            1,
+        ),
         *("--output-dir", tmp_path),
     )
     table = study.csv(str(tmp_path / "interference.csv"))
@@ -125,9 +137,9 @@ def test_proposition1_uses_the_kernel_of_one_logit_on_all_tasks(study, tmp_path)
         [gradients(study, head, logit, task, "train", rows) for task in ("red", "green")]
     )
     targets = np.concatenate([study.labels(task, "train")[rows] % 2 for task in ("red", "green")])
-    expected = check_proposition1(
-        both @ both.T, np.repeat([0, 1], IMAGES), targets, [float(row["coupling"]) for row in table]
-    )
+    couplings = [float(row["coupling"]) for row in table]
+    membership = np.repeat([0, 1], IMAGES)
+    expected = check_proposition1(both @ both.T, membership, targets, couplings, COMPONENTS)
     for row, point in zip(table, expected, strict=True):
         assert float(row["localization"]) == pytest.approx(point.localization, rel=1e-3)
         assert float(row["interference"]) == pytest.approx(point.interference, rel=1e-2, abs=1e-6)
@@ -140,5 +152,15 @@ def test_proposition1_needs_two_tasks(study, tmp_path):
         study.script(
             *("proposition1", "--model", "tiny", "--seed", 1, *study.encoder_flags()),
             *("--heads-dir", study.root / "heads", "--datasets-dir", study.root / "datasets"),
-            *("--tasks", "red", "red", "--images", IMAGES, "--output-dir", tmp_path),
+            *(
+                "--tasks",
+                "red",
+                "red",
+                "--images",
+                IMAGES,
+                "--components",
+                2,
+                "--output-dir",
+                tmp_path,
+            ),
         )
