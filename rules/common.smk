@@ -69,6 +69,10 @@ CODE = {
     "report": f"{CONFIG_READER} modes results.columns report.build report.captions report.inventory"
     " report.report_tables report.svg report/report.html.j2 report/style.css results.claims_text results.load"
     " results.paper_numbers results.paper_tables results.render results/paper_numbers.yaml",
+    "estimate": f"{SCHEMA} config.checks config.load estimate.disk estimate.memory"
+    " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
+    " models.load modes results.columns tasks estimate/datasets.yaml estimate/gpus.yaml"
+    " estimate/measured.yaml",
     "pretrain_demo": "compact_checkpoint demo.captions demo.characters demo.drawing demo.figures"
     " demo.handwriting demo.package_files demo.photographs demo.pretraining demo.shifts"
     " demo.textures demo.world tasks",

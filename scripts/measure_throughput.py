@@ -1,4 +1,4 @@
-"""Measure what `snakemake estimate` reckons with; prints entries for tangent/estimate/measured.yaml.
+"""Measure what `snakemake estimate` reckons with: entries for tangent/estimate/measured.yaml.
 
 python -m scripts.measure_throughput --pretrained-dir resources/pretrained/ViT-B-32 --device cuda
 """

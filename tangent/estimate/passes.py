@@ -6,8 +6,8 @@ training's value and product with the Jacobian share one forward pass (`tangent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -30,8 +30,8 @@ COST: dict[Pass, int] = {
 }
 """Forward passes that one image (of `text`: one prompt) costs."""
 
-HELD_GRADIENTS = 100
-"""Those of the check of proposition 1 (`tangent.evaluation.proposition1`, which imports torch)."""
+GRADIENT_BYTES = {"cpu": 5 * 2**28, "cuda": 16 * 2**30}
+"""Memory for gradients by device: as `tangent.ntk.gram`, which imports torch."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,18 @@ def sizes_of(config: Config, task: str) -> Sizes:
     return Sizes(dataset.train_images - cut, cut, dataset.test_images)
 
 
-def jobs_of(config: Config) -> list[Jobs]:
-    """All jobs of the target `all` in a folder without results, in the workflow's order."""
+def jobs_of(config: Config, held_gradients: Mapping[str, int]) -> list[Jobs]:
+    """All jobs of the target `all` in a folder without results, in the workflow's order.
+
+    Args:
+        config: the study.
+        held_gradients: images whose gradients fit into memory at once, by base model.
+    """
     jobs = [*_resources(config)]
     for model in config.all_models:
-        jobs += _of_model(config, model)
+        held = held_gradients[config.base_model(model)]
+        for of_seed in _of_model(config, model, held):
+            jobs.append(replace(of_seed, model=model, count=of_seed.count * len(config.seeds)))
     return [*jobs, *_summary()]
 
 
@@ -109,13 +116,8 @@ def _resources(config: Config) -> Iterator[Jobs]:
         yield Jobs("heads", "heads", 1, model, (Work("text", prompts),))
 
 
-def _of_model(config: Config, model: str) -> Iterator[Jobs]:
-    """Jobs of one model, for every seed."""
-    for jobs in _of_model_and_seed(config, model):
-        yield Jobs(jobs.stage, jobs.rule, jobs.count * len(config.seeds), model, jobs.work)
-
-
-def _of_model_and_seed(config: Config, model: str) -> Iterator[Jobs]:
+def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:
+    """Jobs of one model and one seed."""
     tasks = config.tasks_of(model)
     evaluated = [sizes_of(config, task) for task in [*tasks, config.control]]
     if config.is_random(model):
@@ -124,16 +126,16 @@ def _of_model_and_seed(config: Config, model: str) -> Iterator[Jobs]:
     images = sum(size.validation + size.test for size in evaluated)
     yield Jobs("features", "features", 1, work=(Work("forward", images),))
     yield from _products(config, model)
-    yield Jobs("single task", "zero_shot", 1)
+    yield Jobs("single_task", "zero_shot", 1)
     for mode in MODES.values():
         yield from _evaluations(config, model, mode.evaluated_as)
-    yield from _kernels(config, model)
+    yield from _kernels(config, model, held)
 
 
 def _trainings(config: Config, model: str) -> Iterator[Jobs]:
     for training in ("standard", "linear"):
         for task in config.tasks_of(model):
-            yield Jobs("task vectors", "task_vector", 1)
+            yield Jobs("task_vectors", "task_vector", 1)
             if config.published_weights(model, training, task) is not None:
                 yield Jobs("finetuned", "published", 1)
                 continue
@@ -145,19 +147,23 @@ def _trainings(config: Config, model: str) -> Iterator[Jobs]:
 
 
 def _products(config: Config, model: str) -> Iterator[Jobs]:
-    tasks = config.tasks_of(model)
-    modes = [mode for mode in MODES.values() if mode.evaluated_as == "linearized"]
-    for vector in [*tasks, SUM]:
-        if vector == SUM:
-            validation = test = tasks
-        elif config.is_random(model):
-            validation = test = [vector]
-        else:
-            validation = [vector, config.control]
-            test = [*validation, *config.partners(model, vector)]
-        images = sum(sizes_of(config, task).validation for task in validation)
-        images += sum(sizes_of(config, task).test for task in test)
-        yield Jobs("products", "products", len(modes), work=(Work("tangent", images),))
+    modes = sum(mode.evaluated_as == "linearized" for mode in MODES.values())
+    for vector in [*config.tasks_of(model), SUM]:
+        work = (Work("tangent", product_images(config, model, vector)),)
+        yield Jobs("products", "products", modes, work=work)
+
+
+def product_images(config: Config, model: str, vector: str) -> int:
+    """Images that a task vector's products are made on, as the rule `products` chooses them."""
+    if vector == SUM:
+        validation = test = config.tasks_of(model)
+    elif config.is_random(model):
+        validation = test = [vector]
+    else:
+        validation = [vector, config.control]
+        test = [*validation, *config.partners(model, vector)]
+    images = sum(sizes_of(config, task).validation for task in validation)
+    return images + sum(sizes_of(config, task).test for task in test)
 
 
 def _evaluations(config: Config, model: str, evaluated_as: str) -> Iterator[Jobs]:
@@ -173,15 +179,15 @@ def _evaluations(config: Config, model: str, evaluated_as: str) -> Iterator[Jobs
         return Jobs(stage, f"{step}_{evaluated_as}", 1, work=work)
 
     for task in tasks:
-        yield jobs("single task", "single_task", sizes[task].validation + sizes[task].test)
+        yield jobs("single_task", "single_task", sizes[task].validation + sizes[task].test)
     validation = sum(sizes[task].validation for task in tasks)
-    yield jobs("α", "validate_addition", alphas * validation)
+    yield jobs("alpha", "validate_addition", alphas * validation)
     yield jobs("addition", "addition", sum(sizes[task].test for task in tasks))
     if config.is_random(model):
         return
     for task in tasks:
         images = sizes[task].validation + control.validation
-        yield jobs("α", "validate_negation", alphas * images)
+        yield jobs("alpha", "validate_negation", alphas * images)
         yield jobs("negation", "negation", sizes[task].test + control.test)
     for pair in config.pairs_of(model):
         images = sum(min(config.disentanglement.images, sizes[task].test) for task in pair)
@@ -196,22 +202,29 @@ def _heat_map_passes(config: Config) -> int:
     return changed + changed * grid.points
 
 
-def _kernels(config: Config, model: str) -> Iterator[Jobs]:
+def _kernels(config: Config, model: str, held: int) -> Iterator[Jobs]:
     tasks = config.eigenfunction_tasks_of(model)
     wanted = config.eigenfunctions.images
     for task in tasks:
-        samples = [min(wanted, sizes_of(config, task).train)]
-        held_out = [*config.tasks_of(model), config.control]
-        samples += [min(wanted, sizes_of(config, other).test) for other in held_out]
+        sample = min(wanted, sizes_of(config, task).train)
+        others = [*config.tasks_of(model), config.control]
+        held_out = sum(min(wanted, sizes_of(config, other).test) for other in others)
+        # Of the kernel, then of the energies on the sample and on held-out images. A kernel made
+        # in parts ends with a pass over the sample for the eigenfunctions.
+        of_kernel = sample if sample <= held else _gram_gradients(sample, held) + sample
         logits = min(config.eigenfunctions.logits, len(load_task(task).classes))
-        # Those of the kernel, then those of the energies on every sample.
-        work = (Work("gradient", logits * (samples[0] + sum(samples))),)
+        work = (Work("gradient", logits * (of_kernel + sample + held_out)),)
         yield Jobs("eigenfunctions", "eigenfunctions", 1, work=work)
     if tasks and not config.is_random(model):
         images = sum(min(wanted, sizes_of(config, task).train) for task in tasks)
-        parts = -(-images // HELD_GRADIENTS)
-        work = (Work("gradient", images * (1 + parts)),)
+        work = (Work("gradient", _gram_gradients(images, held)),)
         yield Jobs("eigenfunctions", "proposition1", 1, work=work)
+
+
+def _gram_gradients(images: int, held: int) -> int:
+    """Gradients of a kernel matrix: those of a part are held, all are made anew beside them."""
+    parts = -(-images // held)
+    return images + parts * images
 
 
 def _summary() -> Iterator[Jobs]:
