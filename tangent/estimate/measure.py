@@ -70,7 +70,7 @@ def measure(setting: Setting) -> Measurement:
     head = F.normalize(torch.randn(CLASSES, numbers.embedding, device=device), dim=-1)
     run = _passes(setting, encoder, head, images)
     with attention_of_device(device):
-        seconds = _seconds_per_pass(run, device, setting.seconds)
+        seconds = _seconds_per_pass(run, setting, device)
     block = provenance.record([], {}, "")
     return Measurement(
         model=setting.model,
@@ -132,18 +132,24 @@ def _step(
     return step
 
 
-def _seconds_per_pass(run: Callable[[], object], device: torch.device, seconds: float) -> float:
+def _seconds_per_pass(run: Callable[[], object], setting: Setting, device: torch.device) -> float:
     def timed(passes: int) -> float:
-        started = time.monotonic()
+        started = _clock(setting, device)
         for _ in range(passes):
             run()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.monotonic() - started
+        return _clock(setting, device) - started
 
     timed(2)  # memory pools fill, kernels are chosen
-    passes = max(1, round(seconds / timed(1)))
+    passes = max(1, round(setting.seconds / timed(1)))
     return timed(passes) / passes
+
+
+def _clock(setting: Setting, device: torch.device) -> float:
+    """Seconds: on a CPU those that the process's threads computed, so that others do not count."""
+    if device.type == "cpu":
+        return time.process_time() / setting.threads
+    torch.cuda.synchronize(device)
+    return time.monotonic()
 
 
 def _peak_memory(device: torch.device) -> int:
