@@ -3,7 +3,7 @@ CORES ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock environment docs
+.PHONY: demo test test-large lint lock environment docs
 
 demo: environment
 	$(BIN)/snakemake --cores $(CORES)
@@ -11,6 +11,10 @@ demo: environment
 
 test: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+# ViT-B-16 and ViT-L-14 at full size: about MINUTES more, 16 GB of memory and 40 GB of disk.
+test-large: environment
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m large
 
 lint: environment
 	$(BIN)/ruff check .

@@ -47,6 +47,27 @@ def initial_encoder(wildcards):
     return "<resources>/pretrained/{model}/encoder.safetensors"
 
 
+def published(wildcards):
+    """The entry of weights that are taken as others have published them; None: trained here."""
+    names = wildcards.model, wildcards.training, wildcards.task
+    return CONFIG.published_weights(*names)
+
+
+def published_files(wildcards):
+    """The file of this machine that published weights come from; its SHA-256 is in `source`."""
+    entry = published(wildcards)
+    return [ancient(entry.path)] if entry.source == "file" else []
+
+
+def finetuned_encoder(wildcards):
+    """θ*: fine-tuned here, or by others and then the same for every seed."""
+    if published(wildcards):
+        return "<results>/published/{model}/{training}/{task}/encoder.safetensors"
+    return (
+        "<results>/finetuned/{model}/{training}/{task}/seed{seed}/encoder.safetensors"
+    )
+
+
 def training_images(wildcards):
     size = image_size(wildcards)
     return f"<resources>/datasets/{size}px/{wildcards.task}/train.safetensors"

@@ -1,6 +1,16 @@
 # What a person asks for by name, beside `all` and `report`.
 
 
+# For a machine with a network, before the jobs of one without.
+rule data:
+    input:
+        expand(
+            "<resources>/datasets/{size}px/{task}/dataset.json",
+            size=sorted({CONFIG.image_size(model) for model in CONFIG.models}),
+            task=TASKS_AND_CONTROL,
+        ),
+
+
 rule tables:
     input:
         expand("<results>/tables/{table}.csv", table=[*COLLECTED, "claims"]),

@@ -4,7 +4,7 @@
 rule task_vector:
     input:
         initial=initial_encoder,
-        finetuned="<results>/finetuned/{model}/{training}/{task}/seed{seed}/encoder.safetensors",
+        finetuned=finetuned_encoder,
     output:
         tau="<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors",
     log:

@@ -8,7 +8,7 @@ import jinja2
 
 from tangent.report import report_tables
 from tangent.report.captions import captions
-from tangent.report.inventory import EDITING_STEPS, provenance, usage
+from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg
 from tangent.results.claims_text import readable_claims
 from tangent.results.configuration import read_configuration
@@ -72,6 +72,7 @@ def build_report(folder: Path) -> str:
         modes=modes,
         editing_steps=EDITING_STEPS,
         provenance=provenance(config, folder),
+        published=published_weights(config, folder),
     )
 
 

@@ -7,16 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tangent import files
 from tangent.config.schema import Config
-from tangent.modes import MODES
+from tangent.modes import MODES, Training
 
 STEPS = (
-    "pretrained", "initial", "datasets", "heads", "finetuned", "task_vectors", "features",
-    "zero_shot", "products", "single_task", "alpha", "addition", "negation", "disentanglement",
-    "eigenfunctions", "proposition1", "tables", "figures",
+    "pretrained", "initial", "datasets", "heads", "finetuned", "published", "task_vectors",
+    "features", "zero_shot", "products", "single_task", "alpha", "addition", "negation",
+    "disentanglement", "eigenfunctions", "proposition1", "tables", "figures",
 )  # fmt: skip
 # The steps whose cost the closed form in α is about.
 EDITING_STEPS = ("products", "alpha", "addition", "negation", "disentanglement")
@@ -75,6 +75,51 @@ def _number(text: str | None) -> float | None:
         return float(text or "")
     except ValueError:
         return None
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """Fine-tuned weights that were not trained here.
+
+    Attributes:
+        model, training, task: what they are the θ* of.
+        origin: where they come from: repository, commit and file on the hub, or a local path.
+        sha256: of the file as it was published.
+        relative_distance: ‖θ* − θ0‖ / ‖θ0‖.
+    """
+
+    model: str
+    training: str
+    task: str
+    origin: str
+    sha256: str
+    relative_distance: float
+
+
+def published_weights(config: Config, folder: Path) -> list[PublishedWeights]:
+    """What the study takes from others instead of training it.
+
+    Raises:
+        UserError: an imported encoder is missing or damaged.
+    """
+    found = []
+    for model in config.models:
+        for training in get_args(Training):
+            for task in config.tasks_of(model):
+                if config.published_weights(model, training, task) is None:
+                    continue
+                path = folder / "published" / model / training / task / "encoder.safetensors"
+                about = json.loads(files.read_metadata(path)["published"])
+                entry = about["entry"]
+                origin = entry.get("path") or (
+                    f"{entry['repository']} at {about['commit']}, {entry['file']}"
+                )
+                found.append(
+                    PublishedWeights(
+                        model, training, task, origin, about["sha256"], about["relative_distance"]
+                    )
+                )
+    return found
 
 
 @dataclass

@@ -1,18 +1,22 @@
 """The report: well-formed, self-contained, complete; and what it says about costs and origins."""
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+import yaml
 from synthetic_study import write_study
 
 from scripts import claims as claims_script
 from scripts import cli, collect_tables, paper_tables, plot, report
 from tangent.errors import UserError
 from tangent.figures import FIGURES
+from tangent.files import write_safetensors
 from tangent.report.build import build_report, duration
-from tangent.report.inventory import provenance, usage
+from tangent.report.inventory import provenance, published_weights, usage
 from tangent.report.svg import inline_svg
 from tangent.results.columns import COLLECTED
 from tangent.results.configuration import read_configuration
@@ -194,3 +198,42 @@ def test_durations():
     assert [duration(value) for value in values] == [
         "0.4 s", "42 s", "3 min 5 s", "2 h 4 min", "1 min 0 s",
     ]  # fmt: skip
+
+
+def test_weights_of_others_are_named(copied):
+    config = yaml.safe_load((copied / "config.yaml").read_text(encoding="utf-8"))
+    hub = {
+        "source": "hub",
+        "repository": "lab/tiny",
+        "revision": "main",
+        "file": "theta.safetensors",
+    }
+    local = {"source": "file", "path": "given/theta.pt", "sha256": "d" * 64}
+    config["published"] = {"demo-vit": {"standard": {"shapes": hub}, "linear": {"letters": local}}}
+    (copied / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    with pytest.raises(UserError, match="published/demo-vit/standard/shapes/encoder.safetensors"):
+        build_report(copied)
+
+    # What a former configuration took is there too, but this study does not use it.
+    entries = {"standard/shapes": (hub, "c" * 40), "linear/letters": (local, None),
+               "standard/digits": (local, None)}  # fmt: skip
+    for name, (entry, commit) in entries.items():
+        about = {"entry": entry, "commit": commit, "sha256": "e" * 64, "relative_distance": 0.0312}
+        metadata = {"published": json.dumps(about), "provenance": json.dumps({"code": "5ca1ab1e"})}
+        path = copied / "published" / "demo-vit" / name / "encoder.safetensors"
+        write_safetensors(path, {"weight": np.zeros(2, np.float32)}, metadata)
+    found = published_weights(read_configuration(copied / "config.yaml"), copied)
+    assert [(row.training, row.task, row.origin) for row in found] == [
+        ("standard", "shapes", f"lab/tiny at {'c' * 40}, theta.safetensors"),
+        ("linear", "letters", "given/theta.pt"),
+    ]
+    page = build_report(copied)
+    table = page.partition('<table id="published">')[2].partition("</table>")[0]
+    for text in ("lab/tiny at " + "c" * 40, "given/theta.pt", "e" * 64, "0.0312"):
+        assert text in table
+    assert "digits" not in table
+    assert "gives for 2 of the fine-tuned encoders" in page and "5ca1ab1e" in page
+
+
+def test_a_study_without_weights_of_others_does_not_speak_of_them(page):
+    assert "published by others" not in page and 'href="#published"' not in page

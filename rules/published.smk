@@ -1,0 +1,32 @@
+# θ* of others: published fine-tuned weights, checked and in our names (docs/published.md).
+
+
+rule published:
+    input:
+        published_files,
+        config=pretrained_config,
+        initial="<resources>/pretrained/{model}/encoder.safetensors",
+    output:
+        encoder="<results>/published/{model}/{training}/{task}/encoder.safetensors",
+    log:
+        "<logs>/published/{model}/{training}/{task}.log",
+    benchmark:
+        "<benchmarks>/published/{model}/{training}/{task}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        source=lambda wildcards: published(wildcards).model_dump_json(),
+        pretrained_dir=subpath(input.config, parent=True),
+        code=code("import_finetuned"),
+    message:
+        "take published weights of {wildcards.model} on {wildcards.task}"
+        " ({wildcards.training})"
+    shell:
+        "python -m scripts.import_finetuned --source {params.source:q}"
+        " --pretrained-dir {params.pretrained_dir} --initial-encoder {input.initial}"
+        " --training {wildcards.training} --task {wildcards.task} --model {wildcards.model}"
+        " --output {output.encoder} --code {params.code} --log {log}"

@@ -1,0 +1,63 @@
+"""Take published fine-tuned weights of an image encoder, check and convert them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+from tangent.modes import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Take published fine-tuned weights of an image encoder, check and convert them."""
+
+    source: str = cli.argument("the task's entry in the configuration (key published), as JSON")
+    pretrained_dir: Path = cli.argument("the model's folder, for the architecture")
+    initial_encoder: Path = cli.argument("θ0 (safetensors)")
+    training: Training = cli.argument("how the weights were fine-tuned")
+    task: str = cli.argument("the task that they were fine-tuned on")
+    model: str = cli.argument("name of the model, recorded with the result")
+    output: Path = cli.argument("encoder to write (safetensors)")
+
+
+def run(arguments: Arguments) -> None:
+    """Write θ* with the metadata that a fine-tuning of our own gives it, and where it is from."""
+    from tangent import files, provenance, sources
+    from tangent.models import CONFIG_FILE, load_encoder
+    from tangent.published.checkpoint import describe_base, load_checkpoint
+    from tangent.published.sources import fetch
+
+    identity = {name: getattr(arguments, name) for name in ("model", "training", "task")}
+    entry = sources.parse(arguments.source)
+    fetched = fetch(entry, ".".join(("published", *identity.values())))
+
+    checkpoint = load_checkpoint(
+        fetched.path,
+        load_encoder(arguments.pretrained_dir, arguments.initial_encoder),
+        describe_base(arguments.initial_encoder),
+    )
+    inputs = [arguments.pretrained_dir / CONFIG_FILE, arguments.initial_encoder]
+    if fetched.commit is None:
+        inputs.append(fetched.path)
+    published = {
+        "entry": entry,
+        "commit": fetched.commit,
+        "sha256": fetched.sha256,
+        "layout": checkpoint.layout,
+        "from_base": checkpoint.from_base,
+        "relative_distance": float(f"{checkpoint.relative_distance:.6g}"),
+    }
+    metadata = {
+        **identity,
+        "buffers": json.dumps(checkpoint.buffers),
+        "published": json.dumps(published),
+        "provenance": json.dumps(provenance.record(inputs, arguments.settings(), arguments.code)),
+    }
+    files.write_safetensors(arguments.output, checkpoint.state, metadata)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)
