@@ -13,7 +13,7 @@ import yaml
 
 from tangent.config.schema import SUM, Config
 from tangent.estimate.models import BYTES, Architecture, cached_side
-from tangent.estimate.passes import product_images, sizes_of
+from tangent.estimate.passes import product_images, sizes_of, trainings_of
 from tangent.modes import MODES
 from tangent.tasks import load_task
 
@@ -47,7 +47,10 @@ def results(config: Config, architectures: Mapping[str, Architecture]) -> Counte
     for model in {config.base_model(model) for model in config.all_models}:
         stages["heads"] += BYTES * heads * architectures[model].embedding
     for model in config.all_models:
-        of_seed = _of_model(config, model, architectures[config.base_model(model)])
+        architecture = architectures[config.base_model(model)]
+        published = len(_published(config, model))
+        stages["published"] += published * BYTES * architecture.encoder_parameters
+        of_seed = _of_model(config, model, architecture)
         stages.update({stage: size * len(config.seeds) for stage, size in of_seed.items()})
     return stages
 
@@ -83,6 +86,11 @@ def downloads(config: Config, architectures: Mapping[str, Architecture]) -> list
         if entry.source == "open_clip":
             size = BYTES * architectures[model].parameters
             found.append(Download(f"{entry.name}, {entry.tag}", size, "its weights in float32"))
+        for training, task in _published(config, model):
+            weights = config.published_weights(model, training, task)
+            if weights.source == "hub":
+                size = BYTES * architectures[model].encoder_parameters
+                found.append(Download(weights.repository, size, "an encoder in float32"))
     known = _facts()["downloads"]
     for task in [*config.tasks, config.control]:
         for source in config.datasets[task].sources:
@@ -101,14 +109,23 @@ def _of_model(config: Config, model: str, architecture: Architecture) -> Counter
     stages: Counter[str] = Counter()
     if config.is_random(model):
         stages["pretrained"] += encoder
-    stages["finetuned"] += 2 * len(tasks) * encoder
-    stages["task_vectors"] += 2 * len(tasks) * encoder
+    trained = len(trainings_of(config, model))
+    stages["finetuned"] += (trained - len(_published(config, model))) * encoder
+    stages["task_vectors"] += trained * encoder
     sizes = [sizes_of(config, task) for task in [*tasks, config.control]]
     stages["features"] += row * sum(size.validation + size.test for size in sizes)
     modes = sum(mode.evaluated_as == "linearized" for mode in MODES.values())
     for vector in [*tasks, SUM]:
         stages["products"] += modes * row * product_images(config, model, vector)
     return stages
+
+
+def _published(config: Config, model: str) -> list[tuple[str, str]]:
+    return [
+        (training, task)
+        for training, task in trainings_of(config, model)
+        if config.published_weights(model, training, task)
+    ]
 
 
 def _decoded(config: Config, task: str, size: int) -> int:

@@ -30,6 +30,8 @@ COST: dict[Pass, int] = {
 }
 """Forward passes that one image (of `text`: one prompt) costs."""
 
+TRAININGS = tuple(dict.fromkeys(mode.trained_as for mode in MODES.values()))
+
 GRADIENT_BYTES = {"cpu": 5 * 2**28, "cuda": 16 * 2**30}
 """Memory for gradients by device: as `tangent.ntk.gram`, which imports torch."""
 
@@ -99,6 +101,11 @@ def jobs_of(config: Config, held_gradients: Mapping[str, int]) -> list[Jobs]:
     """
     jobs = [*_resources(config)]
     for model in config.all_models:
+        jobs += [
+            Jobs("published", "published", 1, model)
+            for training, task in trainings_of(config, model)
+            if config.published_weights(model, training, task)
+        ]
         held = held_gradients[config.base_model(model)]
         for of_seed in _of_model(config, model, held):
             jobs.append(replace(of_seed, model=model, count=of_seed.count * len(config.seeds)))
@@ -132,18 +139,21 @@ def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:
     yield from _kernels(config, model, held)
 
 
+def trainings_of(config: Config, model: str) -> list[tuple[str, str]]:
+    """Training and task of every fine-tuned encoder of a model, published ones included."""
+    return [(training, task) for training in TRAININGS for task in config.tasks_of(model)]
+
+
 def _trainings(config: Config, model: str) -> Iterator[Jobs]:
-    for training in ("standard", "linear"):
-        for task in config.tasks_of(model):
-            yield Jobs("task_vectors", "task_vector", 1)
-            if config.published_weights(model, training, task) is not None:
-                yield Jobs("finetuned", "published", 1)
-                continue
-            seen = config.epochs_of(model, task) * sizes_of(config, task).train
-            work = [Work(f"{training} step", seen)]
-            if training in config.finetuning_of(model).activation_checkpointing:
-                work.append(Work("forward", seen))
-            yield Jobs("finetuned", "finetuned", 1, work=tuple(work))
+    for training, task in trainings_of(config, model):
+        yield Jobs("task_vectors", "task_vector", 1)
+        if config.published_weights(model, training, task):
+            continue
+        seen = config.epochs_of(model, task) * sizes_of(config, task).train
+        work = [Work(f"{training} step", seen)]
+        if training in config.finetuning_of(model).activation_checkpointing:
+            work.append(Work("forward", seen))
+        yield Jobs("finetuned", "finetuned", 1, work=tuple(work))
 
 
 def _products(config: Config, model: str) -> Iterator[Jobs]:
