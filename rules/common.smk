@@ -16,7 +16,7 @@ from tangent.config.schema import SUM
 from tangent.fingerprint import fingerprint
 from tangent.gpus import auto_device, visible_gpus
 from tangent.modes import MODES
-from tangent.results.columns import COLLECTED
+from tangent.results.columns import COLLECTED, DERIVED
 
 # What each script's results depend on: library modules (`tangent.` left out), scripts that scripts
 # share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.
@@ -30,6 +30,7 @@ EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram scripts.encoder_arguments"
 SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
 CONFIG_READER = f"config.checks config.load {SCHEMA} results.configuration tasks"
+PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
 CODE = {
     "fetch_pretrained": "compact_checkpoint models.load models.sources sources",
@@ -60,18 +61,21 @@ CODE = {
     "collect_tables": f"{CONFIG_READER} modes results.columns results.collect"
     " results.random_init results.raw",
     "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
-    " results.claims_text results.paper_numbers results.render results/paper_numbers.yaml",
+    f" results.claims_text {PAPER} results.render results.studied",
+    "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
+    " results.studied",
     "paper_tables": f"{SCHEMA} modes results.columns results.load results.paper_tables"
-    " results.render",
+    " results.render results.studied",
     "plot figure2": f"{FIGURE} figures.figure2 figures.scatter modes",
     "plot figure3": f"{FIGURE} figures.figure3 modes",
     "plot figure5": f"{FIGURE} figures.figure5 figures.scatter modes",
     "plot figure6": f"{FIGURE} figures.figure6",
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
     "plot proposition1": f"{FIGURE} figures.proposition1",
-    "report": f"{CONFIG_READER} modes results.columns report.build report.captions report.inventory"
-    " report.report_tables report.svg report/report.html.j2 report/style.css results.claims_text results.load"
-    " results.paper_numbers results.paper_tables results.render results/paper_numbers.yaml",
+    "report": f"{CONFIG_READER} modes report.build report.captions report.comparison_tables"
+    " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
+    f" results.claims_text results.columns results.comparison results.load {PAPER}"
+    " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
     " models.load modes results.columns tasks estimate/datasets.yaml estimate/gpus.yaml"
@@ -92,6 +96,7 @@ TABLES_READ = {
     "alpha_curves": ["alpha_sweep", "addition", "negation"],
     "proposition1": ["proposition1"],
     "paper_tables": ["single_task", "addition", "negation", "random_init"],
+    "comparison": ["single_task", "addition", "negation"],
     "claims": [
         "single_task",
         "addition",

@@ -241,6 +241,7 @@ def _summary() -> Iterator[Jobs]:
     yield Jobs("tables", "resolved_config", 1)
     yield Jobs("tables", "collect_table", len(COLLECTED))
     yield Jobs("tables", "claims_table", 1)
+    yield Jobs("tables", "comparison_table", 1)
     yield Jobs("tables", "paper_tables", 1)
     yield Jobs("figures", "plot", len(FIGURES))
     yield Jobs("report", "report", 1)

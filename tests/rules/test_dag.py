@@ -35,13 +35,14 @@ DEMO = {
     "resolved_config": 1,
     "collect_table": 10,
     "claims_table": 1,
+    "comparison_table": 1,
     "paper_tables": 1,
     "plot": 6,
     "report": 1,
     "all": 1,
 }
 ONCE = ("pretrained", "dataset", "heads", "resolved_config", "collect_table", "claims_table")
-ONCE += ("paper_tables", "plot", "report", "all")
+ONCE += ("comparison_table", "paper_tables", "plot", "report", "all")
 
 
 @pytest.fixture(scope="module")
