@@ -26,7 +26,7 @@ rule estimate:
     localrule: True
     handover: True
     conda:
-        "../envs/report.yaml"
+        "../envs/train.yaml"
     params:
         config=CONFIG.model_dump_json(),
         device=DEVICE_NAME,

@@ -9,7 +9,7 @@ from tangent.config.schema import Config
 from tangent.estimate import disk, memory
 from tangent.estimate.models import BYTES, Architecture, architecture_of
 from tangent.estimate.passes import GRADIENT_BYTES, Jobs, Pass, jobs_of
-from tangent.estimate.throughput import CPU, Basis, Machine, Measurement
+from tangent.estimate.throughput import CPU, Basis, Machine
 
 SECONDS_TO_START = {"cpu": 4.0, "cuda": 15.0}
 """Of each job that runs a model: torch starts and weights are read. Measured on a CPU, assumed for
@@ -49,7 +49,6 @@ class Estimate:
         resources: bytes in the folder that studies share, by stage.
         training_state: bytes of the state of each training that runs.
         downloads: what is fetched.
-        used: the measurements that served.
     """
 
     machine: Machine
@@ -59,7 +58,6 @@ class Estimate:
     resources: Counter[str]
     training_state: int
     downloads: list[disk.Download]
-    used: list[Measurement]
 
 
 def estimate(config: Config, machine: Machine) -> Estimate:
@@ -79,7 +77,6 @@ def estimate(config: Config, machine: Machine) -> Estimate:
     }
     stages: dict[str, Cost] = {}
     models: dict[str, Cost] = {}
-    used: list[Measurement] = []
     for jobs in jobs_of(config, held):
         costs = [stages.setdefault(jobs.stage, Cost())]
         if jobs.model:
@@ -89,10 +86,6 @@ def estimate(config: Config, machine: Machine) -> Estimate:
             cost.jobs += jobs.count
             if jobs.work:
                 _add(cost, config, model, jobs, machine, device)
-        for work in jobs.work:
-            found = machine.find(model, work.kind, _dtype(config, work.kind))
-            if found is not None and found not in used:
-                used.append(found)
     return Estimate(
         machine,
         stages,
@@ -101,7 +94,6 @@ def estimate(config: Config, machine: Machine) -> Estimate:
         disk.resources(config, architectures),
         disk.training_state(config, architectures),
         disk.downloads(config, architectures),
-        used,
     )
 
 

@@ -164,6 +164,49 @@ def test_the_estimate_needs_no_torch():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory):
+    import open_clip
+
+    from tangent.models import sources
+
+    config = model_config("demo-vit")
+    config["vision_cfg"] |= {"layers": 1, "width": 32, "head_width": 16, "image_size": 16}
+    config["text_cfg"] |= {"layers": 1, "vocab_size": 50}
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    preprocessing = {"size": 16, "mean": [0.5] * 3, "std": [0.3] * 3}
+    content = {"model_cfg": config, "preprocess_cfg": preprocessing}
+    sources.write(open_clip.CLIP(**config), content, folder, {})
+    return folder
+
+
+@pytest.mark.parametrize("kind", sorted(set(passes.COST) - {"text"}))
+def test_every_kind_of_pass_can_be_measured(tiny_model, kind):
+    from tangent.estimate.measure import Setting, measure
+
+    autocast = "bfloat16" if kind.endswith("step") else "none"
+    found = measure(Setting(tiny_model, "tiny", kind, "cpu", 1, 4, autocast, 0.01))
+    assert found.parameters == architecture_of({"folder": tiny_model}, "tiny").encoder_parameters
+    assert found.images_per_second > 0 and 0.01 < found.memory < 100
+    dtype = "bfloat16" if kind.endswith("step") else "float32"
+    assert (found.device, found.what, found.dtype) == (CPU, kind, dtype)
+
+
+def test_the_script_prints_entries_that_the_estimate_reads(tiny_model):
+    command = [sys.executable, "-m", "scripts.measure_throughput", "--seconds", "0.01"]
+    command += ["--pretrained-dir", str(tiny_model), "--evaluation-batch-size", "2", "--kinds"]
+    done = subprocess.run([*command, "forward"], cwd=ROOT, capture_output=True, text=True)
+    [entry] = yaml.safe_load(done.stdout)
+    assert throughput._measurement(entry).model == "tiny", done.stderr
+
+
+def test_an_unknown_kind_of_pass_is_refused(tiny_model):
+    from tangent.estimate.measure import Setting, measure
+
+    with pytest.raises(UserError, match="nothing is known about passes of the kind 'backward'"):
+        measure(Setting(tiny_model, "tiny", "backward", "cpu", 1, 4, "none", 0.01))
+
+
 def measured(**changes):
     model = architecture_of(DEMO, "demo-vit")
     values = dict(
