@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import platform
 import re
@@ -21,9 +20,28 @@ from tangent.results.columns import COLLECTED, DERIVED
 # What each script's results depend on: library modules (`tangent.` left out), scripts that scripts
 # share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.
 # tests/rules/test_code.py compares the table with what the scripts import. Left out on purpose:
-# modules that read, write, record or report a result but do not make it (errors, files, progress,
-# provenance, scripts.cli), and those that pick the GPU (gpus, gpu_lease).
-IMAGES = "datasets.preprocess datasets.split features linearize samples task_vector"
+# modules that read, write, record or report a result but do not make it (errors, files, memory,
+# progress, provenance, scripts.cli), and those that pick the GPU (gpus, gpu_lease).
+IMAGES = (
+    "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split features linearize"
+    " samples task_vector"
+)
+DEMO = (
+    "demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
+    " demo.package_files demo.photographs demo.shifts demo.textures demo.world"
+)
+SOURCES = (
+    "datasets.sources.base datasets.sources.demo datasets.sources.folder"
+    " datasets.sources.from_torchvision datasets.sources.hub datasets.sources.layouts"
+    " datasets.sources.layouts.class_folders datasets.sources.layouts.dtd"
+    " datasets.sources.layouts.gtsrb datasets.sources.layouts.layout"
+    " datasets.sources.layouts.listed datasets.sources.layouts.mat_file"
+    " datasets.sources.layouts.mnist datasets.sources.layouts.resisc45"
+    " datasets.sources.layouts.stanford_cars datasets.sources.layouts.svhn"
+    " datasets.sources.parquet datasets.sources.registry datasets.sources.rows"
+    " datasets.sources.synthetic"
+    f" {DEMO} sources tasks"
+)
 ENCODER = f"{IMAGES} models.load runtime"
 LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
@@ -35,13 +53,13 @@ FIGURE = "figures figures.style results.columns results.load"
 CODE = {
     "fetch_pretrained": "compact_checkpoint models.load models.sources sources",
     "initialize_random": "models.load",
-    "prepare_dataset": "datasets datasets.preparation datasets.preprocess datasets.sources"
-    " datasets.split demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
-    " demo.package_files demo.photographs demo.shifts demo.textures demo.world sources tasks",
+    "locate_dataset": SOURCES,
+    "prepare_dataset": f"{SOURCES} datasets.digest datasets.parallel datasets.preparation"
+    " datasets.preprocess datasets.regions datasets.split datasets.writer",
     "build_heads": "heads models.load runtime tasks",
-    "finetune": "augment datasets.preprocess datasets.split finetune.batches finetune.checkpoint"
-    " finetune.loop finetune.record finetune.schedule heads linearize models.load modes runtime"
-    " task_vector tasks",
+    "finetune": "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split"
+    " finetune.batches finetune.checkpoint finetune.distributed finetune.images finetune.loop"
+    " finetune.record finetune.schedule heads linearize models.load modes runtime task_vector tasks",
     "import_finetuned": "models.load modes published.checkpoint published.clip"
     " published.hugging_face published.hub published.layout published.sources published.tensors"
     " sources task_vector",
@@ -80,9 +98,8 @@ CODE = {
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
     " models.load modes results.columns tasks estimate/datasets.yaml estimate/gpus.yaml"
     " estimate/measured.yaml",
-    "pretrain_demo": "compact_checkpoint demo.captions demo.characters demo.drawing demo.figures"
-    " demo.handwriting demo.package_files demo.photographs demo.pretraining demo.shifts"
-    " demo.textures demo.world tasks",
+    "on_gpus": "",
+    "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
 }
 PAPER_TABLES = ["table1", "table2", "table3"]
 PAPER_FIGURES = ["figure2", "figure3", "figure5", "figure6"]

@@ -1,7 +1,34 @@
-# Decoded images and labels of every task and the control task, with the protocol's splits.
+# Images and labels of every task and the control task: found, then decoded once per image size,
+# with the protocol's splits.
+
+
+rule data_source:
+    output:
+        located="<resources>/sources/{task}.json",
+    log:
+        "<logs>/sources/{task}.log",
+    benchmark:
+        "<benchmarks>/sources/{task}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=1440,
+    params:
+        sources=lambda wildcards: flags(sources=sources_of(wildcards)),
+        sizes=official_sizes,
+        code=lambda wildcards: code("locate_dataset", tasks=[wildcards.task]),
+    message:
+        "find the images of {wildcards.task}"
+    shell:
+        "python -m scripts.locate_dataset --task {wildcards.task} {params.sources} {params.sizes}"
+        " --output {output.located} --code {params.code} --log {log}"
 
 
 rule dataset:
+    input:
+        located="<resources>/sources/{task}.json",
     output:
         train="<resources>/datasets/{size}px/{task}/train.safetensors",
         validation="<resources>/datasets/{size}px/{task}/validation.safetensors",
@@ -11,23 +38,37 @@ rule dataset:
         "<logs>/datasets/{size}px/{task}.log",
     benchmark:
         "<benchmarks>/datasets/{size}px/{task}.tsv"
+    wildcard_constraints:
+        task=one_of(CONFIG.tasks),
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: decoding_threads
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=4000,
+        runtime=240,
     params:
-        source=dataset_source,
-        settings=flags(
-            validation_fraction=CONFIG.validation.fraction,
-            validation_maximum=CONFIG.validation.maximum,
-        ),
+        splits="train validation test",
+        settings=dataset_flags,
         output_dir=subpath(output.description, parent=True),
         code=lambda wildcards: code("prepare_dataset", tasks=[wildcards.task]),
     message:
-        "prepare the images of {wildcards.task}"
+        "prepare the images of {wildcards.task} in {wildcards.size} pixels"
     shell:
-        "python -m scripts.prepare_dataset --task {wildcards.task}"
-        " --source {params.source:q} {params.settings} --output-dir {params.output_dir}"
-        " --code {params.code} --log {log}"
+        "python -m scripts.prepare_dataset --task {wildcards.task} --located {input.located}"
+        " --image-size {wildcards.size} --splits {params.splits} {params.settings}"
+        " --threads {threads} --output-dir {params.output_dir} --code {params.code} --log {log}"
+
+
+# No model is fine-tuned on the control task: its training images need not be decoded.
+use rule dataset as control_dataset with:
+    output:
+        validation="<resources>/datasets/{size}px/{task}/validation.safetensors",
+        test="<resources>/datasets/{size}px/{task}/test.safetensors",
+        description="<resources>/datasets/{size}px/{task}/dataset.json",
+    wildcard_constraints:
+        task=one_of([CONFIG.control]),
+    params:
+        splits="validation test",
+        settings=dataset_flags,
+        output_dir=subpath(output.description, parent=True),
+        code=lambda wildcards: code("prepare_dataset", tasks=[wildcards.task]),

@@ -184,10 +184,28 @@ def datasets_dir(wildcards):
     return f"{CONFIG.paths.resources}/datasets/{image_size(wildcards)}px"
 
 
-def dataset_source(wildcards):
+def sources_of(wildcards):
+    """The places to look for a data set in, each as JSON."""
+    return [
+        source.model_dump_json() for source in CONFIG.datasets[wildcards.task].sources
+    ]
+
+
+def official_sizes(wildcards):
     dataset = CONFIG.datasets[wildcards.task]
-    sizes = dataset.model_dump(include={"train_images", "test_images"})
-    return json.dumps(dataset.sources[0].model_dump() | sizes)
+    keys = {"train_images", "validation_images", "test_images"}
+    return flags(**dataset.model_dump(include=keys, exclude_none=True))
+
+
+def dataset_flags(wildcards):
+    cut = {f"validation_{key}": value for key, value in CONFIG.validation}
+    order = CONFIG.datasets[wildcards.task].order
+    return f"{official_sizes(wildcards)} {flags(order=order, **cut)}"
+
+
+def decoding_threads(wildcards):
+    """More threads for more images; no result depends on them."""
+    return min(8, 1 + CONFIG.datasets[wildcards.task].train_images // 2500)
 
 
 def named(files):
@@ -231,7 +249,28 @@ def product_flags(wildcards):
     )
 
 
+def processes_of(wildcards):
+    """How many processes fine-tune together."""
+    return CONFIG.finetuning_of(wildcards.model).processes
+
+
+def finetuning_launcher(wildcards):
+    """What goes before the command of several processes: torchrun; nothing for one."""
+    processes = processes_of(wildcards)
+    if processes == 1:
+        return ""
+    # After a signal torchrun waits this long for the state to be saved (in torch 2.11 30 s). It
+    # would take some of our flags for abbreviations of its own, but for the dashes.
+    gpus = f"python -m scripts.on_gpus {processes} " if GPUS else ""
+    return (
+        f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300 {gpus}python -m torch.distributed.run --standalone"
+        f" --nproc-per-node {processes} --no-python -- "
+    )
+
+
 def finetuning_flags(wildcards):
+    of_model = CONFIG.finetuning_of(wildcards.model)
+    is_checkpointed = wildcards.training in of_model.activation_checkpointing
     return flags(
         epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
         batch_size=CONFIG.finetuning.batch_size,
@@ -240,6 +279,9 @@ def finetuning_flags(wildcards):
         warmup_steps=CONFIG.finetuning.warmup_steps,
         gradient_clip=CONFIG.finetuning.gradient_clip,
         autocast=CONFIG.compute.autocast,
+        accumulation_steps=of_model.accumulation_steps,
+        activation_checkpointing="on" if is_checkpointed else "off",
+        processes=of_model.processes,
         **DEVICE,
     )
 

@@ -28,7 +28,7 @@ def run(arguments: Arguments) -> None:
     alpha = chosen_alpha(arguments.alpha, operation="addition", vector="sum", **identity)
     single_task = single_task_accuracies(arguments.single_task, arguments.tasks, "test", **identity)
     tasks = [arguments.load_task(name) for name in arguments.tasks]
-    edited = arguments.edited_model(keep_images=False)
+    edited = arguments.edited_model()
     result = identity | addition.evaluate(edited, tasks, single_task, alpha)
     others = [arguments.alpha, *arguments.single_task.values()]
     result["provenance"] = arguments.provenance(arguments.tasks, ["test"], others)

@@ -42,7 +42,7 @@ def run(arguments: Arguments) -> None:
         for task in tasks
     ]
     alphas = alpha_grid([arguments.minimum, arguments.maximum, arguments.points])
-    edited = arguments.edited_model(keep_images=True)
+    edited = arguments.edited_model()
     with Progress(f"ξ of {' and '.join(names)}", len(alphas) ** 2, "point") as progress:
         xi = disentanglement_error(edited, *pair, alphas, on_point=progress.update)
     rows = [

@@ -39,6 +39,8 @@ class EditedArguments(cli.Common):
     threads: int = cli.argument("plain: threads of torch on the CPU", 1)
     products: dict[str, Path] | None = cli.argument("linearized: a folder of J(x)τ per name", None)
 
+    if_out_of_memory = "Lower compute.evaluation_batch_size."
+
     def identity(self) -> dict[str, Any]:
         """What the result is about."""
         return {"model": self.model, "mode": self.mode, "seed": self.seed}
@@ -47,11 +49,8 @@ class EditedArguments(cli.Common):
         """Head and labels of a task."""
         return EvaluationTask.load(name, self.heads_dir, self.datasets_dir)
 
-    def edited_model(self, keep_images: bool) -> EditedModel:
+    def edited_model(self) -> EditedModel:
         """The edited model of the mode.
-
-        Args:
-            keep_images: images are looked at more than once (a plain model keeps them then).
 
         Raises:
             UserError: unknown mode, a flag that the mode needs is missing, or an unreadable file.
@@ -65,7 +64,7 @@ class EditedArguments(cli.Common):
         if kind == "linearized":
             products = {name: StoredFeatures(folder) for name, folder in self.products.items()}
             return LinearizedEditedModel(initial, products)
-        return self._plain_model(initial, keep_images)
+        return self._plain_model(initial)
 
     def provenance(
         self, tasks: Sequence[str], splits: Sequence[str], others: Iterable[Path] = ()
@@ -84,7 +83,7 @@ class EditedArguments(cli.Common):
     def _kind(self) -> str:
         return get_mode(self.mode).evaluated_as
 
-    def _plain_model(self, initial: StoredFeatures, keep_images: bool) -> EditedModel:
+    def _plain_model(self, initial: StoredFeatures) -> EditedModel:
         from tangent import runtime
         from tangent.edited import PlainEditedModel
         from tangent.features import StoredImages
@@ -99,7 +98,6 @@ class EditedArguments(cli.Common):
             StoredImages(self.datasets_dir, preprocess, device),
             initial,
             self.batch_size,
-            keep_images,
         )
 
 

@@ -35,7 +35,7 @@ def run(arguments: Arguments) -> None:
         for name in names
     )
     target, control = map(arguments.load_task, names)
-    edited = arguments.edited_model(keep_images=False)
+    edited = arguments.edited_model()
     result = identity | {"task": arguments.task}
     result |= negation.evaluate(edited, target, control, alpha)
     result |= {"target_pretrained": target_pretrained, "control_pretrained": control_pretrained}

@@ -22,7 +22,7 @@ class Arguments(EditedArguments):
 def run(arguments: Arguments) -> None:
     """Evaluate both splits at α = 1."""
     task = arguments.load_task(arguments.task)
-    measured = single_task(arguments.edited_model(keep_images=False), task)
+    measured = single_task(arguments.edited_model(), task)
     result = arguments.identity() | {"task": arguments.task}
     result |= {split: value.as_json() for split, value in measured.items()}
     result["provenance"] = arguments.provenance([arguments.task], SPLITS)

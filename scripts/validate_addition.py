@@ -29,7 +29,7 @@ def run(arguments: Arguments) -> None:
     identity = arguments.identity()
     single_task = single_task_accuracies(arguments.single_task, arguments.tasks, SPLIT, **identity)
     tasks = [arguments.load_task(name) for name in arguments.tasks]
-    edited = arguments.edited_model(keep_images=True)
+    edited = arguments.edited_model()
     points = addition.sweep(edited, tasks, single_task, alphas)
     write_sweep(arguments.output_dir / "sweep.csv", points)
     result = {"operation": "addition", **identity, "vector": "sum"}

@@ -36,7 +36,7 @@ def run(arguments: Arguments) -> None:
         for name in names
     }
     target, control = map(arguments.load_task, names)
-    edited = arguments.edited_model(keep_images=True)
+    edited = arguments.edited_model()
     points = negation.sweep(edited, target, control, alphas, pretrained)
     write_sweep(arguments.output_dir / "sweep.csv", points)
     required = arguments.control_threshold * pretrained[arguments.control]

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tangent.datasets import load_split, normalize, resize_for_evaluation
+from tangent.augment import central_squares, in_stored_pixels, resized_crop
+from tangent.datasets.preprocess import normalize, to_device
+from tangent.datasets.split import Split, load_split
 from tangent.linearize import forward_mode_attention, jvp_features, parameters_of
 from tangent.progress import Progress
 from tangent.samples import sample_rows
@@ -20,35 +22,50 @@ Pass = Callable[[Tensor], Tensor]
 
 
 class Images:
-    """Images of one split, decoded once: uint8 on the device, normalised batch by batch.
+    """Images of one split, as evaluations see them: read, moved and normalised batch by batch.
+
+    Of training images only `tangent.datasets.regions` are kept. Their central squares, resampled,
+    are what the evaluation preprocessing makes of the originals up to rounding, and exactly that
+    where originals have the model's size.
 
     Args:
-        images: uint8 [images, height, width, 3], RGB; brought to the model's size where it differs.
+        split: the split; its images stay on disk.
         preprocess: the model's evaluation preprocessing (`tangent.models.preprocess_config`).
-        device: where the images are kept; uint8 takes a quarter of the normalised images' memory.
+        device: where batches go.
+        rows: the images wanted, in this order; all of them if None.
     """
 
     def __init__(
         self,
-        images: np.ndarray,
+        split: Split,
         preprocess: Mapping[str, Any],
         device: torch.device | str = "cpu",
+        rows: np.ndarray | None = None,
     ) -> None:
-        resized = np.ascontiguousarray(resize_for_evaluation(images, preprocess))
-        self._images = torch.from_numpy(resized).to(device)
-        self._preprocess = preprocess
+        self._split, self._preprocess, self._device = split, preprocess, device
+        self._rows = np.arange(len(split)) if rows is None else rows
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self._rows)
 
     def normalized(self) -> Tensor:
         """All images at once, float32 [images, 3, height, width]."""
         return next(self.batches(len(self)))
 
     def batches(self, batch_size: int) -> Iterator[Tensor]:
-        """Float32 batches [batch_size, 3, height, width] in the split's order."""
-        for chunk in self._images.split(batch_size):
-            yield normalize(chunk.permute(0, 3, 1, 2), self._preprocess)
+        """Float32 batches [batch_size, 3, height, width] in order."""
+        for start in range(0, len(self), batch_size):
+            yield self._batch(self._rows[start : start + batch_size])
+
+    def _batch(self, rows: np.ndarray) -> Tensor:
+        pixels = to_device(self._split.read(rows), self._device)
+        if self._split.originals is not None:
+            originals, sizes = self._split.originals[rows], self._split.sizes[rows]
+            size = tuple(self._preprocess["size"])
+            boxes = in_stored_pixels(central_squares(originals, size[0]), originals, sizes)
+            squares = resized_crop(pixels.contiguous(), boxes, size)
+            pixels = squares.contiguous(memory_format=torch.channels_last)  # as the others are
+        return normalize(pixels, self._preprocess)
 
 
 class StoredImages:
@@ -71,20 +88,22 @@ class StoredImages:
         """Images of `split`: all of them, or those of `rows`.
 
         Raises:
-            UserError: the split is missing or unreadable.
+            UserError: the split is missing, unreadable or prepared for models of another size.
         """
-        images = load_split(self._folder / dataset, split).images
-        return Images(images if rows is None else images[rows], self._preprocess, self._device)
+        return Images(self._load(dataset, split), self._preprocess, self._device, rows)
 
     def sample(self, dataset: str, split: str, images: int, seed: int) -> tuple[np.ndarray, Images]:
         """Rows and images of a seeded sample of `split`: all of them if there are fewer.
 
         Raises:
-            UserError: the split is missing or unreadable.
+            UserError: as above.
         """
-        stored = load_split(self._folder / dataset, split).images
+        stored = self._load(dataset, split)
         rows = sample_rows(len(stored), images, seed)
-        return rows, Images(stored[rows], self._preprocess, self._device)
+        return rows, Images(stored, self._preprocess, self._device, rows)
+
+    def _load(self, dataset: str, split: str) -> Split:
+        return load_split(self._folder / dataset, split, self._preprocess)
 
 
 def attention_of_device(device: torch.device | str) -> AbstractContextManager[None]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+# Types of a safetensors file that numpy can map, as it calls them.
+_MAPPED_TYPES = {"U8": "u1", "I64": "<i8"}
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -193,6 +196,34 @@ def open_safetensors(path: str | os.PathLike[str], framework: str) -> Iterator[A
             f"{path} is not a complete safetensors file ({error}): delete it and run the step that "
             "makes it again."
         ) from error
+
+
+def map_safetensors(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Map the tensors of a safetensors file into memory: a tensor is read where it is looked at.
+
+    Returns:
+        Read-only arrays (uint8 or int64) by name, and the metadata.
+
+    Raises:
+        UserError: as `read_safetensors`, or a tensor is of another type.
+    """
+    import numpy as np
+
+    metadata = read_metadata(path)  # the library checks that the file is complete
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    arrays = {}
+    for name, tensor in header.items():
+        if tensor["dtype"] not in _MAPPED_TYPES:
+            raise UserError(f"{path}: {name} is of type {tensor['dtype']}, not U8 or I64.")
+        start = 8 + length + tensor["data_offsets"][0]
+        dtype, shape = _MAPPED_TYPES[tensor["dtype"]], tuple(tensor["shape"])
+        arrays[name] = np.memmap(path, dtype, "r", start, shape)
+    return arrays, metadata
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -43,7 +43,7 @@ def lease(count: int = 1) -> list[str]:
     if len(gpus) < count:
         raise UserError(
             f"the job needs {count} GPUs, but there are {len(gpus)} here: lower "
-            "finetuning.processes, or name more GPUs in CUDA_VISIBLE_DEVICES."
+            "finetuning.models.<model>.processes, or name more GPUs in CUDA_VISIBLE_DEVICES."
         )
     folder = _folder()
     is_waiting = False

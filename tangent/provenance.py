@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tangent.files import sha256_file
+from tangent.files import read_metadata, sha256_file
 
 PACKAGES = (
     "torch", "open_clip_torch", "torchvision", "numpy", "scipy", "safetensors", "pandas", "pillow",
@@ -23,7 +23,8 @@ def record(inputs: Iterable[str | Path], settings: Mapping[str, Any], code: str)
     """The provenance block of a result.
 
     Args:
-        inputs: the files read; each is recorded with the SHA-256 of its bytes.
+        inputs: the files read; each is recorded with the SHA-256 of its bytes, a split of a data
+            set with `content:` and the digest of its content that it states: it may have gigabytes.
         settings: the configuration values that the step was given.
         code: fingerprint of the code that the step runs (`tangent.fingerprint`).
 
@@ -31,13 +32,26 @@ def record(inputs: Iterable[str | Path], settings: Mapping[str, Any], code: str)
         UserError: an input does not exist.
     """
     return {
-        "inputs": {str(path): sha256_file(path) for path in sorted(map(str, inputs))},
+        "inputs": {path: digest(path) for path in sorted(map(str, inputs))},
         "settings": {name: _plain(value) for name, value in settings.items()},
         "code": code,
         "commit": _commit(),
         "versions": versions(),
         "device": _device(),
     }
+
+
+def digest(path: str | Path) -> str:
+    """What stands for a file in a provenance block.
+
+    Raises:
+        UserError: the file does not exist.
+    """
+    if Path(path).suffix == ".safetensors":
+        content = read_metadata(path).get("content_sha256")
+        if content is not None:
+            return f"content:{content}"
+    return sha256_file(path)
 
 
 def versions() -> dict[str, str]:

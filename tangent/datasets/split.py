@@ -1,90 +1,76 @@
-"""One split of a decoded data set: its arrays, its file, its checks and its content hash."""
+"""One split of a prepared data set: its file, mapped into memory and read image by image."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tangent.datasets.preprocess import check_geometry
 from tangent.errors import UserError
-from tangent.files import read_safetensors, write_safetensors
+from tangent.files import map_safetensors
 
 SPLITS = ("train", "validation", "test")
+_EVALUATION = {"images", "labels", "hashes"}
+_TRAIN = _EVALUATION | {"originals"}
+_RAGGED_TRAIN = _TRAIN - {"images"} | {"pixels", "offsets", "sizes"}
+_METADATA = {"task", "split", "classes", "geometry", "content_sha256"}
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images and labels of one split.
+    """Images and labels of one split; an image is read from disk when it is asked for.
+
+    Validation and test images are what open_clip's evaluation preprocessing makes of the originals.
+    Training images are regions of the originals (`tangent.datasets.regions`), of many sizes.
 
     Attributes:
         task: name of the task.
         name: `train` (without the validation images), `validation` or `test`.
-        images: uint8 [n, height, width, 3], RGB.
-        labels: int64 [n], indices into `classes`.
         classes: class names in the order of the labels.
+        geometry: what `tangent.datasets.preprocess.geometry` says.
+        content: digest of the original images and labels (`tangent.datasets.digest`).
+        labels: int64 [n], indices into `classes`.
+        hashes: row digests, uint8 [n, 32].
+        sizes: stored heights and widths, int64 [n, 2].
+        originals: heights and widths of the original images, int64 [n, 2]; only of `train`.
+        pixels: all images in a row, uint8.
+        offsets: where each image begins in `pixels`, int64 [n].
     """
 
     task: str
     name: str
-    images: np.ndarray
-    labels: np.ndarray
     classes: tuple[str, ...]
+    geometry: dict[str, Any]
+    content: str
+    labels: np.ndarray
+    hashes: np.ndarray
+    sizes: np.ndarray
+    originals: np.ndarray | None
+    pixels: np.ndarray
+    offsets: np.ndarray
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def check(self, where: str) -> None:
-        """Check dtypes, shapes, that there are images, and that labels name classes.
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Read some images, uint8 [rows, height, width, 3].
 
-        Raises:
-            UserError: one of these is wrong; `where` (a file or a source) starts the message.
+        Height and width are the largest ones of the whole split. Smaller images lie in the upper
+        left corner; the rest is black.
         """
-        images, labels, n = self.images, self.labels, len(self.labels)
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-            problem = f"images must be uint8 [n, height, width, 3], not {_kind(images)}"
-        elif labels.dtype != np.int64 or labels.ndim != 1:
-            problem = f"labels must be int64 [n], not {_kind(labels)}"
-        elif len(images) != n:
-            problem = f"{len(images)} images have {n} labels"
-        elif n == 0:
-            problem = "there are no images"
-        elif labels.min() < 0 or labels.max() >= len(self.classes):
-            problem = (
-                f"labels go from {labels.min()} to {labels.max()}, but the task has "
-                f"{len(self.classes)} classes, so they must go from 0 to {len(self.classes) - 1}. "
-                "Do the class names belong to this data set?"
-            )
-        else:
-            return
-        raise UserError(f"{where}, split {self.name}: {problem}")
-
-    def image_hashes(self) -> list[bytes]:
-        """Return the SHA-256 of each image's bytes."""
-        return [hashlib.sha256(image.tobytes()).digest() for image in self.images]
-
-    def sha256(self) -> str:
-        """Return a digest of the images and labels that does not depend on their order.
-
-        It is the SHA-256 of the image shape and the sorted SHA-256 digests of the rows, a row being
-        an image's bytes and its label's eight (little-endian).
-        """
-        rows = sorted(
-            hashlib.sha256(image.tobytes() + label.astype("<i8").tobytes()).digest()
-            for image, label in zip(self.images, self.labels, strict=True)
-        )
-        shape = "x".join(map(str, self.images.shape[1:]))
-        return hashlib.sha256(shape.encode() + b"".join(rows)).hexdigest()
-
-    def save(self, folder: Path) -> None:
-        """Write the split to its file in the task's folder."""
-        write_safetensors(
-            split_path(folder, self.name),
-            {"images": self.images, "labels": self.labels},
-            {"task": self.task, "split": self.name, "classes": json.dumps(self.classes)},
-        )
+        height, width = self.sizes.max(axis=0)
+        images = np.zeros((len(rows), height, width, 3), np.uint8)
+        for image, row in zip(images, rows, strict=True):
+            height, width = self.sizes[row]
+            start = self.offsets[row]
+            pixels = self.pixels[start : start + height * width * 3]
+            image[:height, :width] = pixels.reshape(height, width, 3)
+        return images
 
 
 def split_path(folder: Path, split: str) -> Path:
@@ -98,40 +84,58 @@ def split_path(folder: Path, split: str) -> Path:
     return Path(folder) / f"{split}.safetensors"
 
 
-def load_split(folder: Path, split: str) -> Split:
-    """Read a split of a prepared data set; needs no torch.
+def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = None) -> Split:
+    """Open a split of a prepared data set; needs no torch, and reads no image.
 
     Args:
         folder: the task's folder, with `train`, `validation` and `test.safetensors`.
         split: which of them.
+        preprocess: `tangent.models.preprocess_config` of the model that is to see the images.
 
     Raises:
-        UserError: the file is missing, cut short, or not what `prepare` writes.
+        UserError: the file is missing, cut short, not what `prepare` writes, or prepared for models
+            of another preprocessing.
     """
     path = split_path(folder, split)
     if not path.exists():
         raise UserError(
             f"{path} does not exist: the split {split!r} is missing. Run the step `datasets` for "
-            f"this task, or check the folder."
+            "this task, or check the folder."
         )
-    arrays, metadata = read_safetensors(path, framework="np")
-    if set(arrays) != {"images", "labels"} or not {"task", "split", "classes"} <= set(metadata):
+    arrays, metadata = map_safetensors(path)
+    expected = (_TRAIN, _RAGGED_TRAIN) if split == "train" else (_EVALUATION,)
+    is_split = metadata.keys() >= _METADATA and metadata["split"] == split
+    if not is_split or set(arrays) not in expected:
         raise UserError(
-            f"{path} is not a data set split (it needs images, labels and the metadata task, split "
-            "and classes): delete it and run the step `datasets` again."
+            f"{path} is not the {split} split of a prepared data set, or one of another version: "
+            "delete it and run the step `datasets` again."
         )
-    loaded = Split(
+    labels, classes = np.array(arrays["labels"]), tuple(json.loads(metadata["classes"]))
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise UserError(
+            f"{path}: labels go from {labels.min()} to {labels.max()}, but there are "
+            f"{len(classes)} classes: delete it and run the step `datasets` again."
+        )
+    geometry = json.loads(metadata["geometry"])
+    if preprocess is not None:
+        check_geometry(geometry, preprocess, path)
+    if "images" in arrays:
+        n, height, width, _ = arrays["images"].shape
+        pixels = arrays["images"].reshape(-1)
+        sizes = np.broadcast_to([height, width], (n, 2))
+        offsets = np.arange(n) * (height * width * 3)
+    else:
+        pixels, sizes, offsets = (np.asarray(arrays[k]) for k in ("pixels", "sizes", "offsets"))
+    return Split(
         task=metadata["task"],
-        name=metadata["split"],
-        images=arrays["images"],
-        labels=arrays["labels"],
-        classes=tuple(json.loads(metadata["classes"])),
+        name=split,
+        classes=classes,
+        geometry=geometry,
+        content=metadata["content_sha256"],
+        labels=labels,
+        hashes=arrays["hashes"],
+        sizes=sizes,
+        originals=np.asarray(arrays["originals"]) if "originals" in arrays else None,
+        pixels=pixels,
+        offsets=offsets,
     )
-    if loaded.name != split:
-        raise UserError(f"{path} holds the split {loaded.name!r}: was it renamed?")
-    loaded.check(str(path))
-    return loaded
-
-
-def _kind(array: np.ndarray) -> str:
-    return f"{array.dtype} {list(array.shape)}"

@@ -20,17 +20,15 @@ class PlainEditedModel:
     """An `EditedModel` that runs the encoder at the edited weights, in float32.
 
     There is one encoder: θ0 is kept beside it, and θ0 + Σα_tτ_t is written into its parameters
-    whenever the coefficients change. Images are loaded once per (data set, split, rows).
+    whenever the coefficients change. Splits are opened once per (data set, split, rows).
 
     Args:
         encoder: the encoder at θ0, on the device to run on; its weights change from here on.
         task_vectors: τ by name; `sum` is understood as the sum of them all.
-        load_images: images of (data set, split) on the encoder's device, with all rows or those
+        load_images: images of (data set, split) for the encoder's device, with all rows or those
             given as indices.
         initial: f(x; θ0) where it is known already: answers α = 0 without a pass.
         batch_size: images per pass.
-        keep_images: keep the images for the next coefficients; without, a step that looks at each
-            data set once saves memory.
     """
 
     def __init__(
@@ -40,7 +38,6 @@ class PlainEditedModel:
         load_images: Callable[[str, str, np.ndarray | None], Images],
         initial: FeatureTable | None = None,
         batch_size: int = 256,
-        keep_images: bool = True,
     ) -> None:
         self._encoder = encoder.eval()
         self._theta0 = {name: value.clone() for name, value in parameters_of(encoder).items()}
@@ -51,7 +48,6 @@ class PlainEditedModel:
         self._load_images = load_images
         self._initial = initial
         self._batch_size = batch_size
-        self._keep_images = keep_images
         self._images: dict[tuple[str, str, bytes | None], Images] = {}
         self._present: dict[str, float] = {}  # coefficients of the weights now in the encoder
 
@@ -84,12 +80,9 @@ class PlainEditedModel:
 
     def _images_of(self, dataset: str, split: str, rows: np.ndarray | None) -> Images:
         key = (dataset, split, None if rows is None else np.asarray(rows).tobytes())
-        if key in self._images:
-            return self._images[key]
-        images = self._load_images(dataset, split, rows)
-        if self._keep_images:
-            self._images[key] = images
-        return images
+        if key not in self._images:
+            self._images[key] = self._load_images(dataset, split, rows)
+        return self._images[key]
 
     def _vector(self, name: str) -> TaskVector:
         if name == SUM and SUM not in self._task_vectors:

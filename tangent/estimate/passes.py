@@ -117,7 +117,9 @@ def _resources(config: Config) -> Iterator[Jobs]:
     tasks = [*config.tasks, config.control]
     prompts = sum(len(load_task(task).classes) * len(load_task(task).templates) for task in tasks)
     sizes = {config.image_size(model) for model in used}
-    yield Jobs("datasets", "dataset", len(tasks) * len(sizes))
+    yield Jobs("datasets", "data_source", len(tasks))
+    yield Jobs("datasets", "dataset", len(config.tasks) * len(sizes))
+    yield Jobs("datasets", "control_dataset", len(sizes))
     for model in dict.fromkeys(used):
         yield Jobs("pretrained", "pretrained", 1, model)
         yield Jobs("heads", "heads", 1, model, (Work("text", prompts),))

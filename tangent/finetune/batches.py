@@ -3,70 +3,112 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from tangent.augment import crop_scale, random_boxes, training_images
+from tangent.finetune.images import TrainingImages
 from tangent.runtime import generator
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class TrainingBatches:
-    """Augmented batches of a training set that stays on the device as uint8.
-
-    Every epoch has a new order and new crops (the public code repeats one order), the same in both
-    trainings. As in the public code, the last batch of an epoch may be short.
+class Batch:
+    """One process's share of a step's images, augmented, on its device.
 
     Attributes:
-        images: uint8 [n, 3, height, width] on the device.
-        labels: int64 [n] on the device.
-        preprocess: `tangent.models.preprocess_config` of the model.
-        batch_size: images per step.
-        seed: the study's seed.
-        task: name of the task; tasks have independent streams of chance.
+        images: float32 [share, 3, size, size].
+        labels: int64 [share].
+        size: images of all shares.
+        weight: 1; 0 for an image that only stands in where there are fewer images than processes.
     """
 
     images: Tensor
     labels: Tensor
+    size: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class TrainingBatches:
+    """Augmented batches of a training set.
+
+    Every epoch has a new order and new crops (the public code repeats one order), the same in both
+    trainings and for any number of processes. As in the public code, the last batch of an epoch may
+    be short.
+
+    Attributes:
+        images: the training set.
+        preprocess: `tangent.models.preprocess_config` of the model.
+        batch_size: images per step, over all processes.
+        seed: the study's seed.
+        task: name of the task; tasks have independent streams of chance.
+        device: where batches are made.
+        rank: this process; it takes the rows `rank`, `rank` + `processes`, … of every batch.
+        processes: number of processes.
+    """
+
+    images: TrainingImages
     preprocess: Mapping[str, Any]
     batch_size: int
     seed: int
     task: str
-
-    @classmethod
-    def from_arrays(
-        cls,
-        images: np.ndarray,
-        labels: np.ndarray,
-        device: torch.device,
-        **settings: Any,
-    ) -> TrainingBatches:
-        """Put decoded images (uint8 [n, height, width, 3]) and labels on the device."""
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-        return cls(pixels.to(device), torch.from_numpy(labels).to(device), **settings)
+    device: torch.device
+    rank: int = 0
+    processes: int = 1
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch, a short last one included."""
-        return -(-len(self.labels) // self.batch_size)
+        return -(-len(self.images) // self.batch_size)
 
-    def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield images float32 [batch, 3, size, size] and labels int64 [batch] of an epoch.
+    def from_step(self, step: int, epochs: int) -> Iterator[Batch]:
+        """Yield the batches of a training from a step (counted from 0) to the end of its epochs.
+
+        For a GPU the next batch is made while the model works on the last one.
+        """
+        first, skip = divmod(step, self.steps_per_epoch)
+        batches = (
+            batch
+            for epoch in range(first, epochs)
+            for batch in self.epoch(epoch, skip if epoch == first else 0)
+        )
+        return one_ahead(batches) if self.device.type == "cuda" else batches
+
+    def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
+        """Yield this process's share of each batch of an epoch.
 
         Args:
             number: the epoch, counted from 0.
             skip: leave out this many batches at its beginning (a resumed run has trained on them).
         """
         chance = generator(self.seed, self.task, number)
-        n = len(self.labels)
+        n = len(self.images)
         order = torch.randperm(n, generator=chance)
-        boxes = random_boxes(n, tuple(self.images.shape[2:]), crop_scale(), chance)
+        boxes = self.images.draw_boxes(chance, order)
         for start in range(skip * self.batch_size, n, self.batch_size):
-            rows = slice(start, start + self.batch_size)
-            chosen = order[rows].to(self.labels.device)
-            images = training_images(self.images[chosen], boxes[rows], self.preprocess)
-            yield images, self.labels[chosen]
+            end = min(start + self.batch_size, n)
+            share, weight = slice(start + self.rank, end, self.processes), 1.0
+            if share.start >= end:  # a process without images would have no gradient to add
+                share, weight = slice(start, start + 1), 0.0
+            rows = order[share]
+            images = self.images.batch(rows, boxes[share], self.device, self.preprocess)
+            labels = self.images.labels[rows].to(self.device)
+            yield Batch(images, labels, end - start, weight)
+
+
+def one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the same items in the same order, the next one being made in a thread meanwhile.
+
+    An exception in the thread is raised here, where its item is due.
+    """
+    end = object()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        pending = thread.submit(next, items, end)
+        while (item := pending.result()) is not end:
+            pending = thread.submit(next, items, end)
+            yield item

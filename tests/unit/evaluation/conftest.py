@@ -7,6 +7,7 @@ enough for α to matter. The oracles of these tests compare numbers, not how wel
 from __future__ import annotations
 
 import copy
+import hashlib
 import importlib
 import json
 from dataclasses import dataclass, field
@@ -49,6 +50,9 @@ PREPROCESS = {
     "size": IMAGE,
     "fill_color": 0,
 }
+GEOMETRY = json.dumps(
+    {"size": [IMAGE, IMAGE], "interpolation": "bicubic", "resize_mode": "shortest"}
+)
 
 
 @dataclass
@@ -235,11 +239,12 @@ def write_dataset(study: Study, task: str, classes: int) -> None:
         images = np.clip(prototypes[labels] + noise, 0, 255).astype(np.uint8)
         path = study.root / "datasets" / task / f"{split}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {"images": torch.from_numpy(images), "labels": torch.from_numpy(labels)},
-            path,
-            {"task": task, "split": split, "classes": names},
-        )
+        arrays = {"images": images, "labels": labels, "hashes": np.zeros((size, 32), np.uint8)}
+        if split == "train":
+            arrays["originals"] = np.full((size, 2), IMAGE)
+        metadata = {"task": task, "split": split, "classes": names, "geometry": GEOMETRY}
+        metadata["content_sha256"] = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+        save_file({name: torch.from_numpy(array) for name, array in arrays.items()}, path, metadata)
 
 
 def write_head(study: Study, task: str, classes: int) -> None:

@@ -42,7 +42,16 @@ CONFIG = {
         "resize_mode": "shortest",
     },
 }
-DEMO = {"source": "demo", "train_images": 80, "test_images": 30, "seed": 0}
+DEMO = '{"source": "demo", "seed": 0}'
+SIZES = {"train_images": 80, "test_images": 30}
+PREPARATION = {
+    "task": "shapes",
+    "image_size": 32,
+    "order": "source",
+    "validation_fraction": 0.1,
+    "validation_maximum": 5000,
+    **SIZES,
+}
 
 
 def run_script(name: str, **flags: object) -> None:
@@ -104,16 +113,18 @@ def pretrained(source, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory) -> Path:
     """The folder that prepare_dataset makes for the task shapes."""
-    folder = tmp_path_factory.mktemp("datasets") / "shapes"
+    root = tmp_path_factory.mktemp("datasets")
+    run_script("locate_dataset", task="shapes", sources=DEMO, output=root / "found.json", **SIZES)
     run_script(
-        "prepare_dataset",
-        task="shapes",
-        source=json.dumps(DEMO),
-        validation_fraction=0.1,
-        validation_maximum=5000,
-        output_dir=folder,
+        "prepare_dataset", located=root / "found.json", output_dir=root / "shapes", **PREPARATION
     )
-    return folder
+    return root / "shapes"
+
+
+@pytest.fixture(scope="session")
+def preparation(dataset) -> dict[str, object]:
+    """Flags of prepare_dataset for the task shapes, but for the output."""
+    return {**PREPARATION, "located": dataset.parent / "found.json"}
 
 
 @pytest.fixture(scope="session")

@@ -1,136 +1,50 @@
-"""Splits: the protocol's validation cut, checks and hashes."""
+"""A data set prepared by the scripts: its files, and what is answered where one is wrong."""
 
 from __future__ import annotations
 
-import json
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-import torch
+from safetensors.numpy import load_file
 
-from tangent.datasets import SourceData, Split, cut_validation, load_split, prepare
-from tangent.datasets.sources import load_source
+from tangent.datasets import cut_validation, load_split
+from tangent.datasets.preprocess import check_geometry
 from tangent.demo.world import render_task
 from tangent.errors import UserError
 from tangent.files import read_json
-from tangent.tasks import Task, load_task
-
-TASK = Task("toy", "", ("a", "b", "c"), ("a {}",))
-
-
-def pictures(n: int, seed: int = 0, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (n, 8, 8, 3), dtype=np.uint8)
-    return images, rng.integers(0, classes, n)
-
-
-def toy(train: int = 20, test: int = 5, classes: int = 3) -> SourceData:
-    return SourceData(pictures(train, 0), pictures(test, 1), classes)
-
-
-def test_the_cut_is_the_protocols_for_mnist():
-    train, validation = cut_validation(60_000, fraction=0.1, maximum=5000)
-    assert train[0] == 36044  # what torch's random_split with a generator seeded 0 gives
-    assert (len(train), len(validation)) == (55_000, 5000)
-    assert sorted([*train, *validation]) == list(range(60_000))
-
-
-def test_the_cut_takes_the_smaller_of_fraction_and_maximum():
-    assert len(cut_validation(99, 0.1, 5000)[1]) == 9
-    assert len(cut_validation(99, 0.1, 4)[1]) == 4
-
-
-def test_the_cut_does_not_touch_the_global_generator():
-    torch.manual_seed(7)
-    expected = torch.rand(1)
-    torch.manual_seed(7)
-    cut_validation(100, 0.1, 5000)
-    assert torch.equal(torch.rand(1), expected)
-
-
-def test_a_cut_that_leaves_a_side_empty_is_refused():
-    with pytest.raises(UserError, match="9 images gives 0 validation images"):
-        cut_validation(9, 0.1, 5000)
+from tangent.tasks import load_task
 
 
 def test_prepared_files_hold_the_sources_images(dataset):
     images, labels = render_task("shapes", "train", 80, 0)
     train, validation = cut_validation(80, 0.1, 5000)
+    stored = {name: load_file(dataset / f"{name}.safetensors") for name in ("train", "test")}
+    assert np.array_equal(stored["train"]["images"], images[train])
+    assert np.array_equal(stored["test"]["images"], render_task("shapes", "test", 30, 0)[0])
     loaded = {name: load_split(dataset, name) for name in ("train", "validation", "test")}
-    assert np.array_equal(loaded["train"].images, images[train])
     assert np.array_equal(loaded["validation"].labels, labels[validation])
-    assert np.array_equal(loaded["test"].images, render_task("shapes", "test", 30, 0)[0])
+    rows = np.array([5, 0, 5])
+    assert np.array_equal(loaded["validation"].read(rows), images[validation][rows])
     assert loaded["test"].classes == load_task("shapes").classes
     about = read_json(dataset / "dataset.json")
-    assert about["task"] == "shapes" and about["source"]["source"] == "demo"
+    assert about["task"] == "shapes" and about["source"]["entry"]["source"] == "demo"
     for name, split in loaded.items():
-        assert about["splits"][name] == {"n": len(split), "sha256": split.sha256()}
+        bytes_ = (dataset / f"{name}.safetensors").stat().st_size
+        expected = {"n": len(split), "sha256": split.content, "bytes": bytes_}
+        assert about["splits"][name] == expected
 
 
-def test_the_hash_sees_content_and_not_order():
-    images, labels = pictures(10)
-    whole = Split("toy", "test", images, labels, TASK.classes)
-    order = np.random.default_rng(0).permutation(10)
-    assert Split("toy", "test", images[order], labels[order], TASK.classes).sha256() == (
-        whole.sha256()
-    )
-    other_label = labels.copy()
-    other_label[0] = (labels[0] + 1) % 3
-    assert Split("toy", "test", images, other_label, TASK.classes).sha256() != whole.sha256()
-    other_pixel = images.copy()
-    other_pixel[3, 0, 0, 0] ^= 1
-    assert Split("toy", "test", other_pixel, labels, TASK.classes).sha256() != whole.sha256()
-
-
-def test_shared_images_are_counted_and_refused():
-    source = toy()
-    for index in range(2):
-        source.test[0][index] = source.train[0][index]
-    with pytest.raises(UserError, match="of the 5 test images are also (train|validation) images"):
-        prepare(TASK, source, 0.1, 5000)
-
-
-def test_duplicates_within_a_split_are_allowed():
-    source = toy()
-    source.test[0][0] = source.test[0][1]
-    assert prepare(TASK, source, 0.1, 5000)[1]["test"]["n"] == 5
-
-
-def test_another_number_of_classes_is_refused():
-    with pytest.raises(UserError, match="the source has 4 classes, but the task names 3"):
-        prepare(TASK, toy(classes=4), 0.1, 5000)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"labels": np.full(20, 3)}, "labels go from 3 to 3, but the task has 3 classes"),
-        ({"labels": np.zeros(20, np.int32)}, "labels must be int64"),
-        ({"labels": np.zeros(19, np.int64)}, "20 images have 19 labels"),
-        ({"images": np.zeros((20, 8, 8), np.uint8)}, "images must be uint8"),
-        ({"images": np.zeros((20, 8, 8, 3), np.float32)}, "images must be uint8"),
-    ],
-)
-def test_malformed_arrays_are_refused(change, message):
-    images, labels = pictures(20)
-    train = (change.get("images", images), change.get("labels", labels))
-    with pytest.raises(UserError, match=message):
-        prepare(TASK, SourceData(train, pictures(5, 1), 3), 0.1, 5000)
-
-
-def test_an_empty_test_set_is_refused():
-    source = SourceData(pictures(20), pictures(0, 1), 3)
-    with pytest.raises(UserError, match="split test: there are no images"):
-        prepare(TASK, source, 0.1, 5000)
-
-
-def test_splits_of_different_sizes_are_refused():
-    images, labels = pictures(5, 1)
-    source = SourceData(pictures(20), (images[:, :4], labels), 3)
-    with pytest.raises(UserError, match="decode both to one size"):
-        prepare(TASK, source, 0.1, 5000)
+def test_images_stay_on_disk(dataset):
+    """An open split has mapped its images, and looked at none."""
+    for name in ("train", "test"):
+        pixels = load_split(dataset, name).pixels
+        while not isinstance(pixels, np.memmap):
+            pixels = pixels.base
+            assert pixels is not None
+        assert not pixels.flags.writeable
 
 
 def test_a_missing_split_is_named(dataset, tmp_path):
@@ -148,33 +62,60 @@ def test_a_truncated_split_is_named(dataset, tmp_path):
 
 
 def test_a_renamed_split_is_noticed(dataset, tmp_path):
-    (tmp_path / "test.safetensors").write_bytes((dataset / "train.safetensors").read_bytes())
-    with pytest.raises(UserError, match="holds the split 'train'"):
+    shutil.copy(dataset / "train.safetensors", tmp_path / "test.safetensors")
+    with pytest.raises(UserError, match="is not the test split of a prepared data set"):
         load_split(tmp_path, "test")
 
 
-def test_unknown_tasks_and_options_are_answered(script, tmp_path):
-    flags = {"validation_fraction": 0.1, "validation_maximum": 9, "output_dir": tmp_path}
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"size": (224, 224)}, r"size \[32, 32\], but .* size \[224, 224\].*image_size"),
+        ({"interpolation": "bilinear"}, "interpolation bicubic, but .* interpolation bilinear"),
+        ({"resize_mode": "squash"}, "resize_mode shortest, but .* resize_mode squash"),
+    ],
+)
+def test_images_for_another_model_are_refused(dataset, change, words):
+    wanted = {"size": (32, 32), "interpolation": "bicubic", "resize_mode": "shortest", "mean": 0}
+    prepared = load_split(dataset, "test").geometry
+    check_geometry(prepared, wanted, "file")
+    with pytest.raises(UserError, match=f"file was prepared with {words}"):
+        check_geometry(prepared, wanted | change, "file")
+
+
+def test_another_image_size_stops_a_training_before_it_starts(
+    script, finetuning, preparation, tmp_path
+):
+    script("prepare_dataset", **preparation | {"image_size": 24, "output_dir": tmp_path / "24px"})
+    with pytest.raises(UserError, match=r"train\.safetensors was prepared with size \[24, 24\]"):
+        script("finetune", **finetuning | {"data_dir": tmp_path / "24px"})
+
+
+def test_only_the_wanted_splits_are_prepared(script, preparation, dataset, tmp_path):
+    script("prepare_dataset", **preparation, splits=["validation", "test"], output_dir=tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"validation.safetensors", "test.safetensors", "dataset.json"}
+    for name in ("validation", "test"):
+        file = f"{name}.safetensors"
+        assert (tmp_path / file).read_bytes() == (dataset / file).read_bytes()
+
+
+def test_threads_do_not_count(script, preparation, dataset, tmp_path):
+    script("prepare_dataset", **preparation, threads=3, output_dir=tmp_path)
+    for file in ("train.safetensors", "test.safetensors"):
+        assert (tmp_path / file).read_bytes() == (dataset / file).read_bytes()
+    assert "threads" not in read_json(tmp_path / "dataset.json")["provenance"]["settings"]
+
+
+def test_an_unknown_task_is_answered(script, preparation, tmp_path):
     with pytest.raises(UserError, match="did you mean 'shapes'"):
-        script("prepare_dataset", task="shape", source='{"source": "demo"}', **flags)
-    with pytest.raises(UserError, match="not valid JSON"):
-        script("prepare_dataset", task="shapes", source="{", **flags)
-    with pytest.raises(UserError, match=r"datasets\.shapes: source 'demo' takes exactly the keys"):
-        load_source("shapes", {"source": "demo", "images": 3})
+        script("prepare_dataset", **preparation | {"task": "shape"}, output_dir=tmp_path)
 
 
-def test_a_read_only_place_is_one_message(script, tmp_path):
+def test_a_read_only_place_is_one_message(script, preparation, tmp_path):
     (tmp_path / "file").write_text("")
-    entry = json.dumps({"source": "demo", "train_images": 20, "test_images": 5, "seed": 0})
     with pytest.raises(UserError, match="cannot write .*file/shapes/train.safetensors"):
-        script(
-            "prepare_dataset",
-            task="shapes",
-            source=entry,
-            validation_fraction=0.1,
-            validation_maximum=9,
-            output_dir=tmp_path / "file" / "shapes",
-        )
+        script("prepare_dataset", **preparation, output_dir=tmp_path / "file" / "shapes")
 
 
 def test_reading_labels_and_heads_needs_no_torch(dataset, heads):

@@ -1,0 +1,43 @@
+"""Find a task's images: the first configured source that is there; download them if need be."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from scripts import cli
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Find a task's images: the first configured source that is there; download them if need be."""
+
+    task: str = cli.argument("name of the task")
+    sources: list[str] = cli.argument("its sources in the order tried, each as JSON")
+    train_images: int = cli.argument("expected size of the official training set")
+    validation_images: int | None = cli.argument("expected size of its own validation set", None)
+    test_images: int = cli.argument("expected size of the official test set")
+    output: Path = cli.argument("file that says where the images are (JSON)")
+
+
+def run(arguments: Arguments) -> None:
+    """Write the chosen source, where its files are, and why earlier sources were skipped."""
+    from tangent import provenance, sources
+    from tangent.datasets.sources import Sizes, locate
+    from tangent.files import write_json
+    from tangent.tasks import load_task
+
+    task = load_task(arguments.task)
+    entries = [sources.parse(entry) for entry in arguments.sources]
+    sizes = Sizes(arguments.train_images, arguments.validation_images, arguments.test_images)
+    located = locate(task, entries, sizes)
+    content = {
+        "task": task.name,
+        **asdict(located),
+        "provenance": provenance.record([], arguments.settings(), arguments.code),
+    }
+    write_json(arguments.output, content)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

@@ -1,0 +1,40 @@
+"""Digests of images and splits: by content alone, whatever copy or order the images came in.
+
+An image is hashed as it was decoded: RGB, at its original size. A row is an image and its label.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+BYTES = hashlib.sha256().digest_size
+
+
+def digests(pixels: np.ndarray, label: int) -> tuple[bytes, bytes]:
+    """Return the SHA-256 of an image and of its row.
+
+    Args:
+        pixels: uint8 [height, width, 3].
+        label: index of the class.
+
+    Returns:
+        SHA-256 of `{height}x{width}x3:` and the pixels, and of the same followed by the label's
+        eight bytes (little-endian).
+    """
+    digest = hashlib.sha256("x".join(map(str, pixels.shape)).encode() + b":")
+    digest.update(np.ascontiguousarray(pixels))
+    image = digest.digest()
+    digest.update(int(label).to_bytes(8, "little"))
+    return image, digest.digest()
+
+
+def by_content(rows: np.ndarray) -> np.ndarray:
+    """Return the order [n] that sorts row digests (uint8 [n, 32])."""
+    return np.array(sorted(range(len(rows)), key=lambda row: rows[row].tobytes()), np.int64)
+
+
+def content_sha256(rows: np.ndarray) -> str:
+    """Return the digest of a split: SHA-256 of its sorted row digests (uint8 [n, 32])."""
+    return hashlib.sha256(rows[by_content(rows)].tobytes()).hexdigest()

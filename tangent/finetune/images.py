@@ -1,0 +1,58 @@
+"""The training images of a task, and how a batch of them is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tangent.augment import Boxes, in_stored_pixels, random_boxes, training_images
+from tangent.datasets.preprocess import to_device
+from tangent.datasets.split import Split
+
+
+class TrainingImages:
+    """Stored training images, read from disk batch by batch and augmented on the device.
+
+    Args:
+        split: the training split of a prepared data set.
+
+    Attributes:
+        labels: int64 [n], on the CPU.
+    """
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+        self.labels = torch.from_numpy(split.labels)
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def draw_boxes(self, generator: torch.Generator, rows: Tensor | None = None) -> Boxes:
+        """Draw a crop for each of some images (int64, in this order), or of all, in stored pixels.
+
+        The generator's numbers go to the images in the order given.
+        """
+        chosen = slice(None) if rows is None else rows.numpy()
+        originals, sizes = self._split.originals[chosen], self._split.sizes[chosen]
+        boxes = random_boxes(originals, generator)
+        return in_stored_pixels(boxes, originals, sizes)
+
+    def batch(
+        self, rows: Tensor, boxes: Boxes, device: torch.device, preprocess: Mapping[str, Any]
+    ) -> Tensor:
+        """Augment and normalise some images.
+
+        Args:
+            rows: int64 [b], which.
+            boxes: the crops of these b images, in stored pixels.
+            device: where the work is done.
+            preprocess: `tangent.models.preprocess_config` of the model.
+
+        Returns:
+            float32 [b, 3, model height, model width] on the device.
+        """
+        pixels = to_device(self._split.read(rows.numpy()), device).contiguous()
+        return training_images(pixels, boxes, preprocess)
