@@ -13,6 +13,7 @@ from pathlib import Path
 from tangent.config.load import ConfigError, load_config
 from tangent.config.schema import SUM
 from tangent.fingerprint import fingerprint
+from tangent.gpus import auto_device, visible_gpus
 from tangent.modes import MODES
 from tangent.results.columns import COLLECTED, DERIVED
 
@@ -20,7 +21,7 @@ from tangent.results.columns import COLLECTED, DERIVED
 # share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.
 # tests/rules/test_code.py compares the table with what the scripts import. Left out on purpose:
 # modules that read, write, record or report a result but do not make it (errors, files, memory,
-# progress, provenance, scripts.cli).
+# progress, provenance, scripts.cli), and those that pick the GPU (gpus, gpu_lease).
 IMAGES = (
     "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split features linearize"
     " samples task_vector"
@@ -93,6 +94,11 @@ CODE = {
     " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
     f" results.claims_text results.columns results.comparison results.load {PAPER}"
     " results.paper_tables results.render results.studied",
+    "estimate": f"{SCHEMA} config.checks config.load estimate.disk estimate.memory"
+    " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
+    " models.load modes results.columns tasks estimate/datasets.yaml estimate/gpus.yaml"
+    " estimate/measured.yaml",
+    "on_gpus": "",
     "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
 }
 PAPER_TABLES = ["table1", "table2", "table3"]
@@ -178,14 +184,45 @@ def prepare_shell():
     shell.prefix(f"set -euo pipefail; export {threads} TQDM_MININTERVAL=1; ")
 
 
+def resolved_device():
+    """`cpu` or `cuda`: what `compute.device` means for every job of this workflow."""
+    if CONFIG.compute.device != "auto":
+        return CONFIG.compute.device
+    if runs_elsewhere():
+        sys.exit(
+            "compute.device: auto asks this machine for its GPUs, but the jobs run on others; set "
+            "compute.device to cuda or cpu"
+        )
+    return auto_device()
+
+
+def runs_elsewhere():
+    """Whether an executor sends jobs to other machines: only then Snakemake counts nodes."""
+    return workflow.resource_settings.nodes is not None
+
+
+def limit_gpus():
+    """At most as many GPU jobs at a time as there are GPUs, unless --resources says how many.
+
+    Snakemake takes a resource without a limit as unlimited. GPUs that nvidia-smi does not list
+    cannot be told apart, so jobs use them one at a time.
+    """
+    if not runs_elsewhere() and "gpu" not in workflow.global_resources:
+        workflow.register_resource("gpu", max(1, len(visible_gpus())))
+
+
 CONFIG = checked_config(config)
 RESULTS = f"{CONFIG.paths.results}/{CONFIG.study}"
 SPLITS = ["validation", "test"]
 TASKS_AND_CONTROL = [*CONFIG.tasks, CONFIG.control]
-GPUS = 1 if CONFIG.compute.device == "cuda" else 0  # what a job asks a scheduler for
+# Resolved here, so that a CPU's results are not taken for a GPU's: the device is a parameter.
+DEVICE_NAME = resolved_device()
+GPUS = 1 if DEVICE_NAME == "cuda" else 0  # what a job asks a scheduler for
 prepare_shell()
 if workflow.is_main_process:
     RUNNING = remove_stale_locks()
+    if GPUS:
+        limit_gpus()
 
 
 def one_of(names):
@@ -223,6 +260,6 @@ PLAIN = one_of(name for name, mode in MODES.items() if mode.evaluated_as == "pla
 LINEARIZED = one_of(
     name for name, mode in MODES.items() if mode.evaluated_as == "linearized"
 )
-DEVICE = {"device": CONFIG.compute.device, "threads": CONFIG.compute.threads}
+DEVICE = {"device": DEVICE_NAME, "threads": CONFIG.compute.threads}
 EVALUATION = {"batch_size": CONFIG.compute.evaluation_batch_size, **DEVICE}
 ALPHAS = list(CONFIG.alphas.model_dump().values())

@@ -21,6 +21,21 @@ rule tables:
         ),
 
 
+# Without inputs, or it would make what it is to judge; it writes no file.
+rule estimate:
+    localrule: True
+    handover: True
+    conda:
+        "../envs/train.yaml"
+    params:
+        config=CONFIG.model_dump_json(),
+        device=DEVICE_NAME,
+    message:
+        "reckon what this study costs"
+    shell:
+        "python -m scripts.estimate --config {params.config:q} --device {params.device}"
+
+
 rule figures:
     input:
         expand(

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tangent.errors import UserError
+from tangent.gpu_lease import lease
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +17,8 @@ def setup(threads: int, device: str, seed: int | None = None) -> torch.device:
     """Make this process compute the same bits every time, and return the device to compute on.
 
     Bits depend on the number of threads, so it is a setting and not whatever the machine has.
+    Where there are several GPUs and no index is given, a free one is reserved for this process
+    (`tangent.gpu_lease`).
 
     Args:
         threads: torch's threads on the CPU.
@@ -29,6 +32,10 @@ def setup(threads: int, device: str, seed: int | None = None) -> torch.device:
         raise UserError(f"compute.threads is {threads}: at least one thread is needed.")
     # cuBLAS reads this when it starts; without it torch refuses deterministic products on a GPU.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Once torch has asked CUDA anything it is too late. Torchrun's processes share those reserved
+    # by scripts.on_gpus.
+    if device in ("auto", "cuda") and "WORLD_SIZE" not in os.environ:
+        lease()
     import torch
 
     chosen = _device(device)

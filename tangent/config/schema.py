@@ -46,7 +46,8 @@ class Compute(Section):
     """How a job computes. These values can change the last bits of a result, so they re-run it."""
 
     device: Literal["auto", "cpu", "cuda"] = Field(
-        description="Device of the jobs that run a model; `auto` takes a GPU if there is one."
+        description="Device of the jobs that run a model; `auto` takes a GPU if this machine has "
+        "one that torch can use. Jobs on a cluster need `cuda` or `cpu`."
     )
     threads: PositiveInteger = Field(
         description="CPU threads of each job that runs a model, whatever number of cores "

@@ -8,7 +8,8 @@ from imports import ROOT, used_modules
 
 # They read, write, record or report a result but do not make it.
 NEUTRAL = {f"tangent.{name}" for name in ("errors", "files", "memory", "progress", "provenance")}
-NEUTRAL |= {"scripts.cli"}
+# They pick the GPU, not what it computes.
+NEUTRAL |= {"tangent.gpus", "tangent.gpu_lease", "scripts.cli"}
 
 
 def assignments():

@@ -1,0 +1,75 @@
+"""Peak memory of a job's device: a rough formula, where nothing was measured.
+
+P is the encoder's size in bytes. Activations are those of `Transformer.activations`; a linear
+step keeps 2.7 times as many, for the value and its tangents (measured on ViT-B-16 and ViT-B-32).
+"""
+
+from __future__ import annotations
+
+from tangent.config.schema import Config
+from tangent.estimate.models import BYTES, Architecture
+from tangent.estimate.passes import GRADIENT_BYTES, Jobs
+
+CONTEXT = 10**9
+"""CUDA, its libraries and the allocator's slack, in bytes: a guess."""
+
+TANGENT_ACTIVATIONS = 2.7
+"""Activations kept by a linear step, relative to a standard one."""
+
+BFLOAT16_ACTIVATIONS = 0.56
+"""Bytes of activations under bfloat16 autocast, relative to float32: norms stay in float32."""
+
+
+def peak(config: Config, model: Architecture, jobs: Jobs, device: str) -> int:
+    """Bytes of the device's memory that a job needs at its peak.
+
+    Args:
+        config: the study.
+        model: the architecture.
+        jobs: the job; one without work needs no device.
+        device: `cpu` or `cuda`.
+    """
+    encoder = BYTES * model.encoder_parameters
+    if not jobs.work:
+        return 0
+    kind = jobs.work[0].kind
+    if kind.endswith("step"):
+        return CONTEXT + _training(config, model, jobs, encoder)
+    if kind == "gradient":
+        grid = config.eigenfunctions
+        directions = grid.logits * grid.components * encoder
+        return CONTEXT + encoder + directions + int(1.25 * GRADIENT_BYTES[device])
+    if kind == "text":
+        return CONTEXT + BYTES * model.parameters
+    passing = config.compute.evaluation_batch_size * _passing(model)
+    if kind == "tangent":
+        return CONTEXT + 3 * encoder + 2 * passing
+    # θ0 and the edited weights, and, where they are edited, the task vectors and their sum.
+    vectors = 0 if jobs.rule == "features" else _vectors(config, jobs) * encoder
+    return CONTEXT + 2 * encoder + vectors + passing
+
+
+def _training(config: Config, model: Architecture, jobs: Jobs, encoder: int) -> int:
+    """Weights, gradients, Adam's two moments; for the linear one also θ0, point and direction."""
+    is_linear = jobs.work[0].kind == "linear step"
+    settings = config.finetuning_of(jobs.model)
+    images = config.finetuning.batch_size / (settings.accumulation_steps * settings.processes)
+    numbers = model.image.activations
+    if len(jobs.work) > 1:  # activation checkpointing: the blocks' inputs, and one block's own
+        inputs = model.image.layers * model.image.tokens * model.image.width
+        numbers = inputs + numbers / model.image.layers
+    of_type = BFLOAT16_ACTIVATIONS if config.compute.autocast == "bfloat16" else 1
+    of_kind = TANGENT_ACTIVATIONS if is_linear else 1
+    return int((7 if is_linear else 4) * encoder + images * BYTES * numbers * of_type * of_kind)
+
+
+def _passing(model: Architecture) -> int:
+    """Bytes of one image on its way through a block, when nothing is kept, and of its pixels."""
+    return BYTES * (model.image.activations // model.image.layers + 3 * model.image_size**2)
+
+
+def _vectors(config: Config, jobs: Jobs) -> int:
+    """Task vectors on the device, their sum included."""
+    if "addition" in jobs.rule:
+        return len(config.tasks_of(jobs.model)) + 1
+    return 2 if "disentanglement" in jobs.rule else 1

@@ -1,0 +1,249 @@
+"""The jobs of a study and what each has to compute, from the configuration alone.
+
+Cost per image in forward passes: a forward pass is 1, a backward pass 2, a tangent 2. The linear
+training's value and product with the Jacobian share one forward pass (`tangent.linearize`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from tangent.config.schema import SUM, Config
+from tangent.figures import FIGURES
+from tangent.modes import MODES
+from tangent.results.columns import COLLECTED
+from tangent.tasks import load_task
+
+Pass = Literal["forward", "text", "tangent", "gradient", "standard step", "linear step"]
+
+COST: dict[Pass, int] = {
+    "forward": 1,
+    "text": 1,
+    "tangent": 3,
+    "gradient": 3,
+    "standard step": 3,
+    "linear step": 5,
+}
+"""Forward passes that one image (of `text`: one prompt) costs."""
+
+TRAININGS = tuple(dict.fromkeys(mode.trained_as for mode in MODES.values()))
+
+GRADIENT_BYTES = {"cpu": 5 * 2**28, "cuda": 16 * 2**30}
+"""Memory for gradients by device: as `tangent.ntk.gram`, which imports torch."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Passes of one kind.
+
+    Attributes:
+        kind: `forward` gives features, `tangent` J(x)·τ, `gradient` one logit's gradient of every
+            image by itself, the steps are those of the two trainings.
+        images: how many images go through it, repetitions counted; prompts for `text`.
+    """
+
+    kind: Pass
+    images: float
+
+    @property
+    def forwards(self) -> float:
+        """The same in forward passes."""
+        return COST[self.kind] * self.images
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Jobs of one rule that have the same work.
+
+    Attributes:
+        stage: the part of the study, as in docs/workflow.md.
+        rule: Snakemake's rule.
+        count: how many jobs.
+        model: the model they run; empty if they run none.
+        work: what each of them computes.
+    """
+
+    stage: str
+    rule: str
+    count: int
+    model: str = ""
+    work: tuple[Work, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Images of a data set's splits."""
+
+    train: int
+    validation: int
+    test: int
+
+
+def sizes_of(config: Config, task: str) -> Sizes:
+    """The splits of a task by the protocol: what validation takes is not trained on."""
+    dataset = config.datasets[task]
+    if dataset.validation_images is not None:
+        return Sizes(dataset.train_images, dataset.validation_images, dataset.test_images)
+    cut = min(int(config.validation.fraction * dataset.train_images), config.validation.maximum)
+    return Sizes(dataset.train_images - cut, cut, dataset.test_images)
+
+
+def jobs_of(config: Config, held_gradients: Mapping[str, int]) -> list[Jobs]:
+    """All jobs of the target `all` in a folder without results, in the workflow's order.
+
+    Args:
+        config: the study.
+        held_gradients: images whose gradients fit into memory at once, by base model.
+    """
+    jobs = [*_resources(config)]
+    for model in config.all_models:
+        jobs += [
+            Jobs("published", "published", 1, model)
+            for training, task in trainings_of(config, model)
+            if config.published_weights(model, training, task)
+        ]
+        held = held_gradients[config.base_model(model)]
+        for of_seed in _of_model(config, model, held):
+            jobs.append(replace(of_seed, model=model, count=of_seed.count * len(config.seeds)))
+    return [*jobs, *_summary()]
+
+
+def _resources(config: Config) -> Iterator[Jobs]:
+    used = [config.base_model(model) for model in config.all_models]
+    tasks = [*config.tasks, config.control]
+    prompts = sum(len(load_task(task).classes) * len(load_task(task).templates) for task in tasks)
+    sizes = {config.image_size(model) for model in used}
+    yield Jobs("datasets", "data_source", len(tasks))
+    yield Jobs("datasets", "dataset", len(config.tasks) * len(sizes))
+    yield Jobs("datasets", "control_dataset", len(sizes))
+    for model in dict.fromkeys(used):
+        yield Jobs("pretrained", "pretrained", 1, model)
+        yield Jobs("heads", "heads", 1, model, (Work("text", prompts),))
+
+
+def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:
+    """Jobs of one model and one seed."""
+    tasks = config.tasks_of(model)
+    evaluated = [sizes_of(config, task) for task in [*tasks, config.control]]
+    if config.is_random(model):
+        yield Jobs("pretrained", "initial", 1)
+    yield from _trainings(config, model)
+    images = sum(size.validation + size.test for size in evaluated)
+    yield Jobs("features", "features", 1, work=(Work("forward", images),))
+    yield from _products(config, model)
+    yield Jobs("single_task", "zero_shot", 1)
+    for mode in MODES.values():
+        yield from _evaluations(config, model, mode.evaluated_as)
+    yield from _kernels(config, model, held)
+
+
+def trainings_of(config: Config, model: str) -> list[tuple[str, str]]:
+    """Training and task of every fine-tuned encoder of a model, published ones included."""
+    return [(training, task) for training in TRAININGS for task in config.tasks_of(model)]
+
+
+def _trainings(config: Config, model: str) -> Iterator[Jobs]:
+    for training, task in trainings_of(config, model):
+        yield Jobs("task_vectors", "task_vector", 1)
+        if config.published_weights(model, training, task):
+            continue
+        seen = config.epochs_of(model, task) * sizes_of(config, task).train
+        work = [Work(f"{training} step", seen)]
+        if training in config.finetuning_of(model).activation_checkpointing:
+            work.append(Work("forward", seen))
+        yield Jobs("finetuned", "finetuned", 1, work=tuple(work))
+
+
+def _products(config: Config, model: str) -> Iterator[Jobs]:
+    modes = sum(mode.evaluated_as == "linearized" for mode in MODES.values())
+    for vector in [*config.tasks_of(model), SUM]:
+        work = (Work("tangent", product_images(config, model, vector)),)
+        yield Jobs("products", "products", modes, work=work)
+
+
+def product_images(config: Config, model: str, vector: str) -> int:
+    """Images that a task vector's products are made on, as the rule `products` chooses them."""
+    if vector == SUM:
+        validation = test = config.tasks_of(model)
+    elif config.is_random(model):
+        validation = test = [vector]
+    else:
+        validation = [vector, config.control]
+        test = [*validation, *config.partners(model, vector)]
+    images = sum(sizes_of(config, task).validation for task in validation)
+    return images + sum(sizes_of(config, task).test for task in test)
+
+
+def _evaluations(config: Config, model: str, evaluated_as: str) -> Iterator[Jobs]:
+    """Of one mode: look-ups for a linearized one, passes over the images for the plain one."""
+    tasks = config.tasks_of(model)
+    sizes = {task: sizes_of(config, task) for task in [*tasks, config.control]}
+    control = sizes[config.control]
+    # α = 0 is looked up in the features.
+    alphas = config.alphas.points - 1
+
+    def jobs(stage: str, step: str, images: float) -> Jobs:
+        work = (Work("forward", images),) if evaluated_as == "plain" else ()
+        return Jobs(stage, f"{step}_{evaluated_as}", 1, work=work)
+
+    for task in tasks:
+        yield jobs("single_task", "single_task", sizes[task].validation + sizes[task].test)
+    validation = sum(sizes[task].validation for task in tasks)
+    yield jobs("alpha", "validate_addition", alphas * validation)
+    yield jobs("addition", "addition", sum(sizes[task].test for task in tasks))
+    if config.is_random(model):
+        return
+    for task in tasks:
+        images = sizes[task].validation + control.validation
+        yield jobs("alpha", "validate_negation", alphas * images)
+        yield jobs("negation", "negation", sizes[task].test + control.test)
+    for pair in config.pairs_of(model):
+        images = sum(min(config.disentanglement.images, sizes[task].test) for task in pair)
+        yield jobs("disentanglement", "disentanglement", _heat_map_passes(config) * images)
+
+
+def _heat_map_passes(config: Config) -> int:
+    """Passes over a task's images: its own edits, and all points where the other α is not 0."""
+    grid = config.disentanglement
+    alphas = np.linspace(grid.minimum, grid.maximum, grid.points)
+    changed = int(np.count_nonzero(alphas))
+    return changed + changed * grid.points
+
+
+def _kernels(config: Config, model: str, held: int) -> Iterator[Jobs]:
+    tasks = config.eigenfunction_tasks_of(model)
+    wanted = config.eigenfunctions.images
+    for task in tasks:
+        sample = min(wanted, sizes_of(config, task).train)
+        others = [*config.tasks_of(model), config.control]
+        held_out = sum(min(wanted, sizes_of(config, other).test) for other in others)
+        # Of the kernel, then of the energies on the sample and on held-out images. A kernel made
+        # in parts ends with a pass over the sample for the eigenfunctions.
+        of_kernel = sample if sample <= held else _gram_gradients(sample, held) + sample
+        logits = min(config.eigenfunctions.logits, len(load_task(task).classes))
+        work = (Work("gradient", logits * (of_kernel + sample + held_out)),)
+        yield Jobs("eigenfunctions", "eigenfunctions", 1, work=work)
+    if tasks and not config.is_random(model):
+        images = sum(min(wanted, sizes_of(config, task).train) for task in tasks)
+        work = (Work("gradient", _gram_gradients(images, held)),)
+        yield Jobs("eigenfunctions", "proposition1", 1, work=work)
+
+
+def _gram_gradients(images: int, held: int) -> int:
+    """Gradients of a kernel matrix: those of a part are held, all are made anew beside them."""
+    parts = -(-images // held)
+    return images + parts * images
+
+
+def _summary() -> Iterator[Jobs]:
+    yield Jobs("tables", "resolved_config", 1)
+    yield Jobs("tables", "collect_table", len(COLLECTED))
+    yield Jobs("tables", "claims_table", 1)
+    yield Jobs("tables", "comparison_table", 1)
+    yield Jobs("tables", "paper_tables", 1)
+    yield Jobs("figures", "plot", len(FIGURES))
+    yield Jobs("report", "report", 1)

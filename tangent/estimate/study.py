@@ -1,0 +1,138 @@
+"""What a whole study costs, stage by stage: the numbers that the table shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tangent.config.schema import Config
+from tangent.estimate import disk, memory
+from tangent.estimate.models import BYTES, Architecture, architecture_of
+from tangent.estimate.passes import GRADIENT_BYTES, Jobs, Pass, jobs_of
+from tangent.estimate.throughput import CPU, Basis, Machine
+
+SECONDS_TO_START = {"cpu": 4.0, "cuda": 15.0}
+"""Of each job that runs a model: torch starts and weights are read. Measured on a CPU, assumed for
+a GPU, whose libraries start too and whose models are larger."""
+
+
+@dataclass
+class Cost:
+    """Of a stage or of a model.
+
+    Attributes:
+        jobs: all of them.
+        model_jobs: those that run a model, on the GPU if there is one.
+        seconds: of these on the device, as far as they are known; starting is counted.
+        memory: of the device at its peak, in bytes.
+        bases: what the seconds rest on.
+        is_complete: whether the time of all work is known.
+    """
+
+    jobs: int = 0
+    model_jobs: int = 0
+    seconds: float = 0.0
+    memory: int = 0
+    bases: set[Basis] = field(default_factory=set)
+    is_complete: bool = True
+
+
+@dataclass
+class Estimate:
+    """Of a study.
+
+    Attributes:
+        machine: what it is reckoned for.
+        stages: cost by stage, in the workflow's order.
+        models: cost by model (no jobs without a model).
+        results: bytes below the study's folder, by stage.
+        resources: bytes in the folder that studies share, by stage.
+        training_state: bytes of the state of each training that runs.
+        downloads: what is fetched.
+    """
+
+    machine: Machine
+    stages: dict[str, Cost]
+    models: dict[str, Cost]
+    results: Counter[str]
+    resources: Counter[str]
+    training_state: int
+    downloads: list[disk.Download]
+
+
+def estimate(config: Config, machine: Machine) -> Estimate:
+    """Reckon what the target `all` costs from nothing.
+
+    Raises:
+        UserError: a model's architecture is not one that can be estimated.
+    """
+    architectures = {
+        name: architecture_of(config.pretrained[name].model_dump(), name)
+        for name in dict.fromkeys(config.base_model(model) for model in config.all_models)
+    }
+    device = "cpu" if machine.device == CPU else "cuda"
+    held = {
+        name: max(1, GRADIENT_BYTES[device] // (BYTES * model.encoder_parameters))
+        for name, model in architectures.items()
+    }
+    stages: dict[str, Cost] = {}
+    models: dict[str, Cost] = {}
+    for jobs in jobs_of(config, held):
+        costs = [stages.setdefault(jobs.stage, Cost())]
+        if jobs.model:
+            costs.append(models.setdefault(jobs.model, Cost()))
+        model = architectures.get(config.base_model(jobs.model)) if jobs.model else None
+        for cost in costs:
+            cost.jobs += jobs.count
+            if jobs.work:
+                _add(cost, config, model, jobs, machine, device)
+    return Estimate(
+        machine,
+        stages,
+        models,
+        disk.results(config, architectures),
+        disk.resources(config, architectures),
+        disk.training_state(config, architectures),
+        disk.downloads(config, architectures),
+    )
+
+
+def _add(
+    cost: Cost, config: Config, model: Architecture, jobs: Jobs, machine: Machine, device: str
+) -> None:
+    cost.model_jobs += jobs.count
+    cost.memory = max(cost.memory, _memory(config, model, jobs, machine, device))
+    cost.seconds += jobs.count * SECONDS_TO_START[device]
+    for work in jobs.work:
+        time = machine.time(model, work, _dtype(config, work.kind))
+        if time is None:
+            cost.is_complete = False
+        else:
+            cost.seconds += jobs.count * time.seconds
+            cost.bases.add(time.basis)
+
+
+def _memory(config: Config, model: Architecture, jobs: Jobs, machine: Machine, device: str) -> int:
+    kind = jobs.work[0].kind
+    found = machine.find(model, kind, _dtype(config, kind))
+    settings = config.finetuning_of(jobs.model)
+    parts = settings.accumulation_steps * settings.processes
+    # Other sizes of a batch, edited models and kernels need other amounts than were measured.
+    is_like = {
+        "forward": jobs.rule == "features",
+        "tangent": True,
+        "standard step": len(jobs.work) == 1,
+        "linear step": len(jobs.work) == 1,
+    }.get(kind, False)
+    size = config.compute.evaluation_batch_size
+    if kind.endswith("step"):
+        size = config.finetuning.batch_size // parts
+    if found is not None and is_like and found.batch_size == size:
+        return int(found.memory * 1e9)
+    return memory.peak(config, model, jobs, device)
+
+
+def _dtype(config: Config, kind: Pass) -> str:
+    """Evaluations are in float32, whatever the trainings are."""
+    is_training = kind.endswith("step")
+    return "bfloat16" if is_training and config.compute.autocast == "bfloat16" else "float32"

@@ -1,0 +1,178 @@
+"""Which GPUs there are, and that each is one job's at a time. The driver is a stand-in."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from fake_driver import UUIDS, install_nvidia_smi
+from workspace import ROOT
+
+from tangent.errors import UserError
+from tangent.gpu_lease import lease
+from tangent.gpus import auto_device, visible_gpus
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine with four GPUs, whose locks lie in a folder of the test."""
+
+    def with_gpus(count):
+        monkeypatch.setenv("PATH", install_nvidia_smi(tmp_path / "bin", count), os.pathsep)
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with_gpus(4)
+    return with_gpus
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [
+        (None, [0, 1, 2, 3]),
+        ("", []),
+        ("-1", []),
+        ("2,0", [2, 0]),
+        (" 3 , 1 ", [3, 1]),
+        ("0,9,1", [0]),  # as in CUDA: nothing after an entry that names no GPU
+        (f"{UUIDS[2]},1", [2, 1]),
+        (UUIDS[3][:10], [3]),
+        ("GPU-", []),  # the beginning of all four
+        ("NoDevFiles", []),
+    ],
+)
+def test_visible_gpus_are_those_that_cuda_would_see(machine, monkeypatch, visible, expected):
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    found = visible_gpus()
+    assert [gpu.identity for gpu in found] == [UUIDS[index] for index in expected]
+    if visible:
+        assert [gpu.name for gpu in found] == [e.strip() for e in visible.split(",")][: len(found)]
+
+
+def test_part_of_a_gpu_is_its_own(machine, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-5,MIG-6")
+    assert [gpu.identity for gpu in visible_gpus()] == ["MIG-5", "MIG-6"]
+
+
+def test_without_a_driver_there_is_no_gpu(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert visible_gpus() == [] and auto_device() == "cpu" and lease() == []
+
+
+def test_a_driver_that_fails_lists_no_gpu(machine, tmp_path):
+    (tmp_path / "bin" / "nvidia-smi").write_text(
+        "#!/bin/sh\necho 'No devices were found'; exit 6\n"
+    )
+    assert visible_gpus() == []
+
+
+def start(code, **environment):
+    """A process that leases, says what it got, and keeps it until its input ends."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+HOLD = """
+import os, sys
+from tangent.gpu_lease import lease
+lease({count})
+print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_each_process_gets_a_gpu_of_its_own_and_the_next_waits(machine):
+    machine(2)
+    holders = [start(HOLD.format(count=1)) for _ in range(2)]
+    assert {holder.stdout.readline().strip() for holder in holders} == set(UUIDS[:2])
+    waiting = start(HOLD.format(count=1))
+    time.sleep(0.5)
+    assert waiting.poll() is None
+    holders[0].kill()  # the lock goes with its process, however that ends
+    freed = waiting.stdout.readline().strip()
+    holders[1].communicate("")
+    waiting.communicate("")
+    assert freed in UUIDS[:2]
+
+
+def test_several_gpus_are_taken_together(machine):
+    machine(3)
+    one = start(HOLD.format(count=1))
+    assert one.stdout.readline().strip() == UUIDS[0]
+    two = start(HOLD.format(count=2))
+    assert two.stdout.readline().strip() == ",".join(UUIDS[1:3])
+    for process in (one, two):
+        process.communicate("")
+
+
+def test_a_command_holds_its_gpus_until_it_ends(machine):
+    machine(3)
+    show = "import os, sys; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); sys.stdin.read()"
+    command = [sys.executable, "-m", "scripts.on_gpus", "2", sys.executable, "-c", show]
+    pair = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert pair.stdout.readline().strip() == ",".join(UUIDS[:2])
+    one = start(HOLD.format(count=1))
+    assert one.stdout.readline().strip() == UUIDS[2]
+    pair.communicate("")
+    again = start(HOLD.format(count=1))
+    assert again.stdout.readline().strip() == UUIDS[0]
+    for process in (one, again):
+        process.communicate("")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["two", "true"], "usage: "),
+        (["2"], "usage: "),
+        (["0", "true"], "usage: "),
+        (["9", "true"], "the job needs 9 GPUs"),
+    ],
+)
+def test_a_command_without_its_gpus_does_not_start(machine, arguments, message):
+    command = [sys.executable, "-m", "scripts.on_gpus", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_locks_are_of_the_gpu_and_not_of_its_name(machine):
+    by_index = start(HOLD.format(count=1), CUDA_VISIBLE_DEVICES="0,1")
+    assert by_index.stdout.readline().strip() == "0"
+    by_uuid = start(HOLD.format(count=1))
+    assert by_uuid.stdout.readline().strip() == UUIDS[1]
+    for process in (by_index, by_uuid):
+        process.communicate("")
+
+
+def test_gpus_that_others_chose_are_used_without_a_lock(machine, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert lease() == [] and os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
+    assert lease(2) == []
+    assert not list(tmp_path.glob("tangent-gpus-*"))
+
+
+def test_too_few_gpus_are_refused(machine, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
+    with pytest.raises(UserError, match="needs 3 GPUs, but there are 2 here"):
+        lease(3)
+
+
+def test_a_folder_for_locks_that_cannot_be_made_is_named(machine, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="cannot make .*file/tangent-gpus-.*TMPDIR"):
+        lease()
