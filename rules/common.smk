@@ -41,8 +41,9 @@ CODE = {
     "fetch_pretrained": "compact_checkpoint models.load models.sources sources",
     "initialize_random": "models.load",
     "locate_dataset": SOURCES,
-    "prepare_dataset": f"{SOURCES} datasets.digest datasets.parallel datasets.preparation"
-    " datasets.preprocess datasets.regions datasets.split datasets.writer",
+    "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
+    " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
+    " datasets.writer",
     "build_heads": "heads models.load runtime tasks",
     "finetune": "augment datasets.preprocess datasets.regions datasets.split finetune.batches"
     " finetune.checkpoint finetune.images finetune.loop finetune.record finetune.schedule heads"
