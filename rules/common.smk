@@ -14,16 +14,16 @@ from tangent.config.load import ConfigError, load_config
 from tangent.config.schema import SUM
 from tangent.fingerprint import fingerprint
 from tangent.modes import MODES
-from tangent.results.columns import COLLECTED
+from tangent.results.columns import COLLECTED, DERIVED
 
 # What each script's results depend on: library modules (`tangent.` left out), scripts that scripts
 # share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.
 # tests/rules/test_code.py compares the table with what the scripts import. Left out on purpose:
-# modules that read, write, record or report a result but do not make it (errors, files, progress,
-# provenance, scripts.cli).
+# modules that read, write, record or report a result but do not make it (errors, files, memory,
+# progress, provenance, scripts.cli).
 IMAGES = (
-    "augment datasets.preprocess datasets.regions datasets.split features linearize samples"
-    " task_vector"
+    "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split features"
+    " linearize samples task_vector"
 )
 DEMO = (
     "demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
@@ -36,6 +36,7 @@ EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram scripts.encoder_arguments"
 SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
 CONFIG_READER = f"config.checks config.load {SCHEMA} results.configuration tasks"
+PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
 CODE = {
     "fetch_pretrained": "compact_checkpoint models.load models.sources sources",
@@ -45,9 +46,10 @@ CODE = {
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
     " datasets.writer",
     "build_heads": "heads models.load runtime tasks",
-    "finetune": "augment datasets.preprocess datasets.regions datasets.split finetune.batches"
-    " finetune.checkpoint finetune.images finetune.loop finetune.record finetune.schedule heads"
-    " linearize models.load modes runtime task_vector tasks",
+    "finetune": "activation_checkpointing augment datasets.preprocess datasets.regions"
+    " datasets.split finetune.batches finetune.checkpoint finetune.distributed finetune.images"
+    " finetune.loop finetune.record finetune.schedule heads linearize models.load modes runtime"
+    " task_vector tasks",
     "import_finetuned": "models.load modes published.checkpoint published.clip"
     " published.hugging_face published.hub published.layout published.sources published.tensors"
     " sources task_vector",
@@ -67,18 +69,21 @@ CODE = {
     "collect_tables": f"{CONFIG_READER} modes results.columns results.collect"
     " results.random_init results.raw",
     "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
-    " results.claims_text results.paper_numbers results.render results/paper_numbers.yaml",
+    f" results.claims_text {PAPER} results.render results.studied",
+    "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
+    " results.studied",
     "paper_tables": f"{SCHEMA} modes results.columns results.load results.paper_tables"
-    " results.render",
+    " results.render results.studied",
     "plot figure2": f"{FIGURE} figures.figure2 figures.scatter modes",
     "plot figure3": f"{FIGURE} figures.figure3 modes",
     "plot figure5": f"{FIGURE} figures.figure5 figures.scatter modes",
     "plot figure6": f"{FIGURE} figures.figure6",
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
     "plot proposition1": f"{FIGURE} figures.proposition1",
-    "report": f"{CONFIG_READER} modes results.columns report.build report.captions report.inventory"
-    " report.report_tables report.svg report/report.html.j2 report/style.css results.claims_text results.load"
-    " results.paper_numbers results.paper_tables results.render results/paper_numbers.yaml",
+    "report": f"{CONFIG_READER} modes report.build report.captions report.comparison_tables"
+    " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
+    f" results.claims_text results.columns results.comparison results.load {PAPER}"
+    " results.paper_tables results.render results.studied",
     "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
 }
 PAPER_TABLES = ["table1", "table2", "table3"]
@@ -93,6 +98,7 @@ TABLES_READ = {
     "alpha_curves": ["alpha_sweep", "addition", "negation"],
     "proposition1": ["proposition1"],
     "paper_tables": ["single_task", "addition", "negation", "random_init"],
+    "comparison": ["single_task", "addition", "negation"],
     "claims": [
         "single_task",
         "addition",

@@ -21,12 +21,13 @@ rule finetuned:
         "<benchmarks>/finetuned/{model}/{training}/{task}/seed{seed}.tsv"
     conda:
         "../envs/train.yaml"
-    threads: CONFIG.compute.threads
+    threads: lambda wildcards: CONFIG.compute.threads * processes_of(wildcards)
     resources:
         mem_mb=4000,
         runtime=240,
-        gpu=GPUS,
+        gpu=lambda wildcards: GPUS * processes_of(wildcards),
     params:
+        launcher=finetuning_launcher,
         pretrained_dir=subpath(input.config, parent=True),
         data_dir=subpath(input.train, parent=True),
         output_dir=subpath(output.encoder, parent=True),
@@ -36,7 +37,7 @@ rule finetuned:
         "fine-tune {wildcards.model} on {wildcards.task} ({wildcards.training}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.finetune --pretrained-dir {params.pretrained_dir}"
+        "{params.launcher}python -m scripts.finetune --pretrained-dir {params.pretrained_dir}"
         " --initial-encoder {input.initial} --head {input.head} --data-dir {params.data_dir}"
         " --training {wildcards.training} --task {wildcards.task} --model {wildcards.model}"
         " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir}"

@@ -249,7 +249,27 @@ def product_flags(wildcards):
     )
 
 
+def processes_of(wildcards):
+    """How many processes fine-tune together."""
+    return CONFIG.finetuning_of(wildcards.model).processes
+
+
+def finetuning_launcher(wildcards):
+    """What goes before the command of several processes: torchrun; nothing for one."""
+    processes = processes_of(wildcards)
+    if processes == 1:
+        return ""
+    # After a signal torchrun waits this long for the state to be saved (in torch 2.11 30 s). It
+    # would take some of our flags for abbreviations of its own, but for the dashes.
+    return (
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300 python -m torch.distributed.run --standalone"
+        f" --nproc-per-node {processes} --no-python -- "
+    )
+
+
 def finetuning_flags(wildcards):
+    of_model = CONFIG.finetuning_of(wildcards.model)
+    is_checkpointed = wildcards.training in of_model.activation_checkpointing
     return flags(
         epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
         batch_size=CONFIG.finetuning.batch_size,
@@ -258,6 +278,9 @@ def finetuning_flags(wildcards):
         warmup_steps=CONFIG.finetuning.warmup_steps,
         gradient_clip=CONFIG.finetuning.gradient_clip,
         autocast=CONFIG.compute.autocast,
+        accumulation_steps=of_model.accumulation_steps,
+        activation_checkpointing="on" if is_checkpointed else "off",
+        processes=of_model.processes,
         **DEVICE,
     )
 

@@ -84,6 +84,31 @@ rule claims_table:
         " --code {params.code} --log {log}"
 
 
+rule comparison_table:
+    input:
+        tables=expand("<results>/tables/{table}.csv", table=TABLES_READ["comparison"]),
+    output:
+        comparison="<results>/tables/comparison.csv",
+    log:
+        "<logs>/tables/comparison.log",
+    benchmark:
+        "<benchmarks>/tables/comparison.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        tables_dir=subpath(output.comparison, parent=True),
+        code=code("comparison"),
+    message:
+        "compare with other people's numbers"
+    shell:
+        "python -m scripts.comparison --tables-dir {params.tables_dir} --output {output.comparison}"
+        " --code {params.code} --log {log}"
+
+
 rule paper_tables:
     input:
         tables=expand("<results>/tables/{table}.csv", table=TABLES_READ["paper_tables"]),

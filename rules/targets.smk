@@ -13,7 +13,7 @@ rule data:
 
 rule tables:
     input:
-        expand("<results>/tables/{table}.csv", table=[*COLLECTED, "claims"]),
+        expand("<results>/tables/{table}.csv", table=[*COLLECTED, *DERIVED]),
         expand(
             "<results>/tables/{table}.{format}",
             table=PAPER_TABLES,
@@ -33,6 +33,11 @@ rule figures:
 rule claims:
     input:
         "<results>/tables/claims.csv",
+
+
+rule comparison:
+    input:
+        "<results>/tables/comparison.csv",
 
 
 for name in PAPER_TABLES:

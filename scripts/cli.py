@@ -24,8 +24,9 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+from tangent import memory
 from tangent.errors import UserError
 from tangent.progress import start_logging
 
@@ -45,6 +46,8 @@ class Common:
 
     code: str = argument("fingerprint of the code, recorded with the result", default="")
     log: Path | None = argument("file for the log's plain lines", default=None)
+
+    if_out_of_memory: ClassVar[str] = "Run fewer jobs at once, or use a machine with more memory."
 
     def settings(self) -> dict[str, Any]:
         """All arguments but those that cannot change a result."""
@@ -67,7 +70,10 @@ def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
 
 
 def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
-    """Parse the command line and run; a `UserError` is answered with one line and status 1."""
+    """Parse the command line and run.
+
+    A `UserError` and running out of memory are answered with one line and status 1.
+    """
     arguments = parse(arguments_class)
     start_logging(arguments.log)
     logger = logging.getLogger("tangent")
@@ -76,7 +82,10 @@ def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
     except UserError as error:
         logger.error("error: %s", error)
         sys.exit(1)
-    except Exception:
+    except Exception as error:
+        if memory.is_out_of_memory(error):
+            logger.error("error: %s", memory.advice(error, arguments.if_out_of_memory))
+            sys.exit(1)
         logger.exception("this is a bug of the pipeline, not of your input; please report it")
         sys.exit(2)
 

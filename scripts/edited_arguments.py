@@ -39,6 +39,8 @@ class EditedArguments(cli.Common):
     threads: int = cli.argument("plain: threads of torch on the CPU", 1)
     products: dict[str, Path] | None = cli.argument("linearized: a folder of J(x)τ per name", None)
 
+    if_out_of_memory = "Lower compute.evaluation_batch_size."
+
     def identity(self) -> dict[str, Any]:
         """What the result is about."""
         return {"model": self.model, "mode": self.mode, "seed": self.seed}

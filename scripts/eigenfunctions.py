@@ -27,6 +27,8 @@ class Arguments(EncoderArguments):
     logits: int = cli.argument("kernels, one per output logit; all classes if there are fewer")
     output_dir: Path = cli.argument("folder of energies.csv, spectrum.csv, eigenfunctions.json")
 
+    if_out_of_memory = "Lower eigenfunctions.images, logits or components."
+
 
 def run(arguments: Arguments) -> None:
     """Kernels of training images; energies of these and of every data set's test images."""

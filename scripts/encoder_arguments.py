@@ -26,6 +26,8 @@ class EncoderArguments(cli.Common):
     device: str = cli.argument("auto, cpu, cuda or cuda:<index>", "auto")
     threads: int = cli.argument("threads of torch on the CPU", 1)
 
+    if_out_of_memory = "Lower compute.evaluation_batch_size."
+
     def setup(self) -> device:
         """The device, after torch has been set up for reproducible results."""
         from tangent import runtime

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from scripts import cli
 from tangent.modes import Training
+
+if TYPE_CHECKING:
+    from tangent.finetune import Checkpoint, Processes, Record, Result
 
 logger = logging.getLogger("tangent")
 
@@ -28,14 +32,17 @@ class Arguments(cli.Common):
     model: str = cli.argument("name of the model, recorded with the result")
     seed: int = cli.argument("the study's seed, for order and augmentation")
     epochs: int = cli.argument("passes over the training set")
-    batch_size: int = cli.argument("images per step")
+    batch_size: int = cli.argument("images per step, over all processes and accumulation steps")
     learning_rate: float = cli.argument("AdamW's peak learning rate")
     weight_decay: float = cli.argument("AdamW's weight decay")
     warmup_steps: int = cli.argument("steps of the linear warm-up")
     gradient_clip: float = cli.argument("largest global norm of the gradient")
     autocast: Literal["bfloat16", "none"] = cli.argument("precision of the encoder's products")
+    accumulation_steps: int = cli.argument("passes per step and process", 1)
+    activation_checkpointing: Literal["on", "off"] = cli.argument("recompute activations", "off")
+    processes: int = cli.argument("processes that torchrun started, one per GPU", 1)
     device: str = cli.argument("auto, cpu, cuda or cuda:<index>")
-    threads: int = cli.argument("CPU threads")
+    threads: int = cli.argument("CPU threads of each process")
     output_dir: Path = cli.argument("folder for encoder, log, metrics and events")
     seconds_between_states: float = cli.argument("how often to save the state", default=30.0)
 
@@ -48,26 +55,43 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write encoder.safetensors, log.csv, metrics.json and events/."""
-    from tangent import files, provenance, runtime
-    from tangent.datasets.split import load_split, split_path
-    from tangent.finetune import (
-        Checkpoint,
-        Interrupted,
-        Record,
-        Settings,
-        TrainingImages,
-        finetune,
-    )
+    from tangent import files, memory, runtime
+    from tangent.finetune import Interrupted, PeerFailed, Record, process_group
+
+    device = runtime.setup(arguments.threads, arguments.device, arguments.seed)
+    folder = arguments.output_dir
+    try:
+        with (
+            process_group(arguments.processes, device) as processes,
+            memory.explained(_remedy(arguments)),
+        ):
+            if processes.is_first:
+                files.write_text(folder / ".writable", "")  # better now than after hours
+                (folder / ".writable").unlink()
+            with closing(Record(folder / "events" if processes.is_first else None)) as record:
+                trained = _train(arguments, processes, record)
+    except Interrupted as interruption:
+        logger.warning("stopped by %s", interruption)
+        sys.exit(interruption.exit_status)
+    except PeerFailed:
+        sys.exit(1)
+    if processes.is_first:
+        _write(arguments, record, *trained)
+
+
+def _train(
+    arguments: Arguments, processes: Processes, record: Record
+) -> tuple[Result, Checkpoint, dict[str, Any]]:
+    """Returns the result, the saved state that is not needed any more, and the provenance."""
+    from tangent import provenance
+    from tangent.datasets import load_split
+    from tangent.datasets.split import split_path
+    from tangent.finetune import Checkpoint, Settings, TrainingImages, finetune
     from tangent.finetune.checkpoint import state_fingerprint
     from tangent.heads import load_head
     from tangent.models import CONFIG_FILE, load_encoder, preprocess_config
 
-    device = runtime.setup(arguments.threads, arguments.device, arguments.seed)
-    folder = arguments.output_dir
-    files.write_text(folder / ".writable", "")  # better now than after hours of training
-    (folder / ".writable").unlink()
     preprocess = preprocess_config(arguments.pretrained_dir)
-    data = load_split(arguments.data_dir, "train", preprocess)
     settings = Settings(
         **{name: getattr(arguments, name) for name in Settings.__dataclass_fields__}
     )
@@ -84,31 +108,40 @@ def run(arguments: Arguments) -> None:
     fingerprint = state_fingerprint(
         {
             "settings": asdict(settings),
+            "processes": processes.count,
             "inputs": list(block["inputs"].values()),
             "code": arguments.code,
             "versions": block["versions"],
             "threads": arguments.threads,
-            "device": device.type,
+            "device": processes.device.type,
         }
     )
-    checkpoint = Checkpoint(folder / "state.pt", fingerprint, arguments.seconds_between_states)
-    record = Record(folder / "events")
-    try:
-        result = finetune(
-            load_encoder(arguments.pretrained_dir, arguments.initial_encoder, device),
-            load_head(arguments.head),
-            TrainingImages(data),
-            preprocess,
-            settings,
-            record,
-            checkpoint,
-        )
-    except Interrupted as interruption:
-        logger.warning("stopped by %s", interruption)
-        sys.exit(interruption.exit_status)
-    finally:
-        record.close()
+    checkpoint = Checkpoint(
+        arguments.output_dir / "state.pt", fingerprint, arguments.seconds_between_states
+    )
+    result = finetune(
+        load_encoder(arguments.pretrained_dir, arguments.initial_encoder, processes.device),
+        load_head(arguments.head),
+        TrainingImages(load_split(arguments.data_dir, "train", preprocess)),
+        preprocess,
+        settings,
+        record,
+        checkpoint,
+        processes,
+    )
+    return result, checkpoint, block
 
+
+def _write(
+    arguments: Arguments,
+    record: Record,
+    result: Result,
+    checkpoint: Checkpoint,
+    block: dict[str, Any],
+) -> None:
+    from tangent import files
+
+    folder = arguments.output_dir
     identity = {name: getattr(arguments, name) for name in ("model", "training", "task", "seed")}
     loss, accuracy = record.last_epoch()
     metrics = {
@@ -125,6 +158,15 @@ def run(arguments: Arguments) -> None:
     record.write_csv(folder / "log.csv")
     files.write_json(folder / "metrics.json", metrics)
     checkpoint.remove()
+
+
+def _remedy(arguments: Arguments) -> str:
+    """What to change where memory does not suffice."""
+    key = f"finetuning.models.{arguments.model.removesuffix('-random')}"
+    wishes = [f"raise {key}.accumulation_steps (now {arguments.accumulation_steps})"]
+    if arguments.activation_checkpointing == "off":
+        wishes.append(f"add {arguments.training} to {key}.activation_checkpointing")
+    return f"To train in less memory, {' or '.join(wishes)}; a state that was saved is kept."
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ class Arguments(EncoderArguments):
     components: int = cli.argument("leading eigenfunctions per task whose localization is measured")
     output_dir: Path = cli.argument("folder of interference.csv and proposition1.json")
 
+    if_out_of_memory = "Lower eigenfunctions.images."
+
 
 def run(arguments: Arguments) -> None:
     """One kernel of all tasks' training images, for one logit among the classes of all tasks."""

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
+from tangent.activation_checkpointing import recompute_blocks
 from tangent.errors import UserError
 from tangent.task_vector import TaskVector, check_same_names_and_shapes
 
@@ -94,15 +95,19 @@ def multi_jvp_features(
     return value, list(products)
 
 
-def linearize(model: nn.Module) -> LinearizedModel:
+def linearize(model: nn.Module, activation_checkpointing: bool = False) -> LinearizedModel:
     """The first-order Taylor expansion of `model` at its present weights θ0.
 
     The model is copied, so it can be trained on or edited without effect on its linearization.
 
+    Args:
+        model: f.
+        activation_checkpointing: train in less memory and more time (`LinearizedModel`).
+
     Raises:
         UserError: the model has no parameter that requires a gradient.
     """
-    return LinearizedModel(model)
+    return LinearizedModel(model, activation_checkpointing)
 
 
 class LinearizedModel(nn.Module):
@@ -118,11 +123,16 @@ class LinearizedModel(nn.Module):
     gradients (evaluation) a call is one Jacobian-vector product. Inputs that require a gradient
     get the exact one, at higher cost.
 
+    With `activation_checkpointing` the forward pass keeps no activations: the backward pass
+    computes f at θ0 again, block by block where the model can (`set_grad_checkpointing`). The
+    gradients are the same; a step takes one or two forward passes more.
+
     Source: section 3, equation of the linearized model.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, activation_checkpointing: bool = False) -> None:
         super().__init__()
+        self.activation_checkpointing = activation_checkpointing
         self.model = copy.deepcopy(model).eval()
         self._names = [name for name, value in self.model.named_parameters() if value.requires_grad]
         if not self._names:
@@ -148,6 +158,10 @@ class LinearizedModel(nn.Module):
             direction = {name: theta[name] - theta0[name] for name in theta}
             value, product = _value_and_product(self.model, theta0, direction, args, kwargs)
             return tree_map(torch.add, value, product)
+        if self.activation_checkpointing:
+            recomputed = _Recomputed(self.model, theta0, args, kwargs)
+            leaves = _WithoutActivations.apply(recomputed, *theta.values())
+            return tree_unflatten(leaves, recomputed.structure)
         # The value is computed at θ0 + (θ − θ), which is θ0 with θ's place in the graph: its
         # ordinary backward pass gives the gradient Jᵀv, and the product needs none of its own.
         point = {name: theta0[name] + (theta[name] - theta[name].detach()) for name in theta}
@@ -202,6 +216,79 @@ class LinearizedModel(nn.Module):
     def _theta(self) -> dict[str, Tensor]:
         parameters = dict(self.model.named_parameters())
         return {name: parameters[name] for name in self._names}
+
+
+class _Recomputed:
+    """One call of f_lin, whose gradient J(x; θ0)ᵀv comes from a forward pass made for it."""
+
+    structure: Any  # of the outputs, as torch's pytrees describe it
+
+    def __init__(
+        self,
+        model: nn.Module,
+        theta0: Mapping[str, Tensor],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        self._model, self._theta0, self._args, self._kwargs = model, theta0, args, kwargs
+        kind = next(iter(theta0.values())).device.type
+        self._autocast = torch.autocast(
+            kind,
+            dtype=torch.get_autocast_dtype(kind),
+            enabled=torch.is_autocast_enabled(kind),
+            cache_enabled=torch.is_autocast_cache_enabled(),
+        )
+
+    def outputs(self, theta: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """f(x; θ0) + J(x)·(θ − θ0)."""
+        pairs = zip(self._theta0.items(), theta, strict=True)
+        direction = {name: value - initial for (name, initial), value in pairs}
+        value, product = _value_and_product(
+            self._model, self._theta0, direction, self._args, self._kwargs
+        )
+        leaves, self.structure = tree_flatten(tree_map(torch.add, value, product))
+        return tuple(leaves)
+
+    def gradients(self, cotangents: Sequence[Tensor]) -> list[Tensor | None]:
+        """J(x; θ0)ᵀv for each parameter; None for one that f does not use."""
+        point = {name: value.detach().requires_grad_() for name, value in self._theta0.items()}
+        weights = {f"model.{name}": value for name, value in point.items()}
+        pull = _Pull(self._model)
+        # The backward pass happens inside the call too: recomputed blocks must see θ0 as well.
+        with self._autocast, forward_mode_attention(), torch.enable_grad():
+            functional_call(pull, weights, (cotangents, self._args, self._kwargs))
+        return [value.grad for value in point.values()]
+
+
+class _Pull(nn.Module):
+    """Adds the gradients of ⟨f(x), v⟩ to its parameters."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, cotangents: Sequence[Tensor], args: Any, kwargs: Mapping[str, Any]) -> None:
+        # Only here: forward-mode derivatives do not pass through recomputed blocks.
+        recompute_blocks(self.model, True)
+        try:
+            outputs = tree_leaves(self.model(*args, **kwargs))
+            torch.autograd.backward(outputs, cotangents)
+        finally:
+            recompute_blocks(self.model, False)
+
+
+class _WithoutActivations(torch.autograd.Function):
+    """f_lin as one operation of the graph, which keeps nothing but its inputs."""
+
+    @staticmethod
+    def forward(ctx: Any, recomputed: _Recomputed, *theta: Tensor) -> tuple[Tensor, ...]:
+        ctx.recomputed = recomputed
+        return recomputed.outputs(theta)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        return (None, *ctx.recomputed.gradients(cotangents))
 
 
 def _value_and_product(

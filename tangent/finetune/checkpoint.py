@@ -44,8 +44,8 @@ def state_fingerprint(content: Mapping[str, Any]) -> str:
 class Checkpoint:
     """A state file that is resumed from only if it belongs to the very same training.
 
-    As a context manager it also turns SIGTERM and SIGINT into a wish to stop, which the training
-    fulfils after its current step.
+    As a context manager it also turns SIGTERM and SIGINT into a wish to stop, `stop_signal`, which
+    the training fulfils after its current step.
 
     Args:
         path: the file.
@@ -77,8 +77,6 @@ class Checkpoint:
     @property
     def is_due(self) -> bool:
         """Whether it is time to save."""
-        if self.stop_signal is not None:
-            return True
         pause = max(self._seconds, self._cost / _LARGEST_SHARE)
         return time.monotonic() - self._saved_at >= pause
 

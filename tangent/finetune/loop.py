@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from tangent.activation_checkpointing import recompute_blocks
 from tangent.errors import UserError
-from tangent.finetune.batches import TrainingBatches
+from tangent.finetune.batches import Batch, TrainingBatches
 from tangent.finetune.checkpoint import Checkpoint, Interrupted
+from tangent.finetune.distributed import Processes
 from tangent.finetune.images import TrainingImages
 from tangent.finetune.record import Record
 from tangent.finetune.schedule import learning_rate
@@ -44,12 +46,17 @@ class Settings:
         task: name of the task; decides the stream of chance together with `seed`.
         seed: the study's seed, for order and augmentation.
         epochs: passes over the training set.
-        batch_size: images per step.
+        batch_size: images per step, over all processes and forward passes.
         learning_rate: AdamW's peak learning rate.
         weight_decay: AdamW's decoupled weight decay, of all parameters θ.
         warmup_steps: steps of the linear warm-up.
         gradient_clip: largest global norm of the gradient.
         autocast: `bfloat16` runs the encoder's matrix products in bfloat16; `none` in float32.
+        accumulation_steps: forward and backward passes into which each process divides its share of
+            a step's images. The gradient is that of the whole batch's mean (the authors' code adds
+            up the means of the parts).
+        activation_checkpointing: `on` computes activations again in the backward pass, which takes
+            less memory and more time; `off` keeps them.
     """
 
     training: Training
@@ -62,6 +69,8 @@ class Settings:
     warmup_steps: int = 500
     gradient_clip: float = 1.0
     autocast: str = "bfloat16"
+    accumulation_steps: int = 1
+    activation_checkpointing: str = "off"
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,7 @@ def finetune(
     settings: Settings,
     record: Record | None = None,
     checkpoint: Checkpoint | None = None,
+    processes: Processes | None = None,
 ) -> Result:
     """Fine-tune an encoder on one task: cross-entropy under a frozen head.
 
@@ -98,12 +108,16 @@ def finetune(
         settings: what to do.
         record: receives a row per step.
         checkpoint: where the state is kept; None trains without one.
+        processes: those that train together, each of which calls this function; None is this one.
 
     Raises:
-        UserError: the head does not fit, or the loss is not finite.
+        UserError: the head does not fit, the loss is not finite, or the encoder has no activation
+            checkpointing.
         Interrupted: a signal ended the training after its state was saved.
+        PeerFailed, PeerGone: another process of the training failed.
     """
     device = next(encoder.parameters()).device
+    processes = processes or Processes(device)
     head = torch.as_tensor(head).to(device)
     if images.labels.max() >= len(head):
         raise UserError(
@@ -112,18 +126,33 @@ def finetune(
         )
     batches = TrainingBatches(
         images,
+        preprocess,
+        settings.batch_size,
+        settings.seed,
+        settings.task,
         device,
-        preprocess=preprocess,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        task=settings.task,
+        processes.rank,
+        processes.count,
     )
-    model = linearize(encoder) if settings.training == "linear" else encoder
-    trainer = _Trainer(model, head, batches, settings, record or Record())
+    model = _trained_model(encoder, settings)
+    trainer = _Trainer(model, head, batches, settings, record or Record(), processes)
     trainer.run(checkpoint)
     state = model.plain_state_dict() if model is not encoder else encoder.state_dict()
     parameters = dict(encoder.named_parameters())
     return Result(state, [name for name in state if name not in parameters], trainer.seconds)
+
+
+def _trained_model(encoder: nn.Module, settings: Settings) -> nn.Module:
+    saves_memory = settings.activation_checkpointing == "on"
+    if settings.training == "linear":
+        return linearize(encoder, saves_memory)
+    if saves_memory and not recompute_blocks(encoder, True):
+        raise UserError(
+            f"the encoder ({type(encoder).__name__}) has no activation checkpointing of its own: "
+            "remove `standard` from finetuning.models.<model>.activation_checkpointing; a larger "
+            "accumulation_steps saves memory too."
+        )
+    return encoder
 
 
 class _Trainer:
@@ -136,9 +165,10 @@ class _Trainer:
         batches: TrainingBatches,
         settings: Settings,
         record: Record,
+        processes: Processes,
     ) -> None:
         self.model, self.head, self.batches, self.settings = model, head, batches, settings
-        self.record = record
+        self.record, self.processes = record, processes
         self.parameters = [value for value in model.parameters() if value.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.parameters,
@@ -157,40 +187,53 @@ class _Trainer:
             self._restore(saved)
             logger.info("resumed after step %d of %d", self.step, self.steps)
         name = f"{self.settings.task} ({self.settings.training})"
-        with checkpoint or nullcontext(), Progress(name, self.steps, done=self.step) as progress:
+        shown = Progress(name, self.steps, done=self.step) if self.processes.is_first else None
+        with checkpoint or nullcontext(), shown or nullcontext() as progress:
             started = time.monotonic() - self.seconds
-            for images, labels in self._remaining_batches():
-                self._unread.append(self._train(images, labels))
+            for batch in self.batches.from_step(self.step, self.settings.epochs):
+                values = self._gradients(batch)
+                stop = self.processes.agree(checkpoint.stop_signal if checkpoint else None)
+                self._unread.append(self._update(values))
                 self.step += 1
                 self.seconds = time.monotonic() - started
                 if len(self._unread) == _STEPS_PER_READING or self.step == self.steps:
                     self._read(progress)
-                if checkpoint and checkpoint.is_due and self.step < self.steps:
-                    self._read(progress)
-                    checkpoint.save(self._state())
-                    if checkpoint.stop_signal is not None:
-                        raise Interrupted(checkpoint.stop_signal, self.step)
+                if checkpoint and self.step < self.steps:
+                    if self.processes.is_first and (stop or checkpoint.is_due):
+                        self._read(progress)
+                        checkpoint.save(self._state())
+                    if stop:
+                        self.processes.agree()  # the last one to be ready ends the others' wait
+                        raise Interrupted(stop, self.step)
 
-    def _remaining_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        first, skip = divmod(self.step, self.batches.steps_per_epoch)
-        for epoch in range(first, self.settings.epochs):
-            yield from self.batches.epoch(epoch, skip if epoch == first else 0)
+    def _gradients(self, batch: Batch) -> Tensor:
+        """Add up this process's part of the gradient; returns its part of loss and accuracy [2]."""
+        self.optimizer.zero_grad(set_to_none=True)
+        values = torch.zeros(2, device=self.head.device)
+        passes = self.processes.count * self.settings.accumulation_steps
+        size = -(-self.settings.batch_size // passes)
+        for images, labels in zip(batch.images.split(size), batch.labels.split(size), strict=True):
+            # Blocks that are computed again in the backward pass need the same attention there.
+            with _attention(images.device):
+                with self._autocast(images.device):
+                    features = self.model(images)
+                logits = F.normalize(features.float(), dim=-1) @ self.head.T
+                loss = batch.weight * F.cross_entropy(logits, labels, reduction="sum") / batch.size
+                loss.backward()
+            with torch.no_grad():
+                correct = batch.weight * (logits.argmax(dim=-1) == labels).sum() / batch.size
+                values += torch.stack([loss, correct])
+        return values
 
-    def _train(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Take one step; returns loss, accuracy and gradient norm [3] on the device."""
+    def _update(self, values: Tensor) -> Tensor:
+        """Take the step; returns loss, accuracy and gradient norm [3] of the whole batch."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate(self.step)
-        with _attention(images.device), self._autocast(images.device):
-            features = self.model(images)
-        logits = F.normalize(features.float(), dim=-1) @ self.head.T
-        loss = F.cross_entropy(logits, labels)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        gradients = [value.grad for value in self.parameters if value.grad is not None]
+        self.processes.sum([*gradients, values])
         norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip, foreach=True)
         self.optimizer.step()
-        with torch.no_grad():
-            accuracy = (logits.argmax(dim=-1) == labels).float().mean()
-            return torch.stack([loss.detach(), accuracy, norm])
+        return torch.cat([values, norm.view(1)])
 
     def _learning_rate(self, step: int) -> float:
         settings = self.settings
@@ -202,7 +245,7 @@ class _Trainer:
             device.type, torch.bfloat16, enabled=self.settings.autocast == "bfloat16"
         )
 
-    def _read(self, progress: Progress) -> None:
+    def _read(self, progress: Progress | None) -> None:
         """Bring the numbers of the steps not read yet from the device into the record."""
         if not self._unread:
             return
@@ -213,7 +256,8 @@ class _Trainer:
             for step, row in enumerate(values, start=first)
         ]
         self.record.extend(rows)
-        progress.update(len(values), {"loss": values[-1][0], "accuracy": values[-1][1]})
+        if progress:
+            progress.update(len(values), {"loss": values[-1][0], "accuracy": values[-1][1]})
         self._unread.clear()
 
     def _state(self) -> dict[str, Any]:

@@ -5,25 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 
-from tangent.report import report_tables
+from tangent.config.schema import Config
+from tangent.report import comparison_tables, report_tables
 from tangent.report.captions import captions
 from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg
 from tangent.results.claims_text import readable_claims
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables
-from tangent.results.paper_numbers import is_other_scale
-from tangent.results.paper_tables import table1, table2, table3
+from tangent.results.paper_numbers import are_paper_tasks, is_paper_model
+from tangent.results.paper_tables import seeds_note, table1, table2, table3
+from tangent.results.render import Table
 
 _FOLDER = Path(__file__).parent
-_INPUTS = (*report_tables.INPUTS, "addition_tasks", "claims")
-_VERDICTS = {
-    "yes": ("✓", "holds"),
-    "no": ("✗", "does not hold"),
-    "mixed": ("±", "mixed"),
-    "not run": ("–", "not run"),
-}
+_INPUTS = (*report_tables.INPUTS, "addition_tasks", "claims", "comparison")
+_MARKS = {"reproduced": "✓", "not reproduced": "✗", "mixed": "±", "not run": "–"}
 
 
 def build_report(folder: Path) -> str:
@@ -34,7 +32,7 @@ def build_report(folder: Path) -> str:
     """
     config = read_configuration(folder / "config.yaml")
     tables = load_tables(folder / "tables", _INPUTS)
-    steps, modes = usage(folder / "benchmarks")
+    steps, modes = usage(config, folder / "benchmarks")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -44,26 +42,28 @@ def build_report(folder: Path) -> str:
     )
     environment.filters["duration"] = duration
     claims = readable_claims(tables["claims"])
-    addition, negation = table1(tables), table2(tables)
+    paper_tasks = are_paper_tasks(config.tasks, config.control)
+    compared = [model for model in config.models if paper_tasks and is_paper_model(model)]
     return environment.get_template("report.html.j2").render(
         style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
         config=config,
         config_text=(folder / "config.yaml").read_text(encoding="utf-8"),
-        other_scale=[model for model in config.models if is_other_scale(model)],
+        other_scale=[model for model in config.models if model not in compared],
+        other_models=[model for model in config.models if not is_paper_model(model)],
+        paper_tasks=paper_tasks,
         claims=claims,
         # The whole grid repeats the search box's claims on a wider range: not for the first screen.
         main_claims=[row for row in claims if not row["claim"].endswith("_whole_grid")],
-        counts=tables["claims"].holds.value_counts().to_dict(),
-        verdicts=_VERDICTS,
+        counts=tables["claims"].verdict.value_counts().to_dict(),
+        marks=_MARKS,
         headline=report_tables.headline(tables),
-        comparisons=[
-            report_tables.single_task_means(tables),
-            report_tables.beside_paper(addition, "addition", ("absolute", "normalized"), "{} ({})"),
-            report_tables.beside_paper(negation, "negation", ("target", "control"), "{} / {}"),
+        comparisons=_comparisons(tables, config, compared),
+        tasks_against_rerun=[
+            comparison_tables.tasks_against_rerun(tables["comparison"], model) for model in compared
         ],
         table3=table3(tables),
         per_task=[report_tables.per_task(tables, model) for model in config.models],
-        later_work=report_tables.later_work(),
+        later_work=comparison_tables.later_work(),
         figures=[
             (name, caption, inline_svg(folder / "figures" / f"{name}.svg", caption.title))
             for name, caption in captions(config).items()
@@ -74,6 +74,26 @@ def build_report(folder: Path) -> str:
         provenance=provenance(config, folder),
         published=published_weights(config, folder),
     )
+
+
+def _comparisons(
+    tables: dict[str, pd.DataFrame], config: Config, compared: list[str]
+) -> list[Table]:
+    """Single tasks, addition, negation: `compared` against the paper, other models beside it."""
+    comparison = tables["comparison"]
+    others = [model for model in config.models if model not in compared]
+    kinds = (
+        (comparison_tables.SINGLE_TASK, (seeds_note(tables["single_task"]),)),
+        (comparison_tables.ADDITION, table1(tables).notes),
+        (comparison_tables.NEGATION, table2(tables).notes),
+    )
+    shown = []
+    for kind, notes in kinds:
+        if compared:
+            shown.append(comparison_tables.against_paper(comparison, kind, notes))
+        if others:
+            shown.append(comparison_tables.beside_paper(comparison, kind, others, notes))
+    return shown
 
 
 def duration(seconds: float) -> str:

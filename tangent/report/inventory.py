@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, get_args
 from tangent import files
 from tangent.config.schema import Config
 from tangent.modes import MODES, Training
+from tangent.tasks import task_names
 
 STEPS = (
     "pretrained", "initial", "datasets", "heads", "finetuned", "published", "task_vectors",
@@ -40,8 +42,10 @@ class Usage:
             self.memory = max(self.memory or 0.0, memory)
 
 
-def usage(folder: Path) -> tuple[dict[str, Usage], dict[str, dict[str, Usage]]]:
+def usage(config: Config, folder: Path) -> tuple[dict[str, Usage], dict[str, dict[str, Usage]]]:
     """Read Snakemake's benchmark files under `folder`, whose first level is the step.
+
+    Files that an older configuration left behind are not counted.
 
     Returns:
         Usage per step, in the order of the pipeline; and usage per mode and step for the steps
@@ -51,6 +55,8 @@ def usage(folder: Path) -> tuple[dict[str, Usage], dict[str, dict[str, Usage]]]:
     modes: dict[str, dict[str, Usage]] = {mode: defaultdict(Usage) for mode in MODES}
     for path in sorted(folder.rglob("*.tsv")):
         parts = path.relative_to(folder).with_suffix("").parts
+        if not _is_job_of(config, *parts):
+            continue
         for seconds, memory in _jobs(path):
             steps[parts[0]].add(seconds, memory)
             mode = next((part for part in parts if part in MODES), None)
@@ -58,6 +64,30 @@ def usage(folder: Path) -> tuple[dict[str, Usage], dict[str, dict[str, Usage]]]:
                 modes[mode][parts[0]].add(seconds, memory)
     order = {step: position for position, step in enumerate(STEPS)}
     return dict(sorted(steps.items(), key=lambda item: order.get(item[0], len(order)))), modes
+
+
+def _is_job_of(config: Config, step: str, *names: str) -> bool:
+    """Whether a job with these values of its wildcards is one of the configuration's."""
+    tasks = {*config.tasks, config.control}
+    if step in STEPS and step not in ("datasets", "tables", "figures"):
+        model, *names = names
+        if model not in config.all_models:
+            return False
+        tasks = {*config.tasks_of(model)}
+        if step == "eigenfunctions":
+            tasks = {*config.eigenfunction_tasks_of(model)}
+        if step in ("finetuned", "published"):
+            is_published = config.published_weights(model, *names[:2]) is not None
+            if is_published != (step == "published"):
+                return False
+        if step == "disentanglement" and names[1:3] not in config.pairs_of(model):
+            return False
+    other_tasks = {*task_names()} - tasks
+    seeds = {f"seed{seed}" for seed in config.seeds}
+    return not any(
+        name in other_tasks or (re.fullmatch(r"seed\d+", name) and name not in seeds)
+        for name in names
+    )
 
 
 def _jobs(path: Path) -> Iterator[tuple[float, float | None]]:

@@ -1,4 +1,4 @@
-"""The paper's claims as statements with a criterion each, and whether they hold in a study.
+"""The paper's claims as statements with a criterion each, and whether a study reproduces them.
 
 A criterion is the same for every study, applies to every seed by itself, and is part of the table:
 nobody has to trust an adjective.
@@ -15,6 +15,7 @@ import pandas as pd
 from tangent.results import measure
 from tangent.results.columns import TABLES
 from tangent.results.paper_numbers import paper_difference
+from tangent.results.studied import studied_models
 
 Tables = dict[str, pd.DataFrame]
 
@@ -151,20 +152,24 @@ CLAIMS: tuple[Claim, ...] = (
 def judge(claim: Claim, model: str, tables: Tables) -> dict[str, object]:
     """One row of claims.csv: `claim` for `model`.
 
-    `holds` is yes or no where all seeds agree, mixed where they do not, not run without results.
+    `verdict` is `reproduced` if the criterion holds for every seed, `not reproduced` if for none,
+    `mixed` if the seeds disagree, `not run` if there are no results to judge.
     """
     measured = claim.measure(tables, model)
+    if measured is not None:
+        measured = measured.dropna(subset="value")
     row: dict[str, object] = {
         "claim": claim.name, "model": model, "statement": claim.statement,
         "criterion": claim.criterion, "quantity": claim.quantity, "unit": claim.unit,
         "paper": claim.paper,
     }  # fmt: skip
     if measured is None or measured.empty:
-        return row | {"holds": "not run", "seeds": 0, "measured": ""}
+        return row | {"verdict": "not run", "seeds": 0, "seeds_met": 0, "measured": ""}
     values, holds = measured["value"], measured["holds"]
     return row | {
-        "holds": "yes" if holds.all() else "mixed" if holds.any() else "no",
+        "verdict": "reproduced" if holds.all() else "mixed" if holds.any() else "not reproduced",
         "seeds": len(values),
+        "seeds_met": holds.sum(),
         "mean": values.mean(),
         "spread": values.std(ddof=1) if len(values) > 1 else np.nan,
         "minimum": values.min(),
@@ -175,8 +180,7 @@ def judge(claim: Claim, model: str, tables: Tables) -> dict[str, object]:
 
 def claims_table(tables: Tables) -> pd.DataFrame:
     """Every claim for every pre-trained model, from the tidy tables named in `INPUTS`."""
-    models = tables["addition"].model.unique()
-    rows = [judge(claim, model, tables) for model in models for claim in CLAIMS]
+    rows = [judge(claim, model, tables) for model in studied_models(tables) for claim in CLAIMS]
     return pd.DataFrame.from_records(rows, columns=list(TABLES["claims"]))
 
 

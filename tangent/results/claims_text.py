@@ -6,11 +6,15 @@ from typing import Any
 
 import pandas as pd
 
-from tangent.results.render import Table
+from tangent.results.render import MISSING, Table
 
 
 def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of claims.csv with their numbers as text: fractions in points, differences signed."""
+    """Rows of claims.csv with their numbers as text: fractions in points, differences signed.
+
+    `met_by` says how many of the seeds meet the criterion; `paper_lines` are the paper's own
+    numbers for this model, or for all of its models.
+    """
     shown = []
     for row in table.to_dict("records"):
         scale, suffix, digits = (100, " points", 1) if row["unit"] == "fraction" else (1, "", 3)
@@ -22,9 +26,22 @@ def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
         several = row["seeds"] > 1
         row["value"] = mean + (f" ± {spread}" if several else "") + suffix if row["seeds"] else ""
         row["range"] = f"{low} to {high}" if several else ""
-        row["seeds_text"] = "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
+        row["met_by"] = _met_by(row["seeds_met"], row["seeds"])
+        row["paper_lines"] = _paper_lines(row["paper"], row["model"])
         shown.append(row)
     return shown
+
+
+def _met_by(met: int, seeds: int) -> str:
+    if seeds == 0:
+        return MISSING
+    return f"{met} of {seeds} seed" + ("s" if seeds > 1 else "")
+
+
+def _paper_lines(text: str, model: str) -> list[str]:
+    *models, unit = text.replace(" points", ", points").split(", ")
+    own = [one for one in models if one.startswith(f"{model} ")]
+    return [*(own or models), unit]
 
 
 def claims_as_table(table: pd.DataFrame) -> Table:
@@ -35,7 +52,7 @@ def claims_as_table(table: pd.DataFrame) -> Table:
         name="claims",
         caption="The paper's claims as statements with a criterion, measured in this study",
         stub="Claim",
-        groups=(("", ("Criterion", "Measured", "Value", "Range", "Seeds", "Holds here", "Paper")),),
+        groups=(("", ("Criterion", "Measured", "Value", "Range", "Met by", "Verdict", "Paper")),),
         rows=tuple(
             (
                 f"{row['model']}: {row['statement']}" if several_models else row["statement"],
@@ -46,13 +63,18 @@ def claims_as_table(table: pd.DataFrame) -> Table:
                         "measured",
                         "value",
                         "range",
-                        "seeds",
-                        "holds",
+                        "met_by",
+                        "verdict",
                         "paper",
                     )
                 ),
             )
             for row in rows
         ),
-        notes=("Value: mean over seeds ± standard deviation. Range: smallest to largest seed.",),
+        notes=(
+            "Value: mean over seeds ± standard deviation. Range: smallest to largest seed. "
+            "Verdict, for these models and tasks at their scale: reproduced if the criterion holds "
+            "for every seed, not reproduced if for none, mixed if the seeds disagree, not run if "
+            "the study has no such results.",
+        ),
     )

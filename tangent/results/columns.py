@@ -27,10 +27,17 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     "proposition1": ("model", "seed", "coupling", "localization", "interference"),
     "claims": (
-        "claim", "model", "statement", "criterion", "holds", "seeds", "quantity", "unit", "mean",
-        "spread", "minimum", "maximum", "measured", "paper",
+        "claim", "model", "statement", "criterion", "verdict", "seeds", "seeds_met", "quantity",
+        "unit", "mean", "spread", "minimum", "maximum", "measured", "paper",
+    ),
+    "comparison": (
+        "table", "model", "mode", "task", "quantity", "paper", "rerun_low", "rerun_high", "ours",
+        "spread", "seeds", "difference", "within",
     ),
 }  # fmt: skip
 
-COLLECTED = tuple(name for name in TABLES if name != "claims")
-"""The tables that hold results; claims.csv is computed from them."""
+DERIVED = ("claims", "comparison")
+"""Tables that are computed from the others."""
+
+COLLECTED = tuple(name for name in TABLES if name not in DERIVED)
+"""Tables that hold results."""

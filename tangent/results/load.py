@@ -12,8 +12,11 @@ from tangent.results.columns import TABLES
 
 _TEXT = {
     "model", "mode", "task", "split", "operation", "dataset", "task_1", "task_2", "initialization",
-    "claim", "statement", "criterion", "holds", "quantity", "unit", "measured", "paper",
+    "claim", "statement", "criterion", "verdict", "quantity", "unit", "measured", "table", "within",
 }  # fmt: skip
+
+# Numbers in other tables.
+_TEXT_HERE = {"alpha_sweep": {"target"}, "claims": {"paper"}}
 
 
 def load_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
@@ -27,7 +30,7 @@ def load_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
 
 def _load(path: Path, name: str) -> pd.DataFrame:
     columns = TABLES[name]
-    text = _TEXT | ({"target"} if name == "alpha_sweep" else set())
+    text = _TEXT | _TEXT_HERE.get(name, set())
     try:
         # Only an empty number is missing: a task may well be called "null" or "NA".
         table = pd.read_csv(
@@ -38,7 +41,7 @@ def _load(path: Path, name: str) -> pd.DataFrame:
         )
     except FileNotFoundError:
         raise UserError(
-            f"{path} does not exist: the rules collect_table and claims_table make it; run "
+            f"{path} does not exist: the rules of rules/tables.smk make it; run "
             "`snakemake --cores 2 tables`."
         ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:

@@ -1,7 +1,8 @@
 """What each claim measures: small functions from tidy tables to one row per seed.
 
 Every function returns a table indexed by seed with the columns `value` (the quantity of the claim),
-`holds` (its criterion) and the numbers behind them, or None where the study has no such results.
+`holds` (its criterion) and the numbers behind them, or None where the study has no such results;
+a seed that lacks one of the numbers has no `value`.
 """
 
 from __future__ import annotations
@@ -43,10 +44,11 @@ def single_task(tables: Tables, model: str, first: str, second: str) -> pd.DataF
 def negation(tables: Tables, model: str) -> pd.DataFrame | None:
     """Mean target accuracy of negation, standard − linear, at the same control (table 2)."""
     table = tables["negation"]
-    means = table[table.model == model].groupby(["seed", "mode"])[["target", "control"]].mean()
-    if means.empty:
+    table = table[(table.model == model) & table["mode"].isin(["standard", "linear"])]
+    means = table.groupby(["seed", "mode"])[["target", "control"]].mean().unstack("mode")
+    if table["mode"].nunique() < 2:
         return None
-    target, control = means.target.unstack("mode"), means.control.unstack("mode")
+    target, control = means.target, means.control
     value = target.standard - target.linear
     same_control = control.linear >= control.standard - CONTROL_TOLERANCE
     return pd.DataFrame(
@@ -86,7 +88,7 @@ def random_single_task(tables: Tables, model: str) -> pd.DataFrame | None:
     table = tables["random_init"]
     rows = table[table["mode"] == "standard"].set_index("seed")
     random, pretrained = rows[rows.model == model + RANDOM_SUFFIX], rows[rows.model == model]
-    if random.empty:
+    if random.empty or pretrained.empty:
         return None
     value = (random.single_task - random.zero_shot) / (pretrained.single_task - random.zero_shot)
     return pd.DataFrame(
@@ -118,6 +120,8 @@ def random_gain(tables: Tables, model: str, mode: str) -> pd.DataFrame | None:
     table = table[(table.model == model) & (table.split == "test")]
     tasks = table[table["mode"] == mode].task.unique()
     means = table[table.task.isin(tasks)].groupby(["seed", "mode"]).accuracy.mean().unstack("mode")
+    if not {mode, "zero_shot"} <= set(means.columns):
+        return None
     absolute = pretrained.set_index("seed").absolute
     gains = [means[mode] - means.zero_shot, random.single_task - random.zero_shot]
     if min(gain.min() for gain in gains) < LEARNT:
@@ -173,7 +177,7 @@ def _geometric_mean(ratios: pd.Series) -> pd.Series:
 
 def _difference(values: pd.DataFrame, first: str, second: str) -> pd.DataFrame | None:
     """`values` has a row per seed and a column per mode; the claim is that `first` is larger."""
-    if values.empty:
+    if not {first, second} <= set(values.columns):
         return None
     value = values[first] - values[second]
     return pd.DataFrame(

@@ -1,7 +1,11 @@
-"""Other people's numbers (paper_numbers.yaml), to be shown beside ours."""
+"""Other people's numbers (paper_numbers.yaml, rerun_accuracies.yaml), to be shown beside ours.
+
+The files keep the numbers as their sources print them; the functions return fractions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +16,17 @@ import yaml
 @cache
 def paper_numbers() -> dict[str, Any]:
     """The content of paper_numbers.yaml; accuracies in percent, one per entry of `models`."""
-    path = Path(__file__).with_name("paper_numbers.yaml")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return _read("paper_numbers.yaml")
+
+
+@cache
+def rerun_accuracies() -> dict[str, Any]:
+    """Single-task accuracies of an independent re-run: model -> mode -> split -> task."""
+    return _read("rerun_accuracies.yaml")
+
+
+def _read(name: str) -> dict[str, Any]:
+    return yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
 def paper_models() -> list[str]:
@@ -21,20 +34,57 @@ def paper_models() -> list[str]:
     return paper_numbers()["models"]
 
 
-def is_other_scale(model: str) -> bool:
-    """Whether `model` is none of the paper's, so that its numbers must not be compared in size."""
-    return model not in paper_models()
+def is_paper_model(model: str) -> bool:
+    """Whether `model` has the name of one of the paper's models."""
+    return model in paper_models()
 
 
-def paper_row(table: str, mode: str) -> dict[str, Any]:
-    """The row of `mode` in `table` (addition, negation or single_task)."""
-    return next(row for row in paper_numbers()[table] if row["mode"] == mode)
+def are_paper_tasks(tasks: Iterable[str], control: str) -> bool:
+    """Whether these are the paper's eight tasks, in any order, and its control task."""
+    return set(tasks) == set(paper_numbers()["tasks"]) and control == paper_numbers()["control"]
+
+
+def paper_number(table: str, model: str, mode: str, quantity: str) -> float | None:
+    """The paper's accuracy (`addition` or `negation`), or None where we know none."""
+    return _number(table, model, mode, quantity)
+
+
+def rerun_range(
+    table: str, model: str, mode: str, quantity: str, task: str
+) -> tuple[float, float] | None:
+    """Lowest and highest accuracy of independent re-runs, or None where we know none.
+
+    Args:
+        table: `addition`, `negation` or `single_task`. Of single tasks there is one re-run: the two
+            numbers are equal.
+        task: a task, or `all` for the mean over the paper's tasks.
+    """
+    if table == "single_task":
+        accuracies = rerun_accuracies().get(model, {}).get(mode, {}).get("test", {})
+        if task == "all" and accuracies:
+            tasks = paper_numbers()["tasks"]
+            mean = sum(accuracies[one] for one in tasks) / len(tasks)
+            return mean, mean
+        return (accuracies[task], accuracies[task]) if task in accuracies else None
+    return _number(f"rerun_{table}", model, mode, quantity)
+
+
+def _number(table: str, model: str, mode: str, quantity: str) -> Any:
+    for row in paper_numbers().get(table, []):
+        if row["mode"] == mode and quantity in row and is_paper_model(model):
+            number = row[quantity][paper_models().index(model)]
+            # Rounded: 71.4 / 100 is 0.7140000000000001.
+            if isinstance(number, list):
+                return tuple(round(bound / 100, 4) for bound in number)
+            return round(number / 100, 4)
+    return None
 
 
 def paper_difference(table: str, column: str, mode: str, other: str) -> str:
     """Differences `mode` − `other` of `column` as text, in percentage points, one per model."""
-    pairs = zip(paper_row(table, mode)[column], paper_row(table, other)[column], strict=True)
+    rows = {row["mode"]: row for row in paper_numbers()[table]}
+    pairs = zip(rows[mode][column], rows[other][column], strict=True)
     differences = [f"{first - second:+.1f}".replace("-", "−") for first, second in pairs]
     named = zip(paper_models(), differences, strict=True)
-    source = paper_row(table, mode)["source"]
+    source = rows[mode]["source"]
     return ", ".join(f"{model} {value}" for model, value in named) + f" points ({source})"

@@ -9,7 +9,8 @@ import pandas as pd
 
 from tangent.config.schema import RANDOM_SUFFIX
 from tangent.modes import MODES
-from tangent.results.render import Table, percent
+from tangent.results.render import MISSING, Table, percent
+from tangent.results.studied import fine_tuned_tasks, studied_models
 
 INPUTS = ("single_task", "addition", "negation", "random_init")
 
@@ -22,12 +23,13 @@ def paper_tables(tables: dict[str, pd.DataFrame]) -> list[Table]:
 def table1(tables: dict[str, pd.DataFrame]) -> Table:
     """Task addition: mean test accuracy over the tasks after adding all task vectors."""
     addition = tables["addition"]
-    models = list(addition.model.unique())
-    rows = [("Pre-trained", [(_pretrained(tables, model), "–") for model in models])]
-    for mode in MODES.values():
-        chosen = addition[addition["mode"] == mode.name].groupby("model")
-        cells = [_percents(chosen.get_group(model), ("absolute", "normalized")) for model in models]
-        rows.append((mode.label, cells))
+    models = studied_models(tables)
+    columns = ("absolute", "normalized")
+    rows = [("Pre-trained", [(_pretrained(tables, model), MISSING) for model in models])]
+    rows += [
+        (mode.label, [_percents(addition, model, mode.name, columns) for model in models])
+        for mode in MODES.values()
+    ]
     return Table(
         "table1",
         "Task addition: test accuracy in %, mean over the tasks, after adding all task vectors",
@@ -36,8 +38,8 @@ def table1(tables: dict[str, pd.DataFrame]) -> Table:
         _joined(rows),
         (
             "Normalised: divided, task by task, by the same mode's own single-task accuracy. "
-            f"α chosen on validation data: {_alphas(addition)}.",
-            _seeds(addition),
+            f"α chosen on validation data{_alphas(addition)}.",
+            seeds_note(addition),
         ),
     )
 
@@ -45,20 +47,25 @@ def table1(tables: dict[str, pd.DataFrame]) -> Table:
 def table2(tables: dict[str, pd.DataFrame]) -> Table:
     """Task negation: mean over the tasks of the target's and the control task's test accuracy."""
     negation = tables["negation"]
-    models = list(negation.model.unique())
+    models = studied_models(tables)
     columns = ["target", "control"]
     means = negation.groupby(["model", "mode", "seed"])[columns].mean().reset_index()
-    control = negation.groupby(["model", "seed"]).control_pretrained.mean()
+    control = negation.groupby(["model", "seed"]).control_pretrained.mean().droplevel("seed")
     rows = [
         (
             "Pre-trained",
-            [(_pretrained(tables, model), percent(control[model].unique())) for model in models],
+            [
+                (_pretrained(tables, model), percent(control[control.index == model].unique()))
+                for model in models
+            ],
         )
     ]
-    for mode in MODES.values():
-        chosen = means[means["mode"] == mode.name].groupby("model")
-        rows.append((mode.label, [_percents(chosen.get_group(model), columns) for model in models]))
-    threshold = ", ".join(f"{100 * value:g} %" for value in negation.control_threshold.unique())
+    rows += [
+        (mode.label, [_percents(means, model, mode.name, columns) for model in models])
+        for mode in MODES.values()
+    ]
+    shares = [f"{100 * value:g} %" for value in negation.control_threshold.unique()]
+    threshold = ", ".join(shares) or "a given share"
     return Table(
         "table2",
         "Task negation: test accuracy in %, mean over the negated tasks",
@@ -68,8 +75,8 @@ def table2(tables: dict[str, pd.DataFrame]) -> Table:
         (
             "The aim is a low target accuracy at an unharmed control accuracy. α chosen per task "
             "on validation data: lowest target accuracy that keeps at least "
-            f"{threshold} of the pre-trained accuracy on the control task. {_kept(negation)}",
-            _seeds(negation),
+            f"{threshold} of the pre-trained accuracy on the control task.{_kept(negation)}",
+            seeds_note(negation),
         ),
     )
 
@@ -78,6 +85,7 @@ def table3(tables: dict[str, pd.DataFrame]) -> Table:
     """Pre-trained against random initialisation: single tasks and task addition."""
     random_init = tables["random_init"]
     models = list(random_init[random_init.initialization == "pretrained"].model.unique())
+    models = models or studied_models(tables)
     columns = ("single_task", "absolute", "normalized")
     rows = []
     for initialization, suffix, label in (
@@ -86,8 +94,7 @@ def table3(tables: dict[str, pd.DataFrame]) -> Table:
     ):
         part = random_init[random_init.initialization == initialization]
         for mode in MODES.values():
-            chosen = part[part["mode"] == mode.name].groupby("model")
-            cells = [_percents(chosen.get_group(model + suffix), columns) for model in models]
+            cells = [_percents(part, model + suffix, mode.name, columns) for model in models]
             rows.append((f"{mode.label}, {label}", cells))
     return Table(
         "table3",
@@ -100,6 +107,8 @@ def table3(tables: dict[str, pd.DataFrame]) -> Table:
 
 
 def _table3_notes(random_init: pd.DataFrame) -> tuple[str, ...]:
+    if random_init.empty:
+        return ("This study has no part from a random initialisation.",)
     number = int(random_init.tasks.max())
     notes = [
         f"Means over the same {number} tasks in all rows. Only the encoder starts at random; the "
@@ -114,7 +123,7 @@ def _table3_notes(random_init: pd.DataFrame) -> tuple[str, ...]:
             f"–: the study from a random initialisation adds {number} tasks, the pre-trained model "
             "another number, and such sums cannot be compared; table 1 has the pre-trained sum."
         )
-    notes.append(_seeds(random_init))
+    notes.append(seeds_note(random_init))
     return tuple(notes)
 
 
@@ -125,14 +134,16 @@ def pretrained_accuracy(single_task: pd.DataFrame, model: str, tasks: Sequence[s
 
 
 def _pretrained(tables: dict[str, pd.DataFrame], model: str) -> str:
-    single_task = tables["single_task"]
-    fine_tuned = single_task[(single_task.model == model) & (single_task["mode"] != "zero_shot")]
+    tasks = fine_tuned_tasks(tables, model)
     # The pre-trained model has no seed: equal values are one value, without a spread.
-    return percent(pretrained_accuracy(single_task, model, fine_tuned.task.unique()).unique())
+    return percent(pretrained_accuracy(tables["single_task"], model, tasks).unique())
 
 
-def _percents(table: pd.DataFrame, columns: Sequence[str]) -> tuple[str, ...]:
-    return tuple(percent(table[column]) for column in columns)
+def _percents(
+    table: pd.DataFrame, model: str, mode: str, columns: Sequence[str]
+) -> tuple[str, ...]:
+    rows = table[(table.model == model) & (table["mode"] == mode)]
+    return tuple(percent(rows[column]) for column in columns)
 
 
 def _joined(
@@ -144,8 +155,8 @@ def _joined(
 def _kept(negation: pd.DataFrame) -> str:
     """What the chosen α, which keep the threshold on validation images, keep on test images."""
     share = (negation.control / negation.control_pretrained).groupby(negation["mode"]).mean()
-    kept = ", ".join(f"{MODES[mode].label} {100 * share[mode]:.1f} %" for mode in MODES)
-    return f"On test images the control keeps on average {kept}."
+    kept = [f"{MODES[mode].label} {100 * share[mode]:.1f} %" for mode in MODES if mode in share]
+    return f" On test images the control keeps on average {', '.join(kept)}." if kept else ""
 
 
 def _alphas(addition: pd.DataFrame) -> str:
@@ -155,9 +166,12 @@ def _alphas(addition: pd.DataFrame) -> str:
         values = ", ".join(f"{alpha:.2f}" for alpha in sorted(rows.alpha.unique()))
         label = MODES[mode].label
         texts.append(f"{model} {label} {values}" if several else f"{label} {values}")
-    return "; ".join(texts)
+    return ": " + "; ".join(texts) if texts else ""
 
 
-def _seeds(table: pd.DataFrame) -> str:
+def seeds_note(table: pd.DataFrame) -> str:
+    """How many seeds a table has, and how their spread is written."""
     number = table.seed.nunique()
+    if number == 0:
+        return "Not run."
     return "1 seed." if number == 1 else f"{number} seeds: mean ± standard deviation."

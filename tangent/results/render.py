@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 MISSING = "–"
+"""A number that does not exist."""
+
+NOT_RUN = "not run"
+"""A number that this study could have and has not."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Table:
         caption: what the table shows, with units.
         stub: header of the column of row labels.
         groups: (title, columns) of adjacent columns under one title, left to right.
-        rows: (label, one cell per column).
+        rows: (label, one cell per column); a heading of the rows below it has no cells.
         notes: sentences below the table.
     """
 
@@ -32,21 +36,32 @@ class Table:
 
     def __post_init__(self) -> None:
         width = sum(len(columns) for _, columns in self.groups)
-        if any(len(cells) != width for _, cells in self.rows):
+        if any(len(cells) not in (0, width) for _, cells in self.rows):
             raise ValueError(f"table {self.name}: a row has not {width} cells")
+
+    @property
+    def body(self) -> list[tuple[str, ...]]:
+        """Every row as one text per column, the label first."""
+        width = sum(len(columns) for _, columns in self.groups)
+        return [(label, *(cells or [""] * width)) for label, cells in self.rows]
 
 
 def percent(values: Iterable[float]) -> str:
     """Fractions, one per seed, as `mean ± standard deviation` in percent; one seed has no ±.
 
-    The standard deviation is that of a sample (n − 1).
+    The standard deviation is that of a sample (n − 1). Without values: `NOT_RUN`; where none of
+    them is a number: `MISSING`.
     """
-    series = 100 * pd.Series(list(values), dtype=float).dropna()
+    given = pd.Series(list(values), dtype=float)
+    series = given.dropna()
     if series.empty:
-        return MISSING
-    if len(series) == 1:
-        return f"{series.iloc[0]:.1f}"
-    return f"{series.mean():.1f} ± {series.std(ddof=1):.1f}"
+        return NOT_RUN if given.empty else MISSING
+    return percent_with_spread(series.mean(), series.std(ddof=1))
+
+
+def percent_with_spread(mean: float, spread: float) -> str:
+    """Two fractions as `mean ± spread` in percent; a spread that is not a number is left out."""
+    return f"{100 * mean:.1f}" + ("" if pd.isna(spread) else f" ± {100 * spread:.1f}")
 
 
 def to_markdown(table: Table) -> str:
@@ -60,7 +75,7 @@ def to_markdown(table: Table) -> str:
     # Columns of numbers stand under a group's title; columns of text do not.
     marks = ["---:" if title else "---" for title, columns in table.groups for _ in columns]
     lines.append("|---|" + "".join(f"{mark}|" for mark in marks))
-    lines += [_line([label, *cells]) for label, cells in table.rows]
+    lines += [_line(row) for row in table.body]
     lines += ["", *table.notes] if table.notes else []
     return "\n".join(lines) + "\n"
 
@@ -79,7 +94,6 @@ def to_latex(table: Table) -> str:
         rules.append(rf"\cmidrule(lr){{{start}-{end}}}")
         start = end + 1
     header = [table.stub, *(column for _, columns in table.groups for column in columns)]
-    body = [[label, *cells] for label, cells in table.rows]
     caption = " ".join([_sentence(table.caption), *map(_sentence, table.notes)])
     lines = [
         "% needs \\usepackage{booktabs}",
@@ -93,7 +107,7 @@ def to_latex(table: Table) -> str:
         "    " + " ".join(rules),
         _latex_line(map(_latex, header)),
         r"    \midrule",
-        *(_latex_line(map(_latex, cells)) for cells in body),
+        *(_latex_line(map(_latex, row)) for row in table.body),
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table}",

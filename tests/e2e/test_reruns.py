@@ -13,6 +13,7 @@ from workspace import Workspace
 SEED3 = "seed 3"
 SUMMARY = {
     "keep the study's configuration beside its results",
+    "compare with other people's numbers",
     "test the paper's claims",
     "write the paper's tables",
     "write the report",
@@ -25,7 +26,7 @@ def without_summary(jobs, tables, figures):
     """The jobs but those of tables, figures and report, which must be the ones given."""
     summary = SUMMARY | {f"collect the tidy table {name}" for name in tables}
     summary |= {f"draw {name}" for name in figures}
-    about = ("collect", "draw", "keep", "test the", "write")
+    about = ("collect", "compare", "draw", "keep", "test the", "write")
     assert {job for job in jobs if job.startswith(about)} == summary
     return jobs - summary
 

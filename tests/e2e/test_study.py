@@ -43,7 +43,7 @@ def test_every_file_is_there(results):
         f"tables/{name}.csv"
         for name in (
             *("single_task", "alpha_sweep", "addition", "negation", "disentanglement"),
-            *("eigenfunctions", "random_init", "claims"),
+            *("eigenfunctions", "random_init", "claims", "comparison"),
         )
     ]
     names += [f"figures/figure{n}.{suffix}" for n in (2, 3, 5, 6) for suffix in ("svg", "pdf")]

@@ -7,7 +7,7 @@ import pytest
 from imports import ROOT, used_modules
 
 # They read, write, record or report a result but do not make it.
-NEUTRAL = {f"tangent.{name}" for name in ("errors", "files", "progress", "provenance")}
+NEUTRAL = {f"tangent.{name}" for name in ("errors", "files", "memory", "progress", "provenance")}
 NEUTRAL |= {"scripts.cli"}
 
 

@@ -37,13 +37,15 @@ DEMO = {
     "resolved_config": 1,
     "collect_table": 10,
     "claims_table": 1,
+    "comparison_table": 1,
     "paper_tables": 1,
     "plot": 6,
     "report": 1,
     "all": 1,
 }
 ONCE = ("pretrained", "data_source", "dataset", "control_dataset", "heads", "resolved_config")
-ONCE += ("collect_table", "claims_table", "paper_tables", "plot", "report", "all")
+ONCE += ("collect_table", "claims_table", "comparison_table", "paper_tables", "plot", "report")
+ONCE += ("all",)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def config(study):
 
 @pytest.fixture(scope="session")
 def tables(study):
-    from tangent.results.columns import TABLES
+    from tangent.results.columns import COLLECTED
     from tangent.results.load import load_tables
 
-    return load_tables(study / "tables", [name for name in TABLES if name != "claims"])
+    return load_tables(study / "tables", COLLECTED)

@@ -32,16 +32,21 @@ def addition(values):
 
 
 @pytest.mark.parametrize(
-    ("linear", "holds"),
-    [([0.6, 0.7], "yes"), ([0.4, 0.4], "no"), ([0.6, 0.4], "mixed"), ([0.5, 0.5], "no")],
+    ("linear", "verdict", "met"),
+    [
+        ([0.6, 0.7], "reproduced", 2),
+        ([0.4, 0.4], "not reproduced", 0),
+        ([0.6, 0.4], "mixed", 1),
+        ([0.5, 0.5], "not reproduced", 0),
+    ],
 )
-def test_all_seeds_must_agree(linear, holds):
+def test_all_seeds_must_agree(linear, verdict, met):
     tables = addition(
         {"standard": [(0.5, 0.6)] * 2, "linear": [(a, 0.0) for a in linear], "posthoc": []}
     )
     row = judge(BY_NAME["linear_addition_absolute"], "m", tables)
-    assert row["holds"] == holds
-    assert row["seeds"] == 2
+    assert row["verdict"] == verdict
+    assert (row["seeds"], row["seeds_met"]) == (2, met)
     assert row["mean"] == pytest.approx(mean(linear) - 0.5)
     assert row["spread"] == pytest.approx(stdev(linear))
     assert (row["minimum"], row["maximum"]) == pytest.approx((min(linear) - 0.5, max(linear) - 0.5))
@@ -52,8 +57,8 @@ def test_all_seeds_must_agree(linear, holds):
 def test_one_seed_has_no_spread():
     tables = addition({"standard": [(0.5, 0.6)], "linear": [(0.6, 0.6)], "posthoc": [(0.4, 0.7)]})
     row = judge(BY_NAME["posthoc_addition_normalized"], "m", tables)
-    assert (row["holds"], row["seeds"], row["spread"]) == (
-        "yes",
+    assert (row["verdict"], row["seeds"], row["spread"]) == (
+        "reproduced",
         1,
         pytest.approx(nan, nan_ok=True),
     )
@@ -62,21 +67,27 @@ def test_one_seed_has_no_spread():
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 def test_nothing_measured_is_not_run(claim):
     row = judge(claim, "m", empty())
-    assert (row["holds"], row["seeds"], row["measured"]) == ("not run", 0, "")
+    assert (row["verdict"], row["seeds"], row["seeds_met"]) == ("not run", 0, 0)
+    assert row["measured"] == ""
 
 
 @pytest.mark.parametrize(
-    ("target", "control", "holds"),
-    [(0.10, 0.80, "yes"), (0.10, 0.7901, "yes"), (0.10, 0.78, "no"), (0.30, 0.80, "no")],
+    ("target", "control", "verdict"),
+    [
+        (0.10, 0.80, "reproduced"),
+        (0.10, 0.7901, "reproduced"),
+        (0.10, 0.78, "not reproduced"),
+        (0.30, 0.80, "not reproduced"),
+    ],
 )
-def test_negation_needs_the_same_control(target, control, holds):
+def test_negation_needs_the_same_control(target, control, verdict):
     rows = [
         {"model": "m", "mode": mode, "task": task, "seed": 0, "target": t, "control": c}
         for task in ("a", "b")
         for mode, t, c in (("standard", 0.2, 0.8), ("posthoc", 0, 0), ("linear", target, control))
     ]
     tables = empty() | {"negation": table("negation", rows)}
-    assert judge(BY_NAME["linear_negation"], "m", tables)["holds"] == holds
+    assert judge(BY_NAME["linear_negation"], "m", tables)["verdict"] == verdict
 
 
 def test_the_search_box_includes_its_border_and_nothing_else():
@@ -89,15 +100,15 @@ def test_the_search_box_includes_its_border_and_nothing_else():
     ]  # fmt: skip
     tables = empty() | {"disentanglement": table("disentanglement", rows)}
     verdicts = {
-        name: judge(BY_NAME[name], "m", tables)["holds"]
+        name: judge(BY_NAME[name], "m", tables)["verdict"]
         for name in BY_NAME
         if "disentanglement" in name
     }
     assert verdicts == {
-        "posthoc_disentanglement_search_box": "no",
-        "linear_disentanglement_search_box": "yes",
-        "posthoc_disentanglement_whole_grid": "yes",
-        "linear_disentanglement_whole_grid": "no",
+        "posthoc_disentanglement_search_box": "not reproduced",
+        "linear_disentanglement_search_box": "reproduced",
+        "posthoc_disentanglement_whole_grid": "reproduced",
+        "linear_disentanglement_whole_grid": "not reproduced",
     }
     row = judge(BY_NAME["linear_disentanglement_search_box"], "m", tables)
     assert row["mean"] == pytest.approx(0.2)
@@ -116,23 +127,26 @@ def energies(model, ratios):
 
 
 @pytest.mark.parametrize(
-    ("ratios", "holds"), [((2.1, 2.2), "yes"), ((8, 0.6), "yes"), ((8, 0.4), "no")]
+    ("ratios", "verdict"),
+    [((2.1, 2.2), "reproduced"), ((8, 0.6), "reproduced"), ((8, 0.4), "not reproduced")],
 )
-def test_localization_is_a_geometric_mean_over_kernels(ratios, holds):
+def test_localization_is_a_geometric_mean_over_kernels(ratios, verdict):
     rows = energies("m", dict(zip("ab", ratios, strict=True)))
     tables = empty() | {"eigenfunctions": table("eigenfunctions", rows)}
     row = judge(BY_NAME["eigenfunctions_localized"], "m", tables)
     assert row["mean"] == pytest.approx(geometric_mean(ratios))
-    assert row["holds"] == holds
+    assert row["verdict"] == verdict
 
 
-@pytest.mark.parametrize(("random", "holds"), [(1.0, "yes"), (1.9, "yes"), (2.5, "no")])
-def test_random_localization_uses_the_common_kernels(random, holds):
+@pytest.mark.parametrize(
+    ("random", "verdict"), [(1.0, "reproduced"), (1.9, "reproduced"), (2.5, "not reproduced")]
+)
+def test_random_localization_uses_the_common_kernels(random, verdict):
     rows = energies("m", {"a": 4.0, "b": 1000.0}) + energies("m-random", {"a": random})
     tables = empty() | {"eigenfunctions": table("eigenfunctions", rows)}
     row = judge(BY_NAME["random_eigenfunctions"], "m", tables)
     assert row["mean"] == pytest.approx(4.0 / random)
-    assert row["holds"] == holds
+    assert row["verdict"] == verdict
 
 
 def random_study(normalized, absolute, single):
@@ -164,16 +178,16 @@ def random_study(normalized, absolute, single):
 @pytest.mark.parametrize(
     ("normalized", "absolute", "single", "verdicts"),
     [
-        (0.3, 0.2, 0.6, ("yes", "yes")),
-        (0.65, 0.45, 0.6, ("yes", "no")),
-        (0.3, 0.2, 0.4, ("no", "yes")),
+        (0.3, 0.2, 0.6, ("reproduced", "reproduced")),
+        (0.65, 0.45, 0.6, ("reproduced", "not reproduced")),
+        (0.3, 0.2, 0.4, ("not reproduced", "reproduced")),
     ],
 )
 def test_random_initialisation(normalized, absolute, single, verdicts):
     tables = random_study(normalized, absolute, single)
     names = ("random_single_task", "random_gain_standard")
     rows = [judge(BY_NAME[name], "m", tables) for name in names]
-    assert tuple(row["holds"] for row in rows) == verdicts
+    assert tuple(row["verdict"] for row in rows) == verdicts
     assert rows[0]["mean"] == pytest.approx((single - 0.1) / 0.8)
     assert rows[1]["mean"] == pytest.approx(0.5 - (absolute - 0.1) / (single - 0.1))
     assert rows[1]["measured"].startswith("pre-trained (sum of 8 tasks) 0.500, random (sum of 3")
@@ -181,17 +195,17 @@ def test_random_initialisation(normalized, absolute, single, verdicts):
 
 def test_a_share_of_no_gain_is_not_tested():
     tables = random_study(0.3, 0.2, 0.1 + measure.LEARNT / 2)
-    assert judge(BY_NAME["random_gain_standard"], "m", tables)["holds"] == "not run"
+    assert judge(BY_NAME["random_gain_standard"], "m", tables)["verdict"] == "not run"
 
 
 def test_claims_table_of_the_study(tables):
     claims = claims_table(tables)
     assert tuple(claims.columns) == TABLES["claims"]
     assert len(claims) == 2 * len(CLAIMS)
-    assert set(claims.holds) <= {"yes", "no", "mixed", "not run"}
+    assert set(claims.verdict) <= {"reproduced", "not reproduced", "mixed", "not run"}
     # Only the first model of the made-up study has a random twin.
     other = claims[claims.model == "other_vit"].set_index("claim")
-    assert other.holds["random_gain_standard"] == "not run"
+    assert other.verdict["random_gain_standard"] == "not run"
     row = claims[claims.model == "demo-vit"].set_index("claim").loc["posthoc_single_task"]
     single = tables["single_task"].to_dict("records")
     differences = []
@@ -211,6 +225,6 @@ def test_claims_table_of_the_study(tables):
     assert row["seeds"] == 3
 
 
-def test_criteria_state_their_thresholds():
+def test_criteria_state_their_thresverdict():
     assert f"at least {measure.LOCALIZED:g}" in BY_NAME["eigenfunctions_localized"].criterion
     assert "at most 1 percentage point" in BY_NAME["linear_negation"].criterion

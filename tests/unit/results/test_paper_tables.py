@@ -85,7 +85,8 @@ def test_table3(tables):
 def test_percent():
     assert percent([0.5]) == "50.0"
     assert percent([0.5, 0.6]) == "55.0 ± 7.1"
-    assert percent([]) == percent([float("nan")]) == "–"
+    assert percent([float("nan")]) == "–"
+    assert percent([]) == "not run"
 
 
 def test_one_seed_says_so(tables):
@@ -130,6 +131,12 @@ def test_latex_escapes_every_special_character():
     assert r"100 \% \& more." in latex
     assert r"x\textasciicircum{}2 \textasciitilde{} \{c\} \#1 \$5 \textbackslash{}" in latex
     assert r"$\pm$" in latex
+
+
+def test_a_heading_of_rows_fills_its_line():
+    table = Table("t", "c", "s", (("g", ("a", "b")),), (("below", ()), ("r", ("1", "2"))))
+    assert to_markdown(table).splitlines()[4:6] == ["| below |  |  |", "| r | 1 | 2 |"]
+    assert r"below &  &  \\" in to_latex(table)
 
 
 def test_a_row_of_the_wrong_width_is_refused():

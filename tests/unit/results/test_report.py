@@ -1,6 +1,7 @@
 """The report: well-formed, self-contained, complete; and what it says about costs and origins."""
 
 import json
+import random
 import re
 import shutil
 from html.parser import HTMLParser
@@ -11,7 +12,8 @@ import yaml
 from synthetic_study import write_study
 
 from scripts import claims as claims_script
-from scripts import cli, collect_tables, paper_tables, plot, report
+from scripts import cli, collect_tables, comparison, paper_tables, plot, report
+from tangent.config.model_sources import PublishedTrainings
 from tangent.errors import UserError
 from tangent.figures import FIGURES
 from tangent.files import write_safetensors
@@ -21,11 +23,12 @@ from tangent.report.svg import inline_svg
 from tangent.results.columns import COLLECTED
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables
+from tangent.results.paper_numbers import paper_numbers, rerun_accuracies
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
 
-def make_report(folder):
+def make_report(folder, figures=tuple(FIGURES)):
     """Everything after the evaluations, through the scripts as the rules call them."""
     tables = str(folder / "tables")
     steps = [
@@ -33,9 +36,10 @@ def make_report(folder):
                           "--output-dir", tables, "--tables", *COLLECTED]),
         (claims_script, ["--tables-dir", tables, "--output", f"{tables}/claims.csv",
                          "--markdown", f"{tables}/claims.md"]),
+        (comparison, ["--tables-dir", tables, "--output", f"{tables}/comparison.csv"]),
         (paper_tables, ["--tables-dir", tables, "--output-dir", tables]),
     ]  # fmt: skip
-    for name in FIGURES:
+    for name in figures:
         outputs = [f"--output-{kind}={folder / 'figures' / name}.{kind}" for kind in ("svg", "pdf")]
         steps.append((plot, ["--figure", name, "--tables-dir", tables, *outputs]))
     output = folder / "report" / "index.html"
@@ -120,10 +124,9 @@ def test_every_number_of_the_paper_tables_is_on_the_page(page_study, parsed):
 def test_every_claim_with_its_verdict(page_study, parsed):
     words = " ".join("".join(parsed.text).split())
     claims = load_tables(page_study / "tables", ["claims"])["claims"]
-    said = {"yes": "holds", "no": "does not hold", "mixed": "mixed", "not run": "not run"}
     for row in claims.itertuples():
         assert row.statement in words and row.criterion in words
-        assert said[row.holds] in words
+        assert row.verdict in words
     assert "2 seeds" in words and "another scale" in words
 
 
@@ -148,6 +151,93 @@ def test_text_from_the_study_is_escaped(copied):
     assert "<script>" not in page and "&lt;script&gt;" in page
 
 
+@pytest.fixture(scope="module")
+def partial_study(tmp_path_factory):
+    """One seed, one of the paper's models and another; no random initialisation."""
+    models = ("ViT-B-32", "other_vit")
+    folder = write_study(tmp_path_factory.mktemp("partial"), seeds=(0,), models=models)
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    config["random_initialization"]["models"], config["pretraining"] = [], {}
+    config["disentanglement"]["models"] = config["eigenfunctions"]["models"] = ["ViT-B-32"]
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def partial_page(partial_study, page, page_study):
+    """Its report, as if the demo's tasks were the paper's. Slow figures are another study's."""
+    shutil.copytree(page_study / "figures", partial_study / "figures")
+    config = read_configuration(partial_study / "config.yaml")
+    accuracies = {task: random.random() for task in (*config.tasks, config.control)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(paper_numbers(), "tasks", config.tasks)
+        patch.setitem(paper_numbers(), "control", config.control)
+        for model in paper_numbers()["models"]:
+            modes = {mode: {"test": accuracies} for mode in ("zero_shot", "standard", "linear")}
+            patch.setitem(rerun_accuracies(), model, modes)
+        return make_report(partial_study, figures=["figure2", "figure6"])
+
+
+def rows_of(page, table):
+    """The texts of the cells of a table of the page, row by row."""
+    (content,) = re.findall(rf'<table id="{re.escape(table)}">(.*?)</table>', page, re.DOTALL)
+    body = content.split("<tbody>")[1]
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in body.split("<tr")[1:]]
+    return [row for row in cells if row]
+
+
+def test_the_papers_models_are_compared_and_others_are_not(partial_study, partial_page):
+    result = json.loads((partial_study / "addition/ViT-B-32/linear/seed0/result.json").read_text())
+    absolute, normalized = result["absolute"], result["normalized"]
+    compared = rows_of(partial_page, "addition-against-paper")
+    assert [row[0] for row in compared if len(row) == 1] == ["ViT-B-32", "ViT-B-16", "ViT-L-14"]
+    (mine, *others) = [row for row in compared if row[0] == "Linear"]
+    for first, value, paper in ((1, absolute, 76.5), (6, normalized, 85.4)):
+        difference = f"{100 * value - paper:+.1f}".replace("-", "−")
+        assert [mine[first], *mine[first + 2 : first + 4]] == [
+            f"{paper}", f"{100 * value:.1f}", difference,
+        ]  # fmt: skip
+    assert [row[3] for row in others] == ["not run", "not run"]
+    beside = rows_of(partial_page, "addition-beside-paper")
+    assert [row[2] for row in beside if row[0] == "Linear"] == ["76.5 (85.4)"]
+    assert "other_vit is not among the paper’s models." in partial_page
+    assert "Is the paper reproduced at this scale?" in partial_page
+
+
+def test_single_tasks_stand_beside_the_rerun(partial_page):
+    rows = rows_of(partial_page, "ViT-B-32-tasks-against-rerun")
+    assert len(rows) == 9 and all(len(row) == 10 for row in rows)
+    for row in rows:
+        for rerun, ours, difference in (row[1:4], row[4:7], row[7:10]):
+            if ours == "–":
+                assert row[0] == "glyphs"
+                continue
+            points = float(difference.removesuffix(" *").replace("−", "-"))
+            # All three are rounded to a tenth.
+            assert points == pytest.approx(float(ours) - float(rerun), abs=0.11)
+            if abs(abs(points) - 1) > 0.06:
+                assert difference.endswith(" *") == (abs(points) > 1)
+
+
+def test_what_a_partial_study_did_not_run(partial_page):
+    assert "This study has no part from a random initialisation." in partial_page
+    assert {cell for row in rows_of(partial_page, "table3") for cell in row[1:]} == {"not run"}
+    for table in ("headline", "table3", "single_task-against-paper", "negation-against-paper"):
+        assert "±" not in str(rows_of(partial_page, table))
+    assert "1 of 1 seed<" in partial_page and "–&nbsp;not run" not in partial_page
+    checker = Checker()
+    checker.feed(partial_page)
+    assert len(checker.ids) == len(set(checker.ids))
+    words = " ".join("".join(checker.text).split())
+    assert re.search(r"Verdicts: .*\b\d+ × “not run”", words)
+
+
+def test_another_scale_has_no_differences(page):
+    assert "-against-paper" not in page and "-against-rerun" not in page
+    assert "Is the paper reproduced at this scale?" in page
+    assert len(rows_of(page, "single_task-beside-paper")) == 4
+
+
 def test_missing_parts_are_named(copied):
     (copied / "figures" / "figure3.svg").unlink()
     with pytest.raises(UserError, match="figure3.svg does not exist: the rule plot makes it"):
@@ -158,7 +248,8 @@ def test_missing_parts_are_named(copied):
 
 
 def test_usage_adds_benchmarks_up(page_study):
-    steps, modes = usage(page_study / "benchmarks")
+    config = read_configuration(page_study / "config.yaml")
+    steps, modes = usage(config, page_study / "benchmarks")
     assert list(steps) == ["finetuned", "single_task", "addition"]
     assert (steps["finetuned"].jobs, steps["finetuned"].longest) == (8, 42.5)
     assert steps["finetuned"].seconds == pytest.approx(8 * 42.5)
@@ -166,7 +257,48 @@ def test_usage_adds_benchmarks_up(page_study):
     assert steps["addition"].memory is None  # Snakemake's "-"
     assert modes["standard"]["addition"].seconds == pytest.approx(8 * 0.4)
     assert not modes["linear"]
-    assert usage(page_study / "nothing") == ({}, {"standard": {}, "posthoc": {}, "linear": {}})
+    assert usage(config, page_study / "nothing") == (
+        {},
+        {"standard": {}, "posthoc": {}, "linear": {}},
+    )
+
+
+def test_usage_counts_the_jobs_of_this_configuration(page_study, tmp_path):
+    """Files that other seeds, models, tasks and pairs left behind do not count."""
+    config = read_configuration(page_study / "config.yaml")
+    mine = [
+        "config", "tables/claims", "figures/figure2", "datasets/32px/shapes", "datasets/glyphs",
+        "heads/demo-vit", "initial/demo-vit-random/seed1", "products/demo-vit/linear/sum/seed1",
+        "finetuned/demo-vit/linear/symbols/seed0", "alpha/demo-vit-random/linear/sum/seed0",
+        "finetuned/demo-vit-random/standard/shapes/seed0", "eigenfunctions/demo-vit/digits/seed0",
+        "disentanglement/demo-vit/standard/shapes/letters/seed0",
+    ]  # fmt: skip
+    others = [
+        "finetuned/demo-vit/linear/shapes/seed2", "finetuned/older/linear/shapes/seed0",
+        "finetuned/demo-vit-random/standard/symbols/seed0", "eigenfunctions/demo-vit/signs/seed0",
+        "disentanglement/demo-vit/standard/shapes/digits/seed0", "zero_shot/demo-vit/seed11",
+    ]  # fmt: skip
+    for number, name in enumerate((*mine, *others)):
+        path = tmp_path / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\tmax_rss\n{2**number}\t1\n")
+    steps, modes = usage(config, tmp_path)
+    assert sum(step.jobs for step in steps.values()) == len(mine)
+    assert sum(step.seconds for step in steps.values()) == 2 ** len(mine) - 1
+    assert steps["datasets"].jobs == 2
+    assert set(modes["standard"]) == {"disentanglement"}
+    weights = PublishedTrainings.model_validate(
+        {"linear": {"symbols": {"source": "file", "path": "symbols.pt", "sha256": "0" * 64}}}
+    )
+    taken = config.model_copy(update={"published": {"demo-vit": weights}})
+    (tmp_path / "published/demo-vit/linear").mkdir(parents=True)
+    (tmp_path / "published/demo-vit/linear/symbols.tsv").write_text("s\n1\n")
+    assert "published" not in usage(config, tmp_path)[0]
+    steps, _ = usage(taken, tmp_path)
+    assert (steps["published"].jobs, steps["finetuned"].jobs) == (1, 1)
+    smaller = config.model_copy(update={"tasks": ["letters", "digits", "symbols"]})
+    assert "shapes" not in smaller.tasks
+    assert usage(smaller, tmp_path)[0]["datasets"].jobs == 1
 
 
 def test_provenance_ignores_results_of_other_configurations(page_study):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from tangent.datasets import load_split
 from tangent.errors import UserError
 from tangent.files import read_csv, read_json
 from tangent.finetune import Record, Settings, TrainingImages, finetune, learning_rate
-from tangent.finetune.batches import TrainingBatches
+from tangent.finetune.batches import TrainingBatches, one_ahead
 from tangent.heads import load_head
 from tangent.models import load_encoder, preprocess_config
 
@@ -35,7 +36,7 @@ SETTINGS = Settings(
 @pytest.fixture
 def train(pretrained, dataset, heads):
     """Fine-tune the tiny model under the settings with changes; returns result and record."""
-    images = TrainingImages(load_split(dataset, "train"))
+    data = load_split(dataset, "train")
     head = load_head(heads / "shapes" / "head.safetensors")
 
     def run(**changes):
@@ -43,6 +44,7 @@ def train(pretrained, dataset, heads):
         settings = Settings(**{**vars(SETTINGS), **changes})
         preprocess = preprocess_config(pretrained)
         encoder = load_encoder(pretrained)
+        images = TrainingImages(data)
         return finetune(encoder, head, images, preprocess, settings, record), record
 
     return run
@@ -55,6 +57,34 @@ def test_the_schedule_is_the_closed_form():
     assert learning_rate(10, 2.0, 4, 10) == pytest.approx(0)
 
 
+@pytest.mark.parametrize(
+    ("images", "epochs", "warmup"),
+    [(55_000, 5, 500), (7_330, 35, 500), (68_257, 4, 500), (3_384, 76, 200)],
+    ids=["MNIST", "Cars", "SVHN", "DTD, the paper's warm-up"],
+)
+def test_the_schedule_is_that_of_torchs_schedulers(images, epochs, warmup):
+    """For the paper's step counts: batches of 128, a short one at each epoch's end."""
+    steps = epochs * math.ceil(images / 128)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-5)
+    schedulers = torch.optim.lr_scheduler
+    rise = schedulers.LinearLR(optimizer, 1 / warmup, total_iters=warmup - 1)
+    fall = schedulers.CosineAnnealingLR(optimizer, steps - warmup)
+    both = schedulers.SequentialLR(optimizer, [rise, fall], [warmup])
+    expected = []
+    for _ in range(steps):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        both.step()
+    ours = [learning_rate(step, 1e-5, warmup, steps) for step in range(steps)]
+    assert ours == pytest.approx(expected, rel=1e-9, abs=1e-16)
+
+
+def test_the_steps_of_the_paper_are_counted():
+    images = range(55_000)  # as many as MNIST's; only their number counts
+    batches = TrainingBatches(images, {}, 128, 0, "mnist", torch.device("cpu"))
+    assert 5 * batches.steps_per_epoch == 2150
+
+
 def test_a_warmup_longer_than_the_training_never_decays():
     assert [learning_rate(step, 1.0, 4, 2) for step in range(2)] == [0.25, 0.5]
 
@@ -64,31 +94,69 @@ def test_no_warmup_starts_at_the_peak():
 
 
 def batches(dataset, pretrained, **changes):
-    images = TrainingImages(load_split(dataset, "train"))
+    data = load_split(dataset, "train")
     settings = {"preprocess": preprocess_config(pretrained), "batch_size": 32, "seed": 0}
-    settings |= {"task": "shapes", **changes}
-    return TrainingBatches(images, torch.device("cpu"), **settings)
+    settings |= {"task": "shapes", "device": torch.device("cpu"), **changes}
+    return TrainingBatches(TrainingImages(data), **settings)
 
 
 def test_epochs_see_every_image_once_in_new_orders(dataset, pretrained):
     data = batches(dataset, pretrained)
     epochs = [list(data.epoch(number)) for number in (0, 1)]
-    assert [len(labels) for _, labels in epochs[0]] == [32, 32, 8]
+    assert [len(batch.labels) for batch in epochs[0]] == [32, 32, 8]
     for epoch in epochs:
-        labels = torch.cat([labels for _, labels in epoch])
+        labels = torch.cat([batch.labels for batch in epoch])
         assert torch.equal(labels.sort().values, data.images.labels.sort().values)
-    assert not torch.equal(epochs[0][0][0], epochs[1][0][0])
+    assert not torch.equal(epochs[0][0].images, epochs[1][0].images)
 
 
 def test_batches_depend_on_seed_task_and_epoch_and_can_start_anywhere(dataset, pretrained):
     first = list(batches(dataset, pretrained).epoch(1))
     again = list(batches(dataset, pretrained).epoch(1, skip=1))
     assert len(again) == 2
-    for (images, labels), (same_images, same_labels) in zip(first[1:], again, strict=True):
-        assert torch.equal(images, same_images) and torch.equal(labels, same_labels)
+    for batch, same in zip(first[1:], again, strict=True):
+        assert torch.equal(batch.images, same.images) and torch.equal(batch.labels, same.labels)
     for change in ({"seed": 1}, {"task": "letters"}):
         other = next(batches(dataset, pretrained, **change).epoch(1))
-        assert not torch.equal(first[0][0], other[0])
+        assert not torch.equal(first[0].images, other.images)
+
+
+def test_the_batch_that_is_made_ahead_is_the_same(dataset, pretrained):
+    data = batches(dataset, pretrained)
+    ahead = list(one_ahead(data.from_step(2, 3)))
+    plain = [batch for number in range(3) for batch in data.epoch(number)][2:]
+    assert len(ahead) == 7
+    for batch, same in zip(ahead, plain, strict=True):
+        assert torch.equal(batch.images, same.images) and torch.equal(batch.labels, same.labels)
+
+
+def test_one_item_is_made_ahead_in_another_thread():
+    made, threads = [], set()
+
+    def items():
+        for item in range(4):
+            made.append(item)
+            threads.add(threading.current_thread())
+            yield item
+        raise UserError("no more")
+
+    ahead = one_ahead(items())
+    for item in range(4):
+        assert next(ahead) == item
+        assert len(made) <= item + 2  # memory holds no more than the next one
+    with pytest.raises(UserError, match="no more"):
+        next(ahead)
+    assert len(threads) == 1 and threading.current_thread() not in threads
+    assert not threads.pop().is_alive()
+
+
+def test_leaving_early_ends_the_thread():
+    before = threading.active_count()
+    ahead = one_ahead(iter(range(10)))
+    next(ahead)
+    assert threading.active_count() == before + 1
+    ahead.close()
+    assert threading.active_count() == before
 
 
 def test_standard_training_equals_a_plain_loop(train, pretrained, dataset, heads):
@@ -98,11 +166,11 @@ def test_standard_training_equals_a_plain_loop(train, pretrained, dataset, heads
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-3, weight_decay=0.1)
     data, losses = batches(dataset, pretrained), []
     for epoch in range(2):
-        for images, labels in data.epoch(epoch):
+        for batch in data.epoch(epoch):
             optimizer.param_groups[0]["lr"] = learning_rate(len(losses), 1e-3, 2, 6)
             with sdpa_kernel(SDPBackend.MATH):
-                features = encoder(images)
-            loss = F.cross_entropy(F.normalize(features, dim=-1) @ head.T, labels)
+                features = encoder(batch.images)
+            loss = F.cross_entropy(F.normalize(features, dim=-1) @ head.T, batch.labels)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)

@@ -1,0 +1,21 @@
+"""What a study's tables hold: a study may have run only some models, modes, tasks or artefacts."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tangent.config.schema import RANDOM_SUFFIX
+
+
+def studied_models(tables: dict[str, pd.DataFrame]) -> list[str]:
+    """The models of which the tables hold results, without those that start from random weights."""
+    names = ("single_task", "addition", "negation")
+    models = dict.fromkeys(model for name in names for model in tables[name].model)
+    return [model for model in models if not model.endswith(RANDOM_SUFFIX)]
+
+
+def fine_tuned_tasks(tables: dict[str, pd.DataFrame], model: str) -> list[str]:
+    """The tasks of which `model` has single-task accuracies: not the control task."""
+    single_task = tables["single_task"]
+    rows = single_task[(single_task.model == model) & (single_task["mode"] != "zero_shot")]
+    return list(rows.task.unique())
