@@ -29,7 +29,17 @@ DEMO = (
     "demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
     " demo.package_files demo.photographs demo.shifts demo.textures demo.world"
 )
-SOURCES = f"datasets.sources {DEMO} sources tasks"
+SOURCES = (
+    "datasets.sources.base datasets.sources.demo datasets.sources.folder"
+    " datasets.sources.from_torchvision datasets.sources.hub datasets.sources.layouts"
+    " datasets.sources.layouts.class_folders datasets.sources.layouts.dtd"
+    " datasets.sources.layouts.gtsrb datasets.sources.layouts.layout"
+    " datasets.sources.layouts.listed datasets.sources.layouts.mat_file"
+    " datasets.sources.layouts.mnist datasets.sources.layouts.resisc45"
+    " datasets.sources.layouts.stanford_cars datasets.sources.layouts.svhn"
+    " datasets.sources.parquet datasets.sources.registry datasets.sources.rows"
+    f" datasets.sources.synthetic {DEMO} sources tasks"
+)
 ENCODER = f"{IMAGES} models.load runtime"
 LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"

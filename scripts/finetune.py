@@ -84,8 +84,7 @@ def _train(
 ) -> tuple[Result, Checkpoint, dict[str, Any]]:
     """Returns the result, the saved state that is not needed any more, and the provenance."""
     from tangent import provenance
-    from tangent.datasets import load_split
-    from tangent.datasets.split import split_path
+    from tangent.datasets.split import load_split, split_path
     from tangent.finetune import Checkpoint, Settings, TrainingImages, finetune
     from tangent.finetune.checkpoint import state_fingerprint
     from tangent.heads import load_head

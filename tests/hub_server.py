@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -19,8 +21,10 @@ class Repository:
         commit: 40 hexadecimal digits.
         files: path -> content.
         branches: other names of the commit.
-        is_gated: whether access is refused.
+        is_gated: whether files need a token.
         announced: path -> SHA-256 that the hub announces, where it is not the content's.
+        cut: paths whose content breaks off in the middle when it is first asked for.
+        broken: paths whose content cannot be had.
     """
 
     commit: str
@@ -28,6 +32,8 @@ class Repository:
     branches: Collection[str] = ()
     is_gated: bool = False
     announced: dict[str, str] = field(default_factory=dict)
+    cut: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -47,6 +53,15 @@ class Hub:
         }
 
 
+def files_in(folder: Path) -> dict[str, bytes]:
+    """A folder's content as a repository's files."""
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
 @contextmanager
 def serve(repositories: dict[str, Repository]) -> Iterator[Hub]:
     """Serve repositories, by `owner/name` (of a data set: `datasets/owner/name`)."""
@@ -56,44 +71,87 @@ def serve(repositories: dict[str, Repository]) -> Iterator[Hub]:
         protocol_version = "HTTP/1.1"
 
         def do_HEAD(self) -> None:
-            self._answer(with_content=False)
+            self._answer()
 
         def do_GET(self) -> None:
-            self._answer(with_content=True)
+            self._answer()
 
         def log_message(self, *arguments: object) -> None:
-            requests.append(f"{self.command} {self.path}")
+            asked = self.headers.get("Range")
+            requests.append(f"{self.command} {self.path}" + (f" {asked}" if asked else ""))
 
-        def _answer(self, with_content: bool) -> None:
-            name, _, rest = self.path.lstrip("/").partition("/resolve/")
-            revision, _, file = rest.partition("/")
+        def _answer(self) -> None:
+            path = self.path.partition("?")[0]
+            found = re.fullmatch(r"/(?:api/)?(.+?)/(resolve|revision|tree)/([^/]+)/?(.*)", path)
+            name, verb, revision, file = found.groups() if found else ("", "", "", "")
             repository = repositories.get(name)
             if repository is None:
-                return self._refuse(404, "RepoNotFound")
-            if repository.is_gated:
+                self._refuse(404, "RepoNotFound")
+            elif revision not in (repository.commit, *repository.branches):
+                self._refuse(404, "RevisionNotFound")
+            elif verb == "resolve":
+                self._send_file(repository, file)
+            else:
+                self._send_list(name, repository, verb)
+
+        def _send_list(self, name: str, repository: Repository, verb: str) -> None:
+            if verb == "revision":
+                siblings = [{"rfilename": path} for path in repository.files]
+                identity = name.removeprefix("datasets/")
+                answer = {"_id": "1", "id": identity, "sha": repository.commit}
+                return self._send(200, json.dumps(answer | {"siblings": siblings}).encode())
+            files = [
+                {
+                    "type": "file",
+                    "path": path,
+                    "size": len(content),
+                    "oid": hashlib.sha1(content).hexdigest(),
+                }
+                for path, content in repository.files.items()
+            ]
+            self._send(200, json.dumps(files).encode())
+
+        def _send_file(self, repository: Repository, file: str) -> None:
+            if repository.is_gated and "Authorization" not in self.headers:
                 return self._refuse(403, "GatedRepo")
-            if revision not in (repository.commit, *repository.branches):
-                return self._refuse(404, "RevisionNotFound")
             if file not in repository.files:
                 return self._refuse(404, "EntryNotFound")
+            is_get = self.command == "GET"
+            if is_get and file in repository.broken:
+                return self._refuse(500, "")
             content = repository.files[file]
             sha256 = repository.announced.get(file) or hashlib.sha256(content).hexdigest()
-            self.send_response(200)
-            self.send_header("X-Repo-Commit", repository.commit)
-            self.send_header("ETag", f'"{sha256}"')
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if with_content:
-                self.wfile.write(content)
+            headers = {"X-Repo-Commit": repository.commit, "ETag": f'"{sha256}"'}
+            asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            if is_get and asked:
+                start, end = int(asked[1]), len(content) - 1
+                headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
+                return self._send(206, content[start:], headers)
+            if is_get and file in repository.cut:
+                repository.cut.remove(file)
+                self.close_connection = True
+                return self._send(200, content, headers, len(content) // 2)
+            self._send(200, content, headers)
 
         def _refuse(self, status: int, code: str) -> None:
+            self._send(status, b"", {"X-Error-Code": code})
+
+        def _send(
+            self,
+            status: int,
+            content: bytes,
+            headers: dict[str, str] | None = None,
+            sent: int | None = None,
+        ) -> None:
             self.send_response(status)
-            self.send_header("X-Error-Code", code)
-            self.send_header("Content-Length", "0")
+            for key, value in {**(headers or {}), "Content-Length": str(len(content))}.items():
+                self.send_header(key, value)
             self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content[:sent])
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield Hub(f"http://127.0.0.1:{server.server_port}", requests)
     finally:

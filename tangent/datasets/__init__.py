@@ -6,13 +6,14 @@ start fast.
 
 from tangent.datasets.preparation import Recipe, cut_validation, prepare
 from tangent.datasets.preprocess import evaluation_images, normalize
-from tangent.datasets.sources import Located, SourceData, locate, open_source
+from tangent.datasets.sources import Located, Sizes, SourceData, locate, open_source
 from tangent.datasets.split import SPLITS, Split, load_split
 
 __all__ = [
     "SPLITS",
     "Located",
     "Recipe",
+    "Sizes",
     "SourceData",
     "Split",
     "cut_validation",

@@ -32,7 +32,7 @@ class Official:
         """Decode and hash those of the rows that have not been."""
 
         def work(row: int) -> None:
-            pixels = np.asarray(self.rows[row].convert("RGB"))
+            pixels = self.rows[row]
             self.originals[row] = pixels.shape[:2]
             image, digest = digests(pixels, self.labels[row])
             self.images[row] = np.frombuffer(image, np.uint8)

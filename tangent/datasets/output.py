@@ -107,7 +107,9 @@ class _SplitFile:
 
     def write(self, row: int) -> None:
         """Decode a row of the official split and write it to its place."""
-        picture, place = self.member.official.rows[row], self._place[row]
+        from PIL import Image
+
+        picture, place = Image.fromarray(self.member.official.rows[row]), self._place[row]
         if self._regions is None:
             pixels = np.asarray(self._resize(picture))
         else:

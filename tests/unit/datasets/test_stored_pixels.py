@@ -1,4 +1,8 @@
-"""What evaluation sees of the cache: the pixels of open_clip's transform of the original files."""
+"""What evaluation sees of the cache: the pixels of open_clip's transform of the original files.
+
+Files are converted to RGB when they are loaded, as torchvision's loaders and so the authors' code do;
+open_clip alone converts after resizing. The order matters for transparent and palette files only.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +63,10 @@ def test_evaluation_pixels_are_open_clips(rng, prepared, mode, size):
     folder, _ = prepared(train, test, image_size=size, order="source", fraction=0.5)
     settings = PREPROCESS | {"size": (size, size)}
     transform = image_transform_v2(PreprocessCfg(**settings), is_train=False)
-    expected = torch.stack([transform(test.open(row)) for row in range(len(test))])
+    expected = torch.stack([transform(test.open(row).convert("RGB")) for row in range(len(test))])
+    if mode in ("RGB", "L"):
+        untouched = torch.stack([transform(test.open(row)) for row in range(len(test))])
+        assert torch.equal(untouched, expected)
     images = Images(load_split(folder, "test"), settings)
     assert torch.equal(images.normalized(), expected)
     assert torch.equal(torch.cat(list(images.batches(5))), expected)
@@ -69,7 +76,9 @@ def test_evaluation_pixels_are_open_clips(rng, prepared, mode, size):
     stored = Images(split, settings, rows=rows).normalized()
     digests = {load_digest(train, row): row for row in range(len(train))}
     originals = [train.open(digests[split.hashes[row].tobytes()]) for row in rows]
-    assert torch.equal(stored, torch.stack([transform(picture) for picture in originals]))
+    assert torch.equal(
+        stored, torch.stack([transform(picture.convert("RGB")) for picture in originals])
+    )
 
 
 def load_digest(rows: Pictures, row: int) -> bytes:

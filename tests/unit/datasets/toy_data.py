@@ -46,11 +46,9 @@ class Pictures:
         """The picture as Pillow opens its file."""
         return Image.open(io.BytesIO(self.files[row]))
 
-    def __getitem__(self, row: int) -> Image.Image:
+    def __getitem__(self, row: int) -> np.ndarray:
         self.decoded.append(row)
-        picture = self.open(row)
-        picture.load()
-        return picture
+        return np.array(self.open(row).convert("RGB"))
 
     def take(self, order: Sequence[int]) -> Pictures:
         """The same pictures in another order."""

@@ -1,0 +1,48 @@
+"""What every source of a data set gives, and how one says that it is not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tangent.datasets.sources.rows import ImageRows
+
+
+class Absent(Exception):
+    """A source has no copy of the data set; the message gives the reason and the remedy.
+
+    The next source in the configured order is tried then. A copy that is there but wrong is a
+    `UserError` instead: nothing is skipped silently.
+    """
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of images that the configuration expects.
+
+    Attributes:
+        train: images of the official training set.
+        validation: images of the data set's own validation set; None if the configuration cuts
+            one from the training set.
+        test: images of the official test set.
+    """
+
+    train: int
+    validation: int | None
+    test: int
+
+
+@dataclass(frozen=True)
+class SourceData:
+    """The official splits of a copy, with the labels in the copy's own numbering.
+
+    Attributes:
+        train: the training set, from which validation images may be cut.
+        validation: the data set's own validation set; None if the copy has none.
+        test: the test set.
+        classes: the copy's class names in the order of its labels; None if it has numbers only.
+    """
+
+    train: ImageRows
+    validation: ImageRows | None
+    test: ImageRows
+    classes: tuple[str, ...] | None

@@ -1,0 +1,36 @@
+"""Copies on disk in the layouts of the earlier code bases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tangent.datasets.sources.base import Sizes, SourceData
+from tangent.datasets.sources.layouts import LAYOUTS
+from tangent.errors import UserError
+from tangent.tasks import Task
+
+OPTIONS = ("root",)
+
+
+def locate(task: Task, sizes: Sizes, root: str) -> dict[str, Any]:
+    """Find the task's files below `root`, where the task's layout has them.
+
+    Raises:
+        Absent: nothing of the data set is there.
+        UserError: a part of it is missing, or the task has no layout.
+    """
+    if task.name not in LAYOUTS:
+        raise UserError(
+            f"the task {task.name} has no folder layout; those that have one: "
+            f"{', '.join(sorted(LAYOUTS))}. Choose another source."
+        )
+    places = LAYOUTS[task.name].places(Path(root).expanduser())
+    return {"places": {name: str(path) for name, path in places.items()}}
+
+
+def open_copy(task: Task, sizes: Sizes, details: Mapping[str, Any], root: str) -> SourceData:
+    """Open what `locate` found."""
+    places = {name: Path(path) for name, path in details["places"].items()}
+    return LAYOUTS[task.name].read(places)

@@ -1,0 +1,111 @@
+"""Which source of a data set is there, and its images: sources are tried in configured order."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tangent.datasets.sources import demo, folder, from_torchvision, hub, synthetic
+from tangent.datasets.sources.base import Absent, Sizes, SourceData
+from tangent.errors import UserError
+from tangent.files import read_json
+from tangent.sources import Source, call
+from tangent.tasks import Task
+
+_MODULES = {
+    "hub": hub,
+    "folder": folder,
+    "torchvision": from_torchvision,
+    "demo": demo,
+    "synthetic": synthetic,
+}
+LOCATE = {name: Source(module.locate, module.OPTIONS) for name, module in _MODULES.items()}
+OPEN = {name: Source(module.open_copy, module.OPTIONS) for name, module in _MODULES.items()}
+
+logger = logging.getLogger("tangent")
+
+
+@dataclass(frozen=True)
+class Located:
+    """The copy of a data set that a study uses.
+
+    Attributes:
+        entry: its source, as configured.
+        details: where its files are; what is in here depends on the source.
+        skipped: sources before it that were not there, each with the reason.
+    """
+
+    entry: dict[str, Any]
+    details: dict[str, Any]
+    skipped: list[str]
+
+
+def locate(task: Task, entries: Sequence[Mapping[str, Any]], sizes: Sizes) -> Located:
+    """Find the first source that is there; this may download.
+
+    Args:
+        task: the task.
+        entries: its sources, in the order in which they are tried.
+        sizes: expected numbers of images.
+
+    Raises:
+        UserError: no source is there (each is listed with its remedy), or one is there but wrong.
+    """
+    skipped: list[str] = []
+    for number, entry in enumerate(entries):
+        key = f"datasets.{task.name}.sources[{number}]"
+        try:
+            details = call(LOCATE, entry, key, task, sizes)
+        except Absent as reason:
+            skipped.append(f"{key} ({entry['source']}): {reason}.")
+            logger.info("skipped %s", skipped[-1])
+            continue
+        logger.info("%s is taken from %s: %s", task.name, key, json.dumps(dict(entry)))
+        return Located(dict(entry), details, skipped)
+    lines = "\n".join(f"- {line}" for line in skipped)
+    raise UserError(f"the data set {task.name} is in none of its sources:\n{lines}")
+
+
+def open_source(task: Task, located: Located, sizes: Sizes) -> SourceData:
+    """Open the copy that `locate` found. The network is not used.
+
+    Raises:
+        UserError: files are missing or damaged, or a split has another size than expected.
+    """
+    key = f"datasets.{task.name}.sources"
+    data = call(OPEN, located.entry, key, task, sizes, located.details)
+    if sizes.validation is None:
+        data = replace(data, validation=None)
+    _check_sizes(task, located.entry, data, sizes)
+    return data
+
+
+def read_located(path: str | Path) -> Located:
+    """Read the file that scripts/locate_dataset.py writes.
+
+    Raises:
+        UserError: it is missing or something else.
+    """
+    content = read_json(path)
+    try:
+        return Located(content["entry"], content["details"], content["skipped"])
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} does not say where a data set is: delete it and run the step `data_source` "
+            "again."
+        ) from error
+
+
+def _check_sizes(task: Task, entry: Mapping[str, Any], data: SourceData, sizes: Sizes) -> None:
+    for split in ("train", "validation", "test"):
+        rows, expected = getattr(data, split), getattr(sizes, split)
+        if rows is not None and len(rows) != expected:
+            raise UserError(
+                f"the {split} set of {task.name} from {json.dumps(dict(entry))} has {len(rows)} "
+                f"images, not {expected} (datasets.{task.name}.{split}_images). Complete this "
+                "copy or choose another source; change the number only for another data set."
+            )
