@@ -1,6 +1,6 @@
 """What evaluation sees of the cache: the pixels of open_clip's transform of the original files.
 
-Files are converted to RGB when they are loaded, as torchvision's loaders and so the authors' code do;
+Files are converted to RGB when loaded, as by torchvision's loaders and so by the authors' code;
 open_clip alone converts after resizing. The order matters for transparent and palette files only.
 """
 
