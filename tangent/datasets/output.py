@@ -69,7 +69,7 @@ class _SplitFile:
 
     def __init__(self, task: Task, name: str, member: Member, image_size: int) -> None:
         self.member = member
-        n, size = len(member), image_size
+        n = len(member)
         self._place = np.empty(len(member.official.rows), np.int64)
         self._place[member.rows] = np.arange(n)
         # What is known before the images are decoded again.
@@ -77,11 +77,11 @@ class _SplitFile:
         if name == "train":
             originals = member.of("originals")
             self._regions = reachable(originals)
-            self._sizes = stored_sizes(originals, size)
+            self._sizes = stored_sizes(originals, image_size)
             self._arrays["originals"] = originals
         else:
-            self._regions, self._sizes = None, np.broadcast_to([size, size], (n, 2))
-            self._resize = resizer(geometry(size))
+            self._regions, self._sizes = None, np.full((n, 2), image_size)
+            self._resize = resizer(geometry(image_size))
         self._ends = np.cumsum(self._sizes.prod(axis=1) * 3)
         is_ragged = bool((self._sizes != self._sizes[0]).any())
         if is_ragged:
@@ -94,7 +94,7 @@ class _SplitFile:
             "task": task.name,
             "split": name,
             "classes": json.dumps(task.classes),
-            "geometry": json.dumps(geometry(size)),
+            "geometry": json.dumps(geometry(image_size)),
             "content_sha256": content_sha256(self._arrays["hashes"]),
         }
         self.layout = writer.Layout.of(tensors | {self._name: (np.uint8, shape)}, metadata)
