@@ -23,8 +23,8 @@ from tangent.results.columns import COLLECTED, DERIVED
 # modules that read, write, record or report a result but do not make it (errors, files, memory,
 # progress, provenance, scripts.cli), and those that pick the GPU (gpus, gpu_lease).
 IMAGES = (
-    "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split features linearize"
-    " samples task_vector"
+    "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split features"
+    " linearize samples task_vector"
 )
 DEMO = (
     "demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
@@ -39,8 +39,7 @@ SOURCES = (
     " datasets.sources.layouts.mnist datasets.sources.layouts.resisc45"
     " datasets.sources.layouts.stanford_cars datasets.sources.layouts.svhn"
     " datasets.sources.parquet datasets.sources.registry datasets.sources.rows"
-    " datasets.sources.synthetic"
-    f" {DEMO} sources tasks"
+    f" datasets.sources.synthetic {DEMO} sources tasks"
 )
 ENCODER = f"{IMAGES} models.load runtime"
 LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
@@ -54,12 +53,14 @@ CODE = {
     "fetch_pretrained": "compact_checkpoint models.load models.sources sources",
     "initialize_random": "models.load",
     "locate_dataset": SOURCES,
-    "prepare_dataset": f"{SOURCES} datasets.digest datasets.parallel datasets.preparation"
-    " datasets.preprocess datasets.regions datasets.split datasets.writer",
+    "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
+    " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
+    " datasets.writer",
     "build_heads": "heads models.load runtime tasks",
-    "finetune": "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split"
-    " finetune.batches finetune.checkpoint finetune.distributed finetune.images finetune.loop"
-    " finetune.record finetune.schedule heads linearize models.load modes runtime task_vector tasks",
+    "finetune": "activation_checkpointing augment datasets.preprocess datasets.regions"
+    " datasets.split finetune.batches finetune.checkpoint finetune.distributed finetune.images"
+    " finetune.loop finetune.record finetune.schedule heads linearize models.load modes runtime"
+    " task_vector tasks",
     "import_finetuned": "models.load modes published.checkpoint published.clip"
     " published.hugging_face published.hub published.layout published.sources published.tensors"
     " sources task_vector",

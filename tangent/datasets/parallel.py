@@ -23,7 +23,7 @@ def for_each(
     The first error ends it: rows that no thread has begun are left out.
     """
     ascending = np.sort(rows)
-    jobs = iter(np.split(ascending, range(_ROWS_PER_JOB, len(rows), _ROWS_PER_JOB)))
+    jobs = (ascending[i : i + _ROWS_PER_JOB] for i in range(0, len(rows), _ROWS_PER_JOB))
 
     def job(part: np.ndarray) -> int:
         for row in part.tolist():

@@ -7,10 +7,8 @@ holds digests and never a split, and nothing is written before it is known to be
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -18,15 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from tangent.datasets import writer
-from tangent.datasets.digest import BYTES, by_content, content_sha256, digests
-from tangent.datasets.parallel import for_each
-from tangent.datasets.preprocess import geometry, resizer
-from tangent.datasets.regions import reachable, reduced, stored_sizes
-from tangent.datasets.sources import ImageRows, SourceData
-from tangent.datasets.split import SPLITS, split_path
+from tangent.datasets.digest import content_sha256
+from tangent.datasets.examined import Member, Official
+from tangent.datasets.output import write_splits
+from tangent.datasets.preprocess import geometry
+from tangent.datasets.sources import SourceData
+from tangent.datasets.split import SPLITS
 from tangent.errors import UserError
-from tangent.progress import Progress
 from tangent.tasks import Task, match_labels
 
 logger = logging.getLogger("tangent")
@@ -59,63 +55,6 @@ class Recipe:
     maximum: int = 5000
     splits: tuple[str, ...] = SPLITS
     threads: int = 1
-
-
-class _Official:
-    """An official split: its rows, their labels as class indices, and what the first pass found.
-
-    Attributes:
-        images: SHA-256 of each image, uint8 [n, 32].
-        digests: row digests, uint8 [n, 32].
-        originals: heights and widths, int64 [n, 2].
-    """
-
-    def __init__(self, name: str, rows: ImageRows, labels: np.ndarray) -> None:
-        self.name, self.rows, self.labels = name, rows, labels
-        n = len(rows)
-        self.images, self.digests = np.zeros((2, n, BYTES), np.uint8)
-        self.originals = np.zeros((n, 2), np.int64)
-        self._is_examined = np.zeros(n, bool)
-
-    def examine(self, rows: np.ndarray, threads: int, what: str) -> None:
-        """Decode and hash those of the rows that have not been."""
-
-        def work(row: int) -> None:
-            pixels = self.rows[row]
-            self.originals[row] = pixels.shape[:2]
-            image, digest = digests(pixels, self.labels[row])
-            self.images[row] = np.frombuffer(image, np.uint8)
-            self.digests[row] = np.frombuffer(digest, np.uint8)
-            self._is_examined[row] = True
-
-        left = rows[~self._is_examined[rows]]
-        with Progress(f"check {what}, {self.name}", len(left), "image") as progress:
-            for_each(left, work, threads, progress)
-
-    def ordered(self, recipe: Recipe, what: str) -> np.ndarray:
-        """Return all rows in the recipe's order."""
-        every = np.arange(len(self.rows))
-        if recipe.order == "content":
-            self.examine(every, recipe.threads, what)
-            return by_content(self.digests)
-        if recipe.order == "name":
-            return np.array(sorted(every.tolist(), key=self.rows.key), np.int64)
-        return every
-
-
-@dataclass(frozen=True)
-class _Member:
-    """A split to be written: rows of an official split, in the order of the file."""
-
-    official: _Official
-    rows: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def of(self, name: str) -> np.ndarray:
-        """Return an array of the official split for these rows."""
-        return getattr(self.official, name)[self.rows]
 
 
 def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, np.ndarray]:
@@ -168,27 +107,23 @@ def prepare(task: Task, source: SourceData, recipe: Recipe, folder: Path) -> dic
     """
     what = f"the data set {task.name}"
     official = {
-        name: _Official(name, rows, _labels(task, source.classes, rows.labels, f"{what}, {name}"))
+        name: Official(name, rows, _labels(task, source.classes, rows.labels, f"{what}, {name}"))
         for name, rows in vars(source).items()
         if name in SPLITS and rows is not None
     }
     if source.classes is None:
         logger.info("%s names no classes: that its labels are in our order is unchecked", what)
-    validation = "the source's own" if source.validation else "cut from train"
+    validation = "cut from train" if source.validation is None else "the source's own"
     if recipe.has_validation and source.validation is None:
         validation += ": this copy has none of its own"
         logger.info("%s: this copy has no validation split, so it is cut from train", what)
     if "train" in recipe.splits:
         _check_classes(task, official["train"].labels, what)
-    members = {
-        name: member
-        for name, member in _members(official, recipe, what).items()
-        if name in recipe.splits
-    }
+    members = _members(official, recipe, what)
     for member in members.values():
         member.official.examine(member.rows, recipe.threads, what)
     shared = _shared_images(members, what)
-    sizes = _write(task, members, recipe, folder, what)
+    sizes = write_splits(task, members, recipe.image_size, folder, recipe.threads, what)
     return {
         "classes_checked": source.classes is not None,
         "validation": validation,
@@ -220,16 +155,22 @@ def _labels(
     return labels if classes is None else match_labels(task, classes)[labels]
 
 
-def _members(official: Mapping[str, _Official], recipe: Recipe, what: str) -> dict[str, _Member]:
-    ordered = {name: split.ordered(recipe, what) for name, split in official.items()}
+def _members(official: Mapping[str, Official], recipe: Recipe, what: str) -> dict[str, Member]:
+    """Return the wanted splits; what none of them needs is not decoded."""
+
+    def ordered(name: str) -> np.ndarray:
+        return official[name].ordered(recipe.order, recipe.threads, what)
+
     if "validation" in official:
-        return {name: _Member(official[name], ordered[name]) for name in SPLITS}
-    train, validation = cut_validation(len(ordered["train"]), recipe.fraction, recipe.maximum)
-    return {
-        "train": _Member(official["train"], ordered["train"][train]),
-        "validation": _Member(official["train"], ordered["train"][validation]),
-        "test": _Member(official["test"], ordered["test"]),
+        return {name: Member(official[name], ordered(name)) for name in recipe.splits}
+    train, validation = cut_validation(len(official["train"].rows), recipe.fraction, recipe.maximum)
+    rows = ordered("train")
+    members = {
+        "train": Member(official["train"], rows[train]),
+        "validation": Member(official["train"], rows[validation]),
+        "test": Member(official["test"], ordered("test")),
     }
+    return {name: members[name] for name in recipe.splits}
 
 
 def _check_classes(task: Task, labels: np.ndarray, what: str) -> None:
@@ -243,7 +184,7 @@ def _check_classes(task: Task, labels: np.ndarray, what: str) -> None:
         )
 
 
-def _shared_images(members: Mapping[str, _Member], what: str) -> dict[str, int]:
+def _shared_images(members: Mapping[str, Member], what: str) -> dict[str, int]:
     """Count the images that two splits share; too many are refused."""
     known = {name: member.of("images") for name, member in members.items()}
     hashes = {name: [row.tobytes() for row in rows] for name, rows in known.items()}
@@ -261,79 +202,3 @@ def _shared_images(members: Mapping[str, _Member], what: str) -> dict[str, int]:
         if count:
             logger.warning("%s: %d %s images are also %s images", what, count, second, first)
     return shared
-
-
-def _write(
-    task: Task, members: Mapping[str, _Member], recipe: Recipe, folder: Path, what: str
-) -> dict[str, int]:
-    """Write all splits, or none; returns the files' sizes in bytes."""
-    outputs = {name: _Output(task, name, member, recipe) for name, member in members.items()}
-    needed = sum(output.layout.size for output in outputs.values())
-    images = sum(map(len, members.values()))
-    logger.info("%s: %d images take %.3f GB in %s", what, images, needed / 1e9, folder)
-    writer.check_space(folder, needed, what)
-    with ExitStack() as files:
-        for name, output in outputs.items():
-            path = split_path(folder, name)
-            output.begin(files.enter_context(writer.create(path, output.layout)))
-        for name, output in outputs.items():
-            with Progress(f"write {what}, {name}", len(output.member), "image") as progress:
-                for_each(output.member.rows, output.write, recipe.threads, progress)
-    return {name: output.layout.size for name, output in outputs.items()}
-
-
-class _Output:
-    """The file of one split: its tensors, and how a row becomes a part of them."""
-
-    def __init__(self, task: Task, name: str, member: _Member, recipe: Recipe) -> None:
-        self.member = member
-        n, size = len(member), recipe.image_size
-        self._place = np.empty(len(member.official.rows), np.int64)
-        self._place[member.rows] = np.arange(n)
-        # What is known before the images are decoded again.
-        self._arrays = {"labels": member.of("labels"), "hashes": member.of("digests")}
-        if name == "train":
-            originals = member.of("originals")
-            self._regions = reachable(originals)
-            self._sizes = stored_sizes(originals, size)
-            self._arrays["originals"] = originals
-        else:
-            self._regions, self._sizes = None, np.broadcast_to([size, size], (n, 2))
-            self._resize = resizer(geometry(size))
-        self._ends = np.cumsum(self._sizes.prod(axis=1) * 3)
-        is_ragged = bool((self._sizes != self._sizes[0]).any())
-        if is_ragged:
-            self._arrays["sizes"] = self._sizes
-            self._arrays["offsets"] = self._ends - self._sizes.prod(axis=1) * 3
-        self._name = "pixels" if is_ragged else "images"
-        shape = [self._ends[-1]] if is_ragged else [n, *self._sizes[0], 3]
-        tensors = {key: (value.dtype.type, value.shape) for key, value in self._arrays.items()}
-        metadata = {
-            "task": task.name,
-            "split": name,
-            "classes": json.dumps(task.classes),
-            "geometry": json.dumps(geometry(size)),
-            "content_sha256": content_sha256(self._arrays["hashes"]),
-        }
-        self.layout = writer.Layout.of(tensors | {self._name: (np.uint8, shape)}, metadata)
-
-    def begin(self, file: writer.RowWriter) -> None:
-        """Write all but the images."""
-        self._file = file
-        for name, array in self._arrays.items():
-            file.write(name, array)
-
-    def write(self, row: int) -> None:
-        """Decode a row of the official split and write it to its place."""
-        from PIL import Image
-
-        picture = Image.fromarray(self.member.official.rows[row])
-        place = self._place[row]
-        if self._regions is None:
-            pixels = np.asarray(self._resize(picture))
-        else:
-            pixels = reduced(picture, self._regions[place], self._sizes[place])
-        if self._name == "images":
-            self._file.write("images", pixels, place)
-        else:
-            self._file.write("pixels", pixels, self._ends[place] - pixels.size)

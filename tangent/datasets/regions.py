@@ -76,7 +76,7 @@ def reduced(picture: Image, region: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Cut a region out of a picture and bring it to the size in which it is kept.
 
     Args:
-        picture: of any mode; it is converted to RGB first.
+        picture: RGB.
         region: top, left, height and width.
         size: height and width, none larger than the region's.
 
@@ -86,5 +86,5 @@ def reduced(picture: Image, region: np.ndarray, size: np.ndarray) -> np.ndarray:
     from PIL.Image import Resampling
 
     top, left, height, width = map(int, region)
-    part = picture.convert("RGB").crop((left, top, left + width, top + height))
+    part = picture.crop((left, top, left + width, top + height))
     return np.asarray(part.resize((int(size[1]), int(size[0])), Resampling.BICUBIC))

@@ -92,6 +92,12 @@ def create(path: Path, layout: Layout) -> Iterator[RowWriter]:
         yield RowWriter(file.fileno(), layout)
 
 
+def remove_remains(path: Path) -> None:
+    """Remove what a killed run left of a file: it may be gigabytes, and nothing else finds it."""
+    for remains in path.parent.glob(f".{path.name}.*.tmp{path.suffix}"):
+        remains.unlink(missing_ok=True)
+
+
 def check_space(folder: Path, needed: int, what: str) -> None:
     """Check that a folder's disk has room, before anything is written.
 

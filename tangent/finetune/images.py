@@ -30,13 +30,14 @@ class TrainingImages:
     def __len__(self) -> int:
         return len(self._split)
 
-    def draw_boxes(self, generator: torch.Generator, rows: Tensor | None = None) -> Boxes:
-        """Draw a crop for each of some images (int64, in this order), or of all, in stored pixels.
+    def draw_boxes(self, generator: torch.Generator, rows: Tensor) -> Boxes:
+        """Draw a crop, in stored pixels, for each of some images.
 
-        The generator's numbers go to the images in the order given.
+        Args:
+            generator: source of chance; its numbers go to the images in the order given.
+            rows: int64 [b], which images.
         """
-        chosen = slice(None) if rows is None else rows.numpy()
-        originals, sizes = self._split.originals[chosen], self._split.sizes[chosen]
+        originals, sizes = self._split.originals[rows.numpy()], self._split.sizes[rows.numpy()]
         boxes = random_boxes(originals, generator)
         return in_stored_pixels(boxes, originals, sizes)
 

@@ -78,7 +78,12 @@ def test_provenance_names_inputs_by_content(finished, results):
     inputs = result["provenance"]["inputs"]
     assert any("alpha.json" in name for name in inputs)
     for name, digest in inputs.items():
-        assert hashlib.sha256((finished.folder / name).read_bytes()).hexdigest() == digest
+        path = finished.folder / name
+        if path.parent.parent.name == "32px":  # splits of data sets say what they hold
+            splits = read_json(path.parent / "dataset.json")["splits"]
+            assert digest == f"content:{splits[path.stem]['sha256']}"
+        else:
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
     assert result["provenance"]["code"] and result["provenance"]["settings"]
 
 

@@ -11,7 +11,9 @@ TRAINED = TASKS + RANDOM_TASKS
 DEMO = {
     "pretrained": 1,
     "initial": 1,
-    "dataset": TASKS + 1,
+    "data_source": TASKS + 1,
+    "dataset": TASKS,
+    "control_dataset": 1,
     "heads": 1,
     "finetuned": 2 * TRAINED,
     "task_vector": 2 * TRAINED,
@@ -41,8 +43,9 @@ DEMO = {
     "report": 1,
     "all": 1,
 }
-ONCE = ("pretrained", "dataset", "heads", "resolved_config", "collect_table", "claims_table")
-ONCE += ("comparison_table", "paper_tables", "plot", "report", "all")
+ONCE = ("pretrained", "data_source", "dataset", "control_dataset", "heads", "resolved_config")
+ONCE += ("collect_table", "claims_table", "comparison_table", "paper_tables", "plot", "report")
+ONCE += ("all",)
 
 
 @pytest.fixture(scope="module")

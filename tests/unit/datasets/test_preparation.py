@@ -263,3 +263,19 @@ def test_memory_holds_no_split(tmp_path):
     assert done.returncode == 0, done.stderr
     size = sum(file.stat().st_size for file in tmp_path.iterdir())
     assert size > 100e6 and 1024 * int(done.stdout) < 0.1 * size
+
+
+def test_what_a_killed_run_left_is_removed(data, prepared, tmp_path):
+    remains = tmp_path / "toy" / ".train.safetensors.abc123.tmp.safetensors"
+    remains.parent.mkdir()
+    remains.write_bytes(b"half")
+    folder, _ = prepared(**data)
+    assert {path.name for path in folder.iterdir()} == {f"{name}.safetensors" for name in SPLITS}
+
+
+def test_a_control_task_with_its_own_validation_split_decodes_no_training_image(
+    data, prepared, rng
+):
+    splits = ("validation", "test")
+    prepared(**data, validation=pictures(rng, sizes(rng, 7)), splits=splits)
+    assert data["train"].decoded == []

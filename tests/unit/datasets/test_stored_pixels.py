@@ -1,4 +1,8 @@
-"""What evaluation sees of the cache: the pixels of open_clip's transform of the original files."""
+"""What evaluation sees of the cache: the pixels of open_clip's transform of the original files.
+
+Files are converted to RGB when loaded, as by torchvision's loaders and so by the authors' code;
+open_clip alone converts after resizing. The order matters for transparent and palette files only.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +64,9 @@ def test_evaluation_pixels_are_open_clips(rng, prepared, mode, size):
     settings = PREPROCESS | {"size": (size, size)}
     transform = image_transform_v2(PreprocessCfg(**settings), is_train=False)
     expected = torch.stack([transform(test.open(row).convert("RGB")) for row in range(len(test))])
+    if mode in ("RGB", "L"):
+        untouched = torch.stack([transform(test.open(row)) for row in range(len(test))])
+        assert torch.equal(untouched, expected)
     images = Images(load_split(folder, "test"), settings)
     assert torch.equal(images.normalized(), expected)
     assert torch.equal(torch.cat(list(images.batches(5))), expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from tangent import provenance
 from tangent.datasets import cut_validation, load_split
 from tangent.datasets.preprocess import check_geometry
 from tangent.demo.world import render_task
@@ -45,6 +47,15 @@ def test_images_stay_on_disk(dataset):
             pixels = pixels.base
             assert pixels is not None
         assert not pixels.flags.writeable
+
+
+def test_provenance_takes_a_splits_word_for_its_content(dataset):
+    path = dataset / "test.safetensors"
+    block = provenance.record([path, dataset / "dataset.json"], {}, "")
+    content = read_json(dataset / "dataset.json")["splits"]["test"]["sha256"]
+    assert block["inputs"][str(path)] == f"content:{content}"
+    about = dataset / "dataset.json"
+    assert block["inputs"][str(about)] == hashlib.sha256(about.read_bytes()).hexdigest()
 
 
 def test_a_missing_split_is_named(dataset, tmp_path):

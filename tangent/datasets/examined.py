@@ -1,0 +1,69 @@
+"""The first pass over a data set: its rows are decoded, hashed and put in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tangent.datasets.digest import BYTES, by_content, digests
+from tangent.datasets.parallel import for_each
+from tangent.datasets.sources import ImageRows
+from tangent.progress import Progress
+
+
+class Official:
+    """An official split: its rows, their labels as class indices, and what the first pass found.
+
+    Attributes:
+        images: SHA-256 of each image, uint8 [n, 32].
+        digests: row digests, uint8 [n, 32].
+        originals: heights and widths, int64 [n, 2].
+    """
+
+    def __init__(self, name: str, rows: ImageRows, labels: np.ndarray) -> None:
+        self.name, self.rows, self.labels = name, rows, labels
+        n = len(rows)
+        self.images, self.digests = np.zeros((2, n, BYTES), np.uint8)
+        self.originals = np.zeros((n, 2), np.int64)
+        self._is_examined = np.zeros(n, bool)
+
+    def examine(self, rows: np.ndarray, threads: int, what: str) -> None:
+        """Decode and hash those of the rows that have not been."""
+
+        def work(row: int) -> None:
+            pixels = self.rows[row]
+            self.originals[row] = pixels.shape[:2]
+            image, digest = digests(pixels, self.labels[row])
+            self.images[row] = np.frombuffer(image, np.uint8)
+            self.digests[row] = np.frombuffer(digest, np.uint8)
+            self._is_examined[row] = True
+
+        left = rows[~self._is_examined[rows]]
+        with Progress(f"check {what}, {self.name}", len(left), "image") as progress:
+            for_each(left, work, threads, progress)
+
+    def ordered(self, order: str, threads: int, what: str) -> np.ndarray:
+        """Return all rows by `content`, by `name`, or as the `source` has them."""
+        every = np.arange(len(self.rows))
+        if order == "content":
+            self.examine(every, threads, what)
+            return by_content(self.digests)
+        if order == "name":
+            return np.array(sorted(every.tolist(), key=self.rows.key), np.int64)
+        return every
+
+
+@dataclass(frozen=True)
+class Member:
+    """A split to be written: rows of an official split, in the order of the file."""
+
+    official: Official
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def of(self, name: str) -> np.ndarray:
+        """Return an array of the official split for these rows."""
+        return getattr(self.official, name)[self.rows]
