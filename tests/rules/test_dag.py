@@ -70,6 +70,20 @@ def test_an_overlay_over_three_seeds_has_three_of_each(workspace):
     assert counts == {rule: n if rule in ONCE else 3 * n for rule, n in DEMO.items()}
 
 
+@pytest.mark.parametrize(("column", "study"), [(1, "paper"), (2, "paper-vit-b-32")])
+def test_the_papers_jobs_are_those_that_the_documentation_lists(workspace, column, study):
+    page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| `")]
+    documented = {row[0].strip(" `"): int(row[column]) for row in rows}
+    assert workspace.job_counts("--configfile", f"configs/{study}.yaml") == documented
+    assert documented["finetuned"] == 2 * 8 * (3 + 1 if study == "paper" else 1 + 1)
+
+
+def test_the_smoke_study_has_a_graph(workspace):
+    counts = workspace.job_counts("--configfile", "configs/smoke-gpu.yaml")
+    assert counts["finetuned"] == 2 * 8 * 2 and counts["report"] == 1
+
+
 @pytest.mark.parametrize(
     ("overlay", "messages"),
     [
