@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tangent.edited import LinearizedEditedModel, TableOfArrays
 from tangent.errors import UserError
 from tangent.linearize import jvp_features, linearize, parameters_of
-from tangent.metrics import accuracy
+from tangent.metrics import accuracy, normalized_accuracy
 from tangent.selection import alpha_grid, choose_addition_alpha, choose_negation_alpha
 
 GRID = alpha_grid(0.0, 1.0, 21)
@@ -49,6 +49,28 @@ def test_negation_never_breaks_the_threshold(
         if control[i] >= required:
             assert target[chosen] <= target[i]
             assert target[chosen] < target[i] or alpha <= other
+
+
+def test_the_protocols_choices_worked_out_by_hand() -> None:
+    """Two tasks whose single-task accuracies are 0.8 and 0.5, α in {0, 0.5, 1}.
+
+    α = 0: 0.40/0.8 = 0.500, 0.20/0.5 = 0.400, mean 0.450; the absolute mean is 0.300.
+    α = 0.5: 0.48/0.8 = 0.600, 0.45/0.5 = 0.900, mean 0.750; absolute 0.465.
+    α = 1: 0.76/0.8 = 0.950, 0.25/0.5 = 0.500, mean 0.725; absolute 0.505, the largest.
+    Normalised accuracy chooses 0.5 where absolute accuracy would choose 1.
+
+    Negation: pre-trained control accuracy 0.60, so 0.57 is needed; α = 1 forgets most but keeps
+    0.56 only, α = 0.5 keeps 0.57 exactly.
+    """
+    alphas = [0.0, 0.5, 1.0]
+    curves = {"a": [0.40, 0.48, 0.76], "b": [0.20, 0.45, 0.25]}
+    normalized = [
+        normalized_accuracy({"a": a, "b": b}, {"a": 0.8, "b": 0.5})
+        for a, b in zip(curves["a"], curves["b"], strict=True)
+    ]
+    assert normalized == pytest.approx([0.450, 0.750, 0.725])
+    assert choose_addition_alpha(alphas, normalized) == 0.5
+    assert choose_negation_alpha(alphas, [0.4, 0.2, 0.1], [0.60, 0.57, 0.56], 0.95 * 0.60) == 0.5
 
 
 @given(curves)
