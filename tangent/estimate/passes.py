@@ -223,7 +223,7 @@ def _kernels(config: Config, model: str, held: int) -> Iterator[Jobs]:
         held_out = sum(min(wanted, sizes_of(config, other).test) for other in others)
         # Of the kernel, then of the energies on the sample and on held-out images. A kernel made
         # in parts ends with a pass over the sample for the eigenfunctions.
-        of_kernel = sample if sample <= held else _gram_gradients(sample, held) + sample
+        of_kernel = _gram_gradients(sample, held) + (sample if sample > held else 0)
         logits = min(config.eigenfunctions.logits, len(load_task(task).classes))
         work = (Work("gradient", logits * (of_kernel + sample + held_out)),)
         yield Jobs("eigenfunctions", "eigenfunctions", 1, work=work)
@@ -234,9 +234,8 @@ def _kernels(config: Config, model: str, held: int) -> Iterator[Jobs]:
 
 
 def _gram_gradients(images: int, held: int) -> int:
-    """Gradients of a kernel matrix: those of a part are held, all are made anew beside them."""
-    parts = -(-images // held)
-    return images + parts * images
+    """Gradients of a kernel matrix: those of a part are held while the later ones are made anew."""
+    return sum(range(images, 0, -held))
 
 
 def _summary() -> Iterator[Jobs]:

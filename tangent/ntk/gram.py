@@ -128,7 +128,8 @@ def ntk_gram(
 
     With P weights, at most (held_images + chunk_size) × P numbers are in memory: the gradients of
     `held_images` images of the second set, for one logit at a time, and of a chunk of the first
-    set. Where the second set is not held whole, the first set's are made again for each part.
+    set. Where the second set is not held whole, the first set's are made again for each part; of a
+    set with itself, only those that a part has not met.
 
     Args:
         f, theta0, chunk_size: as for `logit_gradients`.
@@ -143,19 +144,19 @@ def ntk_gram(
     Raises:
         UserError: as `logit_gradients`.
     """
-    if images_2 is None and held_images is None:
-        held = (held_gradients(f, theta0, images_1, logit, chunk_size) for logit in logits)
-        return torch.stack([inner_products(gradients, gradients) for gradients in held])
-    second = images_1 if images_2 is None else images_2
-    parts = second.split(held_images or max(1, len(second)))
-    return torch.stack(
-        [
+    if images_2 is None:
+        grams = [
+            _symmetric(f, theta0, images_1, logit, chunk_size, held_images) for logit in logits
+        ]
+    else:
+        parts = images_2.split(held_images or max(1, len(images_2)))
+        grams = [
             torch.cat(
                 [_columns(f, theta0, images_1, part, logit, chunk_size) for part in parts], dim=1
             )
             for logit in logits
         ]
-    )
+    return torch.stack(grams)
 
 
 def held_gradients(
@@ -175,6 +176,37 @@ def held_gradients(
 def inner_products(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     """Inner products [n1, n2] of gradients [n1, weights] and [n2, weights] over all tensors."""
     return sum(a @ b.T for a, b in zip(first, second, strict=True))
+
+
+def _symmetric(
+    f: Logits,
+    theta0: Mapping[str, Tensor],
+    images: Tensor,
+    logit: int,
+    chunk_size: int,
+    held_images: int | None,
+) -> Tensor:
+    """K[i, j] of a set with itself, part by part of its columns; what is below is mirrored.
+
+    Gradients that are made twice differ in their last bits, and so would K[i, j] and K[j, i].
+    """
+    n = len(images)
+    held_images = held_images or max(1, n)
+    gram = None
+    for start in range(0, max(1, n), held_images):
+        end = min(start + held_images, n)
+        held = held_gradients(f, theta0, images[start:end], logit, chunk_size)
+        block = inner_products(held, held)
+        gram = block.new_empty(n, n) if gram is None else gram
+        gram[start:end, start:end] = block
+        if end < n:
+            later = [
+                inner_products([part[0] for part in chunk], held)
+                for chunk in logit_gradients(f, theta0, images[end:], [logit], chunk_size)
+            ]
+            gram[end:, start:end] = torch.cat(later)
+            gram[start:end, end:] = gram[end:, start:end].T
+    return gram
 
 
 def _columns(

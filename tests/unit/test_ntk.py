@@ -53,6 +53,19 @@ def test_gram_is_the_product_of_explicit_jacobians(family: str) -> None:
     for held in (None, 1, 2, 7):
         cross = ntk_gram(f, theta0, x[:2], x, logits=logits, chunk_size=3, held_images=held)
         np.testing.assert_allclose(cross, expected[:, :2], atol=1e-10 * abs(expected).max())
+        parts = ntk_gram(f, theta0, x, logits=logits, chunk_size=3, held_images=held)
+        np.testing.assert_allclose(parts, expected, rtol=1e-9, atol=1e-10 * abs(expected).max())
+
+
+@families
+@pytest.mark.usefixtures("seed")
+def test_a_kernel_in_parts_is_symmetric_to_the_last_bit(family: str) -> None:
+    """In float32, where gradients made in other chunks have other last bits."""
+    model, x, head = problem(family, images=7)
+    model, x, head = model.float(), x.float(), head.float()
+    f = classifier(model, head)
+    gram = ntk_gram(f, parameters_of(model), x, logits=[1], chunk_size=2, held_images=1)
+    assert torch.equal(gram, gram.mT)
 
 
 @pytest.mark.usefixtures("seed")
