@@ -30,16 +30,33 @@ DEMO = (
     "demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
     " demo.package_files demo.photographs demo.shifts demo.textures demo.world"
 )
+# Of the sources' modules, only those of a task's own sources and layout count for its images.
+LAYOUT = "datasets.sources.layouts datasets.sources.layouts.layout"
+SOURCE_CODE = {
+    "hub": "datasets.sources.hub datasets.sources.parquet",
+    "folder": f"datasets.sources.folder {LAYOUT}",
+    "torchvision": f"datasets.sources.from_torchvision {LAYOUT}",
+    "demo": f"datasets.sources.demo {DEMO}",
+    "synthetic": "datasets.sources.synthetic",
+}
+LAYOUT_CODE = {
+    task: " ".join(f"datasets.sources.layouts.{name}" for name in names.split())
+    for task, names in {
+        "cars": "listed mat_file stanford_cars",
+        "dtd": "class_folders dtd listed",
+        "eurosat": "class_folders",
+        "gtsrb": "class_folders gtsrb listed",
+        "imagenet": "class_folders",
+        "mnist": "mnist",
+        "resisc45": "class_folders listed resisc45",
+        "sun397": "class_folders",
+        "svhn": "mat_file svhn",
+    }.items()
+}
+OF_SOME_TASKS = set(" ".join([*SOURCE_CODE.values(), *LAYOUT_CODE.values()]).split())
 SOURCES = (
-    "datasets.sources.base datasets.sources.demo datasets.sources.folder"
-    " datasets.sources.from_torchvision datasets.sources.hub datasets.sources.layouts"
-    " datasets.sources.layouts.class_folders datasets.sources.layouts.dtd"
-    " datasets.sources.layouts.gtsrb datasets.sources.layouts.layout"
-    " datasets.sources.layouts.listed datasets.sources.layouts.mat_file"
-    " datasets.sources.layouts.mnist datasets.sources.layouts.resisc45"
-    " datasets.sources.layouts.stanford_cars datasets.sources.layouts.svhn"
-    " datasets.sources.parquet datasets.sources.registry datasets.sources.rows"
-    f" datasets.sources.synthetic {DEMO} sources tasks"
+    "datasets.sources.base datasets.sources.registry datasets.sources.rows sources tasks"
+    f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
 ENCODER = f"{IMAGES} models.load runtime"
 LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
@@ -231,9 +248,9 @@ def one_of(names):
     return "|".join(re.escape(str(name)) for name in names)
 
 
-def code(step, tasks=()):
+def code(step, tasks=(), without=()):
     """Fingerprint of what a step runs, the files of `tasks` included where it reads them."""
-    names = CODE[step].split()
+    names = [name for name in CODE[step].split() if name not in without]
     modules = [
         name if name.startswith("scripts.") else f"tangent.{name}"
         for name in names
@@ -242,6 +259,14 @@ def code(step, tasks=()):
     data = [f"tangent/{name}" for name in names if "/" in name]
     data += [f"tangent/tasks/{task}.yaml" for task in tasks]
     return fingerprint([f"scripts.{step.split()[0]}", *modules], data, workflow.basedir)
+
+
+def code_of_images(step, task):
+    """The same for a step that reads a task's source."""
+    sources = [entry.source for entry in CONFIG.datasets[task].sources]
+    used = [SOURCE_CODE[source] for source in sources] + [LAYOUT_CODE.get(task, "")]
+    without = OF_SOME_TASKS - set(" ".join(used).split())
+    return code(step, tasks=[task], without=without)
 
 
 def flags(**values):

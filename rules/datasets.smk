@@ -18,7 +18,7 @@ rule data_source:
     params:
         sources=lambda wildcards: flags(sources=sources_of(wildcards)),
         sizes=official_sizes,
-        code=lambda wildcards: code("locate_dataset", tasks=[wildcards.task]),
+        code=lambda wildcards: code_of_images("locate_dataset", wildcards.task),
     message:
         "find the images of {wildcards.task}"
     shell:
@@ -50,7 +50,7 @@ rule dataset:
         splits="train validation test",
         settings=dataset_flags,
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code("prepare_dataset", tasks=[wildcards.task]),
+        code=lambda wildcards: code_of_images("prepare_dataset", wildcards.task),
     message:
         "prepare the images of {wildcards.task} in {wildcards.size} pixels"
     shell:
@@ -71,4 +71,4 @@ use rule dataset as control_dataset with:
         splits="validation test",
         settings=dataset_flags,
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code("prepare_dataset", tasks=[wildcards.task]),
+        code=lambda wildcards: code_of_images("prepare_dataset", wildcards.task),

@@ -21,7 +21,7 @@ from tangent.datasets.examined import Member, Official
 from tangent.datasets.output import write_splits
 from tangent.datasets.preprocess import geometry
 from tangent.datasets.sources import SourceData
-from tangent.datasets.split import SPLITS
+from tangent.datasets.split import SPLITS, split_path
 from tangent.errors import UserError
 from tangent.tasks import Task, match_labels
 
@@ -102,10 +102,12 @@ def prepare(task: Task, source: SourceData, recipe: Recipe, folder: Path) -> dic
         splits share), `geometry`, `order`, and `splits` (number of images, digest, bytes).
 
     Raises:
-        UserError: labels are not the task's, a class has no training image, an image is unreadable,
-            two splits share images, the disk is full.
+        UserError: there is no such split, labels are not the task's, a class has no training image,
+            an image is unreadable, two splits share images, the disk is full.
     """
     what = f"the data set {task.name}"
+    for name in recipe.splits:
+        split_path(folder, name)  # refuses any other name
     official = {
         name: Official(name, rows, _labels(task, source.classes, rows.labels, f"{what}, {name}"))
         for name, rows in vars(source).items()
@@ -185,7 +187,11 @@ def _check_classes(task: Task, labels: np.ndarray, what: str) -> None:
 
 
 def _shared_images(members: Mapping[str, Member], what: str) -> dict[str, int]:
-    """Count the images that two splits share; too many are refused."""
+    """Count the images that two splits share; too many are refused.
+
+    What a validation split shares with the images that it was cut from are twins that the data set
+    itself has: they are counted only.
+    """
     known = {name: member.of("images") for name, member in members.items()}
     hashes = {name: [row.tobytes() for row in rows] for name, rows in known.items()}
     shared = {}
@@ -193,7 +199,8 @@ def _shared_images(members: Mapping[str, Member], what: str) -> dict[str, int]:
         of_first = set(hashes[first])
         count = sum(image in of_first for image in hashes[second])
         shared[f"{first}, {second}"] = count
-        if count > LARGEST_SHARED_SHARE * len(hashes[second]):
+        is_cut = members[first].official is members[second].official
+        if not is_cut and count > LARGEST_SHARED_SHARE * len(hashes[second]):
             raise UserError(
                 f"{what}: {count} of the {len(hashes[second])} {second} images are also {first} "
                 "images (equal SHA-256 of their pixels), so accuracies would be too high. Remove "

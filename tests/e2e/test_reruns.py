@@ -55,6 +55,16 @@ def test_a_figures_code_redraws_that_figure(study):
     assert study.planned() == {"draw figure6", "write the report"}
 
 
+def test_the_code_of_another_data_source_prepares_nothing_again(study):
+    for name in ("hub", "synthetic", "layouts/svhn"):
+        file = f"tangent/datasets/sources/{name}.py"
+        study.replace(file, "import annotations", "import annotations\nEDITED = 1")
+    assert study.planned() == set()
+    file = "tangent/datasets/sources/demo.py"
+    study.replace(file, "import annotations", "import annotations\nEDITED = 1")
+    assert any(job.startswith("prepare the images") for job in study.planned())
+
+
 def test_the_trainings_code_trains_again(study):
     study.replace("tangent/finetune/schedule.py", "import", "EDITED = 1\nimport")
     jobs = study.planned()

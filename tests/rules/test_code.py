@@ -6,6 +6,9 @@ import importlib
 import pytest
 from imports import ROOT, used_modules
 
+from tangent.datasets.sources import layouts, registry
+from tangent.datasets.sources.from_torchvision import COPIES
+
 # They read, write, record or report a result but do not make it.
 NEUTRAL = {f"tangent.{name}" for name in ("errors", "files", "memory", "progress", "provenance")}
 # They pick the GPU, not what it computes.
@@ -26,8 +29,14 @@ def assignments():
     return values
 
 
+def module_names(listed):
+    return {f"tangent.{name}" for name in listed.split()}
+
+
 CONSTANTS = assignments()
 CODE = CONSTANTS["CODE"]
+LAYOUTS = "tangent.datasets.sources.layouts"
+OF_ALL_TASKS = NEUTRAL | module_names("datasets.sources.base datasets.sources.rows tasks")
 
 
 @pytest.mark.parametrize("step", CODE)
@@ -45,6 +54,24 @@ def test_a_step_lists_the_modules_that_its_script_uses(step):
         f"rules/common.smk, CODE[{step!r}]: missing {sorted(used - modules)}, "
         f"not used {sorted(modules - used)}"
     )
+
+
+@pytest.mark.parametrize("source", registry.OPEN)
+def test_a_source_lists_its_own_modules(source):
+    used = used_modules(registry.OPEN[source].function.__module__)
+    of_layouts = {name for name in used if name.startswith(f"{LAYOUTS}.")} - {f"{LAYOUTS}.layout"}
+    assert module_names(CONSTANTS["SOURCE_CODE"][source]) == used - of_layouts - OF_ALL_TASKS
+    assert set(CONSTANTS["SOURCE_CODE"]) == set(registry.OPEN)
+
+
+@pytest.mark.parametrize("task", layouts.LAYOUTS)
+def test_a_layout_lists_its_own_modules(task):
+    used = used_modules(layouts.LAYOUTS[task].read.__module__)
+    listed = module_names(CONSTANTS["LAYOUT_CODE"][task])
+    assert listed == used - OF_ALL_TASKS
+    if task in COPIES:
+        assert used_modules(COPIES[task].layout.read.__module__) <= listed | OF_ALL_TASKS
+    assert set(CONSTANTS["LAYOUT_CODE"]) == set(layouts.LAYOUTS)
 
 
 def test_every_script_of_a_rule_is_listed():

@@ -26,7 +26,14 @@ def locate(task: Task, sizes: Sizes, root: str) -> dict[str, Any]:
             f"the task {task.name} has no folder layout; those that have one: "
             f"{', '.join(sorted(LAYOUTS))}. Choose another source."
         )
-    places = LAYOUTS[task.name].places(Path(root).expanduser())
+    layout, base = LAYOUTS[task.name], Path(root).expanduser()
+    places = layout.places(base)
+    if sizes.validation is not None and "validation" in set(layout.parts) - set(places):
+        raise UserError(
+            f"{base} has no {layout.parts['validation'][0]}, but datasets.{task.name}."
+            f"validation_images says {sizes.validation}. Complete the copy, or set that key to "
+            "null: then a validation split is cut from the training images."
+        )
     return {"places": {name: str(path) for name, path in places.items()}}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tangent.datasets.sources.base import Absent, Sizes, SourceData
 from tangent.datasets.sources.layouts import LAYOUTS, dtd
 from tangent.datasets.sources.layouts.layout import Layout
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 from tangent.tasks import Task
 
 OPTIONS = ("root", "download")
@@ -81,7 +81,7 @@ def locate(task: Task, sizes: Sizes, root: str, download: bool) -> dict[str, Any
         for split in copy.splits:
             getattr(datasets, copy.name)(base / copy.subfolder, **split, **options)
     except Exception as error:  # torchvision raises what urllib, tarfile, scipy and it itself do
-        reason = f"torchvision.datasets.{copy.name}: {str(error).splitlines()[0].rstrip('.')}"
+        reason = f"torchvision.datasets.{copy.name}: {first_line(error)}"
         if copy.layout.found(base):
             raise UserError(
                 f"the copy of {task.name} below {base} is damaged or incomplete ({reason}): delete "

@@ -11,7 +11,7 @@ from typing import Any
 
 from tangent.datasets.sources.base import Absent, Sizes, SourceData
 from tangent.datasets.sources.parquet import ParquetRows
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 from tangent.files import sha256_file
 from tangent.progress import Progress
 from tangent.tasks import Task
@@ -137,7 +137,7 @@ def _download(repository: str, revision: str, folder: str, splits: list[str]) ->
                 "or let HF_HOME name a folder on a larger disk, and run this again."
             ) from error
         raise UserError(
-            f"the download of {repository} stopped ({_reason(error)}). Run this again: complete "
+            f"the download of {repository} stopped ({first_line(error)}). Run this again: complete "
             "files are kept."
         ) from error
 
@@ -179,7 +179,7 @@ def _explain_missing(repository: str, snapshot: Path, folder: str, missing: str)
     except Exception as error:  # as above
         raise Absent(
             f"{snapshot} lacks shards of {missing}, and the hub is out of reach "
-            f"({_reason(error)}): run this once with a network"
+            f"({first_line(error)}): run this once with a network"
         ) from error
     here = [file for file in everything if Path(file).parent == Path(folder)]
     there = _shards([Path(file).name for file in here])
@@ -206,7 +206,7 @@ def _out_of_reach(where: str, revision: str, error: Exception) -> str:
     from huggingface_hub import constants
 
     cause = error.__cause__
-    reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else _reason(cause or error)
+    reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else first_line(cause or error)
     return (
         f"{where} is out of reach ({reason}) and revision {revision} is not complete in "
         f"{constants.HF_HUB_CACHE}: check the network (and a proxy's settings), or download it "
@@ -222,8 +222,3 @@ def _status(error: BaseException | None) -> int | None:
             return response.status_code
         error = error.__cause__
     return None
-
-
-def _reason(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(". ")

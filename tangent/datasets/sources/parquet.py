@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tangent.datasets.sources.rows import decode, no_names
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 IMAGE, LABEL = "image", "label"
-# Groups of rows that stay in memory: threads that read ascending rows meet in two.
-_GROUPS_IN_MEMORY = 2
+# So many rows stay in memory, and two groups in any case: eight threads that read ascending rows
+# are up to 256 apart, and a group that is dropped too early is read again.
+_ROWS_IN_MEMORY = 512
 # The hub's copy of ImageNet appends the class to each file's name; sorting by name must not see it.
 _CLASS_SUFFIX = re.compile(r"_n\d{8}$")
 
@@ -75,7 +76,7 @@ class ParquetRows:
 
         with _complete(file), pq.ParquetFile(file) as content:
             _check_columns(file, content.schema_arrow)
-            classes = _class_names(content.schema_arrow)
+            classes = _class_names(file, content.schema_arrow)
             if start and classes != self.classes:
                 raise UserError(f"{file} names other classes than the split's first file.")
             self.classes, first = classes, 0
@@ -100,7 +101,7 @@ class ParquetRows:
                 with _complete(file), pq.ParquetFile(file) as content:
                     table = content.read_row_group(number, columns=[IMAGE])
                 self._recent[group] = table.column(IMAGE)
-                if len(self._recent) > _GROUPS_IN_MEMORY:
+                while len(self._recent) > 2 + _ROWS_IN_MEMORY // table.num_rows:
                     self._recent.popitem(last=False)
             self._recent.move_to_end(group)
             return self._recent[group]
@@ -138,9 +139,8 @@ def _complete(file: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(
-            f"{file} is no complete parquet file ({reason}): {_download_again(file)}."
+            f"{file} is no complete parquet file ({first_line(error)}): {_download_again(file)}."
         ) from error
 
 
@@ -160,16 +160,23 @@ def _check_columns(file: Path, schema: pa.Schema) -> None:
         if column not in schema.names:
             raise UserError(f"{file} has no column {column!r}; its columns are {there}.")
     image, label = schema.field(IMAGE).type, schema.field(LABEL).type
-    if not pa.types.is_struct(image) or image.get_field_index("bytes") < 0:
+    has_bytes = pa.types.is_struct(image) and image.get_field_index("bytes") >= 0
+    if not has_bytes or image.field("bytes").type not in (pa.binary(), pa.large_binary()):
         raise UserError(f"{file}: {IMAGE!r} must be a struct that holds bytes; columns: {there}.")
     if not pa.types.is_integer(label):
         raise UserError(f"{file}: {LABEL!r} must hold whole numbers; columns: {there}.")
 
 
-def _class_names(schema: pa.Schema) -> tuple[str, ...] | None:
+def _class_names(file: Path, schema: pa.Schema) -> tuple[str, ...] | None:
     """The names that the library `datasets` saves with a label column of type ClassLabel."""
     text = (schema.metadata or {}).get(b"huggingface", b"{}")
-    feature: Any = json.loads(text)
-    for key in ("info", "features", LABEL):
-        feature = feature.get(key) or {}
-    return tuple(feature["names"]) if feature.get("names") else None
+    try:
+        feature: Any = json.loads(text)
+        for key in ("info", "features", LABEL):
+            feature = feature.get(key) or {}
+        return tuple(feature["names"]) if feature.get("names") else None
+    except (ValueError, AttributeError) as error:
+        raise UserError(
+            f"{file}: its metadata `huggingface` are not those of the library datasets "
+            f"({first_line(error)}): choose another revision or source."
+        ) from error

@@ -80,10 +80,12 @@ def test_imagenets_sorted_validation_folder_is_preferred(tmp_path):
     assert len(from_folder(root, "imagenet").test) == N_TEST
 
 
-def test_eurosat_without_a_validation_folder_has_none(tmp_path):
+def test_eurosat_needs_its_validation_folder_only_where_the_study_does(tmp_path):
     shutil.rmtree(write(tmp_path / "data", "eurosat") / "val")
-    data = from_folder(tmp_path / "data", "eurosat", WITH_VALIDATION)
-    assert data.validation is None
+    message = "no EuroSAT_splits/val, but datasets.eurosat.validation_images says 10"
+    with pytest.raises(UserError, match=message):
+        from_folder(tmp_path / "data", "eurosat", WITH_VALIDATION)
+    assert from_folder(tmp_path / "data", "eurosat").validation is None
 
 
 def test_hidden_files_and_annotations_are_no_images(tmp_path):
@@ -126,6 +128,12 @@ def cut(file: Path) -> None:
 def change_mat(file: Path, **variables) -> None:
     kept = {name: value for name, value in loadmat(file).items() if name[0] != "_"}
     savemat(file, kept | variables)
+
+
+def change_class(file: Path, value: object) -> None:
+    annotations = loadmat(file)["annotations"]
+    annotations["class"][0, 3] = value
+    savemat(file, {"annotations": annotations})
 
 
 def rename_column(file: Path) -> None:
@@ -193,6 +201,19 @@ BROKEN = {
         ),
         "classes go from 1 to 60, not from 1 to 2 as in cars_meta.mat",
     ),
+    "an image without its class": (
+        "cars",
+        lambda folder: change_class(folder / "devkit" / "cars_train_annos.mat", np.zeros((0, 0))),
+        "cars_train_annos.mat: not every class is a number",
+    ),
+    "no annotations": (
+        "cars",
+        lambda folder: savemat(
+            folder / "cars_test_annos_withlabels.mat",
+            {"annotations": np.empty((1, 0), [("class", object), ("fname", object)])},
+        ),
+        "the test set of cars from .* has 0 images, not 9",
+    ),
     "corrupt annotations": (
         "cars",
         lambda folder: cut(folder / "devkit" / "cars_train_annos.mat"),
@@ -244,6 +265,19 @@ BROKEN = {
         "gtsrb",
         lambda folder: (folder / "GT-final_test.csv").open("a").write("00009.ppm;30;30"),
         "GT-final_test.csv, line 11: a file name and a class number are needed",
+    ),
+    "csv with a class that is no number": (
+        "gtsrb",
+        lambda folder: (folder / "GT-final_test.csv").open("a").write("9.ppm;1;1;1;1;1;1;²\n"),
+        "GT-final_test.csv, line 11: a file name and a class number are needed",
+    ),
+    "a folder in place of the csv": (
+        "gtsrb",
+        lambda folder: (
+            (folder / "GT-final_test.csv").unlink(),
+            (folder / "GT-final_test.csv").mkdir(),
+        ),
+        "GT-final_test.csv cannot be read",
     ),
     "csv names a missing image": (
         "gtsrb",

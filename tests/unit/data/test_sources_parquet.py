@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from small_copies import hub_names, pictures, write_parquet
 
-from tangent.datasets.sources import Sizes, hub
+from tangent.datasets.parallel import for_each
+from tangent.datasets.sources import Sizes, hub, parquet
 from tangent.datasets.sources.parquet import ParquetRows
 from tangent.errors import UserError
+from tangent.progress import Progress
 from tangent.tasks import load_task
 
 
@@ -50,6 +52,11 @@ PNG = pictures("mnist", "train", 1)[0].data
             "'image' must be a struct that holds bytes",
         ),
         (
+            {"image": [{"bytes": "text"}], "label": [0]},
+            {"image": pa.struct({"bytes": pa.string()}), "label": pa.int64()},
+            r"'image' must be a struct that holds bytes; columns: image \(struct<bytes: string>\)",
+        ),
+        (
             {"image": [{"bytes": PNG, "path": None}], "label": ["cat"]},
             {"image": IMAGE, "label": pa.string()},
             "'label' must hold whole numbers",
@@ -64,6 +71,16 @@ PNG = pictures("mnist", "train", 1)[0].data
 def test_other_columns_are_refused(columns, types, message, tmp_path):
     with pytest.raises(UserError, match=message):
         ParquetRows([write(tmp_path / "train-00000-of-00001.parquet", columns, types)])
+
+
+@pytest.mark.parametrize("metadata", ["{", "[1]", '{"info": {"features": [1]}}'])
+def test_metadata_that_are_not_the_librarys_are_refused(metadata, tmp_path):
+    file = tmp_path / "train-00000-of-00001.parquet"
+    schema = pa.schema({"image": IMAGE, "label": pa.int64()}, metadata={"huggingface": metadata})
+    columns = {"image": [{"bytes": PNG, "path": None}], "label": [0]}
+    pq.write_table(pa.Table.from_pydict(columns, schema), file)
+    with pytest.raises(UserError, match=f"{file}: its metadata `huggingface` are not those"):
+        ParquetRows([file])
 
 
 def test_unreadable_images_are_named_when_they_are_decoded(tmp_path):
@@ -145,7 +162,27 @@ def test_many_threads_read_what_one_reads(rng, tmp_path):
         assert np.array_equal(image, drawn[row].pixels)
 
 
-def test_a_split_is_never_in_memory_as_a_whole(tmp_path):
+def test_each_group_is_read_once_by_as_many_threads_as_a_rule_has(monkeypatch, tmp_path):
+    columns = {"image": [{"bytes": PNG, "path": None}] * 2000, "label": [0] * 2000}
+    schema = pa.schema({"image": IMAGE, "label": pa.int64()})
+    file = tmp_path / "train-00000-of-00001.parquet"
+    # The library datasets writes images in groups of 100 rows.
+    pq.write_table(pa.Table.from_pydict(columns, schema), file, row_group_size=100)
+    groups, read = [], pq.ParquetFile.read_row_group
+
+    def noted(self, group, **options):
+        groups.append(group)
+        return read(self, group, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", noted)
+    rows = ParquetRows([file])
+    with Progress("read", len(rows), "image") as progress:
+        for_each(np.arange(len(rows)), rows.__getitem__, 8, progress)
+    assert sorted(groups) == list(range(20))
+
+
+def test_a_split_is_never_in_memory_as_a_whole(monkeypatch, tmp_path):
+    monkeypatch.setattr(parquet, "_ROWS_IN_MEMORY", 5)  # fewer than a group has
     file = tmp_path / "train-00000-of-00001.parquet"
     drawn = pictures("eurosat", "train", 210)
     heavy = [replace(picture, data=picture.data + os.urandom(40_000)) for picture in drawn]

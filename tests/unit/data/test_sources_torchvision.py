@@ -85,6 +85,14 @@ def test_layouts_that_the_folder_source_shares(task, tmp_path):
     assert content(task, data.test, data.classes) == drawn(pictures(task, "test", N_TEST))
 
 
+def test_an_error_without_a_message_is_named_by_its_type(tmp_path):
+    folder = write_folder(tmp_path / "data", "mnist", N_TRAIN, N_TEST)
+    unpack(folder)
+    (folder / "train-images-idx3-ubyte").write_bytes(bytes(100))
+    with pytest.raises(UserError, match=r"mnist below .* is damaged .*\(.*MNIST: AssertionError\)"):
+        from_torchvision(tmp_path / "data", "mnist")
+
+
 def test_svhn_is_below_a_folder_of_its_name(svhn, tmp_path):
     data = from_torchvision(tmp_path / "data", "svhn")
     reference = datasets.SVHN(svhn, "test")

@@ -144,6 +144,12 @@ def test_labels_without_class_names_are_taken_as_they_are_and_recorded(data, pre
     assert sorted(load_split(folder, "test").labels) == sorted(data["test"].labels)
 
 
+def test_a_split_that_does_not_exist_is_refused(data, prepared):
+    with pytest.raises(UserError, match="unknown split 'trian': the splits are train, validation"):
+        prepared(**data, splits=("trian", "test"))
+    assert data["test"].decoded == []
+
+
 def test_class_names_that_are_not_the_tasks_are_refused(data, prepared):
     with pytest.raises(UserError, match="toy.*'d'"):
         prepared(**data, classes=("a", "b", "d"))
@@ -186,6 +192,16 @@ def test_the_odd_duplicate_of_an_official_data_set_is_recorded(prepared, rng):
     test.files[1:4] = train.files[1:4]  # two of them are in one split
     with pytest.raises(UserError, match=r"\d of the 200 test images"):
         prepared(train, test, folder="two")
+
+
+def test_twins_within_a_training_set_are_recorded_wherever_the_cut_puts_them(prepared, rng):
+    train, test = pictures(rng, [(4, 4)] * 30), pictures(rng, [(4, 4)] * 9)
+    train.files[15:] = train.files[:15]
+    _, about = prepared(train, test)
+    held_out = set(cut_validation(30, 0.2, 5000)[1].tolist())
+    # Sorted by content, twins are neighbours.
+    expected = sum(row ^ 1 not in held_out for row in held_out)
+    assert expected > 1 and about["shared"]["train, validation"] == expected
 
 
 def test_duplicates_within_a_split_are_allowed(data, prepared):

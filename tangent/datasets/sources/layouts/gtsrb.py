@@ -34,17 +34,19 @@ def read(places: Mapping[str, Path]) -> SourceData:
 
 def _read_table(file: Path) -> tuple[list[str], list[int]]:
     """File names and class numbers of a table that is separated by semicolons."""
-    with open(file, newline="", encoding="utf-8", errors="replace") as content:
-        reader = csv.DictReader(content, delimiter=";", skipinitialspace=True)
-        columns = reader.fieldnames or []
-        if not {"Filename", "ClassId"} <= set(columns):
-            raise UserError(
-                f"{file} must have the columns Filename and ClassId (separated by semicolons); it "
-                f"has {', '.join(columns) or 'none'}. GT-final_test.csv is the table with classes."
-            )
-        rows = list(reader)
+    try:
+        with open(file, newline="", encoding="utf-8", errors="replace") as content:
+            reader = csv.DictReader(content, delimiter=";", skipinitialspace=True)
+            columns, rows = reader.fieldnames or [], list(reader)
+    except (OSError, csv.Error) as error:
+        raise UserError(f"{file} cannot be read ({error}): restore it.") from error
+    if not {"Filename", "ClassId"} <= set(columns):
+        raise UserError(
+            f"{file} must have the columns Filename and ClassId (separated by semicolons); it "
+            f"has {', '.join(columns) or 'none'}. GT-final_test.csv is the table with classes."
+        )
     for number, row in enumerate(rows, start=2):
-        if not row["Filename"] or not (row["ClassId"] or "").isdigit():
+        if not row["Filename"] or not (row["ClassId"] or "").isdecimal():
             raise UserError(
                 f"{file}, line {number}: a file name and a class number are needed; restore this "
                 "file from GTSRB_Final_Test_GT.zip."

@@ -12,7 +12,7 @@ from tangent.datasets.sources.base import SourceData
 from tangent.datasets.sources.layouts.listed import check_files
 from tangent.datasets.sources.layouts.mat_file import read_mat
 from tangent.datasets.sources.rows import FileRows
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 
 
 def read(places: Mapping[str, Path]) -> SourceData:
@@ -36,8 +36,14 @@ def _read_split(images: Path, file: Path, classes: int) -> FileRows:
             f"{', '.join(fields) or 'none'}. cars_test_annos_withlabels.mat has the test classes."
         )
     names = [str(name) for name in annotations["fname"]]
-    labels = annotations["class"].astype(np.int64) - 1  # the file counts from 1
-    if labels.min() < 0 or labels.max() >= classes:
+    try:
+        labels = annotations["class"].astype(np.int64) - 1  # the file counts from 1
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{file}: not every class is a number ({first_line(error)}). Delete it and get it "
+            "again."
+        ) from error
+    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
         raise UserError(
             f"{file}: classes go from {labels.min() + 1} to {labels.max() + 1}, not from 1 to "
             f"{classes} as in cars_meta.mat. The two files do not belong together."
