@@ -14,7 +14,7 @@ from workspace import ROOT
 from tangent.config.load import load_config
 from tangent.errors import UserError
 from tangent.estimate import disk, memory, passes, throughput
-from tangent.estimate.models import architecture, architecture_of, cached_side
+from tangent.estimate.models import architecture, architecture_of
 from tangent.estimate.passes import Jobs, Work, jobs_of, sizes_of
 from tangent.estimate.study import estimate
 from tangent.estimate.table import WIDTH, as_text
@@ -333,10 +333,6 @@ def test_memory_of_a_training_falls_with_accumulation_and_rises_with_tangents(de
     assert peak("standard step") < peak("linear step")
     checkpointed = peak("linear step", activation_checkpointing=["linear"])
     assert checkpointed < 0.4 * peak("linear step")
-
-
-def test_what_is_kept_of_a_training_image_is_the_caches_size():
-    assert (cached_side(224), cached_side(32)) == (256, 37)
 
 
 def test_published_weights_are_not_trained(demo):
