@@ -112,7 +112,7 @@ CODE = {
     " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
     f" results.claims_text results.columns results.comparison results.load {PAPER}"
     " results.paper_tables results.render results.studied",
-    "estimate": f"{SCHEMA} config.checks config.load estimate.disk estimate.memory"
+    "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
     " models.load modes results.columns tasks estimate/datasets.yaml estimate/gpus.yaml"
     " estimate/measured.yaml",

@@ -23,7 +23,7 @@ rule finetuned:
         "../envs/train.yaml"
     threads: lambda wildcards: CONFIG.compute.threads * processes_of(wildcards)
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards: 4000 * processes_of(wildcards),
         runtime=240,
         gpu=lambda wildcards: GPUS * processes_of(wildcards),
     params:

@@ -94,6 +94,8 @@ def _train(
     settings = Settings(
         **{name: getattr(arguments, name) for name in Settings.__dataclass_fields__}
     )
+    # Before the provenance, which names a GPU only if one is in use.
+    encoder = load_encoder(arguments.pretrained_dir, arguments.initial_encoder, processes.device)
     block = provenance.record(
         [
             arguments.pretrained_dir / CONFIG_FILE,
@@ -112,14 +114,14 @@ def _train(
             "code": arguments.code,
             "versions": block["versions"],
             "threads": arguments.threads,
-            "device": processes.device.type,
+            "hardware": processes.hardware,
         }
     )
     checkpoint = Checkpoint(
         arguments.output_dir / "state.pt", fingerprint, arguments.seconds_between_states
     )
     result = finetune(
-        load_encoder(arguments.pretrained_dir, arguments.initial_encoder, processes.device),
+        encoder,
         load_head(arguments.head),
         TrainingImages(load_split(arguments.data_dir, "train", preprocess)),
         preprocess,

@@ -79,6 +79,8 @@ def _locked(path: Path) -> int | None:
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Systems clear old files out of /tmp, and a lock on a deleted file keeps nobody out.
+        os.utime(descriptor)
     except BlockingIOError:
         os.close(descriptor)
         return None

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from tangent.config.schema import SUM, Config
-from tangent.estimate.models import BYTES, Architecture, cached_side
+from tangent.datasets.regions import longest_side
+from tangent.estimate.models import BYTES, Architecture
 from tangent.estimate.passes import product_images, sizes_of, trainings_of
 from tangent.modes import MODES
 from tangent.tasks import load_task
@@ -58,7 +59,7 @@ def results(config: Config, architectures: Mapping[str, Architecture]) -> Counte
 def resources(config: Config, architectures: Mapping[str, Architecture]) -> Counter[str]:
     """Bytes in the folder that studies share: models, and data sets as they are kept decoded.
 
-    Training images are kept with sides of at most `cached_side`: those of data sets whose images
+    Training images are kept with sides of at most `longest_side`: those of data sets whose images
     may be smaller are counted as if they were not.
     """
     stages: Counter[str] = Counter()
@@ -133,11 +134,11 @@ def _decoded(config: Config, task: str, size: int) -> int:
     evaluated = 3 * size**2 * (splits.validation + splits.test)
     if task == config.control:  # its training images are never decoded
         return evaluated
-    side = min(cached_side(size), _longest_side(config, task))
+    side = min(longest_side(size), _side(config, task))
     return evaluated + 3 * side**2 * splits.train
 
 
-def _longest_side(config: Config, task: str) -> int:
+def _side(config: Config, task: str) -> int:
     source = config.datasets[task].sources[0]
     if source.source == "demo":
         return 32

@@ -6,9 +6,9 @@ step keeps 2.7 times as many, for the value and its tangents (measured on ViT-B-
 
 from __future__ import annotations
 
-from tangent.config.schema import Config
+from tangent.config.schema import Config, ModelFinetuning
 from tangent.estimate.models import BYTES, Architecture
-from tangent.estimate.passes import GRADIENT_BYTES, Jobs
+from tangent.estimate.passes import GRADIENT_BYTES, Jobs, Pass
 
 CONTEXT = 10**9
 """CUDA, its libraries and the allocator's slack, in bytes: a guess."""
@@ -26,13 +26,11 @@ def peak(config: Config, model: Architecture, jobs: Jobs, device: str) -> int:
     Args:
         config: the study.
         model: the architecture.
-        jobs: the job; one without work needs no device.
+        jobs: the job, which runs a model.
         device: `cpu` or `cuda`.
     """
     encoder = BYTES * model.encoder_parameters
-    if not jobs.work:
-        return 0
-    kind = jobs.work[0].kind
+    kind = jobs.work.kind
     if kind.endswith("step"):
         return CONTEXT + _training(config, model, jobs, encoder)
     if kind == "gradient":
@@ -49,13 +47,23 @@ def peak(config: Config, model: Architecture, jobs: Jobs, device: str) -> int:
     return CONTEXT + 2 * encoder + vectors + passing
 
 
+def images_per_pass(config: Config, settings: ModelFinetuning) -> int:
+    """Images of a training's batch that one process computes at once."""
+    return -(-config.finetuning.batch_size // (settings.accumulation_steps * settings.processes))
+
+
+def recomputes(settings: ModelFinetuning, step: Pass) -> bool:
+    """Whether a kind of step uses activation checkpointing."""
+    return step.removesuffix(" step") in settings.activation_checkpointing
+
+
 def _training(config: Config, model: Architecture, jobs: Jobs, encoder: int) -> int:
     """Weights, gradients, Adam's two moments; for the linear one also θ0, point and direction."""
-    is_linear = jobs.work[0].kind == "linear step"
+    is_linear = jobs.work.kind == "linear step"
     settings = config.finetuning_of(jobs.model)
-    images = config.finetuning.batch_size / (settings.accumulation_steps * settings.processes)
+    images = images_per_pass(config, settings)
     numbers = model.image.activations
-    if len(jobs.work) > 1:  # activation checkpointing: the blocks' inputs, and one block's own
+    if recomputes(settings, jobs.work.kind):  # the blocks' inputs, and one block's own
         inputs = model.image.layers * model.image.tokens * model.image.width
         numbers = inputs + numbers / model.image.layers
     of_type = BFLOAT16_ACTIVATIONS if config.compute.autocast == "bfloat16" else 1

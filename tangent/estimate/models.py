@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -173,14 +172,6 @@ def architecture(config: Mapping[str, Any]) -> Architecture:
         tokens=text["context_length"],
     )
     return Architecture(image, texts, config["embed_dim"], patch, size, text["vocab_size"])
-
-
-def cached_side(image_size: int) -> int:
-    """Side of the square that a training image is reduced to before it is kept, in pixels.
-
-    open_clip's smallest crop must not be enlarged: 256 for inputs of 224.
-    """
-    return math.ceil(image_size / 0.875)
 
 
 @cache

@@ -30,6 +30,10 @@ COST: dict[Pass, int] = {
 }
 """Forward passes that one image (of `text`: one prompt) costs."""
 
+RECOMPUTATION = {"standard": 0.6, "linear": 1.6}
+"""Forward passes that activation checkpointing adds to a step: each block again up to its last
+product; in the linear training, whose forward pass keeps no graph, f at θ0 before that."""
+
 TRAININGS = tuple(dict.fromkeys(mode.trained_as for mode in MODES.values()))
 
 GRADIENT_BYTES = {"cpu": 5 * 2**28, "cuda": 16 * 2**30}
@@ -49,11 +53,6 @@ class Work:
     kind: Pass
     images: float
 
-    @property
-    def forwards(self) -> float:
-        """The same in forward passes."""
-        return COST[self.kind] * self.images
-
 
 @dataclass(frozen=True)
 class Jobs:
@@ -64,14 +63,14 @@ class Jobs:
         rule: Snakemake's rule.
         count: how many jobs.
         model: the model they run; empty if they run none.
-        work: what each of them computes.
+        work: what each of them computes; None if it runs no model.
     """
 
     stage: str
     rule: str
     count: int
     model: str = ""
-    work: tuple[Work, ...] = ()
+    work: Work | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def _resources(config: Config) -> Iterator[Jobs]:
     yield Jobs("datasets", "control_dataset", len(sizes))
     for model in dict.fromkeys(used):
         yield Jobs("pretrained", "pretrained", 1, model)
-        yield Jobs("heads", "heads", 1, model, (Work("text", prompts),))
+        yield Jobs("heads", "heads", 1, model, Work("text", prompts))
 
 
 def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:
@@ -133,7 +132,7 @@ def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:
         yield Jobs("pretrained", "initial", 1)
     yield from _trainings(config, model)
     images = sum(size.validation + size.test for size in evaluated)
-    yield Jobs("features", "features", 1, work=(Work("forward", images),))
+    yield Jobs("features", "features", 1, work=Work("forward", images))
     yield from _products(config, model)
     yield Jobs("single_task", "zero_shot", 1)
     for mode in MODES.values():
@@ -151,17 +150,17 @@ def _trainings(config: Config, model: str) -> Iterator[Jobs]:
         yield Jobs("task_vectors", "task_vector", 1)
         if config.published_weights(model, training, task):
             continue
-        seen = config.epochs_of(model, task) * sizes_of(config, task).train
-        work = [Work(f"{training} step", seen)]
+        step: Pass = f"{training} step"
+        images = config.epochs_of(model, task) * sizes_of(config, task).train
         if training in config.finetuning_of(model).activation_checkpointing:
-            work.append(Work("forward", seen))
-        yield Jobs("finetuned", "finetuned", 1, work=tuple(work))
+            images *= 1 + RECOMPUTATION[training] / COST[step]
+        yield Jobs("finetuned", "finetuned", 1, work=Work(step, images))
 
 
 def _products(config: Config, model: str) -> Iterator[Jobs]:
     modes = sum(mode.evaluated_as == "linearized" for mode in MODES.values())
     for vector in [*config.tasks_of(model), SUM]:
-        work = (Work("tangent", product_images(config, model, vector)),)
+        work = Work("tangent", product_images(config, model, vector))
         yield Jobs("products", "products", modes, work=work)
 
 
@@ -187,7 +186,7 @@ def _evaluations(config: Config, model: str, evaluated_as: str) -> Iterator[Jobs
     alphas = config.alphas.points - 1
 
     def jobs(stage: str, step: str, images: float) -> Jobs:
-        work = (Work("forward", images),) if evaluated_as == "plain" else ()
+        work = Work("forward", images) if evaluated_as == "plain" else None
         return Jobs(stage, f"{step}_{evaluated_as}", 1, work=work)
 
     for task in tasks:
@@ -225,11 +224,11 @@ def _kernels(config: Config, model: str, held: int) -> Iterator[Jobs]:
         # in parts ends with a pass over the sample for the eigenfunctions.
         of_kernel = _gram_gradients(sample, held) + (sample if sample > held else 0)
         logits = min(config.eigenfunctions.logits, len(load_task(task).classes))
-        work = (Work("gradient", logits * (of_kernel + sample + held_out)),)
+        work = Work("gradient", logits * (of_kernel + sample + held_out))
         yield Jobs("eigenfunctions", "eigenfunctions", 1, work=work)
     if tasks and not config.is_random(model):
         images = sum(min(wanted, sizes_of(config, task).train) for task in tasks)
-        work = (Work("gradient", _gram_gradients(images, held)),)
+        work = Work("gradient", _gram_gradients(images, held))
         yield Jobs("eigenfunctions", "proposition1", 1, work=work)
 
 

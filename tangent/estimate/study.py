@@ -9,7 +9,7 @@ from tangent.config.schema import Config
 from tangent.estimate import disk, memory
 from tangent.estimate.models import BYTES, Architecture, architecture_of
 from tangent.estimate.passes import GRADIENT_BYTES, Jobs, Pass, jobs_of
-from tangent.estimate.throughput import CPU, Basis, Machine
+from tangent.estimate.throughput import Basis, Machine
 
 SECONDS_TO_START = {"cpu": 4.0, "cuda": 15.0}
 """Of each job that runs a model: torch starts and weights are read. Measured on a CPU, assumed for
@@ -23,10 +23,9 @@ class Cost:
     Attributes:
         jobs: all of them.
         model_jobs: those that run a model, on the GPU if there is one.
-        seconds: of these on the device, as far as they are known; starting is counted.
+        seconds: of these on the device; starting is counted.
         memory: of the device at its peak, in bytes.
         bases: what the seconds rest on.
-        is_complete: whether the time of all work is known.
     """
 
     jobs: int = 0
@@ -34,7 +33,6 @@ class Cost:
     seconds: float = 0.0
     memory: int = 0
     bases: set[Basis] = field(default_factory=set)
-    is_complete: bool = True
 
 
 @dataclass
@@ -70,9 +68,8 @@ def estimate(config: Config, machine: Machine) -> Estimate:
         name: architecture_of(config.pretrained[name].model_dump(), name)
         for name in dict.fromkeys(config.base_model(model) for model in config.all_models)
     }
-    device = "cpu" if machine.device == CPU else "cuda"
     held = {
-        name: max(1, GRADIENT_BYTES[device] // (BYTES * model.encoder_parameters))
+        name: max(1, GRADIENT_BYTES[machine.kind] // (BYTES * model.encoder_parameters))
         for name, model in architectures.items()
     }
     stages: dict[str, Cost] = {}
@@ -85,7 +82,7 @@ def estimate(config: Config, machine: Machine) -> Estimate:
         for cost in costs:
             cost.jobs += jobs.count
             if jobs.work:
-                _add(cost, config, model, jobs, machine, device)
+                _add(cost, config, model, jobs, machine)
     return Estimate(
         machine,
         stages,
@@ -97,39 +94,27 @@ def estimate(config: Config, machine: Machine) -> Estimate:
     )
 
 
-def _add(
-    cost: Cost, config: Config, model: Architecture, jobs: Jobs, machine: Machine, device: str
-) -> None:
+def _add(cost: Cost, config: Config, model: Architecture, jobs: Jobs, machine: Machine) -> None:
+    time = machine.time(model, jobs.work, _dtype(config, jobs.work.kind))
     cost.model_jobs += jobs.count
-    cost.memory = max(cost.memory, _memory(config, model, jobs, machine, device))
-    cost.seconds += jobs.count * SECONDS_TO_START[device]
-    for work in jobs.work:
-        time = machine.time(model, work, _dtype(config, work.kind))
-        if time is None:
-            cost.is_complete = False
-        else:
-            cost.seconds += jobs.count * time.seconds
-            cost.bases.add(time.basis)
+    cost.memory = max(cost.memory, _memory(config, model, jobs, machine))
+    cost.seconds += jobs.count * (SECONDS_TO_START[machine.kind] + time.seconds)
+    cost.bases.add(time.basis)
 
 
-def _memory(config: Config, model: Architecture, jobs: Jobs, machine: Machine, device: str) -> int:
-    kind = jobs.work[0].kind
+def _memory(config: Config, model: Architecture, jobs: Jobs, machine: Machine) -> int:
+    kind = jobs.work.kind
     found = machine.find(model, kind, _dtype(config, kind))
-    settings = config.finetuning_of(jobs.model)
-    parts = settings.accumulation_steps * settings.processes
-    # Other sizes of a batch, edited models and kernels need other amounts than were measured.
-    is_like = {
-        "forward": jobs.rule == "features",
-        "tangent": True,
-        "standard step": len(jobs.work) == 1,
-        "linear step": len(jobs.work) == 1,
-    }.get(kind, False)
     size = config.compute.evaluation_batch_size
+    # Other sizes of a batch, edited models and kernels need other amounts than were measured.
+    is_like = kind == "tangent" or jobs.rule == "features"
     if kind.endswith("step"):
-        size = config.finetuning.batch_size // parts
+        settings = config.finetuning_of(jobs.model)
+        size = memory.images_per_pass(config, settings)
+        is_like = not memory.recomputes(settings, kind)
     if found is not None and is_like and found.batch_size == size:
         return int(found.memory * 1e9)
-    return memory.peak(config, model, jobs, device)
+    return memory.peak(config, model, jobs, machine.kind)
 
 
 def _dtype(config: Config, kind: Pass) -> str:

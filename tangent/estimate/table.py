@@ -40,14 +40,13 @@ def _stage_rows(found: Estimate, unit: str) -> list[list[str]]:
     ]
     for name, cost in found.stages.items():
         sizes = [found.results.get(name, 0), found.resources.get(name, 0)]
-        rows.append([name, *_cost(cost), *map(_bytes, sizes), _basis(cost)])
+        rows.append([name, *_cost(cost), *map(_bytes, sizes), " + ".join(sorted(cost.bases))])
     costs = list(found.stages.values())
     total = Cost(
         jobs=sum(cost.jobs for cost in costs),
         model_jobs=sum(cost.model_jobs for cost in costs),
         seconds=sum(cost.seconds for cost in costs),
         memory=max(cost.memory for cost in costs),
-        is_complete=all(cost.is_complete for cost in costs),
     )
     sizes = [found.results.total(), found.resources.total()]
     return [*rows, ["total", *_cost(total), *map(_bytes, sizes), ""]]
@@ -72,15 +71,8 @@ def _download_rows(found: Estimate) -> list[list[str]]:
 
 def _cost(cost: Cost) -> list[str]:
     hours = "" if not cost.model_jobs else _hours(cost.seconds)
-    if cost.model_jobs and not cost.is_complete:
-        hours = "unknown"
     memory = _bytes(cost.memory) if cost.memory else ""
     return [str(cost.jobs), str(cost.model_jobs or ""), hours, memory]
-
-
-def _basis(cost: Cost) -> str:
-    names = sorted(cost.bases)
-    return " + ".join(names if cost.is_complete else [*names, "unknown"])
 
 
 def _notes(config: Config, found: Estimate) -> str:
@@ -100,10 +92,9 @@ def _notes(config: Config, found: Estimate) -> str:
                 f"WARNING: {_bytes(largest)} do not fit into this GPU: see finetuning.models "
                 "(accumulation_steps, activation_checkpointing)."
             )
-    start = SECONDS_TO_START["cpu" if machine.gpu is None else "cuda"]
     lines += [
-        f"Each job with a model is given {start:g} s to start. Decoding data sets and jobs without "
-        "a model run on CPUs and are not in the hours.",
+        f"Each job with a model is given {SECONDS_TO_START[machine.kind]:g} s to start. Decoding "
+        "data sets and jobs without a model run on CPUs and are not in the hours.",
         "Memory is by formula where it was not measured. Data sets are as kept decoded, at most.",
         f"A training keeps {_bytes(found.training_state)} to resume from while it runs. Downloads "
         "stay in the Hugging Face cache, beside results and resources.",

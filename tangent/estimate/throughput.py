@@ -112,7 +112,11 @@ class Machine:
     Args:
         device: `CPU`, or a GPU of gpus.yaml.
         utilization: assumed share of a GPU's peak, where nothing was measured.
-        measured: what was measured, on any device.
+        measured: what was measured, on any device; measured.yaml if None.
+
+    Attributes:
+        kind: `cpu` or `cuda`.
+        gpu: its figures; None for a CPU.
 
     Raises:
         UserError: the GPU is unknown.
@@ -122,12 +126,13 @@ class Machine:
         self, device: str, utilization: float, measured: Sequence[Measurement] | None = None
     ) -> None:
         self.gpu = None if device == CPU else find_gpu(device)
+        self.kind = "cpu" if device == CPU else "cuda"
         self.device, self.utilization = device, utilization
         everything = measurements() if measured is None else measured
         self._measured = [entry for entry in everything if entry.device == device]
 
-    def time(self, model: Architecture, work: Work, dtype: str) -> Time | None:
-        """Time of some work in matrix products of a type; None if nothing tells it.
+    def time(self, model: Architecture, work: Work, dtype: str) -> Time:
+        """Time of some work in matrix products of a type.
 
         A CPU's figure may be scaled from another model's by the arithmetic, which is rough.
         """
@@ -138,12 +143,11 @@ class Machine:
         if self.gpu is not None:
             peak = getattr(self.gpu, dtype) * 1e12
             return Time(work.images * flops / (peak * self.utilization), "assumed")
-        rate = self._arithmetic(work.kind, dtype)
-        return None if rate is None else Time(work.images * flops / rate, "scaled")
+        return Time(work.images * flops / self._arithmetic(work.kind, dtype), "scaled")
 
     def find(self, model: Architecture, kind: Pass, dtype: str) -> Measurement | None:
-        """What was measured for a model on this device."""
-        for entry in self._measured:
+        """What was measured for a model on this device, last if more than once."""
+        for entry in reversed(self._measured):
             if (entry.parameters, entry.what, entry.dtype) == (
                 model.encoder_parameters,
                 kind,
@@ -152,12 +156,10 @@ class Machine:
                 return entry
         return None
 
-    def _arithmetic(self, kind: Pass, dtype: str) -> float | None:
+    def _arithmetic(self, kind: Pass, dtype: str) -> float:
         """Operations per second that the largest measured model reached."""
         like = "forward" if kind == "text" else kind
         entries = [entry for entry in self._measured if (entry.what, entry.dtype) == (like, dtype)]
-        if not entries:
-            return None
         largest = max(entries, key=lambda entry: entry.flops)
         return largest.images_per_second * COST[like] * largest.flops
 

@@ -17,6 +17,7 @@ import torch
 
 from tangent.errors import UserError
 from tangent.files import atomic_path
+from tangent.memory import is_out_of_memory
 
 logger = logging.getLogger("tangent")
 
@@ -103,6 +104,8 @@ class Checkpoint:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
             fingerprint = state["fingerprint"]
         except Exception as error:  # a damaged zip archive raises many types
+            if is_out_of_memory(error):
+                raise
             logger.warning(
                 "%s is damaged (%s): starting afresh", self.path, str(error).splitlines()[0]
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -49,6 +50,14 @@ class Processes:
     def is_first(self) -> bool:
         """Whether this is the process that writes files and messages."""
         return self.rank == 0
+
+    @property
+    def hardware(self) -> list[str]:
+        """What all of them compute on, the same in each: the bits of a training depend on it."""
+        if self.device.type == "cpu":
+            return [platform.machine()]
+        devices = [self.device] if self.count == 1 else range(self.count)
+        return [torch.cuda.get_device_name(device) for device in devices]
 
     def agree(self, stop_signal: int | None = None, failed: bool = False) -> int | None:
         """Meet the other processes; returns a signal that any of them was sent.

@@ -195,9 +195,10 @@ class _Trainer:
                 stop = self.processes.agree(checkpoint.stop_signal if checkpoint else None)
                 self._unread.append(self._update(values))
                 self.step += 1
-                self.seconds = time.monotonic() - started
                 if len(self._unread) == _STEPS_PER_READING or self.step == self.steps:
                     self._read(progress)
+                # After the reading, which waits for a GPU to finish.
+                self.seconds = time.monotonic() - started
                 if checkpoint and self.step < self.steps:
                     if self.processes.is_first and (stop or checkpoint.is_due):
                         self._read(progress)

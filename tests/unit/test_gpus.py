@@ -132,6 +132,19 @@ def test_a_command_holds_its_gpus_until_it_ends(machine):
         process.communicate("")
 
 
+def test_a_lock_that_is_held_does_not_look_old(machine, tmp_path):
+    machine(1)
+    folder = tmp_path / f"tangent-gpus-{os.getuid()}"
+    folder.mkdir()
+    lock = folder / UUIDS[0]
+    lock.touch()
+    os.utime(lock, (0, 0))  # systemd deletes files of 10 days from /tmp
+    holder = start(HOLD.format(count=1))
+    assert holder.stdout.readline().strip() == UUIDS[0]
+    assert min(lock.stat().st_mtime, lock.stat().st_atime) > time.time() - 60
+    holder.communicate("")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import platform
 import random
 import re
 import signal
@@ -19,7 +20,7 @@ from safetensors.torch import load_file
 from tangent.datasets import load_split
 from tangent.errors import UserError
 from tangent.files import read_csv, read_json
-from tangent.finetune import TrainingImages
+from tangent.finetune import Processes, TrainingImages
 from tangent.finetune.batches import TrainingBatches
 from tangent.finetune.distributed import BUCKET_ELEMENTS, _buckets
 from tangent.models import preprocess_config
@@ -168,6 +169,15 @@ def test_another_number_of_processes_is_refused(script, finetuning):
     flags = in_parallel(finetuning, processes=3)
     assert ranks.statuses(ranks.start(2, flags)) == [1, 1]
     assert "--processes is 3" in errors(flags)[0]
+
+
+def test_the_hardware_of_a_state_is_every_gpu_by_its_model(monkeypatch):
+    assert Processes(torch.device("cpu"), 1, 4).hardware == [platform.machine()]
+    names = {0: "A", 1: "B", torch.device("cuda", 1): "B"}
+    monkeypatch.setattr(torch.cuda, "get_device_name", names.__getitem__)
+    assert Processes(torch.device("cuda", 1)).hardware == ["B"]
+    for rank in (0, 1):  # the same in both, or one of them alone would resume
+        assert Processes(torch.device("cuda", rank), rank, 2).hardware == ["A", "B"]
 
 
 def test_gradients_travel_in_buckets():

@@ -113,6 +113,15 @@ def test_a_damaged_state_is_left_with_a_warning(tmp_path, messages, damage):
     assert "is damaged" in messages[0]
 
 
+def test_a_state_that_memory_does_not_suffice_for_is_not_called_damaged(tmp_path, monkeypatch):
+    checkpoint = Checkpoint(tmp_path / "state.pt", "a")
+    checkpoint.save({"step": 3})
+    petabyte = 2**50
+    monkeypatch.setattr(torch, "load", lambda *_, **__: torch.empty(petabyte, dtype=torch.uint8))
+    with pytest.raises(RuntimeError, match="memory"):
+        checkpoint.load()  # starting afresh would write over it
+
+
 def test_the_script_does_not_resume_what_other_settings_left(
     script, finetuning, tmp_path, messages
 ):
