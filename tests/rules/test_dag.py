@@ -114,6 +114,18 @@ def test_a_wrong_configuration_ends_in_one_message(workspace, overlay, messages)
     assert "Traceback" not in output and "File " not in output
 
 
+def test_a_study_may_extend_one_that_extends_another(workspace):
+    workspace.write("own.yaml", {"extends": "configs/smoke-gpu.yaml", "study": "own"})
+    extended = workspace.job_counts("--configfile", "configs/smoke-gpu.yaml")
+    assert workspace.job_counts("--configfile", "own.yaml") == extended
+    # The file in the middle has neither tasks nor a control task of its own.
+    assert workspace.planned("data", "--configfile", "own.yaml") == {
+        f"{what} {task}{size}"
+        for what, size in (("find the images of", ""), ("prepare the images of", " in 224 pixels"))
+        for task in "cars dtd eurosat gtsrb mnist resisc45 sun397 svhn imagenet".split()
+    }
+
+
 def test_snakemake_finds_nothing_to_improve(workspace):
     assert "Congratulations" in workspace.snakemake("--lint")
     subprocess.run(
