@@ -101,7 +101,8 @@ _WANTED = {
 }
 _PATTERNS = {
     NAME_PATTERN: "is not a name: use letters, digits, '.', '_' and '-', a letter or digit first",
-    PATH_PATTERN: "is not a path that commands can take: use letters, digits and ._-/+@%=,: (no ~, no $)",
+    PATH_PATTERN: "is not a path that commands can take: use letters, digits and ._-/+@%=,: only, "
+    "no ~ or $",
     REPOSITORY_PATTERN: "is not a repository of the hub: give owner/name",
     SHA256_PATTERN: "is not a SHA-256: it has 64 hexadecimal digits, in lower case",
 }

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from small_copies import NINE
 from workspace import ROOT, Workspace
 
 TASKS, RANDOM_TASKS, MODELS = 8, 3, 2
@@ -122,7 +123,7 @@ def test_a_study_may_extend_one_that_extends_another(workspace):
     assert workspace.planned("data", "--configfile", "own.yaml") == {
         f"{what} {task}{size}"
         for what, size in (("find the images of", ""), ("prepare the images of", " in 224 pixels"))
-        for task in "cars dtd eurosat gtsrb mnist resisc45 sun397 svhn imagenet".split()
+        for task in NINE
     }
 
 
