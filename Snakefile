@@ -1,5 +1,10 @@
 # From the repository root: snakemake --cores 2 [target] [--configfile overlay.yaml]
+import sys
+
 from snakemake.utils import min_version
+
+from tangent.config.extends import extended_files
+from tangent.config.load import ConfigError
 
 min_version("9.19")
 
@@ -7,10 +12,15 @@ min_version("9.19")
 configfile: "config.yaml"
 
 
-if "extends" in config:
+try:
+    EXTENDED = extended_files(config.get("extends"))
+except ConfigError as error:
+    sys.exit(str(error))
+
+for extended in EXTENDED:
 
     # Snakemake applies the command line's files again after it: they change the extended one.
-    configfile: config["extends"]
+    configfile: extended
 
 
 include: "rules/common.smk"

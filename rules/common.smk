@@ -145,16 +145,9 @@ TABLES_READ = {
 
 def checked_config(mapping):
     """The configuration as an object; a wrong one ends Snakemake with one message."""
-    extended = mapping.get("extends")
-    merged_first = ["config.yaml", extended]
     files = {os.path.relpath(path) for path in workflow.configfiles}
-    files = [file for file in merged_first if file in files] + sorted(
-        files - set(merged_first)
-    )
-    if isinstance(extended, str) and not Path(extended).exists():
-        sys.exit(
-            f"extends: {extended} does not exist: give its path from the repository root."
-        )
+    merged_first = ["config.yaml", *map(os.path.relpath, EXTENDED)]
+    files = merged_first + sorted(files - set(merged_first))
     try:
         return load_config(mapping, source=" with ".join(files))
     except ConfigError as error:

@@ -64,7 +64,7 @@ def _describe(error: Mapping[str, Any]) -> str:
     key, kind, value = _dotted(location) or "the file", error["type"], error["input"]
     context = error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"{key} is not a known key; {_suggestion(location)}"
+        return f"{key} is not a known key; {_suggestion(location, error['loc'])}"
     if kind == "missing":
         return f"{key} is missing"
     if kind == "union_tag_not_found":
@@ -101,7 +101,8 @@ _WANTED = {
 }
 _PATTERNS = {
     NAME_PATTERN: "is not a name: use letters, digits, '.', '_' and '-', a letter or digit first",
-    PATH_PATTERN: "is not a folder that commands can take: use letters, digits and ._-/+@%=,:",
+    PATH_PATTERN: "is not a path that commands can take: use letters, digits and ._-/+@%=,: only, "
+    "no ~ or $",
     REPOSITORY_PATTERN: "is not a repository of the hub: give owner/name",
     SHA256_PATTERN: "is not a SHA-256: it has 64 hexadecimal digits, in lower case",
 }
@@ -136,25 +137,33 @@ def _dotted(location: Sequence[str | int]) -> str:
     return text
 
 
-def _suggestion(location: Sequence[str | int]) -> str:
+def _suggestion(location: Sequence[str | int], marked: Sequence[str | int]) -> str:
     *parents, wrong = location
-    siblings = known_keys(parents)
-    nearest = difflib.get_close_matches(str(wrong), siblings, n=1)
-    if nearest:
-        return f"did you mean {_dotted([*parents, nearest[0]])}?"
-    # A key in the wrong section is as frequent a slip as a misspelt one.
-    elsewhere = [path for path in _all_keys(Config) if path.rsplit(".", 1)[-1] == str(wrong)]
-    if elsewhere:
-        return f"did you mean {' or '.join(elsewhere)}?"
+    branch = marked[-2] if len(marked) > len(location) else None
+    siblings = known_keys(parents, branch)
+    for likely in difflib.get_close_matches(str(wrong), siblings, n=1, cutoff=0.8):
+        return f"did you mean {_dotted([*parents, likely])}?"
+    near = difflib.get_close_matches(str(wrong), siblings, n=1)
+    candidates = [_dotted([*parents, sibling]) for sibling in near]
+    if branch is None:
+        # A key in the wrong section is as frequent a slip as a misspelt one.
+        candidates += [key for key in _all_keys(Config) if key.rsplit(".", 1)[-1] == str(wrong)]
+    if candidates:
+        return f"did you mean {' or '.join(candidates)}?"
     return f"known keys here: {', '.join(siblings)}"
 
 
-def known_keys(location: Sequence[str | int]) -> list[str]:
-    """The keys that the schema allows in the mapping at `location`."""
+def known_keys(location: Sequence[str | int], branch: str | int | None = None) -> list[str]:
+    """The keys that the schema allows in the mapping at `location`, of its kind `branch` if given.
+
+    The kinds are told apart by the value of their key `source`.
+    """
     models: list[type[BaseModel]] = [Config]
     for part in location:
         inner = [hint for model in models for hint in _hints(model, str(part))]
         models = [model for hint in inner for model in _models(hint)] or models
+    if branch is not None:
+        models = [m for m in models if branch in typing.get_args(_hints(m, "source")[0])]
     return sorted({name for model in models for name in model.model_fields})
 
 

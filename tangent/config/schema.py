@@ -216,7 +216,8 @@ class Config(Section):
 
     extends: Folder | None = Field(
         default=None,
-        description="Another such file whose keys this one changes, as `configs/paper.yaml`.",
+        description="Another such file whose keys this one changes, as `configs/paper.yaml`; "
+        "that one may extend a further one.",
     )
     study: Name = Field(description="Name of the study: the folder of its results.")
     models: Names = Field(description="Models to study, keys of `pretrained`.")

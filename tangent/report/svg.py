@@ -34,4 +34,7 @@ def inline_svg(path: Path, title: str) -> Markup:
     # The file's own style rule would apply to the whole page.
     svg = re.sub(r"<style type=\"text/css\">.*?</style>", "", svg, flags=re.DOTALL)
     label = Markup.escape(title)
-    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
+    # How wide it was drawn: a small figure is not to be blown up to the page's width.
+    width = re.search(r'<svg [^>]*\bwidth="([\d.]+pt)"', svg)
+    style = f' style="--drawn: {width[1]}"' if width else ""
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{label}"{style} ', 1))

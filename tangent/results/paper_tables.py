@@ -110,8 +110,9 @@ def _table3_notes(random_init: pd.DataFrame) -> tuple[str, ...]:
     if random_init.empty:
         return ("This study has no part from a random initialisation.",)
     number = int(random_init.tasks.max())
+    tasks = f"{number} task" if number == 1 else f"{number} tasks"
     notes = [
-        f"Means over the same {number} tasks in all rows. Only the encoder starts at random; the "
+        f"Means over the same {tasks} in all rows. Only the encoder starts at random; the "
         "zero-shot head is the pre-trained model's."
     ]
     notes.append(
@@ -120,7 +121,7 @@ def _table3_notes(random_init: pd.DataFrame) -> tuple[str, ...]:
     )
     if random_init.absolute.isna().any():
         notes.append(
-            f"–: the study from a random initialisation adds {number} tasks, the pre-trained model "
+            f"–: the study from a random initialisation adds {tasks}, the pre-trained model "
             "another number, and such sums cannot be compared; table 1 has the pre-trained sum."
         )
     notes.append(seeds_note(random_init))

@@ -9,6 +9,7 @@ import yaml
 from imports import ROOT
 
 from tangent.config import reference
+from tangent.config.extends import extended_files
 from tangent.config.load import ConfigError, load_config
 from tangent.config.schema import Config
 
@@ -90,6 +91,11 @@ MISTAKES = {
     "datasets.shapes.sources[0].revision?": {
         "datasets.shapes.sources": [{"source": "hub", "repository": "a/b", "revison": "main"}]
     },
+    "datasets.shapes.sources[0].download is not a known key; known keys here: root, source": {
+        "datasets.shapes.sources": [{"source": "folder", "root": "data", "download": True}]
+    },
+    "finetuning.accumulation_steps is not a known key; did you mean finetuning.warmup_steps or "
+    "finetuning.models.NAME.accumulation_steps?": {"finetuning.accumulation_steps": 2},
     "datasets.shapes.sources must have at least 1 entries": {"datasets.shapes.sources": []},
     "finetuning.models: 'demo-vitt' is not in pretrained; did you mean 'demo-vit'?": {
         "finetuning.models": {"demo-vitt": {"accumulation_steps": 2}}
@@ -134,7 +140,7 @@ MISTAKES = {
     "alphas.maximum must be a finite number, not inf": {"alphas.maximum": float("inf")},
     "alphas.points must be at least 2, not 1": {"alphas.points": 1},
     "study: '../demo' is not a name": {"study": "../demo"},
-    "paths.results: 'my results' is not a folder that commands can take": {
+    "paths.results: 'my results' is not a path that commands can take": {
         "paths.results": "my results"
     },
     "compute.device must be one of 'auto', 'cpu' or 'cuda', not 'gpu'": {"compute.device": "gpu"},
@@ -191,3 +197,39 @@ def test_the_reference_page_is_up_to_date():
 def test_checking_the_configuration_does_not_import_torch():
     code = "import sys, tangent.config.load, tangent.fingerprint; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_misspelt_task_or_model_is_one_problem(demo):
+    tasks = ["shape" if task == "shapes" else task for task in demo["tasks"]]
+    assert problems(demo | {"tasks": tasks}) == [
+        "tasks: 'shape' is not in datasets; did you mean 'shapes'?"
+    ]
+    assert problems(demo | {"models": ["demo-vti"]}) == [
+        "models: 'demo-vti' is not in pretrained; did you mean 'demo-vit'?"
+    ]
+
+
+def test_extended_files_come_in_the_order_of_merging(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("study: first\n")
+    second.write_text(f"extends: {first}\n")
+    assert extended_files(None) == []
+    assert extended_files(str(second)) == [str(first), str(second)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("extends: {folder}/absent.yaml", "absent.yaml does not exist or is not a file"),
+        ("extends: {folder}", "does not exist or is not a file"),
+        ("extends: {folder}/file.yaml", "goes in a circle"),
+        ("extends: [a.yaml]", "must be one path, not ['a.yaml']"),
+        ("- study", "file.yaml must be a mapping of keys"),
+        ("a: b: c", "file.yaml is not YAML"),
+    ],
+)
+def test_what_cannot_be_extended_is_named(tmp_path, content, message):
+    (tmp_path / "file.yaml").write_text(content.replace("{folder}", str(tmp_path)))
+    with pytest.raises(ConfigError) as caught:
+        extended_files(str(tmp_path / "file.yaml"))
+    assert message in str(caught.value)

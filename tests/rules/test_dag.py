@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from small_copies import NINE
 from workspace import ROOT, Workspace
 
 TASKS, RANDOM_TASKS, MODELS = 8, 3, 2
@@ -112,6 +113,18 @@ def test_a_wrong_configuration_ends_in_one_message(workspace, overlay, messages)
     for message in messages:
         assert any(line.startswith(f"config.yaml with wrong.yaml: {message}") for line in lines)
     assert "Traceback" not in output and "File " not in output
+
+
+def test_a_study_may_extend_one_that_extends_another(workspace):
+    workspace.write("own.yaml", {"extends": "configs/smoke-gpu.yaml", "study": "own"})
+    extended = workspace.job_counts("--configfile", "configs/smoke-gpu.yaml")
+    assert workspace.job_counts("--configfile", "own.yaml") == extended
+    # The file in the middle has neither tasks nor a control task of its own.
+    assert workspace.planned("data", "--configfile", "own.yaml") == {
+        f"{what} {task}{size}"
+        for what, size in (("find the images of", ""), ("prepare the images of", " in 224 pixels"))
+        for task in NINE
+    }
 
 
 def test_snakemake_finds_nothing_to_improve(workspace):

@@ -122,14 +122,15 @@ def decode(content: bytes, name: str, remedy: str) -> np.ndarray:
     Raises:
         UserError: it is no image, or a damaged or truncated one.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content)) as image:
             return np.array(image.convert("RGB"))
     # What Pillow's decoders raise for damaged files.
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        reason = str(error).rstrip(".")
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "no known image format" if unknown else str(error).rstrip(".")
         raise UserError(f"{name} is no complete image ({reason}): {remedy}.") from error
 
 

@@ -316,11 +316,11 @@ def test_provenance_ignores_results_of_other_configurations(page_study):
 def test_ids_of_a_figure_get_its_name(tmp_path):
     path = tmp_path / "map.svg"
     path.write_text(
-        '<?xml version="1.0"?><svg width="1"><style type="text/css">*{a: b}</style>'
+        '<?xml version="1.0"?><svg width="72pt"><style type="text/css">*{a: b}</style>'
         '<g id="p" clip-path="url(#q)"/><use xlink:href="#p"/></svg>'
     )
     assert inline_svg(path, 'a "b"') == (
-        '<svg role="img" aria-label="a &#34;b&#34;" width="1">'
+        '<svg role="img" aria-label="a &#34;b&#34;" style="--drawn: 72pt" width="72pt">'
         '<g id="map-p" clip-path="url(#map-q)"/><use xlink:href="#map-p"/></svg>'
     )
 

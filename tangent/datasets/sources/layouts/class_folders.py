@@ -18,13 +18,17 @@ def read(places: Mapping[str, Path]) -> SourceData:
     splits = {split: list_folder(folder) for split, folder in places.items()}
     classes = splits["train"][1]
     for split, (_, names) in splits.items():
-        if names != classes:
-            only = sorted(set(classes) ^ set(names))
-            more = f" and {len(only) - 5} more" if len(only) > 5 else ""
-            raise UserError(
-                f"{places[split]}: its class folders differ from those of {places['train']}: "
-                f"{', '.join(only[:5])}{more}. Every split needs a folder for every class."
-            )
+        for lacking, having, only in (
+            (split, "train", set(classes) - set(names)),
+            ("train", split, set(names) - set(classes)),
+        ):
+            if only:
+                more = f" and {len(only) - 5} more" if len(only) > 5 else ""
+                raise UserError(
+                    f"{places[lacking]} lacks class folders that {places[having]} has: "
+                    f"{', '.join(sorted(only)[:5])}{more}. Every split needs a folder for every "
+                    "class."
+                )
     rows = {split: part for split, (part, _) in splits.items()}
     return SourceData(rows["train"], rows.get("validation"), rows["test"], classes)
 
