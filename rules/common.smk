@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tangent.config.load import ConfigError, load_config
 from tangent.config.schema import SUM
+from tangent.config.sharing import shared_conflicts
 from tangent.fingerprint import fingerprint
 from tangent.gpus import auto_device, visible_gpus
 from tangent.modes import MODES
@@ -149,9 +150,12 @@ def checked_config(mapping):
     merged_first = ["config.yaml", *map(os.path.relpath, EXTENDED)]
     files = merged_first + sorted(files - set(merged_first))
     try:
-        return load_config(mapping, source=" with ".join(files))
+        checked = load_config(mapping, source=" with ".join(files))
     except ConfigError as error:
         sys.exit(str(error))
+    if conflicts := shared_conflicts(checked):
+        sys.exit("\n".join(conflicts))
+    return checked
 
 
 def remove_stale_locks(folder=Path(".snakemake")):

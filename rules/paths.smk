@@ -30,6 +30,11 @@ def source_files(wildcards):
     source = CONFIG.pretrained[wildcards.model]
     if source.source != "file":
         return []
+    if not Path(source.folder, "model.safetensors").exists():
+        sys.exit(
+            f"pretrained.{wildcards.model}.folder: {source.folder} holds no model.safetensors:"
+            " correct the key, or fetch the file."
+        )
     return [
         ancient(f"{source.folder}/model.safetensors"),
         f"{source.folder}/open_clip_config.json",
@@ -56,7 +61,14 @@ def published(wildcards):
 def published_files(wildcards):
     """The file of this machine that published weights come from; its SHA-256 is in `source`."""
     entry = published(wildcards)
-    return [ancient(entry.path)] if entry.source == "file" else []
+    if entry.source != "file":
+        return []
+    if not Path(entry.path).exists():
+        key = f"published.{wildcards.model}.{wildcards.training}.{wildcards.task}.path"
+        sys.exit(
+            f"{key}: {entry.path} does not exist: correct the key, or fetch the file."
+        )
+    return [ancient(entry.path)]
 
 
 def finetuned_encoder(wildcards):

@@ -65,7 +65,7 @@ def _section(path: str, field: Schema, definitions: Schema, level: int = 2) -> s
     for section in _sections(field, definitions):
         rows, further = [], []
         _collect(section, entry, definitions, rows, further)
-        text += f"\n{section['description']}\n\n{_table(rows)}"
+        text += f"\n{section['description']}\n" + (f"\n{_table(rows)}" if rows else "")
         for name, inner in further:
             text += _section(name, inner, definitions, level + 1)
     return text

@@ -47,7 +47,7 @@ def test_a_missing_file_is_named_before_anything_runs(workspace):
     overlay = {"published": {"demo-vit": {"standard": {"shapes": missing}}}}
     workspace.write("missing.yaml", overlay)
     output = workspace.snakemake("-n", "--configfile", "missing.yaml", fails=True)
-    assert "Missing input files for rule published" in output and "given/none.pt" in output
+    assert "published.demo-vit.standard.shapes.path: given/none.pt does not exist" in output
 
 
 def test_the_example_of_the_documentation_is_a_valid_configuration():
