@@ -10,6 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from tangent.config.extends import extended_files
 from tangent.config.load import ConfigError, load_config
 from tangent.config.schema import SUM
 from tangent.config.sharing import shared_conflicts
@@ -147,7 +148,10 @@ TABLES_READ = {
 def checked_config(mapping):
     """The configuration as an object; a wrong one ends Snakemake with one message."""
     files = {os.path.relpath(path) for path in workflow.configfiles}
-    merged_first = ["config.yaml", *map(os.path.relpath, EXTENDED)]
+    merged_first = [
+        "config.yaml",
+        *map(os.path.relpath, extended_files(mapping.get("extends"))),
+    ]
     files = merged_first + sorted(files - set(merged_first))
     try:
         checked = load_config(mapping, source=" with ".join(files))

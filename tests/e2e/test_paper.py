@@ -33,8 +33,10 @@ def workspace(tmp_path_factory):
     workspace = Workspace.create(tmp_path_factory.mktemp("paper") / "study")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(small_copies, "_draw", nearly_grey)
+        small_copies.pictures.cache_clear()
         for task, (train, test) in SIZES.items():
             small_copies.write_folder(workspace.folder / "data", task, train, test, n_validation=10)
+    small_copies.pictures.cache_clear()
     return workspace
 
 
