@@ -12,7 +12,7 @@ demo: environment
 test: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-# ViT-B-16 and ViT-L-14 at full size: about MINUTES more, 16 GB of memory and 40 GB of disk.
+# ViT-B-16 and ViT-L-14 at full size: on two cores most of an hour, 20 GB of memory, 30 GB of disk.
 test-large: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m large
 
