@@ -44,22 +44,28 @@ MODES = {
 }
 
 
-def random_files(rng: np.random.Generator, n: int, mode: str) -> Pictures:
-    """Files of random sizes and aspects, from slivers to several times the model's image."""
+def random_files(rng: np.random.Generator, n: int, mode: str) -> list[Pictures]:
+    """Two sets of n files of random sizes and aspects, from slivers to several times the model's.
+
+    No two look alike once they are RGB, where 16 bits are clipped to nearly white: preparation
+    refuses equal images in two splits.
+    """
     suffix, made = MODES[mode]
-    files = []
-    for _ in range(n):
+    files: dict[bytes, bytes] = {}
+    while len(files) < 2 * n:
         height, width = np.exp(rng.uniform(np.log(3), np.log(150), 2)).astype(int)
-        files.append(encoded(made(noise(rng, height, width), rng), suffix))
-    rows = Pictures(files, np.arange(n) % 3)
-    assert {rows.open(row).mode for row in range(n)} == {mode}
-    return rows
+        file = encoded(made(noise(rng, height, width), rng), suffix)
+        picture = Pictures([file], np.zeros(1, np.int64)).open(0)
+        assert picture.mode == mode
+        files[bytes([height, width]) + picture.convert("RGB").tobytes()] = file
+    made_files, labels = list(files.values()), np.arange(n) % 3
+    return [Pictures(made_files[:n], labels), Pictures(made_files[n:], labels)]
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("size", [16, 33])
 def test_evaluation_pixels_are_open_clips(rng, prepared, mode, size):
-    train, test = random_files(rng, 12, mode), random_files(rng, 12, mode)
+    train, test = random_files(rng, 12, mode)
     folder, _ = prepared(train, test, image_size=size, order="source", fraction=0.5)
     settings = PREPROCESS | {"size": (size, size)}
     transform = image_transform_v2(PreprocessCfg(**settings), is_train=False)
@@ -90,7 +96,7 @@ def load_digest(rows: Pictures, row: int) -> bytes:
 def test_training_images_of_the_models_size_are_seen_unchanged(rng, prepared):
     """The kernel's sample are training images under the evaluation preprocessing."""
     train = Pictures([encoded(noise(rng, 16, 16)) for _ in range(9)], np.arange(9) % 3)
-    folder, _ = prepared(train, random_files(rng, 3, "RGB"), order="source")
+    folder, _ = prepared(train, random_files(rng, 3, "RGB")[0], order="source")
     settings = PREPROCESS | {"size": (16, 16)}
     split = load_split(folder, "train")
     transform = image_transform_v2(PreprocessCfg(**settings), is_train=False)
