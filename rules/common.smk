@@ -157,7 +157,8 @@ def checked_config(mapping):
         checked = load_config(mapping, source=" with ".join(files))
     except ConfigError as error:
         sys.exit(str(error))
-    if conflicts := shared_conflicts(checked):
+    # Not again in the jobs that this one starts: it would end them, whatever they have done.
+    if workflow.is_main_process and (conflicts := shared_conflicts(checked)):
         sys.exit("\n".join(conflicts))
     return checked
 
