@@ -10,7 +10,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from tangent.config.extends import extended_files
 from tangent.config.load import ConfigError, load_config
 from tangent.config.schema import SUM
 from tangent.config.sharing import shared_conflicts
@@ -147,12 +146,10 @@ TABLES_READ = {
 
 def checked_config(mapping):
     """The configuration as an object; a wrong one ends Snakemake with one message."""
-    files = {os.path.relpath(path) for path in workflow.configfiles}
-    merged_first = [
-        "config.yaml",
-        *map(os.path.relpath, extended_files(mapping.get("extends"))),
-    ]
-    files = merged_first + sorted(files - set(merged_first))
+    # In the order of merging: Snakemake lists the command line's first but merges them last.
+    given = len(workflow.overwrite_configfiles)
+    files = [*workflow.configfiles[given:], *workflow.configfiles[:given]]
+    files = dict.fromkeys(map(os.path.relpath, files))
     try:
         checked = load_config(mapping, source=" with ".join(files))
     except ConfigError as error:
