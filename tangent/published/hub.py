@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 from tangent.files import sha256_file
 
 logger = logging.getLogger("tangent")
@@ -73,10 +73,9 @@ def download(repository: str, revision: str, file: str, key: str) -> Download:
             "once where there is a network with HF_HOME on a disk that both machines see."
         ) from error
     except Exception as error:  # the client has a dozen more exceptions, and HTTP's own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise UserError(
-            f"{what} could not be downloaded: {reason}. Check the repository's name, the network "
-            "and the space on the disk of HF_HOME, and run the step again: it resumes."
+            f"{what} could not be downloaded: {first_line(error)}. Check the repository's name, "
+            "the network and the space on the disk of HF_HOME, and run the step again: it resumes."
         ) from error
     commit = path.parents[file.count("/")].name  # the cache has snapshots/<commit>/<file>
     if commit != revision:
