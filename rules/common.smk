@@ -34,7 +34,7 @@ DEMO = (
 # Of the sources' modules, only those of a task's own sources and layout count for its images.
 LAYOUT = "datasets.sources.layouts datasets.sources.layouts.layout"
 SOURCE_CODE = {
-    "hub": "datasets.sources.hub datasets.sources.parquet",
+    "hub": "datasets.sources.hub datasets.sources.parquet hub_cache",
     "folder": f"datasets.sources.folder {LAYOUT}",
     "torchvision": f"datasets.sources.from_torchvision {LAYOUT}",
     "demo": f"datasets.sources.demo {DEMO}",
@@ -79,7 +79,7 @@ CODE = {
     " datasets.split finetune.batches finetune.checkpoint finetune.distributed finetune.images"
     " finetune.loop finetune.record finetune.schedule heads linearize models.load modes runtime"
     " task_vector tasks",
-    "import_finetuned": "models.load modes published.checkpoint published.clip"
+    "import_finetuned": "hub_cache models.load modes published.checkpoint published.clip"
     " published.hugging_face published.hub published.layout published.sources published.tensors"
     " sources task_vector",
     "extract_task_vector": "task_vector",

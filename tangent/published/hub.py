@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from tangent.errors import UserError, first_line
 from tangent.files import sha256_file
+from tangent.hub_cache import cached_file
 
 logger = logging.getLogger("tangent")
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -86,18 +83,14 @@ def download(repository: str, revision: str, file: str, key: str) -> Download:
 
 
 def _checked_sha256(path: Path, what: str) -> str:
-    """The file's SHA-256, compared with the hub's for files in large-file storage.
-
-    The client names a file of its cache by the hub's ETag, which is the SHA-256 for such files. So
-    the check needs no network.
-    """
-    found = sha256_file(path)
-    blob = Path(os.path.join(path.parent, os.readlink(path))) if path.is_symlink() else path
-    if not _SHA256.fullmatch(blob.name):
+    """The file's SHA-256, compared with the hub's for files in large-file storage."""
+    blob, announced = cached_file(path)
+    found = sha256_file(blob)
+    if announced is None:
         logger.warning("%s: the hub gives no SHA-256 to compare with; it is %s", what, found)
-    elif blob.name != found:
+    elif announced != found:
         raise UserError(
-            f"{what}: SHA-256 is {found}, but the hub says {blob.name}. The download was damaged: "
-            f"delete {os.path.normpath(blob)} and run this step again."
+            f"{what}: SHA-256 is {found}, but the hub says {announced}. The download was damaged: "
+            f"delete {blob} and run this step again."
         )
     return found
