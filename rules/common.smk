@@ -80,8 +80,8 @@ CODE = {
     " finetune.loop finetune.record finetune.schedule heads linearize models.load modes runtime"
     " task_vector tasks",
     "import_finetuned": "hub_cache models.load modes published.checkpoint published.clip"
-    " published.hugging_face published.hub published.layout published.sources published.tensors"
-    " sources task_vector",
+    " published.fetched published.hugging_face published.hub published.layout published.sources"
+    " published.tensors sources task_vector",
     "extract_task_vector": "task_vector",
     "initial_features": f"{ENCODER} scripts.encoder_arguments",
     "jacobian_products": f"{ENCODER} scripts.encoder_arguments",

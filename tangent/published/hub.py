@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 from tangent.errors import UserError, first_line
 from tangent.files import sha256_file
 from tangent.hub_cache import cached_file
+from tangent.published.fetched import Fetched
 
 logger = logging.getLogger("tangent")
 
 
-@dataclass(frozen=True)
-class Download:
-    """A file of the hub in the local cache: its path, its SHA-256, and the commit that it is of."""
-
-    path: Path
-    sha256: str
-    commit: str
-
-
-def download(repository: str, revision: str, file: str, key: str) -> Download:
+def download(key: str, repository: str, revision: str, file: str) -> Fetched:
     """Download a file into the hub client's own cache, or find it there without a network.
 
     The client resumes an interrupted download, shows its progress, and takes a token from where
     `hf auth login` keeps it (or from HF_TOKEN).
 
     Args:
+        key: the entry's key in the configuration, for messages.
         repository: `owner/name`.
         revision: a commit (40 hexadecimal digits), or a tag or branch, which may move.
         file: path inside the repository.
-        key: the entry's key in the configuration, for messages.
 
     Raises:
         UserError: there is no such repository, revision or file, access is not granted, the hub
@@ -79,7 +70,7 @@ def download(repository: str, revision: str, file: str, key: str) -> Download:
         logger.info(
             "%s is commit %s: name the commit there to get the same file again", key, commit
         )
-    return Download(path, _checked_sha256(path, what), commit)
+    return Fetched(path, _checked_sha256(path, what), commit)
 
 
 def _checked_sha256(path: Path, what: str) -> str:
