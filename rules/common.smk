@@ -64,7 +64,9 @@ LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks 
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram scripts.encoder_arguments"
 SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
-CONFIG_READER = f"config.checks config.load {SCHEMA} results.configuration tasks"
+CONFIG_READER = (
+    f"config.checks config.load {SCHEMA} results.configuration tasks validation"
+)
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
 CODE = {
@@ -73,7 +75,7 @@ CODE = {
     "locate_dataset": SOURCES,
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
-    " datasets.writer",
+    " datasets.writer validation",
     "build_heads": "heads models.load runtime tasks",
     "finetune": "activation_checkpointing augment datasets.preprocess datasets.regions"
     " datasets.split finetune.batches finetune.checkpoint finetune.distributed finetune.images"
@@ -115,8 +117,8 @@ CODE = {
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    " models.load modes results.columns tasks estimate/datasets.yaml estimate/gpus.yaml"
-    " estimate/measured.yaml",
+    " models.load modes results.columns tasks validation estimate/datasets.yaml"
+    " estimate/gpus.yaml estimate/measured.yaml",
     "on_gpus": "",
     "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from tangent.config.schema import RANDOM_SUFFIX, SUM, Config
 from tangent.tasks import task_names
+from tangent.validation import held_out
 
 
 def problems_across_keys(config: Config) -> list[str]:
@@ -77,17 +78,16 @@ def _sizes(config: Config) -> Iterator[str]:
     used = [name for name in (*config.tasks, config.control) if name in config.datasets]
     for name in used:
         dataset = config.datasets[name]
-        validation = min(
-            int(config.validation.fraction * dataset.train_images), config.validation.maximum
-        )
-        if dataset.validation_images is not None:
-            validation = 0
-        elif validation < 1:
-            yield (
-                f"datasets.{name}.train_images: {dataset.train_images} images leave no validation "
-                f"image at validation.fraction {config.validation.fraction}"
-            )
-        left, batch = dataset.train_images - validation, config.finetuning.batch_size
+        left, batch = dataset.train_images, config.finetuning.batch_size
+        if dataset.validation_images is None:
+            rule = config.validation
+            validation = held_out(dataset.train_images, rule.fraction, rule.maximum)
+            left -= validation
+            if validation < 1:
+                yield (
+                    f"datasets.{name}.train_images: {dataset.train_images} images leave no "
+                    f"validation image at validation.fraction {rule.fraction}"
+                )
         if name in config.tasks and left < batch:
             yield (
                 f"datasets.{name}.train_images: the {left} images that validation leaves are fewer "

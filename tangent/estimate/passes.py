@@ -17,6 +17,7 @@ from tangent.figures import FIGURES
 from tangent.modes import MODES
 from tangent.results.columns import COLLECTED
 from tangent.tasks import load_task
+from tangent.validation import held_out
 
 Pass = Literal["forward", "text", "tangent", "gradient", "standard step", "linear step"]
 
@@ -87,7 +88,8 @@ def sizes_of(config: Config, task: str) -> Sizes:
     dataset = config.datasets[task]
     if dataset.validation_images is not None:
         return Sizes(dataset.train_images, dataset.validation_images, dataset.test_images)
-    cut = min(int(config.validation.fraction * dataset.train_images), config.validation.maximum)
+    rule = config.validation
+    cut = held_out(dataset.train_images, rule.fraction, rule.maximum)
     return Sizes(dataset.train_images - cut, cut, dataset.test_images)
 
 
