@@ -49,13 +49,15 @@ def _names(config: Config) -> Iterator[str]:
 
 
 def _subsets(config: Config) -> Iterator[str]:
+    known_tasks = _nameable(config.tasks, config.datasets)
     for section in ("eigenfunctions", "random_initialization"):
         tasks = getattr(config, section).tasks
-        yield from _not_in(f"{section}.tasks", tasks, _tasks(config), "tasks")
+        yield from _not_in(f"{section}.tasks", tasks, known_tasks, "tasks")
         yield from _repeated(f"{section}.tasks", tasks)
+    known_models = _nameable(config.models, config.pretrained)
     for section in ("disentanglement", "eigenfunctions", "random_initialization"):
         models = getattr(config, section).models
-        yield from _not_in(f"{section}.models", models, _models(config), "models")
+        yield from _not_in(f"{section}.models", models, known_models, "models")
         yield from _repeated(f"{section}.models", models)
     known = {*config.datasets, *task_names()}
     yield from _not_in("finetuning.epochs", config.finetuning.epochs, known, "tangent/tasks")
@@ -63,10 +65,11 @@ def _subsets(config: Config) -> Iterator[str]:
 
 
 def _pairs(config: Config) -> Iterator[str]:
+    known_tasks = _nameable(config.tasks, config.datasets)
     seen = set()
     for number, pair in enumerate(config.disentanglement.pairs):
         key = f"disentanglement.pairs[{number}]"
-        yield from _not_in(key, pair, _tasks(config), "tasks")
+        yield from _not_in(key, pair, known_tasks, "tasks")
         if pair[0] == pair[1]:
             yield f"{key}: a pair needs two different tasks, not {pair[0]!r} twice"
         elif frozenset(pair) in seen:
@@ -135,16 +138,14 @@ def _published(config: Config) -> Iterator[str]:
             yield from _not_in(f"published.{model}.{training}", tasks, known, "tangent/tasks")
 
 
-def _tasks(config: Config) -> list[str]:
-    """What sections may name: a misspelt entry of `tasks` is a problem of that key alone."""
-    is_misspelt = not set(config.tasks) <= set(config.datasets)
-    return [*config.tasks, *(config.datasets if is_misspelt else [])]
+def _nameable(chosen: Iterable[str], defined: Iterable[str]) -> set[str]:
+    """The tasks or models that sections may name: those that the study has chosen.
 
-
-def _models(config: Config) -> list[str]:
-    """What sections may name: a misspelt entry of `models` is a problem of that key alone."""
-    is_misspelt = not set(config.models) <= set(config.pretrained)
-    return [*config.models, *(config.pretrained if is_misspelt else [])]
+    If one of these is misspelt, sections may name all that are defined: the slip is a problem of
+    the key `tasks` or `models` alone.
+    """
+    is_misspelt = not set(chosen) <= set(defined)
+    return {*chosen, *(defined if is_misspelt else [])}
 
 
 def _not_in(key: str, names: Iterable[str], known: Iterable[str], where: str) -> Iterator[str]:
