@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from tangent.datasets.digest import content_sha256
 from tangent.datasets.examined import Member, Official
 from tangent.datasets.output import write_splits
 from tangent.datasets.preprocess import geometry
@@ -135,7 +134,7 @@ def prepare(task: Task, source: SourceData, recipe: Recipe, folder: Path) -> dic
         "splits": {
             name: {
                 "n": len(member),
-                "sha256": content_sha256(member.of("digests")),
+                "sha256": member.content_sha256,
                 "bytes": sizes[name],
             }
             for name, member in members.items()
