@@ -169,8 +169,9 @@ class Eigenfunctions(Section):
     components: PositiveInteger = Field(
         description="Eigenfunctions k in the local energy, at most `images`."
     )
-    logits: PositiveInteger = Field(
-        description="Output logits, one kernel each; at most the number of classes."
+    logits: PositiveInteger | Literal["all"] = Field(
+        description="Output logits, one kernel each; at most the number of classes. `all`: one "
+        "kernel of all logits together, with vector-valued eigenfunctions."
     )
 
 

@@ -172,13 +172,13 @@ def test_eigenfunctions_of_a_model_are_those_of_its_kernel_matrix(
     memory = None if images_in_memory is None else images_in_memory * size
     seen: list[int] = []
     fitted = TangentEigenfunctions(
-        f, theta0, sample, logits, k, memory, on_logit=lambda: seen.append(0)
+        f, theta0, sample, logits, k, memory, on_kernel=lambda: seen.append(0)
     )
-    values = fitted.values(held_out, on_chunk=seen.append)
+    values = fitted.values(held_out, on_images=seen.append)
     assert [seen.count(0), sum(seen)] == [2, 3]
     grams = ntk_gram(f, theta0, sample, logits=logits)
     cross = ntk_gram(f, theta0, held_out, sample, logits=logits)
-    for index, ours in enumerate(fitted.per_logit):
+    for index, ours in enumerate(fitted.per_kernel):
         expected = Eigenfunctions.fit(grams[index].numpy(), k)
         np.testing.assert_allclose(ours.spectrum, expected.spectrum, atol=1e-10)
         np.testing.assert_allclose(
