@@ -25,9 +25,10 @@ class MatrixFreeEigenfunctions(KernelEigenfunctions):
     number of logits of a kernel (`tangent.ntk.cost`).
 
     Memory, with P weights and a kernel of n × C rows: 3 P numbers in products; afterwards 2 P and
-    as many directions of P numbers as fit into `memory`; the activations that the backward pass of
-    one batch keeps; and n × C × (2 k + 1) float64 for Lanczos (`tangent.ntk.memory`). Products are
-    made in the type of the weights, the Lanczos vectors are float64.
+    as many directions of P numbers as fit into `memory`, at most 16; the activations that the
+    backward pass of one batch keeps; and n × C × (2 k + 1) float64 for Lanczos
+    (`tangent.ntk.memory`). Products are made in the type of the weights, the Lanczos vectors are
+    float64.
 
     Directions that do not fit together are made again at every evaluation, so all sets of images
     are best evaluated in one call (`local_energies`).
@@ -64,7 +65,7 @@ class MatrixFreeEigenfunctions(KernelEigenfunctions):
         self._sample = sample
         self._operators = [TangentOperator(f, theta0, kernel, batch_size) for kernel in kernels]
         held = gradients_held(*budget(theta0, memory))
-        self._group = directions_per_pass(components, held, batch_size)
+        self._group = directions_per_pass(components, held)
         self.is_joint = logits == "all"
         self.passes = len(kernels) * -(-components // self._group)
         self.products, self.per_kernel, residuals = 0, [], []

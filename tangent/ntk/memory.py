@@ -14,9 +14,12 @@ CHUNK_SIZE = 10
 BATCH_SIZE = 32
 """Images per backward pass of products with the kernel."""
 
-TANGENTS_PER_BATCH = 4
+TANGENTS_PER_BATCH = 8
 """Images times directions of a forward-mode pass, for each image of a backward pass: without a
 graph, activations live no longer than their block."""
+
+DIRECTIONS = 16
+"""Directions of one pass: more save no time, and leave too few images for efficient products."""
 
 
 def gradients_held(weights: int, memory: int) -> int:
@@ -38,15 +41,14 @@ def images_per_chunk(weights: int, memory: int, logits: int) -> int:
     return min(CHUNK_SIZE, max(1, memory // 4 // (logits * weights)))
 
 
-def directions_per_pass(components: int, held: int, batch_size: int = BATCH_SIZE) -> int:
+def directions_per_pass(components: int, held: int) -> int:
     """Eigenfunctions whose directions in the space of weights are held at once.
 
     Args:
         components: eigenfunctions of a kernel.
         held: gradients that fit into memory (`gradients_held`); a direction is as large.
-        batch_size: images per backward pass.
     """
-    return min(components, held, TANGENTS_PER_BATCH * batch_size)
+    return min(components, held, DIRECTIONS)
 
 
 def lanczos_vectors(rows: int, components: int) -> int:

@@ -33,8 +33,8 @@ class TangentOperator:
         f: weights and images to logits, image by image (no batch statistics).
         theta0: the weights to differentiate in.
         logits: indices of the C logits.
-        batch_size: images per backward pass; 4 times as many in forward mode, divided by the
-            number of directions.
+        batch_size: images per backward pass; in forward mode images times directions are 8 times
+            as many.
     """
 
     def __init__(
