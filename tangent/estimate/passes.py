@@ -235,7 +235,8 @@ def _eigenfunctions(config: Config, task: str, sample: int, held_out: int, held:
     if kernel_method(sample, outputs, components, held) == "dense":
         kind, passes = "gradient", dense_passes(sample, held_out, outputs, held)
     else:
-        kind, passes = "tangent", matrix_free_passes(sample, held_out, components, held)
+        kind = "tangent"
+        passes = matrix_free_passes(sample, held_out, outputs, components, held)
     return Work(kind, kernels * passes / COST[kind])
 
 

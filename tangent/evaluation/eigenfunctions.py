@@ -95,7 +95,7 @@ def localization(
             )
         how = {"method": method}
     else:
-        expected = len(kernels) * products(components)
+        expected = len(kernels) * products(outputs * len(sample), components)
         with Progress(f"about {expected} products with kernels of {name}", expected) as progress:
             found = MatrixFreeEigenfunctions(
                 f, theta0, sample, logits, components, on_product=progress.update

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tangent.ntk.memory import directions_per_pass
+from tangent.ntk.memory import directions_per_pass, lanczos_vectors
 
 Method = Literal["dense", "matrix-free"]
 
@@ -40,7 +40,11 @@ def kernel_method(images: int, outputs: int, components: int, held: int) -> Meth
     if rows > DENSE_ROWS or (outputs > 1 and 4 * outputs > held):
         return "matrix-free"
     dense = dense_passes(images, 0, outputs, held)
-    return "dense" if dense <= matrix_free_passes(images, 0, components, held) else "matrix-free"
+    return (
+        "dense"
+        if dense <= matrix_free_passes(images, 0, outputs, components, held)
+        else "matrix-free"
+    )
 
 
 def dense_passes(images: int, others: int, outputs: int, held: int) -> int:
@@ -57,21 +61,22 @@ def dense_passes(images: int, others: int, outputs: int, held: int) -> int:
     return gradients * (1 + 2 * outputs)
 
 
-def matrix_free_passes(images: int, others: int, components: int, held: int) -> int:
-    """The same for eigenfunctions from products; the number of logits does not matter."""
+def matrix_free_passes(images: int, others: int, outputs: int, components: int, held: int) -> int:
+    """The same for eigenfunctions from products."""
     directions = directions_per_pass(components, held)
     groups = -(-components // directions)
     extension = groups + 2 * components
-    return images * PRODUCT * products(components) + (2 * images + others) * extension
+    of_images = PRODUCT * products(images * outputs, components)
+    return images * of_images + (2 * images + others) * extension
 
 
-def products(components: int) -> int:
-    """Products with the kernel that its leading eigenpairs are expected to take.
+def products(rows: int, components: int) -> int:
+    """Products with a kernel of `rows` that its leading eigenpairs are expected to take.
 
-    Measured on the demo model's kernels and on spectra that fall as powers of the rank: 41 for 10
-    components, 128 to 154 for 50. Slowly falling spectra need more.
+    Measured on the demo model's kernels and on spectra that fall as powers of the rank: 35 to 41
+    for 10 components, 128 to 154 for 50. Slowly falling spectra need more.
     """
-    return 3 * components + 10
+    return lanczos_vectors(rows, components) + components + 10
 
 
 def gram_gradients(images: int, held: int) -> int:

@@ -21,8 +21,8 @@ class MatrixFreeEigenfunctions(KernelEigenfunctions):
     """The same eigenfunctions as `TangentEigenfunctions` up to rounding, for kernels of any size.
 
     Time: with k components about 3 k + 10 products of 6 forward passes per image of the sample,
-    then 1 + 2 k forward passes for each image of the sample and each one evaluated, whatever the
-    number of logits of a kernel (`tangent.ntk.cost`).
+    then a little over 2 k forward passes for each image of the sample and each one evaluated,
+    whatever the number of logits of a kernel (`tangent.ntk.cost`).
 
     Memory, with P weights and a kernel of n × C rows: 3 P numbers in products; afterwards 2 P and
     as many directions of P numbers as fit into `memory`, at most 16; the activations that the
