@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tangent.config.base import (
+    CountOrAll,
     Folder,
     Fraction,
     Name,
@@ -169,7 +170,7 @@ class Eigenfunctions(Section):
     components: PositiveInteger = Field(
         description="Eigenfunctions k in the local energy, at most `images`."
     )
-    logits: PositiveInteger | Literal["all"] = Field(
+    logits: CountOrAll = Field(
         description="Output logits, one kernel each; at most the number of classes. `all`: one "
         "kernel of all logits together, with vector-valued eigenfunctions."
     )

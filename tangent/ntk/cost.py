@@ -40,11 +40,8 @@ def kernel_method(images: int, outputs: int, components: int, held: int) -> Meth
     if rows > DENSE_ROWS or (outputs > 1 and 4 * outputs > held):
         return "matrix-free"
     dense = dense_passes(images, 0, outputs, held)
-    return (
-        "dense"
-        if dense <= matrix_free_passes(images, 0, outputs, components, held)
-        else "matrix-free"
-    )
+    matrix_free = matrix_free_passes(images, 0, outputs, components, held)
+    return "dense" if dense <= matrix_free else "matrix-free"
 
 
 def dense_passes(images: int, others: int, outputs: int, held: int) -> int:
