@@ -15,6 +15,10 @@ Method = Literal["dense", "matrix-free"]
 PRODUCT = 6
 """Forward passes per image of a product J(Jᵀv): a gradient, then a value with its tangent."""
 
+INNER_PRODUCTS_PER_PASS = 50
+"""Inner products of two gradients that cost as much as a forward pass: tokens of ViT-B-32, since
+every token of an image meets every weight once. Larger images have more, the demo's 17."""
+
 DENSE_ROWS = 5000
 """Rows of the largest kernel matrix to diagonalise: a minute on one core, 600 MB in float64."""
 
@@ -24,8 +28,8 @@ def kernel_method(images: int, outputs: int, components: int, held: int) -> Meth
 
     Dense needs a matrix of at most `DENSE_ROWS` rows, and of several logits together the gradients
     of one image within a quarter of the memory for gradients. Lanczos finds fewer eigenpairs than
-    there are rows. Kernels of one logit are cheaper dense up to thousands of images, kernels of
-    all logits matrix-free from some hundred rows on.
+    there are rows. Kernels of one logit are cheaper dense up to thousands of images; those of all
+    logits matrix-free from about a thousand rows on, or where one image's gradients are too many.
 
     Args:
         images: n of the sample.
@@ -39,13 +43,13 @@ def kernel_method(images: int, outputs: int, components: int, held: int) -> Meth
         return "dense"
     if rows > DENSE_ROWS or (outputs > 1 and 4 * outputs > held):
         return "matrix-free"
-    dense = dense_passes(images, 0, outputs, held)
+    dense = dense_passes(images, 0, outputs, held) + rows**2 // INNER_PRODUCTS_PER_PASS
     matrix_free = matrix_free_passes(images, 0, outputs, components, held)
     return "dense" if dense <= matrix_free else "matrix-free"
 
 
 def dense_passes(images: int, others: int, outputs: int, held: int) -> int:
-    """Forward passes of a dense kernel's eigenfunctions and of their values.
+    """Forward passes for the gradients of a dense kernel's eigenfunctions and of their values.
 
     Args:
         images, outputs, held: as for `kernel_method`.

@@ -72,9 +72,9 @@ def leading_eigenfunctions(
             "restarts, because the kernel's eigenvalues hardly differ: ask for fewer components "
             "(eigenfunctions.components)."
         ) from error
-    except ArpackError as error:  # no start vector is left: the kernel is zero
+    except ArpackError:  # no start vector is left: the kernel is zero
         check_rank(np.zeros(1), components, images, rows, precision)
-        raise error
+        raise
     values, vectors = values[::-1].copy(), vectors[:, ::-1].copy()
     check_rank(values, components, images, rows, precision)
     signs = random.choice([-1.0, 1.0], components)

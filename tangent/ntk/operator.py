@@ -96,10 +96,13 @@ class TangentOperator:
                 outputs = self._f(weights, batch)
                 for index, row in enumerate(rows):
                     is_last = index == len(rows) - 1
-                    gradients = torch.autograd.grad(
-                        outputs, leaves, row, retain_graph=not is_last, materialize_grads=True
+                    # Not given a name: one gradient is gone before the next is made.
+                    torch._foreach_add_(
+                        [value[index] for value in sums],
+                        torch.autograd.grad(
+                            outputs, leaves, row, retain_graph=not is_last, materialize_grads=True
+                        ),
                     )
-                    torch._foreach_add_([value[index] for value in sums], gradients)
         return sums
 
     def along(self, directions: Directions, images: Tensor) -> Iterator[Tensor]:
@@ -119,10 +122,11 @@ class TangentOperator:
                 yield self._products(named, batch)
 
     def _products(self, directions: Mapping[str, Tensor], batch: Tensor) -> Tensor:
+        def f(theta: Mapping[str, Tensor]) -> Tensor:
+            return self._f(theta, batch)
+
         def product(direction: Mapping[str, Tensor]) -> Tensor:
-            return value_and_product(lambda theta: self._f(theta, batch), self._theta0, direction)[
-                1
-            ]
+            return value_and_product(f, self._theta0, direction)[1]
 
         if len(next(iter(directions.values()))) == 1:
             return product({name: value[0] for name, value in directions.items()})[None]

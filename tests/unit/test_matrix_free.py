@@ -286,6 +286,8 @@ VIT_B_32 = 4 * 87_849_216
         (200, 1, 10, VIT_B_32, "cpu", "dense"),
         (2000, 45, 50, VIT_B_32, "cuda", "matrix-free"),
         (200, 45, 10, VIT_B_32, "cuda", "matrix-free"),  # 45 gradients of an image are too many
+        (80, 10, 10, 4 * 2_747_136, "cpu", "dense"),
+        (120, 10, 10, 4 * 2_747_136, "cpu", "matrix-free"),  # inner products of 1,200 gradients
         (6000, 1, 10, 4 * 2_747_136, "cuda", "matrix-free"),  # a large matrix
         (2000, 1, 10, VIT_B_32, "cpu", "matrix-free"),  # gradients would be made too often
         (4, 2, 8, 4 * 2_747_136, "cpu", "dense"),  # Lanczos finds 7 of 8
