@@ -205,8 +205,8 @@ def test_kernels_of_all_logits_are_reckoned_by_their_method(demo):
     sets = len(demo.tasks_of("demo-vit")) + 1
     _, one_each = kernels(3, 100, 10, 124)
     assert one_each.work == Work("gradient", 3 * (100 + 100 + 100 * sets))
-    _, dense = kernels("all", 10, 2, 10**6)
-    assert dense.work == Work("gradient", (10 + 10 + 10 * sets) * (1 + 2 * 26) / 3)
+    _, dense = kernels("all", 4, 2, 10**6)
+    assert dense.work == Work("gradient", (4 + 4 + 4 * sets) * (1 + 2 * 26) / 3)
     config, products = kernels("all", 100, 10, 5)  # directions, too, in two passes
     found = 6 * cost.products(2600, 10)
     assert products.work == Work("tangent", (100 * found + (200 + 100 * sets) * (2 + 20)) / 3)
