@@ -62,7 +62,7 @@ SOURCES = (
 ENCODER = f"{IMAGES} models.load runtime"
 LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
-KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram scripts.encoder_arguments"
+KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
 SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
 CONFIG_READER = (
     f"config.checks config.load {SCHEMA} results.configuration tasks validation"
@@ -94,7 +94,8 @@ CODE = {
     "validate_negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
     "negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
     "disentanglement": f"{EDITED} disentanglement",
-    "eigenfunctions": f"{KERNEL} evaluation.eigenfunctions ntk.eigenfunctions ntk.localization",
+    "eigenfunctions": f"{KERNEL} evaluation.eigenfunctions ntk.cost ntk.eigenfunctions ntk.lanczos"
+    " ntk.localization ntk.matrix_free ntk.operator",
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
     "resolved_config": "",
     "collect_tables": f"{CONFIG_READER} modes results.columns results.collect"
@@ -117,8 +118,8 @@ CODE = {
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    " models.load modes results.columns tasks validation estimate/datasets.yaml"
-    " estimate/gpus.yaml estimate/measured.yaml",
+    " models.load modes ntk.cost ntk.memory results.columns tasks validation"
+    " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "on_gpus": "",
     "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
 }
