@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from tangent.edited import LinearizedEditedModel, PlainEditedModel, StoredFeatures, TableOfArrays
+from tangent.edited import (
+    LinearizedEditedModel,
+    PlainEditedModel,
+    ProductsOfArrays,
+    StoredFeatures,
+    StoredProducts,
+    TableOfArrays,
+)
 from tangent.errors import UserError
 from tangent.features import Images, StoredImages
 from tangent.models import preprocess_config
@@ -42,7 +49,7 @@ def plain(study) -> PlainEditedModel:
 @pytest.fixture
 def linearized(study) -> LinearizedEditedModel:
     folders = (study.root / "products").iterdir()
-    products = {folder.name: StoredFeatures(folder) for folder in folders}
+    products = StoredProducts({folder.name: folder for folder in folders})
     return LinearizedEditedModel(StoredFeatures(study.root / "features"), products)
 
 
@@ -114,6 +121,10 @@ def test_unknown_vectors_and_data_sets_are_refused_by_name(study, plain, lineari
         plain.features({"red": 1.0}, "violet", "test")
     with pytest.raises(UserError, match=r"features.train\.safetensors does not exist"):
         linearized.features({}, "red", "train")
+    products = StoredProducts({"red": study.root / "products" / "red"})
+    other = LinearizedEditedModel(StoredFeatures(study.root / "features"), products)
+    with pytest.raises(UserError, match="no products on data set 'blue', only on red: .*DATASET="):
+        other.features({"red": 1.0}, "blue", "test")
 
 
 def test_a_task_vector_of_another_model_is_refused(study):
@@ -125,6 +136,6 @@ def test_a_task_vector_of_another_model_is_refused(study):
 
 def test_products_of_other_images_are_refused(study):
     initial = TableOfArrays({("red", "test"): np.zeros((50, 12), np.float32)})
-    products = TableOfArrays({("red", "test"): np.zeros((49, 12), np.float32)})
+    products = ProductsOfArrays({"red": {("red", "test"): np.zeros((49, 12), np.float32)}})
     with pytest.raises(UserError, match=r"\(49, 12\)"):
-        LinearizedEditedModel(initial, {"red": products}).features({"red": 1.0}, "red", "test")
+        LinearizedEditedModel(initial, products).features({"red": 1.0}, "red", "test")
