@@ -84,7 +84,7 @@ CODE = {
     " sources task_vector",
     "extract_task_vector": "task_vector",
     "initial_features": f"{ENCODER} scripts.encoder_arguments",
-    "jacobian_products": f"{ENCODER} products scripts.encoder_arguments",
+    "jacobian_products": f"{ENCODER} product_passes products scripts.encoder_arguments",
     "zero_shot": f"{IMAGES} {LOOKUPS} evaluation.single_task",
     "single_task": f"{EDITED} evaluation.single_task",
     "validate_addition": f"{EDITED} evaluation.addition evaluation.records evaluation.sweep",
@@ -115,7 +115,7 @@ CODE = {
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    " models.load modes products results.columns tasks estimate/datasets.yaml estimate/gpus.yaml"
+    " models.load modes product_passes results.columns tasks estimate/datasets.yaml estimate/gpus.yaml"
     " estimate/measured.yaml",
     "on_gpus": "",
     "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tangent.config.schema import Config, ModelFinetuning
 from tangent.estimate.models import BYTES, Architecture
 from tangent.estimate.passes import GRADIENT_BYTES, Jobs, Pass
-from tangent.products import images_per_pass, tangents_per_pass
+from tangent.product_passes import images_per_pass, tangents_per_pass
 
 CONTEXT = 10**9
 """CUDA, its libraries and the allocator's slack, in bytes: a guess."""

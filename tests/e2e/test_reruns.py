@@ -87,8 +87,18 @@ def test_one_tasks_epochs_retrain_that_task(study):
         f"fine-tune tiny on counting ({training}, {SEED3})" for training in ("standard", "linear")
     }
     expected |= {
-        f"Jacobian-vector products of {vector} (tiny, {mode}, {SEED3})"
-        for vector in ("counting", "sum")
+        f"Jacobian-vector products on {dataset} (tiny, {mode}, {SEED3})"
+        for dataset in ("shapes", "counting", "glyphs")
+        for mode in modes[1:]
+    }
+    # Look-ups in the products on their data set, which hold those with the sum of all vectors.
+    expected |= {
+        f"{job} (tiny, {mode}, {SEED3})"
+        for job in (
+            "single-task accuracy on shapes",
+            "choose α of negating shapes",
+            "task negation of shapes",
+        )
         for mode in modes[1:]
     }
     expected |= {
