@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tangent.datasets.split import Split
 from tangent.edited import (
     LinearizedEditedModel,
     PlainEditedModel,
@@ -109,6 +110,48 @@ def test_known_answers_cost_no_pass_and_images_are_loaded_once(study):
     for alpha in (0.5, 1.0, 1.0):
         plain.features({"red": alpha}, "red", "test")
     assert (encoder.passes, loaded) == (3, [("red", "test")])
+
+
+def test_images_that_are_kept_give_the_same_bits_and_are_read_once(study, monkeypatch, rng):
+    """Against images that are read in every pass, with whole splits and with some rows."""
+    read = []
+    monkeypatch.setattr(Split, "read", counting(Split.read, read))
+    rows = rng.permutation(50)[:37]
+    size = 3 * 16 * 16
+    found = {}
+    for budget in (0, 50 * size + 36 * size, None):  # none fits, the first one does, both do
+        encoder = copy.deepcopy(study.model)
+        plain = PlainEditedModel(
+            encoder, study.task_vectors, load_images(study), batch_size=16, image_bytes=budget
+        )
+        read.clear()
+        found[budget] = [
+            plain.features({"sum": alpha}, "blue", "test", wanted)
+            for alpha in (0.3, 0.7, -0.2)
+            for wanted in (None, rows)
+        ]
+        times = {0: (3, 3), 50 * size + 36 * size: (1, 3), None: (1, 1)}[budget]
+        assert sum(read) == times[0] * 50 + times[1] * 37
+    for features in list(found.values())[1:]:
+        for kept, streamed in zip(features, found[0], strict=True):
+            np.testing.assert_array_equal(kept, streamed)
+
+
+def counting(read, counts: list[int]):
+    def counted(self, rows):
+        counts.append(len(rows))
+        return read(self, rows)
+
+    return counted
+
+
+def test_a_pass_that_ends_early_leaves_no_gap_in_images_that_are_kept(study):
+    load = load_images(study)
+    images, expected = (load("blue", "test") for _ in range(2))
+    images.keep()
+    next(images.batches(16))
+    for size in (7, 50, 16):
+        assert torch.equal(torch.cat(list(images.batches(size))), expected.normalized())
 
 
 def test_unknown_vectors_and_data_sets_are_refused_by_name(study, plain, linearized):
