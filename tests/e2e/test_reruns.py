@@ -130,6 +130,17 @@ def test_the_grid_of_alpha_trains_nothing(study):
     }
 
 
+def test_the_precision_of_evaluations_trains_nothing_and_leaves_kernels(study):
+    before = "evaluation_batch_size: 128"
+    study.replace("config.yaml", before, f"{before}\n  evaluation_autocast: bfloat16")
+    jobs = study.planned()
+    assert {"features of tiny at its initial weights (seed 3)"} <= jobs
+    assert any(job.startswith("Jacobian-vector products on glyphs") for job in jobs)
+    assert any(job.startswith("single-task accuracy on shapes (tiny, standard") for job in jobs)
+    done = ("fine-tune", "task vector", "build", "eigenfunctions", "check proposition", "prepare")
+    assert not any(job.startswith(done) for job in jobs)
+
+
 def test_two_settings_that_swap_their_values_are_noticed(study):
     study.replace("config.yaml", "components: 3\n  logits: 1", "components: 1\n  logits: 3")
     assert any(job.startswith("eigenfunctions") for job in study.planned())

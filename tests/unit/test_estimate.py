@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -149,14 +150,20 @@ def test_the_arithmetic_of_products_is_what_torch_counts(demo):
     config = model_config("demo-vit")
     config["vision_cfg"] = dict(layers=6, width=128, patch_size=8, image_size=32)
     model, images = _new_encoder(config).eval(), torch.randn(2, 3, 32, 32)
-    theta0, counted = parameters_of(model), 0
-    for dataset in demo.product_datasets("demo-vit"):
-        for split in ("validation", "test"):
-            vectors = demo.product_vectors("demo-vit", dataset, split)
-            with torch.no_grad(), FlopCounterMode(display=False) as flops:
-                multi_jvp_features(model, theta0, [theta0] * len(vectors), images)
-            per_image = flops.get_total_flops() / len(images)
-            counted += getattr(sizes_of(demo, dataset), split) * per_image
+    theta0 = parameters_of(model)
+
+    @cache
+    def per_image(vectors):
+        with torch.no_grad(), FlopCounterMode(display=False) as flops:
+            multi_jvp_features(model, theta0, [theta0] * vectors, images)
+        return flops.get_total_flops() / len(images)
+
+    counted = sum(
+        getattr(sizes_of(demo, dataset), split)
+        * per_image(len(demo.product_vectors("demo-vit", dataset, split)))
+        for dataset in demo.product_datasets("demo-vit")
+        for split in ("validation", "test")
+    )
     found = jobs_of(demo, {"demo-vit": 10})
     of_mode = [of for of in found if (of.rule, of.model) == ("products", "demo-vit")]
     forwards = passes.COST["tangent"] * sum(of.work.images for of in of_mode)
