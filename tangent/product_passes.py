@@ -28,6 +28,14 @@ def tangents_per_pass(vectors: int, vector_bytes: int, device: str) -> int:
     return -(-vectors // rounds)
 
 
-def images_per_pass(batch_size: int, tangents: int) -> int:
-    """How many images share a pass with some tangents; `batch_size` are those of a forward pass."""
-    return min(batch_size, max(1, TANGENT_IMAGES // tangents))
+def images_per_pass(images: int, batch_size: int, tangents: int) -> int:
+    """How many of some images share a pass with some tangents: about equally many in each.
+
+    Args:
+        images: how many there are.
+        batch_size: most images of a pass.
+        tangents: task vectors of a pass.
+    """
+    most = min(batch_size, max(1, TANGENT_IMAGES // tangents))
+    rounds = -(-images // most)
+    return -(-images // rounds)

@@ -36,7 +36,7 @@ def dataset_products(
         files: the file of each task vector, by name.
         vectors: names of the task vectors wanted on each split; `sum` is the sum of all files'.
         load_images: gives the images of a split.
-        batch_size: images of a forward pass; those of a pass with tangents follow from it.
+        batch_size: most images of a pass; fewer share it with many task vectors.
         autocast: `bfloat16` or `none` (float32).
 
     Raises:
@@ -66,7 +66,7 @@ def dataset_products(
                     encoder,
                     {name: _select(value, rows) for name, value in directions.items()},
                     images,
-                    images_per_pass(batch_size, len(rows)),
+                    images_per_pass(len(images), batch_size, len(rows)),
                     autocast,
                     progress,
                 )

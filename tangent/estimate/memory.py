@@ -44,7 +44,7 @@ def peak(config: Config, model: Architecture, jobs: Jobs, device: str) -> int:
     passing = batch_size * _passing(model)
     if kind == "tangent":
         tangents = tangents_per_pass(_directions(config, jobs.model), encoder, device)
-        images = images_per_pass(batch_size, tangents)
+        images = images_per_pass(batch_size, batch_size, tangents)
         return CONTEXT + (2 + tangents) * encoder + (1 + tangents) * images * _passing(model)
     # θ0 and the edited weights, and, where they are edited, the task vectors and their sum.
     vectors = 0 if jobs.rule == "features" else _vectors(config, jobs) * encoder
