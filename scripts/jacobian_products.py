@@ -30,12 +30,12 @@ def run(arguments: Arguments) -> None:
     """Write one file per split, with one tensor [images, features] per task vector."""
     from tangent.products import dataset_products
 
-    load = arguments.images_of()
     products = dataset_products(
         arguments.load_encoder(),
         arguments.task_vectors,
         {"validation": arguments.validation, "test": arguments.test},
-        lambda split: load(arguments.dataset, split),
+        arguments.images_of(),
+        arguments.dataset,
         arguments.batch_size,
         arguments.autocast,
     )

@@ -25,7 +25,8 @@ def dataset_products(
     encoder: nn.Module,
     files: Mapping[str, Path],
     vectors: Mapping[str, Sequence[str]],
-    load_images: Callable[[str], Images],
+    load_images: Callable[[str, str], Images],
+    dataset: str,
     batch_size: int,
     autocast: str = "none",
 ) -> dict[str, dict[str, np.ndarray]]:
@@ -35,7 +36,8 @@ def dataset_products(
         encoder: the encoder at θ0.
         files: the file of each task vector, by name.
         vectors: names of the task vectors wanted on each split; `sum` is the sum of all files'.
-        load_images: gives the images of a split.
+        load_images: gives the images of (data set, split), on the encoder's device.
+        dataset: name of the data set.
         batch_size: most images of a pass; fewer share it with many task vectors.
         autocast: `bfloat16` or `none` (float32).
 
@@ -60,8 +62,9 @@ def dataset_products(
             if not rows:
                 continue
             here = [part[row] for row in rows]
-            images = load_images(split)
-            with Progress(f"J(x)τ of {', '.join(here)}, {split}", len(images), "image") as progress:
+            images = load_images(dataset, split)
+            name = f"J(x)τ of {', '.join(here)}, {dataset}, {split}"
+            with Progress(name, len(images), "image") as progress:
                 found = jacobian_products(
                     encoder,
                     {name: _select(value, rows) for name, value in directions.items()},

@@ -24,9 +24,7 @@ def files(study):
 
 def products(study, wanted, autocast="none"):
     load = StoredImages(study.root / "datasets", preprocess_config(study.root / "pretrained"))
-    return dataset_products(
-        study.model, files(study), wanted, lambda split: load("green", split), 16, autocast
-    )
+    return dataset_products(study.model, files(study), wanted, load, "green", 16, autocast)
 
 
 def test_passes_of_any_size_give_the_same_products(study, monkeypatch, rng):
