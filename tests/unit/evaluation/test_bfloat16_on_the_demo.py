@@ -18,7 +18,7 @@ from tangent.models import load_encoder, preprocess_config
 
 TASKS = ("signs", "letters")
 SIZES = ("--train-images", 200, "--test-images", 400)
-STEPS, BATCH = 8, 64
+STEPS, BATCH = 10, 64
 
 
 def script(name, *flags):
@@ -117,7 +117,7 @@ def test_accuracies_differ_by_at_most_half_a_point(demo):
         ]
         assert abs(of_both[0] - of_both[1]) <= 0.5, evaluation
     # The training did something, and the precision is not the same.
-    assert exact["standard", "letters"] > exact["zero-shot", "letters"] + 3
+    assert exact["standard", "signs"] > exact["zero-shot", "signs"] + 5
     features = [
         load_file(demo / name / "features" / "test.safetensors") for name in ("none", "bfloat16")
     ]
