@@ -41,7 +41,7 @@ wildcard_constraints:
     task=one_of(TASKS_AND_CONTROL),
     task_1=one_of(CONFIG.tasks),
     task_2=one_of(CONFIG.tasks),
-    vector=one_of([*CONFIG.tasks, SUM]),
+    dataset=one_of(TASKS_AND_CONTROL),
     seed=one_of(CONFIG.seeds),
     size=r"\d+",
 

@@ -43,7 +43,7 @@ rule addition_plain:
 
 use rule addition_plain as addition_linearized with:
     input:
-        products=products([SUM], "test"),
+        products=products(tasks_of, "test"),
         features=features("test"),
         heads=heads(tasks_of),
         data=datasets(tasks_of, "test"),

@@ -44,7 +44,7 @@ rule validate_addition_plain:
 
 use rule validate_addition_plain as validate_addition_linearized with:
     input:
-        products=products([SUM], "validation"),
+        products=products(tasks_of, "validation"),
         features=features("validation"),
         heads=heads(tasks_of),
         data=datasets(tasks_of, "validation"),
@@ -111,7 +111,7 @@ rule validate_negation_plain:
 
 use rule validate_negation_plain as validate_negation_linearized with:
     input:
-        products=products(["{task}"], "validation"),
+        products=products(["{task}", CONFIG.control], "validation"),
         features=features("validation"),
         heads=heads(["{task}", CONFIG.control]),
         data=datasets(["{task}", CONFIG.control], "validation"),

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 from tangent.config.load import ConfigError, load_config
-from tangent.config.schema import SUM
 from tangent.config.sharing import shared_conflicts
 from tangent.fingerprint import fingerprint
 from tangent.gpus import auto_device, visible_gpus
@@ -86,7 +85,7 @@ CODE = {
     " published.tensors sources task_vector",
     "extract_task_vector": "task_vector",
     "initial_features": f"{ENCODER} scripts.encoder_arguments",
-    "jacobian_products": f"{ENCODER} scripts.encoder_arguments",
+    "jacobian_products": f"{ENCODER} product_passes products scripts.encoder_arguments",
     "zero_shot": f"{IMAGES} {LOOKUPS} evaluation.single_task",
     "single_task": f"{EDITED} evaluation.single_task",
     "validate_addition": f"{EDITED} evaluation.addition evaluation.records evaluation.sweep",
@@ -118,7 +117,7 @@ CODE = {
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    " models.load modes ntk.cost ntk.memory results.columns tasks validation"
+    " models.load modes ntk.cost ntk.memory product_passes results.columns tasks validation"
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "on_gpus": "",
     "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
@@ -289,5 +288,9 @@ LINEARIZED = one_of(
     name for name, mode in MODES.items() if mode.evaluated_as == "linearized"
 )
 DEVICE = {"device": DEVICE_NAME, "threads": CONFIG.compute.threads}
-EVALUATION = {"batch_size": CONFIG.compute.evaluation_batch_size, **DEVICE}
+EVALUATION = {
+    "batch_size": CONFIG.compute.evaluation_batch_size,
+    "autocast": CONFIG.compute.evaluation_autocast,
+    **DEVICE,
+}
 ALPHAS = list(CONFIG.alphas.model_dump().values())

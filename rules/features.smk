@@ -40,22 +40,22 @@ rule products:
     input:
         config=pretrained_config,
         encoder=initial_encoder,
-        task_vectors=vectors_of_product,
-        data=data_of_product,
+        task_vectors=task_vectors(tasks_of),
+        data=datasets(["{dataset}"], SPLITS),
     output:
-        validation="<results>/products/{model}/{mode}/{vector}/seed{seed}/validation.safetensors",
-        test="<results>/products/{model}/{mode}/{vector}/seed{seed}/test.safetensors",
+        validation="<results>/products/{model}/{mode}/{dataset}/seed{seed}/validation.safetensors",
+        test="<results>/products/{model}/{mode}/{dataset}/seed{seed}/test.safetensors",
     log:
-        "<logs>/products/{model}/{mode}/{vector}/seed{seed}.log",
+        "<logs>/products/{model}/{mode}/{dataset}/seed{seed}.log",
     benchmark:
-        "<benchmarks>/products/{model}/{mode}/{vector}/seed{seed}.tsv"
+        "<benchmarks>/products/{model}/{mode}/{dataset}/seed{seed}.tsv"
     wildcard_constraints:
         mode=LINEARIZED,
     conda:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=4000,
+        mem_mb=6000,
         runtime=120,
         gpu=GPUS,
     params:
@@ -66,10 +66,10 @@ rule products:
         settings=product_flags,
         code=code("jacobian_products"),
     message:
-        "Jacobian-vector products of {wildcards.vector} ({wildcards.model}, {wildcards.mode}, seed"
+        "Jacobian-vector products on {wildcards.dataset} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts.jacobian_products --pretrained-dir {params.pretrained_dir}"
         " --encoder {input.encoder} --task-vectors {params.task_vectors}"
-        " --datasets-dir {params.datasets_dir} {params.settings} --output-dir {params.output_dir}"
-        " --code {params.code} --log {log}"
+        " --datasets-dir {params.datasets_dir} --dataset {wildcards.dataset} {params.settings}"
+        " --output-dir {params.output_dir} --code {params.code} --log {log}"

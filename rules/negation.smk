@@ -43,7 +43,7 @@ rule negation_plain:
 
 use rule negation_plain as negation_linearized with:
     input:
-        products=products(["{task}"], "test"),
+        products=products(["{task}", CONFIG.control], "test"),
         features=features("test"),
         heads=heads(["{task}", CONFIG.control]),
         data=datasets(["{task}", CONFIG.control], "test"),

@@ -108,43 +108,18 @@ def task_vectors(tasks):
     return collect(pattern, training=training_of, task=tasks, allow_missing=True)
 
 
-def products(vectors, splits):
-    """J(x)·τ of the vectors (tasks, or the sum)."""
+def products(tasks, splits):
+    """J(x)·τ on data sets, of all the task vectors that are looked up there."""
     pattern = (
-        "<results>/products/{model}/{mode}/{vector}/seed{seed}/{split}.safetensors"
+        "<results>/products/{model}/{mode}/{dataset}/seed{seed}/{split}.safetensors"
     )
-    return collect(pattern, vector=vectors, split=splits, allow_missing=True)
+    return collect(pattern, dataset=tasks, split=splits, allow_missing=True)
 
 
 def single_task(tasks):
     """A mode's own single-task accuracies, by which its accuracies are normalised."""
     pattern = "<results>/single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
     return collect(pattern, task=tasks, allow_missing=True)
-
-
-def vectors_of_product(wildcards):
-    """A task's own vector, or all of them for the sum."""
-    tasks = tasks_of(wildcards) if wildcards.vector == SUM else [wildcards.vector]
-    return task_vectors(tasks)(wildcards)
-
-
-def datasets_of_product(wildcards, split):
-    """Where J(x)·τ is looked up: by addition, by negation on the control task too, by heat maps."""
-    if wildcards.vector == SUM:
-        return tasks_of(wildcards)
-    if CONFIG.is_random(wildcards.model):
-        return [wildcards.vector]
-    is_test = split == "test"
-    partners = CONFIG.partners(wildcards.model, wildcards.vector) if is_test else []
-    return [wildcards.vector, CONFIG.control, *partners]
-
-
-def data_of_product(wildcards):
-    return [
-        file
-        for split in SPLITS
-        for file in datasets(datasets_of_product(wildcards, split), split)(wildcards)
-    ]
 
 
 RAW = {
@@ -254,11 +229,12 @@ def linearized_model(wildcards, input):
 
 
 def product_flags(wildcards):
-    return flags(
-        validation=datasets_of_product(wildcards, "validation"),
-        test=datasets_of_product(wildcards, "test"),
-        **EVALUATION,
-    )
+    """The task vectors whose products are made on a data set."""
+    vectors = {
+        split: CONFIG.product_vectors(wildcards.model, wildcards.dataset, split)
+        for split in SPLITS
+    }
+    return flags(**vectors, **EVALUATION)
 
 
 def processes_of(wildcards):

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from scripts import cli
 from tangent import provenance
 from tangent.datasets.split import split_path
-from tangent.edited import EditedModel, LinearizedEditedModel, StoredFeatures
+from tangent.edited import EditedModel, LinearizedEditedModel, StoredFeatures, StoredProducts
 from tangent.errors import UserError
 from tangent.evaluation.tasks import EvaluationTask, head_path
 from tangent.modes import get_mode
@@ -35,9 +35,12 @@ class EditedArguments(cli.Common):
     encoder: Path | None = cli.argument("plain: encoder weights θ0 (safetensors)", None)
     task_vectors: dict[str, Path] | None = cli.argument("plain: a task vector per name", None)
     batch_size: int = cli.argument("plain: images per pass", 256)
+    autocast: Literal["bfloat16", "none"] = cli.argument("plain: precision", "none")
     device: str = cli.argument("plain: auto, cpu, cuda or cuda:<index>", "auto")
     threads: int = cli.argument("plain: threads of torch on the CPU", 1)
-    products: dict[str, Path] | None = cli.argument("linearized: a folder of J(x)τ per name", None)
+    products: dict[str, Path] | None = cli.argument(
+        "linearized: a folder of J(x)τ per data set", None
+    )
 
     if_out_of_memory = "Lower compute.evaluation_batch_size."
 
@@ -62,8 +65,7 @@ class EditedArguments(cli.Common):
             raise UserError(f"mode {self.mode!r} is evaluated {kind}, which needs {flags}.")
         initial = StoredFeatures(self.initial_features)
         if kind == "linearized":
-            products = {name: StoredFeatures(folder) for name, folder in self.products.items()}
-            return LinearizedEditedModel(initial, products)
+            return LinearizedEditedModel(initial, StoredProducts(self.products))
         return self._plain_model(initial)
 
     def provenance(
@@ -98,6 +100,7 @@ class EditedArguments(cli.Common):
             StoredImages(self.datasets_dir, preprocess, device),
             initial,
             self.batch_size,
+            self.autocast,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from scripts import cli
 from scripts.encoder_arguments import EncoderArguments
@@ -19,6 +20,7 @@ class Arguments(EncoderArguments):
 
     tasks: list[str] = cli.argument("tasks, with the control task")
     batch_size: int = cli.argument("images per pass", 256)
+    autocast: Literal["bfloat16", "none"] = cli.argument("precision of matrix products", "none")
     output_dir: Path = cli.argument("folder of validation.safetensors and test.safetensors")
 
 
@@ -33,7 +35,9 @@ def run(arguments: Arguments) -> None:
         for task in arguments.tasks:
             images = load(task, split)
             with Progress(f"features, {task}, {split}", len(images), "image") as progress:
-                features[task] = encode(encoder, images, arguments.batch_size, progress)
+                features[task] = encode(
+                    encoder, images, arguments.batch_size, arguments.autocast, progress
+                )
         inputs = [split_path(arguments.datasets_dir / task, split) for task in arguments.tasks]
         metadata = {"provenance": json.dumps(arguments.provenance(inputs))}
         write_safetensors(arguments.output_dir / f"{split}.safetensors", features, metadata)

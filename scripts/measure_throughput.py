@@ -26,6 +26,9 @@ class Arguments(cli.Common):
     training_batch_size: int = cli.argument("images per training step", 128)
     evaluation_batch_size: int = cli.argument("images per pass of evaluations", 128)
     autocast: Literal["bfloat16", "none"] = cli.argument("precision of the trainings", "bfloat16")
+    evaluation_autocast: Literal["bfloat16", "none"] = cli.argument(
+        "precision of features and products", "none"
+    )
     seconds: float = cli.argument("how long to measure each kind, after a warm-up", 20.0)
     kinds: list[str] = cli.argument(
         "kinds of passes", ["forward", "tangent", "gradient", "standard step", "linear step"]
@@ -48,7 +51,7 @@ def run(arguments: Arguments) -> None:
             batch_size=arguments.training_batch_size
             if is_training
             else arguments.evaluation_batch_size,
-            autocast=arguments.autocast if is_training else "none",
+            autocast=arguments.autocast if is_training else arguments.evaluation_autocast,
             seconds=arguments.seconds,
         )
         # A process of its own: peak memory is that of its whole life.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tangent.augment import central_squares, in_stored_pixels, resized_crop
 from tangent.datasets.preprocess import normalize, to_device
 from tangent.datasets.split import Split, load_split
-from tangent.linearize import forward_mode_attention, jvp_features, parameters_of
+from tangent.linearize import forward_mode_attention, parameters_of, stacked_jvp_features
 from tangent.progress import Progress
 from tangent.samples import sample_rows
 
@@ -44,9 +44,23 @@ class Images:
     ) -> None:
         self._split, self._preprocess, self._device = split, preprocess, device
         self._rows = np.arange(len(split)) if rows is None else rows
+        self._kept: Tensor | None = None
+        self._read = 0  # images that are in `_kept`, from the first on
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all images as they are stored, uint8."""
+        height, width = self._split.sizes.max(axis=0)
+        return len(self) * int(height) * int(width) * 3
+
+    def keep(self) -> None:
+        """Keep images on the device, as uint8, once they have been read."""
+        height, width = self._split.sizes.max(axis=0)
+        shape = (len(self), height, width, 3)
+        self._kept = torch.empty(shape, dtype=torch.uint8, device=self._device)
 
     def normalized(self) -> Tensor:
         """All images at once, float32 [images, 3, height, width]."""
@@ -55,10 +69,21 @@ class Images:
     def batches(self, batch_size: int) -> Iterator[Tensor]:
         """Float32 batches [batch_size, 3, height, width] in order."""
         for start in range(0, len(self), batch_size):
-            yield self._batch(self._rows[start : start + batch_size])
+            rows = self._rows[start : start + batch_size]
+            yield self._preprocessed(self._pixels(start, rows), rows)
 
-    def _batch(self, rows: np.ndarray) -> Tensor:
+    def _pixels(self, start: int, rows: np.ndarray) -> Tensor:
+        """Images uint8 [rows, 3, height, width], as they are stored."""
+        stop = start + len(rows)
+        if self._kept is not None and stop <= self._read:
+            return self._kept[start:stop].permute(0, 3, 1, 2)
         pixels = to_device(self._split.read(rows), self._device)
+        if self._kept is not None:
+            self._kept[start:stop] = pixels.permute(0, 2, 3, 1)
+            self._read = stop
+        return pixels
+
+    def _preprocessed(self, pixels: Tensor, rows: np.ndarray) -> Tensor:
         if self._split.originals is not None:
             originals, sizes = self._split.originals[rows], self._split.sizes[rows]
             size = tuple(self._preprocess["size"])
@@ -116,48 +141,63 @@ def attention_of_device(device: torch.device | str) -> AbstractContextManager[No
 
 
 def encode(
-    encoder: nn.Module, images: Images, batch_size: int, progress: Progress | None = None
+    encoder: nn.Module,
+    images: Images,
+    batch_size: int,
+    autocast: str = "none",
+    progress: Progress | None = None,
 ) -> np.ndarray:
-    """Features f(x; θ) [images, features] (float32) at the encoder's present weights θ."""
+    """Features f(x; θ) [images, features] (float32) at the encoder's present weights θ.
+
+    Args:
+        encoder: f.
+        images: on the encoder's device.
+        batch_size: images per pass.
+        autocast: `bfloat16` or `none` (float32).
+        progress: counts images.
+    """
     device = next(encoder.parameters()).device
     with torch.inference_mode(), attention_of_device(device):
-        return _in_batches(encoder, images, batch_size, progress)
+        return _in_batches(encoder, images, batch_size, autocast, progress)
 
 
 def jacobian_products(
     encoder: nn.Module,
-    task_vector: Mapping[str, Tensor],
+    directions: Mapping[str, Tensor],
     images: Images,
     batch_size: int,
+    autocast: str = "none",
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Products J(x)·τ [images, features] (float32) with J the Jacobian at the encoder's weights.
+    """Products J(x)·τ [directions, images, features] (float32), with J at the encoder's weights.
 
-    One primal and one tangent pass per batch; with the features at θ0 they give the linearized
-    model at every α (section 3 of the paper).
+    One primal pass and a tangent per direction for each batch; with the features at θ0 they give
+    the linearized model at every α (section 3 of the paper).
 
-    Raises:
-        UserError: τ does not have the encoder's parameters.
+    Args:
+        encoder: f.
+        directions: of each weight all τ, [directions, *shape], on the encoder's device.
+        images, batch_size, autocast, progress: as for `encode`.
     """
     theta0 = parameters_of(encoder)
-    device = next(iter(theta0.values())).device
-    tau = {name: tensor.to(device) for name, tensor in task_vector.items()}
     with torch.no_grad():
         return _in_batches(
-            lambda batch: jvp_features(encoder, theta0, tau, batch)[1],
+            lambda batch: stacked_jvp_features(encoder, theta0, directions, batch)[1],
             images,
             batch_size,
+            autocast,
             progress,
         )
 
 
 def _in_batches(
-    run: Pass, images: Images, batch_size: int, progress: Progress | None
+    run: Pass, images: Images, batch_size: int, autocast: str, progress: Progress | None
 ) -> np.ndarray:
     results = []
     for batch in images.batches(batch_size):
         # Results stay on the device until the end: a copy per batch would make a GPU wait.
-        results.append(run(batch).float())
+        with torch.autocast(batch.device.type, torch.bfloat16, enabled=autocast == "bfloat16"):
+            results.append(run(batch).float())
         if progress is not None:
             progress.update(len(batch))
-    return torch.cat(results).cpu().numpy()
+    return torch.cat(results, dim=-2).cpu().numpy()

@@ -55,7 +55,12 @@ class Compute(Section):
         "Snakemake is given: the bits of a sum depend on it."
     )
     autocast: Literal["bfloat16", "none"] = Field(
-        description="Precision of the training's matrix products. Evaluation is always float32."
+        description="Precision of the training's matrix products."
+    )
+    evaluation_autocast: Literal["bfloat16", "none"] = Field(
+        default="none",
+        description="Precision of the matrix products of features, J(x)·τ and the standard mode's "
+        "sweeps; kernels are always float32.",
     )
     evaluation_batch_size: PositiveInteger = Field(
         description="Images per forward pass in evaluation."
@@ -307,6 +312,21 @@ class Config(Section):
     def pairs_of(self, model: str) -> list[list[str]]:
         """The pairs of tasks that `model` has heat maps of (figure 3)."""
         return self.disentanglement.pairs if model in self.disentanglement.models else []
+
+    def product_datasets(self, model: str) -> list[str]:
+        """The data sets on which `model`'s products J(x)·τ are looked up."""
+        return [*self.tasks_of(model), *([] if self.is_random(model) else [self.control])]
+
+    def product_vectors(self, model: str, dataset: str, split: str) -> list[str]:
+        """Whose products J(x)·τ are looked up on a split of `dataset`; `sum` is of all tasks.
+
+        Of addition and the task itself; negation looks at the control task; a heat map at the other
+        task's vector, on test images.
+        """
+        if dataset not in self.tasks_of(model):
+            return self.tasks_of(model)
+        partners = self.partners(model, dataset) if split == "test" else []
+        return [SUM, dataset, *partners]
 
     def partners(self, model: str, task: str) -> list[str]:
         """The tasks that share a heat map of `model` with `task` (figure 3)."""

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tangent.edited.linearized import LinearizedEditedModel
-from tangent.edited.tables import FeatureTable, StoredFeatures, TableOfArrays
+from tangent.edited.tables import (
+    FeatureTable,
+    ProductsOfArrays,
+    ProductTable,
+    StoredFeatures,
+    StoredProducts,
+    TableOfArrays,
+)
 
 if TYPE_CHECKING:
     from tangent.edited.plain import PlainEditedModel
@@ -26,7 +33,10 @@ __all__ = [
     "FeatureTable",
     "LinearizedEditedModel",
     "PlainEditedModel",
+    "ProductTable",
+    "ProductsOfArrays",
     "StoredFeatures",
+    "StoredProducts",
     "TableOfArrays",
 ]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tangent.edited.tables import FeatureTable
+from tangent.edited.tables import FeatureTable, ProductTable
 from tangent.errors import UserError
 
 
@@ -15,14 +15,14 @@ class LinearizedEditedModel:
 
     Args:
         initial: f(x; θ0) of every image.
-        products: J(x)τ of every image, by the name of τ; `sum` is the sum of all task vectors.
+        products: J(x)τ of every image; the τ named `sum` is the sum of all task vectors.
 
     Source: section 3 of the paper (the linearization) and its linearity in θ − θ0.
     """
 
-    def __init__(self, initial: FeatureTable, products: Mapping[str, FeatureTable]) -> None:
+    def __init__(self, initial: FeatureTable, products: ProductTable) -> None:
         self._initial = initial
-        self._products = dict(products)
+        self._products = products
 
     def features(
         self,
@@ -35,7 +35,7 @@ class LinearizedEditedModel:
         initial = self._initial.table(dataset, split)
         features = np.array(_select(initial, rows), dtype=np.float32)
         for name, alpha in coefficients.items():
-            product = self._product(name, dataset, split)
+            product = self._products.product(name, dataset, split)
             if product.shape != initial.shape:
                 raise UserError(
                     f"the products of task vector {name!r} with {dataset}, split {split}, have "
@@ -45,14 +45,6 @@ class LinearizedEditedModel:
             if alpha != 0:
                 features += np.float32(alpha) * _select(product, rows)
         return features
-
-    def _product(self, name: str, dataset: str, split: str) -> np.ndarray:
-        if name not in self._products:
-            raise UserError(
-                f"no products of task vector {name!r}, only of {', '.join(self._products)}: "
-                "give its folder too (--products NAME=DIR, made by scripts.jacobian_products)."
-            )
-        return self._products[name].table(dataset, split)
 
 
 def _select(table: np.ndarray, rows: np.ndarray | None) -> np.ndarray:

@@ -11,16 +11,18 @@ from tangent.edited.tables import FeatureTable
 from tangent.errors import UserError
 from tangent.features import Images, encode
 from tangent.linearize import parameters_of
-from tangent.task_vector import TaskVector, edit_
+from tangent.task_vector import SUM, TaskVector, edit_
 
-SUM = "sum"
+IMAGE_BYTES = {"cpu": 2**30, "cuda": 16 * 2**30}
+"""Memory by device for images that are kept from one pass to the next."""
 
 
 class PlainEditedModel:
-    """An `EditedModel` that runs the encoder at the edited weights, in float32.
+    """An `EditedModel` that runs the encoder at the edited weights.
 
     There is one encoder: θ0 is kept beside it, and θ0 + Σα_tτ_t is written into its parameters
-    whenever the coefficients change. Splits are opened once per (data set, split, rows).
+    whenever the coefficients change. Splits are opened once per (data set, split, rows), and their
+    images stay on the device, as far as its budget goes; the others are read in every pass.
 
     Args:
         encoder: the encoder at θ0, on the device to run on; its weights change from here on.
@@ -29,6 +31,8 @@ class PlainEditedModel:
             given as indices.
         initial: f(x; θ0) where it is known already: answers α = 0 without a pass.
         batch_size: images per pass.
+        autocast: `bfloat16` or `none` (float32); features are float32.
+        image_bytes: memory for images that are kept; `IMAGE_BYTES` of the device if None.
     """
 
     def __init__(
@@ -38,6 +42,8 @@ class PlainEditedModel:
         load_images: Callable[[str, str, np.ndarray | None], Images],
         initial: FeatureTable | None = None,
         batch_size: int = 256,
+        autocast: str = "none",
+        image_bytes: int | None = None,
     ) -> None:
         self._encoder = encoder.eval()
         self._theta0 = {name: value.clone() for name, value in parameters_of(encoder).items()}
@@ -48,6 +54,8 @@ class PlainEditedModel:
         self._load_images = load_images
         self._initial = initial
         self._batch_size = batch_size
+        self._autocast = autocast
+        self._image_bytes = IMAGE_BYTES[device.type] if image_bytes is None else image_bytes
         self._images: dict[tuple[str, str, bytes | None], Images] = {}
         self._present: dict[str, float] = {}  # coefficients of the weights now in the encoder
 
@@ -70,7 +78,8 @@ class PlainEditedModel:
             table = self._initial.table(dataset, split)
             return table if rows is None else table[rows]
         self._write_weights(edit)
-        return encode(self._encoder, self._images_of(dataset, split, rows), self._batch_size)
+        images = self._images_of(dataset, split, rows)
+        return encode(self._encoder, images, self._batch_size, self._autocast)
 
     def _write_weights(self, edit: dict[str, float]) -> None:
         if edit != self._present:  # a heat map's point needs the same weights for two data sets
@@ -81,7 +90,11 @@ class PlainEditedModel:
     def _images_of(self, dataset: str, split: str, rows: np.ndarray | None) -> Images:
         key = (dataset, split, None if rows is None else np.asarray(rows).tobytes())
         if key not in self._images:
-            self._images[key] = self._load_images(dataset, split, rows)
+            images = self._load_images(dataset, split, rows)
+            if images.nbytes <= self._image_bytes:
+                self._image_bytes -= images.nbytes
+                images.keep()
+            self._images[key] = images
         return self._images[key]
 
     def _vector(self, name: str) -> TaskVector:

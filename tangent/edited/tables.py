@@ -1,4 +1,4 @@
-"""Tables of features by data set and split, read from disk only when they are asked for."""
+"""Tables of features and products by data set and split, read from disk when asked for."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ class FeatureTable(Protocol):
 
     def table(self, dataset: str, split: str) -> np.ndarray:
         """Features [images, features] of `dataset`'s `split`; UserError if they are not there."""
+        ...
+
+
+class ProductTable(Protocol):
+    """Products J(x)τ of every image of a split with several task vectors."""
+
+    def product(self, vector: str, dataset: str, split: str) -> np.ndarray:
+        """J(x)τ [images, features] on `dataset`'s `split`; UserError if it is not there."""
         ...
 
 
@@ -57,6 +65,47 @@ class StoredFeatures:
         if (dataset, split) not in self._read:
             self._read[dataset, split], _ = read_entry(self.path(split), dataset)
         return self._read[dataset, split]
+
+
+class ProductsOfArrays:
+    """Products held in memory: `{vector: {(dataset, split): array [images, features]}}`."""
+
+    def __init__(self, arrays: Mapping[str, Mapping[tuple[str, str], np.ndarray]]) -> None:
+        self._tables = {vector: TableOfArrays(tables) for vector, tables in arrays.items()}
+
+    def product(self, vector: str, dataset: str, split: str) -> np.ndarray:
+        """See `ProductTable.product`."""
+        if vector not in self._tables:
+            raise UserError(
+                f"there are no products of task vector {vector!r}, only of "
+                f"{', '.join(self._tables)}."
+            )
+        return self._tables[vector].table(dataset, split)
+
+
+class StoredProducts:
+    """Products in `folder/{split}.safetensors` of each data set, one tensor per task vector.
+
+    Args:
+        folders: folder of each data set, by its name.
+    """
+
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self._files = {dataset: StoredFeatures(folder) for dataset, folder in folders.items()}
+
+    def product(self, vector: str, dataset: str, split: str) -> np.ndarray:
+        """See `ProductTable.product`.
+
+        Raises:
+            UserError: the data set has no folder, or its file is missing or truncated, or holds
+                nothing for `vector`.
+        """
+        if dataset not in self._files:
+            raise UserError(
+                f"no products on data set {dataset!r}, only on {', '.join(self._files)}: give its "
+                "folder too (--products DATASET=DIR, made by scripts.jacobian_products)."
+            )
+        return self._files[dataset].table(vector, split)
 
 
 def read_entry(path: Path, name: str) -> tuple[np.ndarray, dict[str, str]]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from tangent.config.schema import SUM, Config
+from tangent.config.schema import Config
 from tangent.datasets.regions import longest_side
 from tangent.estimate.models import BYTES, Architecture
-from tangent.estimate.passes import product_images, sizes_of, trainings_of
+from tangent.estimate.passes import product_sizes, sizes_of, trainings_of
 from tangent.modes import MODES
 from tangent.tasks import load_task
 
@@ -116,8 +116,9 @@ def _of_model(config: Config, model: str, architecture: Architecture) -> Counter
     sizes = [sizes_of(config, task) for task in [*tasks, config.control]]
     stages["features"] += row * sum(size.validation + size.test for size in sizes)
     modes = sum(mode.evaluated_as == "linearized" for mode in MODES.values())
-    for vector in [*tasks, SUM]:
-        stages["products"] += modes * row * product_images(config, model, vector)
+    for dataset in config.product_datasets(model):
+        rows = sum(images * vectors for images, vectors in product_sizes(config, model, dataset))
+        stages["products"] += modes * row * rows
     return stages
 
 

@@ -20,7 +20,7 @@ from tangent.estimate.passes import Pass
 from tangent.estimate.throughput import CPU, Measurement, known_gpus
 from tangent.features import attention_of_device
 from tangent.files import read_json
-from tangent.linearize import jvp_features, linearize, parameters_of
+from tangent.linearize import linearize, parameters_of, stacked_jvp_features
 from tangent.models import CONFIG_FILE, load_encoder
 from tangent.ntk import classifier, logit_gradients
 
@@ -94,22 +94,27 @@ def _passes(
 ) -> Callable[[], object]:
     """A function that computes one batch, of the kind to measure."""
     theta0 = parameters_of(encoder)
+    device, is_autocast = images.device.type, setting.autocast == "bfloat16"
     if setting.kind == "forward":
-        return lambda: _without_gradients(lambda: encoder(images))
+        return lambda: _without_gradients(lambda: encoder(images), device, is_autocast)
     if setting.kind == "tangent":
-        tau = {name: 0.01 * torch.randn_like(value) for name, value in theta0.items()}
-        return lambda: _without_gradients(lambda: jvp_features(encoder, theta0, tau, images))
+        tau = {
+            name: 0.01 * torch.randn(1, *value.shape).to(value) for name, value in theta0.items()
+        }
+        return lambda: _without_gradients(
+            lambda: stacked_jvp_features(encoder, theta0, tau, images), device, is_autocast
+        )
     if setting.kind == "gradient":
         f = classifier(encoder, head)
         return lambda: [None for _ in logit_gradients(f, theta0, images, [0])]
     if setting.kind not in ("standard step", "linear step"):
         raise UserError(f"nothing is known about passes of the kind {setting.kind!r}.")
     model = linearize(encoder) if setting.kind == "linear step" else encoder
-    return _step(model, head, images, setting.autocast == "bfloat16")
+    return _step(model, head, images, is_autocast)
 
 
-def _without_gradients(run: Callable[[], object]) -> object:
-    with torch.no_grad():
+def _without_gradients(run: Callable[[], object], device: str, is_autocast: bool) -> object:
+    with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=is_autocast):
         return run()
 
 

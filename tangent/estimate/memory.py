@@ -10,6 +10,7 @@ from tangent.config.schema import Config, ModelFinetuning
 from tangent.estimate.models import BYTES, Architecture
 from tangent.estimate.passes import Jobs, Pass, kernels_of
 from tangent.ntk.memory import BATCH_SIZE, GRADIENT_BYTES, matrix_free_bytes
+from tangent.product_passes import images_per_pass, tangents_per_pass
 
 CONTEXT = 10**9
 """CUDA, its libraries and the allocator's slack, in bytes: a guess."""
@@ -38,9 +39,12 @@ def peak(config: Config, model: Architecture, jobs: Jobs, device: str) -> int:
         return CONTEXT + _kernel(config, model, kind, encoder, GRADIENT_BYTES[device])
     if kind == "text":
         return CONTEXT + BYTES * model.parameters
-    passing = config.compute.evaluation_batch_size * _passing(model)
+    batch_size = config.compute.evaluation_batch_size
+    passing = batch_size * _passing(model)
     if kind == "tangent":
-        return CONTEXT + 3 * encoder + 2 * passing
+        tangents = tangents_per_pass(_directions(config, jobs.model), encoder, device)
+        images = images_per_pass(batch_size, batch_size, tangents)
+        return CONTEXT + (2 + tangents) * encoder + (1 + tangents) * images * _passing(model)
     # θ0 and the edited weights, and, where they are edited, the task vectors and their sum.
     vectors = 0 if jobs.rule == "features" else _vectors(config, jobs) * encoder
     return CONTEXT + 2 * encoder + vectors + passing
@@ -58,7 +62,7 @@ def _kernel(config: Config, model: Architecture, kind: Pass, encoder: int, budge
     return matrix_free_bytes(grid.images, outputs, encoder, grid.components, budget, activations)
 
 
-def images_per_pass(config: Config, settings: ModelFinetuning) -> int:
+def images_per_step(config: Config, settings: ModelFinetuning) -> int:
     """Images of a training's batch that one process computes at once."""
     return -(-config.finetuning.batch_size // (settings.accumulation_steps * settings.processes))
 
@@ -72,7 +76,7 @@ def _training(config: Config, model: Architecture, jobs: Jobs, encoder: int) -> 
     """Weights, gradients, Adam's two moments; for the linear one also θ0, point and direction."""
     is_linear = jobs.work.kind == "linear step"
     settings = config.finetuning_of(jobs.model)
-    images = images_per_pass(config, settings)
+    images = images_per_step(config, settings)
     numbers = model.image.activations
     if recomputes(settings, jobs.work.kind):  # the blocks' inputs, and one block's own
         inputs = model.image.layers * model.image.tokens * model.image.width
@@ -85,6 +89,15 @@ def _training(config: Config, model: Architecture, jobs: Jobs, encoder: int) -> 
 def _passing(model: Architecture) -> int:
     """Bytes of one image on its way through a block, when nothing is kept, and of its pixels."""
     return BYTES * (model.image.activations // model.image.layers + 3 * model.image_size**2)
+
+
+def _directions(config: Config, model: str) -> int:
+    """Most task vectors that the products on a data set are made with."""
+    return max(
+        len(set(config.product_vectors(model, dataset, split)))
+        for dataset in config.product_datasets(model)
+        for split in ("validation", "test")
+    )
 
 
 def _vectors(config: Config, jobs: Jobs) -> int:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from tangent.config.schema import SUM, Config
+from tangent.config.schema import Config
 from tangent.figures import FIGURES
 from tangent.modes import MODES
 from tangent.ntk.cost import dense_passes, gram_gradients, kernel_method, matrix_free_passes
@@ -32,6 +32,9 @@ COST: dict[Pass, int] = {
 }
 """Forward passes that one image (of `text`: one prompt) costs."""
 
+TANGENT = 2
+"""Forward passes that a tangent adds to the one that it shares with others."""
+
 RECOMPUTATION = {"standard": 0.6, "linear": 1.6}
 """Forward passes that activation checkpointing adds to a step: each block again up to its last
 product; in the linear training, whose forward pass keeps no graph, f at θ0 before that."""
@@ -44,10 +47,10 @@ class Work:
     """Passes of one kind.
 
     Attributes:
-        kind: `forward` gives features, `tangent` J(x)·τ, `gradient` one logit's gradient of every
-            image by itself, the steps are those of the two trainings. Eigenfunctions of several
-            logits together, and those from products with the kernel, count as so many `gradient`s
-            and `tangent`s as have the same arithmetic.
+        kind: `forward` gives features, `tangent` J(x)·τ of one τ, `gradient` one logit's gradient
+            of every image by itself, the steps are those of the two trainings. Products with
+            several τ, eigenfunctions of several logits together, and those from products with the
+            kernel count as so many `tangent`s and `gradient`s as have the same arithmetic.
         images: how many images go through it, repetitions counted; prompts for `text`.
     """
 
@@ -161,22 +164,22 @@ def _trainings(config: Config, model: str) -> Iterator[Jobs]:
 
 def _products(config: Config, model: str) -> Iterator[Jobs]:
     modes = sum(mode.evaluated_as == "linearized" for mode in MODES.values())
-    for vector in [*config.tasks_of(model), SUM]:
-        work = Work("tangent", product_images(config, model, vector))
+    for dataset in config.product_datasets(model):
+        forwards = [
+            images * (1 + TANGENT * vectors)
+            for images, vectors in product_sizes(config, model, dataset)
+        ]
+        work = Work("tangent", sum(forwards) / COST["tangent"])
         yield Jobs("products", "products", modes, work=work)
 
 
-def product_images(config: Config, model: str, vector: str) -> int:
-    """Images that a task vector's products are made on, as the rule `products` chooses them."""
-    if vector == SUM:
-        validation = test = config.tasks_of(model)
-    elif config.is_random(model):
-        validation = test = [vector]
-    else:
-        validation = [vector, config.control]
-        test = [*validation, *config.partners(model, vector)]
-    images = sum(sizes_of(config, task).validation for task in validation)
-    return images + sum(sizes_of(config, task).test for task in test)
+def product_sizes(config: Config, model: str, dataset: str) -> list[tuple[int, int]]:
+    """Images and task vectors of a data set's products, on validation and on test images."""
+    sizes = sizes_of(config, dataset)
+    return [
+        (images, len(config.product_vectors(model, dataset, split)))
+        for split, images in (("validation", sizes.validation), ("test", sizes.test))
+    ]
 
 
 def _evaluations(config: Config, model: str, evaluated_as: str) -> Iterator[Jobs]:

@@ -107,11 +107,11 @@ def _memory(config: Config, model: Architecture, jobs: Jobs, machine: Machine) -
     kind = jobs.work.kind
     found = machine.find(model, kind, _dtype(config, kind))
     size = config.compute.evaluation_batch_size
-    # Other sizes of a batch, edited models and kernels need other amounts than were measured.
-    is_like = jobs.rule in ("features", "products")
+    # Other sizes of a batch, several tangents, edited models and kernels need other amounts.
+    is_like = jobs.rule == "features"
     if kind.endswith("step"):
         settings = config.finetuning_of(jobs.model)
-        size = memory.images_per_pass(config, settings)
+        size = memory.images_per_step(config, settings)
         is_like = not memory.recomputes(settings, kind)
     if found is not None and is_like and found.batch_size == size:
         return int(found.memory * 1e9)
@@ -119,6 +119,10 @@ def _memory(config: Config, model: Architecture, jobs: Jobs, machine: Machine) -
 
 
 def _dtype(config: Config, kind: Pass) -> str:
-    """Evaluations are in float32, whatever the trainings are."""
-    is_training = kind.endswith("step")
-    return "bfloat16" if is_training and config.compute.autocast == "bfloat16" else "float32"
+    """Kernels and heads are in float32, whatever the trainings and evaluations are."""
+    autocast = "none"
+    if kind.endswith("step"):
+        autocast = config.compute.autocast
+    elif kind in ("forward", "tangent"):
+        autocast = config.compute.evaluation_autocast
+    return "bfloat16" if autocast == "bfloat16" else "float32"

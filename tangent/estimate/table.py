@@ -85,7 +85,11 @@ def _notes(config: Config, found: Estimate) -> str:
             f"Peak: {gpu.bfloat16:g} TFLOP/s in bfloat16, {gpu.float32:g} in float32, "
             f"{gpu.memory:g} GB ({gpu.source}); assumed share {machine.utilization:g}."
         )
-        lines.append(f"Trainings in {_training_type(config)}, everything else in float32.")
+        compute = config.compute
+        lines.append(
+            f"Trainings in {_precision(compute.autocast)}, evaluations in "
+            f"{_precision(compute.evaluation_autocast)}, kernels in float32."
+        )
         largest = max(cost.memory for cost in found.stages.values())
         if largest > gpu.memory * 1e9:
             lines.append(
@@ -102,8 +106,8 @@ def _notes(config: Config, found: Estimate) -> str:
     return "\n".join(_wrapped(line) for line in lines)
 
 
-def _training_type(config: Config) -> str:
-    return "bfloat16 autocast" if config.compute.autocast == "bfloat16" else "float32"
+def _precision(autocast: str) -> str:
+    return "bfloat16 autocast" if autocast == "bfloat16" else "float32"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

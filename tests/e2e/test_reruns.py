@@ -87,8 +87,18 @@ def test_one_tasks_epochs_retrain_that_task(study):
         f"fine-tune tiny on counting ({training}, {SEED3})" for training in ("standard", "linear")
     }
     expected |= {
-        f"Jacobian-vector products of {vector} (tiny, {mode}, {SEED3})"
-        for vector in ("counting", "sum")
+        f"Jacobian-vector products on {dataset} (tiny, {mode}, {SEED3})"
+        for dataset in ("shapes", "counting", "glyphs")
+        for mode in modes[1:]
+    }
+    # Look-ups in the products on their data set, which hold those with the sum of all vectors.
+    expected |= {
+        f"{job} (tiny, {mode}, {SEED3})"
+        for job in (
+            "single-task accuracy on shapes",
+            "choose α of negating shapes",
+            "task negation of shapes",
+        )
         for mode in modes[1:]
     }
     expected |= {
@@ -118,6 +128,17 @@ def test_the_grid_of_alpha_trains_nothing(study):
         "task negation of shapes",
         "task negation of counting",
     }
+
+
+def test_the_precision_of_evaluations_trains_nothing_and_leaves_kernels(study):
+    before = "evaluation_batch_size: 128"
+    study.replace("config.yaml", before, f"{before}\n  evaluation_autocast: bfloat16")
+    jobs = study.planned()
+    assert {"features of tiny at its initial weights (seed 3)"} <= jobs
+    assert any(job.startswith("Jacobian-vector products on glyphs") for job in jobs)
+    assert any(job.startswith("single-task accuracy on shapes (tiny, standard") for job in jobs)
+    done = ("fine-tune", "task vector", "build", "eigenfunctions", "check proposition", "prepare")
+    assert not any(job.startswith(done) for job in jobs)
 
 
 def test_two_settings_that_swap_their_values_are_noticed(study):

@@ -19,7 +19,7 @@ DEMO = {
     "finetuned": 2 * TRAINED,
     "task_vector": 2 * TRAINED,
     "features": MODELS,
-    "products": 2 * (TRAINED + MODELS),
+    "products": 2 * (TRAINED + 1),  # on the control task too
     "zero_shot": MODELS,
     "single_task_plain": TRAINED,
     "single_task_linearized": 2 * TRAINED,

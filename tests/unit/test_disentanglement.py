@@ -12,7 +12,7 @@ from families import make, random_direction
 from torch import Tensor, nn
 
 from tangent.disentanglement import PairMember, disentanglement_error
-from tangent.edited import LinearizedEditedModel, TableOfArrays
+from tangent.edited import LinearizedEditedModel, ProductsOfArrays, TableOfArrays
 from tangent.errors import UserError
 from tangent.linearize import jvp_features, parameters_of
 from tangent.task_vector import TaskVector
@@ -121,14 +121,10 @@ def test_linearized_models_of_disjoint_effect_are_disentangled(
         initial[name, "test"] = value.numpy()
         for other in products:
             products[other][name, "test"] = product.numpy() * (other == name)
-    model = LinearizedEditedModel(
-        TableOfArrays(initial), {name: TableOfArrays(arrays) for name, arrays in products.items()}
-    )
+    model = LinearizedEditedModel(TableOfArrays(initial), ProductsOfArrays(products))
     assert (disentanglement_error(model, *pair, ALPHAS_1, ALPHAS_2).error == 0).all()
     products["second"]["first", "test"] = 100 * rng.normal(size=(IMAGES, 3))
-    model = LinearizedEditedModel(
-        TableOfArrays(initial), {name: TableOfArrays(arrays) for name, arrays in products.items()}
-    )
+    model = LinearizedEditedModel(TableOfArrays(initial), ProductsOfArrays(products))
     result = disentanglement_error(model, *pair, ALPHAS_1, ALPHAS_2)
     assert result.error_1.max() > 0 and (result.error_2 == 0).all()
 

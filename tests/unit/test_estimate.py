@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -138,6 +139,35 @@ def kept_bytes(model, images):
         features = model(images)
     del features
     return sum(size for size, _ in kept.values())
+
+
+def test_the_arithmetic_of_products_is_what_torch_counts(demo):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from tangent.linearize import multi_jvp_features, parameters_of
+    from tangent.models.load import _new_encoder
+
+    config = model_config("demo-vit")
+    config["vision_cfg"] = dict(layers=6, width=128, patch_size=8, image_size=32)
+    model, images = _new_encoder(config).eval(), torch.randn(2, 3, 32, 32)
+    theta0 = parameters_of(model)
+
+    @cache
+    def per_image(vectors):
+        with torch.no_grad(), FlopCounterMode(display=False) as flops:
+            multi_jvp_features(model, theta0, [theta0] * vectors, images)
+        return flops.get_total_flops() / len(images)
+
+    counted = sum(
+        getattr(sizes_of(demo, dataset), split)
+        * per_image(len(demo.product_vectors("demo-vit", dataset, split)))
+        for dataset in demo.product_datasets("demo-vit")
+        for split in ("validation", "test")
+    )
+    found = jobs_of(demo, {"demo-vit": 10})
+    of_mode = [of for of in found if (of.rule, of.model) == ("products", "demo-vit")]
+    forwards = passes.COST["tangent"] * sum(of.work.images for of in of_mode)
+    assert forwards * architecture(config).image_flops == pytest.approx(counted, rel=0.05)
 
 
 def test_sizes_of_splits_are_those_of_the_protocol(demo):
@@ -310,7 +340,7 @@ def test_measurements_are_complete_and_of_known_devices():
     steps = {"standard step", "linear step"}
     for dtype, kinds in (
         ("float32", {"forward", "tangent", "gradient"} | steps),
-        ("bfloat16", steps),
+        ("bfloat16", {"forward", "tangent"} | steps),
     ):
         on_a_cpu = {entry.what for entry in found if (entry.device, entry.dtype) == (CPU, dtype)}
         assert on_a_cpu >= kinds  # from which those of other models are scaled

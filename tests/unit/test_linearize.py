@@ -7,8 +7,10 @@ import copy
 import pytest
 import torch
 from families import FAMILIES, Perceptron, make, moved, perceptron, random_direction
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tangent.errors import UserError
 from tangent.linearize import (
@@ -209,14 +211,44 @@ def test_activation_checkpointing_supports_unused_parameters_and_several_outputs
 
 
 @families
-def test_several_directions_at_once(family: str) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-4)], ids=str
+)
+@pytest.mark.parametrize("directions", [1, 2, 5])
+def test_several_directions_at_once(family, dtype, tolerance, directions) -> None:
     model, x = make(family)
+    model, x = model.to(dtype), x.to(dtype)
     theta0 = parameters_of(model)
-    taus = [random_direction(model) for _ in range(3)]
+    taus = [random_direction(model) for _ in range(directions)]
     value, products = multi_jvp_features(model, theta0, taus, x)
+    assert len(products) == directions
     for tau, product in zip(taus, products, strict=True):
-        expected = jvp_features(model, theta0, tau, x)
-        torch.testing.assert_close((value, product), expected)
+        alone = jvp_features(model, theta0, tau, x)
+        for found, expected in zip((value, product), alone, strict=True):
+            scale = expected.abs().max().item()
+            torch.testing.assert_close(found, expected, rtol=0, atol=tolerance * scale)
+
+
+def test_directions_are_not_copied_for_every_token() -> None:
+    """Attention gets its tokens transposed, where torch would multiply token by token."""
+
+    class Largest(TorchDispatchMode):
+        numbers = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            output = func(*args, **(kwargs or {}))
+            if func is torch.ops.aten.clone.default:
+                self.numbers = max(self.numbers, output.numel())
+            return output
+
+    vision = CLIPVisionCfg(layers=1, width=32, head_width=16, patch_size=4, image_size=32)
+    text = CLIPTextCfg(context_length=4, vocab_size=8, width=6, heads=1, layers=1)
+    model = CLIP(embed_dim=5, vision_cfg=vision, text_cfg=text).visual.eval()
+    taus, x = [random_direction(model) for _ in range(4)], torch.randn(1, 3, 32, 32)
+    with torch.no_grad(), Largest() as copied:
+        multi_jvp_features(model, parameters_of(model), taus, x)
+    # 65 tokens: nothing that is copied is larger than the tangents of two heads' attention weights.
+    assert 0 < copied.numbers <= 4 * 2 * 65 * 65
 
 
 def test_dropout_and_batch_statistics_stay_out_of_it() -> None:

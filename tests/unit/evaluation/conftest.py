@@ -86,7 +86,8 @@ class Study:
             shared += [*self.encoder_flags(), "--batch-size", 16, "--threads", 1, "--device", "cpu"]
             shared += ["--task-vectors", *(f"{n}={self.vector_file(n)}" for n in names)]
         else:
-            shared += ["--products", *(f"{n}={self.root / 'products' / n}" for n in vectors)]
+            folders = {task: self.root / "products" / task for task in (*TASKS, CONTROL)}
+            shared += ["--products", *(f"{task}={folder}" for task, folder in folders.items())]
         self.script(name, *shared, *flags)
 
     def encoder_flags(self) -> list[object]:
@@ -181,12 +182,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     common = [*study.encoder_flags(), "--datasets-dir", root / "datasets", "--batch-size", 16]
     common += ["--threads", 1, "--device", "cpu"]
     study.script("initial_features", *common, "--tasks", *tasks, "--output-dir", root / "features")
-    for name in (*TASKS, "sum"):
-        vectors = TASKS if name == "sum" else (name,)
+    for task in tasks:
         study.script(
-            *("jacobian_products", *common, "--validation", *tasks, "--test", *tasks),
-            *("--task-vectors", *(f"{n}={study.vector_file(n)}" for n in vectors)),
-            *("--output-dir", root / "products" / name),
+            *("jacobian_products", *common, "--dataset", task),
+            *("--task-vectors", *(f"{n}={study.vector_file(n)}" for n in TASKS)),
+            *("--validation", "sum", *TASKS, "--test", "sum", *TASKS),
+            *("--output-dir", root / "products" / task),
         )
     study.script(
         *("zero_shot", "--model", "tiny", "--seed", 0, "--features-dir", root / "features"),

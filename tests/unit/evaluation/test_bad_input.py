@@ -58,7 +58,7 @@ def test_a_truncated_file(damaged, mode):
         single_task(damaged, mode)
 
 
-def test_products_that_lack_a_data_set(damaged):
+def test_products_that_lack_a_task_vector(damaged):
     path = damaged.root / "products" / "red" / "test.safetensors"
     save_file({"blue": load_file(path)["blue"]}, path)
     with pytest.raises(
@@ -79,7 +79,7 @@ def test_features_that_are_not_numbers(damaged):
 def test_features_of_other_images(damaged):
     for path in (damaged.root / "features", damaged.root / "products" / "red"):
         tables = load_file(path / "test.safetensors")
-        tables["red"] = tables["red"][:-1]
+        tables["red"] = tables["red"][:-1].copy()
         save_file(tables, path / "test.safetensors")
     with pytest.raises(UserError, match="red, split test: 49 features and 50 labels"):
         single_task(damaged, "linear")

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from tangent.edited import LinearizedEditedModel, PlainEditedModel, StoredFeatures, TableOfArrays
+from tangent.datasets.split import Split
+from tangent.edited import (
+    LinearizedEditedModel,
+    PlainEditedModel,
+    ProductsOfArrays,
+    StoredFeatures,
+    StoredProducts,
+    TableOfArrays,
+)
 from tangent.errors import UserError
 from tangent.features import Images, StoredImages
 from tangent.models import preprocess_config
@@ -42,7 +50,7 @@ def plain(study) -> PlainEditedModel:
 @pytest.fixture
 def linearized(study) -> LinearizedEditedModel:
     folders = (study.root / "products").iterdir()
-    products = {folder.name: StoredFeatures(folder) for folder in folders}
+    products = StoredProducts({folder.name: folder for folder in folders})
     return LinearizedEditedModel(StoredFeatures(study.root / "features"), products)
 
 
@@ -104,6 +112,48 @@ def test_known_answers_cost_no_pass_and_images_are_loaded_once(study):
     assert (encoder.passes, loaded) == (3, [("red", "test")])
 
 
+def test_images_that_are_kept_give_the_same_bits_and_are_read_once(study, monkeypatch, rng):
+    """Against images that are read in every pass, with whole splits and with some rows."""
+    read = []
+    monkeypatch.setattr(Split, "read", counting(Split.read, read))
+    rows = rng.permutation(50)[:37]
+    size = 3 * 16 * 16
+    found = {}
+    for budget in (0, 50 * size + 36 * size, None):  # none fits, the first one does, both do
+        encoder = copy.deepcopy(study.model)
+        plain = PlainEditedModel(
+            encoder, study.task_vectors, load_images(study), batch_size=16, image_bytes=budget
+        )
+        read.clear()
+        found[budget] = [
+            plain.features({"sum": alpha}, "blue", "test", wanted)
+            for alpha in (0.3, 0.7, -0.2)
+            for wanted in (None, rows)
+        ]
+        times = {0: (3, 3), 50 * size + 36 * size: (1, 3), None: (1, 1)}[budget]
+        assert sum(read) == times[0] * 50 + times[1] * 37
+    for features in list(found.values())[1:]:
+        for kept, streamed in zip(features, found[0], strict=True):
+            np.testing.assert_array_equal(kept, streamed)
+
+
+def counting(read, counts: list[int]):
+    def counted(self, rows):
+        counts.append(len(rows))
+        return read(self, rows)
+
+    return counted
+
+
+def test_a_pass_that_ends_early_leaves_no_gap_in_images_that_are_kept(study):
+    load = load_images(study)
+    images, expected = (load("blue", "test") for _ in range(2))
+    images.keep()
+    next(images.batches(16))
+    for size in (7, 50, 16):
+        assert torch.equal(torch.cat(list(images.batches(size))), expected.normalized())
+
+
 def test_unknown_vectors_and_data_sets_are_refused_by_name(study, plain, linearized):
     for edited in (plain, linearized):
         with pytest.raises(UserError, match="'violet'.*red"):
@@ -114,6 +164,10 @@ def test_unknown_vectors_and_data_sets_are_refused_by_name(study, plain, lineari
         plain.features({"red": 1.0}, "violet", "test")
     with pytest.raises(UserError, match=r"features.train\.safetensors does not exist"):
         linearized.features({}, "red", "train")
+    products = StoredProducts({"red": study.root / "products" / "red"})
+    other = LinearizedEditedModel(StoredFeatures(study.root / "features"), products)
+    with pytest.raises(UserError, match="no products on data set 'blue', only on red: .*DATASET="):
+        other.features({"red": 1.0}, "blue", "test")
 
 
 def test_a_task_vector_of_another_model_is_refused(study):
@@ -125,6 +179,6 @@ def test_a_task_vector_of_another_model_is_refused(study):
 
 def test_products_of_other_images_are_refused(study):
     initial = TableOfArrays({("red", "test"): np.zeros((50, 12), np.float32)})
-    products = TableOfArrays({("red", "test"): np.zeros((49, 12), np.float32)})
+    products = ProductsOfArrays({"red": {("red", "test"): np.zeros((49, 12), np.float32)}})
     with pytest.raises(UserError, match=r"\(49, 12\)"):
-        LinearizedEditedModel(initial, {"red": products}).features({"red": 1.0}, "red", "test")
+        LinearizedEditedModel(initial, products).features({"red": 1.0}, "red", "test")

@@ -28,8 +28,9 @@ def test_products_are_directional_derivatives(study):
     step = 1e-5
     images = study.images("blue", "test").double()
     encoder = copy.deepcopy(study.model).double()
-    for vector in ("red", "sum"):
-        stored = load_file(study.root / "products" / vector / "test.safetensors")["blue"]
+    products = load_file(study.root / "products" / "blue" / "test.safetensors")
+    assert set(products) == {"sum", "red", "green", "blue"}
+    for vector, stored in products.items():
         with torch.no_grad():
             plus, minus = (
                 functional_call(encoder, double(study, {vector: sign * step}), (images,))
@@ -49,9 +50,9 @@ def double(study, coefficients: dict[str, float]) -> dict[str, torch.Tensor]:
 
 
 def test_files_say_what_made_them(study):
-    with safe_open(study.root / "products" / "sum" / "test.safetensors", "np") as file:
+    with safe_open(study.root / "products" / "blue" / "test.safetensors", "np") as file:
         metadata = file.metadata()
-    assert metadata["vector"] == "red+green+blue"
+    assert (metadata["dataset"], metadata["sum"]) == ("blue", "red+green+blue")
     inputs = json.loads(metadata["provenance"])["inputs"]
     assert any(path.endswith("task_vectors/green.safetensors") for path in inputs)
     assert any(path.endswith("blue/test.safetensors") for path in inputs)
