@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
+import torch._inductor.config
 from torch import Tensor, nn
 
 from tangent.compile_cache import use_compile_cache
@@ -37,6 +38,8 @@ def compile_for(model: nn.Module, like: Tensor) -> Callable[[Tensor], Any]:
     """
     use_compile_cache()
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "No CUDA runtime …"
+    if like.device.type == "cpu":  # before torch starts helpers: each of them imports torch
+        torch._inductor.config.compile_threads = torch.get_num_threads()
     context = getattr(model, "traceable", nullcontext)
     compiled = torch.compile(
         model,
@@ -47,7 +50,6 @@ def compile_for(model: nn.Module, like: Tensor) -> Callable[[Tensor], Any]:
             # Code for one number of threads is not that for another, but torch's key of the cache
             # forgets their number unless it is an option.
             "cpp.threads": torch.get_num_threads(),
-            "compile_threads": torch.get_num_threads(),
         },
     )
 

@@ -98,24 +98,30 @@ def prepare(
     return engine
 
 
-def estimate(training: Training, model: nn.Module, shape: Sequence[int], passes: int) -> Engine:
+def estimate(
+    training: Training,
+    model: nn.Module,
+    shape: Sequence[int],
+    passes: int,
+    device: torch.device,
+) -> Engine:
     """Whether compiling saves more seconds than it takes.
 
     The cost is that of compiling for the first time: what the cache holds must not decide.
 
     Args:
         training: standard or linear.
-        model: what is trained, on its device.
+        model: what is trained.
         shape: of the images of a full pass [batch, 3, height, width].
         passes: full passes of the whole training; others are not compiled.
+        device: where it trains.
     """
-    trained = [value for value in model.parameters() if value.requires_grad]
-    kind = trained[0].device.type
-    rates = RATES[kind, training]
-    threads = torch.get_num_threads() if kind == "cpu" else 1
+    rates = RATES[device.type, training]
+    tensors = sum(value.requires_grad for value in model.parameters())
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
     arithmetic = rates.per_teraflop * forward_operations(model, shape) / 1e12 / threads
-    saved = passes * (arithmetic + rates.per_tensor * len(trained))
-    cost = rates.compiling * len(trained)
+    saved = passes * (arithmetic + rates.per_tensor * tensors)
+    cost = rates.compiling * tensors
     reason = f"by an estimate, compiling takes {cost:.0f} s and saves {saved:.0f} s"
     return Engine("compiled" if saved > cost else "eager", reason)
 

@@ -224,7 +224,9 @@ class _Trainer:
             full = -(-settings.batch_size // self.processes.count) // self.pass_size
             passes = settings.epochs * (len(batches.images) // settings.batch_size) * full
             shape = (self.pass_size, 3, *size)
-            estimated = estimate(settings.training, self.model, shape, passes)
+            estimated = estimate(
+                settings.training, self.model, shape, passes, self.processes.device
+            )
         share = len(range(batches.rank, settings.batch_size, batches.processes))
         shape = (min(self.pass_size, share), 3, *size)
         return prepare(self.forward_backward, estimated, shape, begun)
