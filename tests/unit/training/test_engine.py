@@ -126,9 +126,9 @@ def test_a_compiled_training(training, script, finetuning, cache, tmp_path, monk
 
     killed = flags | {"output_dir": folders["killed"], "processes": 1}
     killed["log"] = folders["killed"] / "run.log"
-    started = ranks.start(1, killed, signals={0: 3}, compiled_in=cache)
+    started = ranks.start(1, killed, signals={0: 3}, compiling={VARIABLE: str(cache)})
     assert ranks.statuses(started) == [143]
-    assert torch.load(folders["killed"] / "state.pt", weights_only=True)["step"] == 4
+    assert torch.load(folders["killed"] / "state.pt", weights_only=True)["step"] == 5
     script("finetune", **flags | {"output_dir": folders["killed"]})
     one, other = (load_file(folders[name] / "encoder.safetensors") for name in ("cold", "killed"))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
@@ -145,7 +145,7 @@ def test_a_compiled_training(training, script, finetuning, cache, tmp_path, monk
 @needs_compiler
 def test_two_processes_compile_and_give_the_weights_of_one(script, finetuning, cache, tmp_path):
     flags = in_parallel(finetuning, output_dir=tmp_path / "two")
-    assert ranks.statuses(ranks.start(2, flags, compiled_in=cache)) == [0, 0]
+    assert ranks.statuses(ranks.start(2, flags, compiling={VARIABLE: str(cache)})) == [0, 0]
     assert read_json(tmp_path / "two" / "metrics.json")["engine"] == "compiled"
     script("finetune", **finetuning | {"output_dir": tmp_path / "one"})
     weights_agree(tmp_path / "one", tmp_path / "two")
@@ -154,12 +154,10 @@ def test_two_processes_compile_and_give_the_weights_of_one(script, finetuning, c
         assert float(found["loss"]) == pytest.approx(float(row["loss"]), rel=1e-3)
 
 
-def test_without_a_compiler_it_is_eager_and_says_why(finetuning, cache, monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    for name in ("CXX", "CC"):
-        monkeypatch.delenv(name, raising=False)
+def test_without_a_compiler_it_is_eager_and_says_why(finetuning, cache):
+    nothing = {VARIABLE: str(cache / "nothing"), "PATH": "/nowhere", "CXX": ""}
     flags = finetuning | {"log": finetuning["output_dir"] / "run.log"}
-    assert ranks.statuses(ranks.start(1, flags, compiled_in=cache / "none")) == [0]
+    assert ranks.statuses(ranks.start(1, flags, compiling=nothing)) == [0]
     metrics = read_json(finetuning["output_dir"] / "metrics.json")
     assert metrics["engine"] == "eager" and "C++ compiler" in metrics["engine_reason"]
     assert "engine: eager (compiling fails: " in flags["log"].read_text()
