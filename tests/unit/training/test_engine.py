@@ -15,6 +15,7 @@ from torch.func import functional_call, jvp
 
 from tangent.compile_cache import VARIABLE
 from tangent.compiling import compile_for
+from tangent.errors import UserError
 from tangent.estimate.models import architecture
 from tangent.files import read_csv, read_json
 from tangent.finetune import engine
@@ -163,10 +164,22 @@ def test_without_a_compiler_it_is_eager_and_says_why(finetuning, cache):
     assert "engine: eager (compiling fails: " in flags["log"].read_text()
 
 
-def test_a_training_goes_on_as_it_began(pretrained, monkeypatch, cache):
-    step = ForwardBackward(load_encoder(pretrained), torch.randn(3, 24), "none")
-    estimated, begun = engine.Engine("compiled", "pays"), engine.Engine("eager", "does not pay")
-    assert engine.prepare(step, estimated, (4, 3, 32, 32), begun) == begun
+class Untraceable(nn.Linear):
+    def forward(self, x):
+        torch._dynamo.graph_break()
+        return super().forward(x)
+
+
+@pytest.mark.usefixtures("compiles")
+def test_a_training_goes_on_as_it_began_or_says_why_not():
+    step = ForwardBackward(Untraceable(8, 24), torch.randn(3, 24), "none")
+    compiled, eager = engine.Engine("compiled", "pays"), engine.Engine("eager", "does not pay")
+    shape = (4, 3, 8, 8)
+    assert engine.prepare(step, compiled, shape, begun=eager) == eager
+    instead = engine.prepare(step, compiled, shape)
+    assert instead.name == "eager" and instead.reason.startswith("compiling fails: ")
+    with pytest.raises(UserError, match=r"began with compiled code.*remove state\.pt"):
+        engine.prepare(step, eager, shape, begun=compiled)
 
 
 def test_operations_are_those_of_the_closed_form(pretrained):
