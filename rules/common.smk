@@ -10,7 +10,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from tangent.config.extends import extended_files
 from tangent.config.load import ConfigError, load_config
 from tangent.config.schema import SUM
 from tangent.config.sharing import shared_conflicts
@@ -35,7 +34,7 @@ DEMO = (
 # Of the sources' modules, only those of a task's own sources and layout count for its images.
 LAYOUT = "datasets.sources.layouts datasets.sources.layouts.layout"
 SOURCE_CODE = {
-    "hub": "datasets.sources.hub datasets.sources.parquet",
+    "hub": "datasets.sources.hub datasets.sources.parquet hub_cache",
     "folder": f"datasets.sources.folder {LAYOUT}",
     "torchvision": f"datasets.sources.from_torchvision {LAYOUT}",
     "demo": f"datasets.sources.demo {DEMO}",
@@ -63,9 +62,11 @@ SOURCES = (
 ENCODER = f"{IMAGES} models.load runtime"
 LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
-KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram scripts.encoder_arguments"
+KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
 SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
-CONFIG_READER = f"config.checks config.load {SCHEMA} results.configuration tasks"
+CONFIG_READER = (
+    f"config.checks config.load {SCHEMA} results.configuration tasks validation"
+)
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
 CODE = {
@@ -74,15 +75,15 @@ CODE = {
     "locate_dataset": SOURCES,
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
-    " datasets.writer",
+    " datasets.writer validation",
     "build_heads": "heads models.load runtime tasks",
     "finetune": "activation_checkpointing augment compile_cache compiling datasets.preprocess"
     " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
     " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"
     " finetune.schedule heads linearize models.load modes runtime task_vector tasks",
-    "import_finetuned": "models.load modes published.checkpoint published.clip"
-    " published.hugging_face published.hub published.layout published.sources published.tensors"
-    " sources task_vector",
+    "import_finetuned": "hub_cache models.load modes published.checkpoint published.clip"
+    " published.fetched published.hugging_face published.hub published.layout published.sources"
+    " published.tensors sources task_vector",
     "extract_task_vector": "task_vector",
     "initial_features": f"{ENCODER} scripts.encoder_arguments",
     "jacobian_products": f"{ENCODER} scripts.encoder_arguments",
@@ -93,7 +94,8 @@ CODE = {
     "validate_negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
     "negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
     "disentanglement": f"{EDITED} disentanglement",
-    "eigenfunctions": f"{KERNEL} evaluation.eigenfunctions ntk.eigenfunctions ntk.localization",
+    "eigenfunctions": f"{KERNEL} evaluation.eigenfunctions ntk.cost ntk.eigenfunctions ntk.lanczos"
+    " ntk.localization ntk.matrix_free ntk.operator",
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
     "resolved_config": "",
     "collect_tables": f"{CONFIG_READER} modes results.columns results.collect"
@@ -116,8 +118,8 @@ CODE = {
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    " models.load modes results.columns tasks estimate/datasets.yaml estimate/gpus.yaml"
-    " estimate/measured.yaml",
+    " models.load modes ntk.cost ntk.memory results.columns tasks validation"
+    " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "on_gpus": "",
     "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
 }
@@ -147,17 +149,16 @@ TABLES_READ = {
 
 def checked_config(mapping):
     """The configuration as an object; a wrong one ends Snakemake with one message."""
-    files = {os.path.relpath(path) for path in workflow.configfiles}
-    merged_first = [
-        "config.yaml",
-        *map(os.path.relpath, extended_files(mapping.get("extends"))),
-    ]
-    files = merged_first + sorted(files - set(merged_first))
+    # In the order of merging: Snakemake lists the command line's first but merges them last.
+    given = len(workflow.overwrite_configfiles)
+    files = [*workflow.configfiles[given:], *workflow.configfiles[:given]]
+    files = dict.fromkeys(map(os.path.relpath, files))
     try:
         checked = load_config(mapping, source=" with ".join(files))
     except ConfigError as error:
         sys.exit(str(error))
-    if conflicts := shared_conflicts(checked):
+    # Not again in the jobs that this one starts: it would end them, whatever they have done.
+    if workflow.is_main_process and (conflicts := shared_conflicts(checked)):
         sys.exit("\n".join(conflicts))
     return checked
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from scripts import cli
 from scripts.encoder_arguments import EncoderArguments
 from tangent.datasets.split import split_path
+from tangent.errors import UserError
 from tangent.evaluation.tasks import EvaluationTask, head_path
 from tangent.files import write_csv, write_json
 from tangent.samples import sample_rows
@@ -24,7 +26,10 @@ class Arguments(EncoderArguments):
     control_tasks: list[str] = cli.argument("data sets to compare with")
     images: int = cli.argument("images of each data set; all of them if there are fewer")
     components: int = cli.argument("leading eigenfunctions per kernel")
-    logits: int = cli.argument("kernels, one per output logit; all classes if there are fewer")
+    logits: str = cli.argument(
+        "how many output logits, one kernel each (all classes if there are fewer), or `all`: one "
+        "kernel of all logits together"
+    )
     output_dir: Path = cli.argument("folder of energies.csv, spectrum.csv, eigenfunctions.json")
 
     if_out_of_memory = "Lower eigenfunctions.images, logits or components."
@@ -45,17 +50,17 @@ def run(arguments: Arguments) -> None:
     datasets = [arguments.task, *arguments.control_tasks]
     samples = [sample(arguments.task, "train", "sample")]
     samples += [sample(dataset, "test", "test") for dataset in datasets]
-    logits = sample_rows(len(task.head), arguments.logits, arguments.seed).tolist()
+    logits = _logits(arguments, len(task.head))
     found = localization(arguments.load_encoder(), task.head, samples, logits, arguments.components)
     energies = [
         (of.dataset, of.split, logit, int(row), energy)
         for of in samples
-        for logit, of_logit in zip(logits, found.energies[of.dataset, of.split], strict=True)
+        for logit, of_logit in zip(found.kernels, found.energies[of.dataset, of.split], strict=True)
         for row, energy in zip(of.rows, of_logit, strict=True)
     ]
     spectrum = [
         (logit, component, eigenvalue)
-        for logit, eigenvalues in zip(logits, found.spectra, strict=True)
+        for logit, eigenvalues in zip(found.kernels, found.spectra, strict=True)
         for component, eigenvalue in enumerate(eigenvalues, start=1)
     ]
     folder = arguments.output_dir
@@ -66,9 +71,20 @@ def run(arguments: Arguments) -> None:
     inputs += [split_path(arguments.datasets_dir / dataset, "test") for dataset in datasets]
     result = {name: getattr(arguments, name) for name in ("model", "task", "seed")}
     result |= {"images": arguments.images, "components": arguments.components}
-    result |= {"logits": logits, "means": found.means()}
+    result |= {"logits": logits, **found.method, "means": found.means()}
     result["provenance"] = arguments.provenance(inputs)
     write_json(folder / "eigenfunctions.json", result)
+
+
+def _logits(arguments: Arguments, classes: int) -> list[int] | Literal["all"]:
+    """The logits of the kernels, one each, drawn with the seed; or `all` for one kernel of all."""
+    if arguments.logits == "all":
+        return "all"
+    if not arguments.logits.isdecimal() or int(arguments.logits) < 1:
+        raise UserError(
+            f"--logits is {arguments.logits!r}: give a number of logits from 1 on, or `all`."
+        )
+    return sample_rows(classes, int(arguments.logits), arguments.seed).tolist()
 
 
 if __name__ == "__main__":

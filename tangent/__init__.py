@@ -27,6 +27,7 @@ _NAMES = {
     "tangent.metrics": ("accuracy", "logits", "normalized_accuracy", "predictions"),
     "tangent.ntk": (
         "Eigenfunctions",
+        "MatrixFreeEigenfunctions",
         "TangentEigenfunctions",
         "check_proposition1",
         "classifier",

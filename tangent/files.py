@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tangent.errors import UserError
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-# Types of a safetensors file that numpy can map, as it calls them.
-_MAPPED_TYPES = {"U8": "u1", "I64": "<i8"}
+MAPPED_TYPES = {"U8": "u1", "I64": "<i8"}
+"""Types of a safetensors file that `map_safetensors` maps, and numpy's names for them."""
 
 
 @contextmanager
@@ -148,17 +148,25 @@ def _sort_header(path: Path) -> None:
     """Write the header of a safetensors file with its keys in order.
 
     The library writes metadata in an order that differs between processes, so equal content would
-    have different hashes. The format: the header's length (8 bytes), the header (JSON), the data.
+    have different hashes.
     """
     with open(path, "r+b") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
+        header, length = _read_header(file)
         header = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         content = header.encode().ljust(length)
         if len(content) != length:
             raise ValueError(f"the header of {path} is {length} bytes long, sorted {len(content)}")
         file.seek(8)
         file.write(content)
+
+
+def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """The header of a safetensors file and its length in bytes; `file` is at its beginning.
+
+    The format: the header's length (8 bytes), the header (JSON), the data.
+    """
+    length = int.from_bytes(file.read(8), "little")
+    return json.loads(file.read(length)), length
 
 
 def read_safetensors(
@@ -213,15 +221,14 @@ def map_safetensors(
 
     metadata = read_metadata(path)  # the library checks that the file is complete
     with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
+        header, length = _read_header(file)
     header.pop("__metadata__", None)
     arrays = {}
     for name, tensor in header.items():
-        if tensor["dtype"] not in _MAPPED_TYPES:
+        if tensor["dtype"] not in MAPPED_TYPES:
             raise UserError(f"{path}: {name} is of type {tensor['dtype']}, not U8 or I64.")
         start = 8 + length + tensor["data_offsets"][0]
-        dtype, shape = _MAPPED_TYPES[tensor["dtype"]], tuple(tensor["shape"])
+        dtype, shape = MAPPED_TYPES[tensor["dtype"]], tuple(tensor["shape"])
         arrays[name] = np.memmap(path, dtype, "r", start, shape)
     return arrays, metadata
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -304,21 +304,26 @@ class _WithoutActivations(torch.autograd.Function):
         return (None, *ctx.recomputed.gradients(cotangents))
 
 
-def _value_and_product(
-    model: nn.Module,
+def value_and_product(
+    f: Callable[[dict[str, Tensor]], Any],
     point: Mapping[str, Tensor],
     direction: Mapping[str, Tensor],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
 ) -> tuple[Any, Any]:
-    def at(weights: dict[str, Tensor]) -> Any:
-        return functional_call(model, weights, args, dict(kwargs))
+    """f(θ) and its derivative along a direction at θ = `point`, by one pass.
 
+    Args:
+        f: weights by name to outputs.
+        point: the weights.
+        direction: with the names and shapes of `point`.
+
+    Raises:
+        UserError: an operation of f has no forward-mode derivative.
+    """
     # The compiler cannot trace the switches: who compiles enters forward_mode_attention outside.
     compiling = torch.compiler.is_compiling()
     try:
         with nullcontext() if compiling else forward_mode_attention():
-            return jvp(at, (dict(point),), (dict(direction),))
+            return jvp(f, (dict(point),), (dict(direction),))
     except RuntimeError as error:  # NotImplementedError is one of these
         unsupported = _NO_FORWARD_MODE.search(str(error))
         if unsupported is None:
@@ -329,6 +334,19 @@ def _value_and_product(
             f"{torch.__version__}, so it cannot be linearized: replace it by operations that have "
             "one (a fused kernel usually has a plain equivalent)."
         ) from error
+
+
+def _value_and_product(
+    model: nn.Module,
+    point: Mapping[str, Tensor],
+    direction: Mapping[str, Tensor],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> tuple[Any, Any]:
+    def at(weights: dict[str, Tensor]) -> Any:
+        return functional_call(model, weights, args, dict(kwargs))
+
+    return value_and_product(at, point, direction)
 
 
 def _require_gradient(*inputs: Any) -> bool:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 
 # Where torch's libraries fail to allocate, they raise a plain RuntimeError.
 _MESSAGES = (
@@ -27,8 +27,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def advice(error: BaseException, remedy: str) -> str:
     """The message for the user: how much was asked for, as far as that is known, and a remedy."""
-    details = (str(error).splitlines() or ["MemoryError"])[0]
-    return f"out of memory. {remedy} ({details})"
+    return f"out of memory. {remedy} ({first_line(error)})"
 
 
 @contextmanager

@@ -64,7 +64,7 @@ class Progress:
         if now - self._last_line >= SECONDS_BETWEEN_LINES or self.done == self.total:
             self._last_line = now
             rate = (now - self._start) / max(1, self.done - self._at_start)
-            left = rate * (self.total - self.done)
+            left = rate * max(0, self.total - self.done)
             text = "".join(f", {name} {value}" for name, value in shown.items())
             _plain_line(
                 f"{self.name}: {self.done}/{self.total} {self.unit}s{text}, {left:.0f} s left",

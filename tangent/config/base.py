@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator
+from pydantic_core import PydanticCustomError
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
@@ -26,6 +27,18 @@ Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
 Names = Annotated[list[Name], Field(min_length=1)]
 RepositoryId = Annotated[str, Field(pattern=REPOSITORY_PATTERN)]
 TrainingName = Literal["standard", "linear"]
+
+
+def _count_or_all(value: Any, validate: Any) -> Any:
+    """One message for both alternatives; pydantic has one for each."""
+    try:
+        return validate(value)
+    except ValidationError:
+        message = "must be a whole number of at least 1, or `all`"
+        raise PydanticCustomError("count_or_all", message) from None
+
+
+CountOrAll = Annotated[PositiveInteger | Literal["all"], WrapValidator(_count_or_all)]
 
 
 class Section(BaseModel):

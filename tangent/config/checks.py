@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from tangent.config.schema import RANDOM_SUFFIX, SUM, Config
 from tangent.tasks import task_names
+from tangent.validation import held_out
 
 
 def problems_across_keys(config: Config) -> list[str]:
@@ -48,13 +49,15 @@ def _names(config: Config) -> Iterator[str]:
 
 
 def _subsets(config: Config) -> Iterator[str]:
+    known_tasks = _nameable(config.tasks, config.datasets)
     for section in ("eigenfunctions", "random_initialization"):
         tasks = getattr(config, section).tasks
-        yield from _not_in(f"{section}.tasks", tasks, _tasks(config), "tasks")
+        yield from _not_in(f"{section}.tasks", tasks, known_tasks, "tasks")
         yield from _repeated(f"{section}.tasks", tasks)
+    known_models = _nameable(config.models, config.pretrained)
     for section in ("disentanglement", "eigenfunctions", "random_initialization"):
         models = getattr(config, section).models
-        yield from _not_in(f"{section}.models", models, _models(config), "models")
+        yield from _not_in(f"{section}.models", models, known_models, "models")
         yield from _repeated(f"{section}.models", models)
     known = {*config.datasets, *task_names()}
     yield from _not_in("finetuning.epochs", config.finetuning.epochs, known, "tangent/tasks")
@@ -62,10 +65,11 @@ def _subsets(config: Config) -> Iterator[str]:
 
 
 def _pairs(config: Config) -> Iterator[str]:
+    known_tasks = _nameable(config.tasks, config.datasets)
     seen = set()
     for number, pair in enumerate(config.disentanglement.pairs):
         key = f"disentanglement.pairs[{number}]"
-        yield from _not_in(key, pair, _tasks(config), "tasks")
+        yield from _not_in(key, pair, known_tasks, "tasks")
         if pair[0] == pair[1]:
             yield f"{key}: a pair needs two different tasks, not {pair[0]!r} twice"
         elif frozenset(pair) in seen:
@@ -77,17 +81,16 @@ def _sizes(config: Config) -> Iterator[str]:
     used = [name for name in (*config.tasks, config.control) if name in config.datasets]
     for name in used:
         dataset = config.datasets[name]
-        validation = min(
-            int(config.validation.fraction * dataset.train_images), config.validation.maximum
-        )
-        if dataset.validation_images is not None:
-            validation = 0
-        elif validation < 1:
-            yield (
-                f"datasets.{name}.train_images: {dataset.train_images} images leave no validation "
-                f"image at validation.fraction {config.validation.fraction}"
-            )
-        left, batch = dataset.train_images - validation, config.finetuning.batch_size
+        left, batch = dataset.train_images, config.finetuning.batch_size
+        if dataset.validation_images is None:
+            rule = config.validation
+            validation = held_out(dataset.train_images, rule.fraction, rule.maximum)
+            left -= validation
+            if validation < 1:
+                yield (
+                    f"datasets.{name}.train_images: {dataset.train_images} images leave no "
+                    f"validation image at validation.fraction {rule.fraction}"
+                )
         if name in config.tasks and left < batch:
             yield (
                 f"datasets.{name}.train_images: the {left} images that validation leaves are fewer "
@@ -135,16 +138,14 @@ def _published(config: Config) -> Iterator[str]:
             yield from _not_in(f"published.{model}.{training}", tasks, known, "tangent/tasks")
 
 
-def _tasks(config: Config) -> list[str]:
-    """What sections may name: a misspelt entry of `tasks` is a problem of that key alone."""
-    is_misspelt = not set(config.tasks) <= set(config.datasets)
-    return [*config.tasks, *(config.datasets if is_misspelt else [])]
+def _nameable(chosen: Iterable[str], defined: Iterable[str]) -> set[str]:
+    """The tasks or models that sections may name: those that the study has chosen.
 
-
-def _models(config: Config) -> list[str]:
-    """What sections may name: a misspelt entry of `models` is a problem of that key alone."""
-    is_misspelt = not set(config.models) <= set(config.pretrained)
-    return [*config.models, *(config.pretrained if is_misspelt else [])]
+    If one of these is misspelt, sections may name all that are defined: the slip is a problem of
+    the key `tasks` or `models` alone.
+    """
+    is_misspelt = not set(chosen) <= set(defined)
+    return {*chosen, *(defined if is_misspelt else [])}
 
 
 def _not_in(key: str, names: Iterable[str], known: Iterable[str], where: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tangent.config.base import (
+    CountOrAll,
     Folder,
     Fraction,
     Name,
@@ -169,8 +170,9 @@ class Eigenfunctions(Section):
     components: PositiveInteger = Field(
         description="Eigenfunctions k in the local energy, at most `images`."
     )
-    logits: PositiveInteger = Field(
-        description="Output logits, one kernel each; at most the number of classes."
+    logits: CountOrAll = Field(
+        description="Output logits, one kernel each; at most the number of classes. `all`: one "
+        "kernel of all logits together, with vector-valued eigenfunctions."
     )
 
 

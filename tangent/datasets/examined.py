@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from tangent.datasets.digest import BYTES, by_content, digests
+from tangent.datasets.digest import BYTES, by_content, content_sha256, digests
 from tangent.datasets.parallel import for_each
 from tangent.datasets.sources import ImageRows
 from tangent.progress import Progress
@@ -67,3 +68,8 @@ class Member:
     def of(self, name: str) -> np.ndarray:
         """Return an array of the official split for these rows."""
         return getattr(self.official, name)[self.rows]
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """The split's digest; its rows must have been examined."""
+        return content_sha256(self.of("digests"))

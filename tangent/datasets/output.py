@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from tangent.datasets import writer
-from tangent.datasets.digest import content_sha256
 from tangent.datasets.examined import Member
 from tangent.datasets.parallel import for_each
 from tangent.datasets.preprocess import geometry, resizer
@@ -95,7 +94,7 @@ class _SplitFile:
             "split": name,
             "classes": json.dumps(task.classes),
             "geometry": json.dumps(geometry(image_size)),
-            "content_sha256": content_sha256(self._arrays["hashes"]),
+            "content_sha256": member.content_sha256,
         }
         self.layout = writer.Layout.of(tensors | {self._name: (np.uint8, shape)}, metadata)
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from tangent.datasets.digest import content_sha256
 from tangent.datasets.examined import Member, Official
 from tangent.datasets.output import write_splits
 from tangent.datasets.preprocess import geometry
@@ -24,6 +23,7 @@ from tangent.datasets.sources import SourceData
 from tangent.datasets.split import SPLITS, split_path
 from tangent.errors import UserError
 from tangent.tasks import Task, match_labels
+from tangent.validation import held_out
 
 logger = logging.getLogger("tangent")
 
@@ -62,8 +62,7 @@ def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, n
 
     Args:
         n: size of the source's training set.
-        fraction: share of it to hold out, rounded down.
-        maximum: the largest number of images to hold out.
+        fraction, maximum: how many of them, by `tangent.validation.held_out`.
 
     Returns:
         Indices of the remaining training images [n - k] and of the validation images [k], both
@@ -75,15 +74,15 @@ def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, n
     import torch
     from torch.utils.data import random_split
 
-    held_out = min(int(fraction * n), maximum)
-    if not 0 < held_out < n:
+    k = held_out(n, fraction, maximum)
+    if not 0 < k < n:
         raise UserError(
-            f"a training set of {n} images gives {held_out} validation images (validation.fraction "
+            f"a training set of {n} images gives {k} validation images (validation.fraction "
             f"{fraction}, validation.maximum {maximum}), but at least one image must be on each "
             "side: take more images or another fraction."
         )
     train, validation = random_split(
-        range(n), [n - held_out, held_out], torch.Generator().manual_seed(VALIDATION_SEED)
+        range(n), [n - k, k], torch.Generator().manual_seed(VALIDATION_SEED)
     )
     return np.asarray(train.indices), np.asarray(validation.indices)
 
@@ -135,7 +134,7 @@ def prepare(task: Task, source: SourceData, recipe: Recipe, folder: Path) -> dic
         "splits": {
             name: {
                 "n": len(member),
-                "sha256": content_sha256(member.of("digests")),
+                "sha256": member.content_sha256,
                 "bytes": sizes[name],
             }
             for name, member in members.items()

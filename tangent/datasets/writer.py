@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from tangent.errors import UserError
-from tangent.files import atomic_path
+from tangent.files import MAPPED_TYPES, atomic_path
 
-_TYPE_NAMES = {np.dtype(np.uint8): "U8", np.dtype(np.int64): "I64"}
+_TYPE_NAMES = {np.dtype(numpy_name): name for name, numpy_name in MAPPED_TYPES.items()}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from tangent.config.schema import Config, ModelFinetuning
 from tangent.estimate.models import BYTES, Architecture
-from tangent.estimate.passes import GRADIENT_BYTES, Jobs, Pass
+from tangent.estimate.passes import Jobs, Pass, kernels_of
+from tangent.ntk.memory import BATCH_SIZE, GRADIENT_BYTES, matrix_free_bytes
 
 CONTEXT = 10**9
 """CUDA, its libraries and the allocator's slack, in bytes: a guess."""
@@ -30,10 +31,8 @@ def peak(config: Config, model: Architecture, jobs: Jobs, device: str) -> int:
     kind = jobs.work.kind
     if kind.endswith("step"):
         return CONTEXT + _training(config, model, jobs, encoder)
-    if kind == "gradient":
-        grid = config.eigenfunctions
-        directions = grid.logits * grid.components * encoder
-        return CONTEXT + encoder + directions + int(1.25 * GRADIENT_BYTES[device])
+    if jobs.rule in ("eigenfunctions", "proposition1"):
+        return CONTEXT + _kernel(config, model, kind, encoder, GRADIENT_BYTES[device])
     if kind == "text":
         return CONTEXT + BYTES * model.parameters
     passing = config.compute.evaluation_batch_size * _passing(model)
@@ -42,6 +41,18 @@ def peak(config: Config, model: Architecture, jobs: Jobs, device: str) -> int:
     # θ0 and the edited weights, and, where they are edited, the task vectors and their sum.
     vectors = 0 if jobs.rule == "features" else _vectors(config, jobs) * encoder
     return CONTEXT + 2 * encoder + vectors + passing
+
+
+def _kernel(config: Config, model: Architecture, kind: Pass, encoder: int, budget: int) -> int:
+    """Directions of all kernels and, dense, gradients; of products, what bounds them."""
+    grid = config.eigenfunctions
+    counts = [kernels_of(config, task) for task in grid.tasks]
+    if kind == "gradient":
+        directions = max(kernels for kernels, _ in counts) * grid.components * encoder
+        return encoder + directions + int(1.25 * budget)
+    outputs = max(outputs for _, outputs in counts)
+    activations = BATCH_SIZE * BYTES * model.image.activations
+    return matrix_free_bytes(grid.images, outputs, encoder, grid.components, budget, activations)
 
 
 def images_per_pass(config: Config, settings: ModelFinetuning) -> int:

@@ -15,8 +15,10 @@ import numpy as np
 from tangent.config.schema import SUM, Config
 from tangent.figures import FIGURES
 from tangent.modes import MODES
+from tangent.ntk.cost import dense_passes, gram_gradients, kernel_method, matrix_free_passes
 from tangent.results.columns import COLLECTED
 from tangent.tasks import load_task
+from tangent.validation import held_out
 
 Pass = Literal["forward", "text", "tangent", "gradient", "standard step", "linear step"]
 
@@ -36,9 +38,6 @@ product."""
 
 TRAININGS = tuple(dict.fromkeys(mode.trained_as for mode in MODES.values()))
 
-GRADIENT_BYTES = {"cpu": 5 * 2**28, "cuda": 16 * 2**30}
-"""Memory for gradients by device: as `tangent.ntk.gram`, which imports torch."""
-
 
 @dataclass(frozen=True)
 class Work:
@@ -46,7 +45,9 @@ class Work:
 
     Attributes:
         kind: `forward` gives features, `tangent` J(x)·τ, `gradient` one logit's gradient of every
-            image by itself, the steps are those of the two trainings.
+            image by itself, the steps are those of the two trainings. Eigenfunctions of several
+            logits together, and those from products with the kernel, count as so many `gradient`s
+            and `tangent`s as have the same arithmetic.
         images: how many images go through it, repetitions counted; prompts for `text`.
     """
 
@@ -87,7 +88,8 @@ def sizes_of(config: Config, task: str) -> Sizes:
     dataset = config.datasets[task]
     if dataset.validation_images is not None:
         return Sizes(dataset.train_images, dataset.validation_images, dataset.test_images)
-    cut = min(int(config.validation.fraction * dataset.train_images), config.validation.maximum)
+    rule = config.validation
+    cut = held_out(dataset.train_images, rule.fraction, rule.maximum)
     return Sizes(dataset.train_images - cut, cut, dataset.test_images)
 
 
@@ -96,7 +98,7 @@ def jobs_of(config: Config, held_gradients: Mapping[str, int]) -> list[Jobs]:
 
     Args:
         config: the study.
-        held_gradients: images whose gradients fit into memory at once, by base model.
+        held_gradients: images whose gradients of one logit fit into memory, by base model.
     """
     jobs = [*_resources(config)]
     for model in config.all_models:
@@ -220,21 +222,30 @@ def _kernels(config: Config, model: str, held: int) -> Iterator[Jobs]:
         sample = min(wanted, sizes_of(config, task).train)
         others = [*config.tasks_of(model), config.control]
         held_out = sum(min(wanted, sizes_of(config, other).test) for other in others)
-        # Of the kernel, then of the energies on the sample and on held-out images. A kernel made
-        # in parts ends with a pass over the sample for the eigenfunctions.
-        of_kernel = _gram_gradients(sample, held) + (sample if sample > held else 0)
-        logits = min(config.eigenfunctions.logits, len(load_task(task).classes))
-        work = Work("gradient", logits * (of_kernel + sample + held_out))
+        work = _eigenfunctions(config, task, sample, held_out, held)
         yield Jobs("eigenfunctions", "eigenfunctions", 1, work=work)
     if tasks and not config.is_random(model):
         images = sum(min(wanted, sizes_of(config, task).train) for task in tasks)
-        work = Work("gradient", _gram_gradients(images, held))
+        work = Work("gradient", gram_gradients(images, held))
         yield Jobs("eigenfunctions", "proposition1", 1, work=work)
 
 
-def _gram_gradients(images: int, held: int) -> int:
-    """Gradients of a kernel matrix: those of a part are held while the later ones are made anew."""
-    return sum(range(images, 0, -held))
+def _eigenfunctions(config: Config, task: str, sample: int, held_out: int, held: int) -> Work:
+    """Of the kernels of one task, and of the energies on the sample and on held-out images."""
+    components = config.eigenfunctions.components
+    kernels, outputs = kernels_of(config, task)
+    if kernel_method(sample, outputs, components, held) == "dense":
+        kind, passes = "gradient", dense_passes(sample, held_out, outputs, held)
+    else:
+        kind = "tangent"
+        passes = matrix_free_passes(sample, held_out, outputs, components, held)
+    return Work(kind, kernels * passes / COST[kind])
+
+
+def kernels_of(config: Config, task: str) -> tuple[int, int]:
+    """Kernels of a task's eigenfunctions, and logits of each."""
+    classes, logits = len(load_task(task).classes), config.eigenfunctions.logits
+    return (1, classes) if logits == "all" else (min(logits, classes), 1)
 
 
 def _summary() -> Iterator[Jobs]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from tangent.config.schema import Config
 from tangent.estimate import disk, memory
 from tangent.estimate.models import BYTES, Architecture, architecture_of
-from tangent.estimate.passes import GRADIENT_BYTES, Jobs, Pass, jobs_of
+from tangent.estimate.passes import Jobs, Pass, jobs_of
 from tangent.estimate.throughput import Basis, Machine
+from tangent.ntk.memory import GRADIENT_BYTES, gradients_held
 
 SECONDS_TO_START = {"cpu": 4.0, "cuda": 15.0}
 """Of each job that runs a model: torch starts and weights are read. Measured on a CPU, assumed for
@@ -69,7 +70,7 @@ def estimate(config: Config, machine: Machine) -> Estimate:
         for name in dict.fromkeys(config.base_model(model) for model in config.all_models)
     }
     held = {
-        name: max(1, GRADIENT_BYTES[machine.kind] // (BYTES * model.encoder_parameters))
+        name: gradients_held(BYTES * model.encoder_parameters, GRADIENT_BYTES[machine.kind])
         for name, model in architectures.items()
     }
     stages: dict[str, Cost] = {}
@@ -107,7 +108,7 @@ def _memory(config: Config, model: Architecture, jobs: Jobs, machine: Machine) -
     found = machine.find(model, kind, _dtype(config, kind))
     size = config.compute.evaluation_batch_size
     # Other sizes of a batch, edited models and kernels need other amounts than were measured.
-    is_like = kind == "tangent" or jobs.rule == "features"
+    is_like = jobs.rule in ("features", "products")
     if kind.endswith("step"):
         settings = config.finetuning_of(jobs.model)
         size = memory.images_per_pass(config, settings)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tangent.linearize import parameters_of
-from tangent.ntk import TangentEigenfunctions, classifier
+from tangent.ntk import MatrixFreeEigenfunctions, TangentEigenfunctions, classifier
+from tangent.ntk.cost import kernel_method, products
+from tangent.ntk.gram import budget
+from tangent.ntk.memory import gradients_held
 from tangent.progress import Progress
 
 
@@ -37,18 +41,22 @@ class Localization:
     """Eigenvalues of every kernel and local energies on every sample.
 
     Attributes:
-        logits: classes whose kernels these are.
-        spectra: all eigenvalues of K/n per logit, largest first [logits, n].
-        energies: E_loc(x) per sample [logits, images]; its mean on the kernel's own sample is the
+        kernels: the logit of each kernel; `all` is one kernel of all logits together.
+        spectra: eigenvalues of K/n per kernel, largest first: all of them if the kernel matrix was
+            made, otherwise the leading ones [kernels, n·C or components].
+        energies: E_loc(x) per sample [kernels, images]; its mean on the kernel's own sample is the
             number of components, by construction.
+        method: how the eigenfunctions were found: the kernels' `method`, and, matrix-free, the
+            number of `products` and their `residual` (`tangent.ntk.lanczos`).
     """
 
-    logits: Sequence[int]
+    kernels: Sequence[int | str]
     spectra: np.ndarray
     energies: Mapping[tuple[str, str], np.ndarray]
+    method: Mapping[str, str | int | float]
 
     def means(self) -> list[dict[str, str | float]]:
-        """Mean energy over logits and images, one entry per sample."""
+        """Mean energy over kernels and images, one entry per sample."""
         return [
             {"dataset": dataset, "split": split, "energy": fmean(energies.ravel())}
             for (dataset, split), energies in self.energies.items()
@@ -59,16 +67,16 @@ def localization(
     encoder: nn.Module,
     head: np.ndarray,
     samples: Sequence[Sample],
-    logits: Sequence[int],
+    logits: Sequence[int] | Literal["all"],
     components: int,
 ) -> Localization:
-    """Local energies of the leading eigenfunctions of each logit's tangent kernel at θ0.
+    """Local energies of the leading eigenfunctions of tangent kernels at θ0.
 
     Args:
         encoder: at θ0.
         head: zero-shot weight [classes, d] of the task whose kernel it is.
         samples: the first one defines the kernel; energies are given on all of them.
-        logits: classes, one kernel each.
+        logits: classes, one kernel each; or `all`, one kernel of all of them.
         components: leading eigenfunctions per kernel.
 
     Raises:
@@ -76,18 +84,29 @@ def localization(
     """
     theta0 = parameters_of(encoder)
     f = classifier(encoder, torch.from_numpy(head).to(next(iter(theta0.values()))))
-    kernel_sample = samples[0]
-    with Progress(f"kernels of {kernel_sample.dataset}", len(logits), "logit") as progress:
-        eigenfunctions = TangentEigenfunctions(
-            f, theta0, kernel_sample.images, logits, components, on_logit=progress.update
-        )
-    total = sum(len(sample.rows) for sample in samples)
-    with Progress(f"local energies of {kernel_sample.dataset}", total, "image") as progress:
-        energies = {
-            (sample.dataset, sample.split): eigenfunctions.local_energy(
-                sample.images, progress.update
+    name, sample = samples[0].dataset, samples[0].images
+    outputs = len(head) if logits == "all" else 1
+    method = kernel_method(len(sample), outputs, components, gradients_held(*budget(theta0)))
+    kernels = ["all"] if logits == "all" else list(logits)
+    if method == "dense":
+        with Progress(f"kernels of {name}", len(kernels), "kernel") as progress:
+            found = TangentEigenfunctions(
+                f, theta0, sample, logits, components, on_kernel=progress.update
             )
-            for sample in samples
-        }
-    spectra = np.stack([fitted.spectrum for fitted in eigenfunctions.per_logit])
-    return Localization(list(logits), spectra, energies)
+        how = {"method": method}
+    else:
+        expected = len(kernels) * products(outputs * len(sample), components)
+        with Progress(f"about {expected} products with kernels of {name}", expected) as progress:
+            found = MatrixFreeEigenfunctions(
+                f, theta0, sample, logits, components, on_product=progress.update
+            )
+        how = {"method": method, "products": found.products, "residual": found.residual}
+    total = found.passes * sum(len(of.rows) for of in samples)
+    with Progress(f"local energies of {name}", total, "image") as progress:
+        energies = found.local_energies([of.images for of in samples], progress.update)
+    return Localization(
+        kernels,
+        np.stack([fitted.spectrum for fitted in found.per_kernel]),
+        dict(zip([(of.dataset, of.split) for of in samples], energies, strict=True)),
+        how,
+    )

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from tangent.linearize import parameters_of
 from tangent.ntk import CouplingResult, check_proposition1, classifier, ntk_gram
-from tangent.ntk.gram import images_held, images_per_chunk
+from tangent.ntk.gram import budget
+from tangent.ntk.memory import gradients_held, images_per_chunk
 
 COUPLINGS = tuple(round(0.1 * step, 1) for step in range(11))
 
@@ -54,9 +55,9 @@ def proposition1(
     f = classifier(encoder, torch.from_numpy(head).to(next(iter(theta0.values()))))
     images = torch.cat([task.images for task in tasks])
     # Gradients are as large as the model: hold those of some images, and make the rest again.
-    gram = ntk_gram(
-        f, theta0, images, None, [logit], images_per_chunk(theta0, 1), images_held(theta0)
-    )[0]
+    weights, memory = budget(theta0)
+    held, chunk = gradients_held(weights, memory), images_per_chunk(weights, memory, 1)
+    gram = ntk_gram(f, theta0, images, None, [logit], chunk, held)[0]
     membership = np.repeat(np.arange(len(tasks)), [len(task.labels) for task in tasks])
     targets = np.concatenate([task.labels % 2 for task in tasks])
     return check_proposition1(gram.cpu().numpy(), membership, targets, COUPLINGS, components)

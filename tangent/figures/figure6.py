@@ -16,7 +16,7 @@ INPUTS = ("eigenfunctions", "random_init")
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Local energies as distributions: a column per kernel's task, a row per model.
 
-    A box holds the energies of all test images and logits (and seeds) of one data set: median,
+    A box holds the energies of all test images and kernels (and seeds) of one data set: median,
     quartiles, whiskers from the 5th to the 95th percentile, and the mean as a diamond.
     """
     energies = tables["eigenfunctions"]

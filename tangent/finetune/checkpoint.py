@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 from tangent.files import atomic_path
 from tangent.memory import is_out_of_memory
 
@@ -106,9 +106,7 @@ class Checkpoint:
         except Exception as error:  # a damaged zip archive raises many types
             if is_out_of_memory(error):
                 raise
-            logger.warning(
-                "%s is damaged (%s): starting afresh", self.path, str(error).splitlines()[0]
-            )
+            logger.warning("%s is damaged (%s): starting afresh", self.path, first_line(error))
             return None
         if fingerprint != self._fingerprint:
             logger.info(

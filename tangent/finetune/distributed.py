@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 from tangent.finetune.checkpoint import Interrupted
 
 logger = logging.getLogger("tangent")
@@ -183,5 +183,5 @@ def _peers() -> Iterator[None]:
     except RuntimeError as error:  # what a broken connection raises
         raise PeerGone(
             "another process of this training ended without a message: was it killed, for lack of "
-            f"memory perhaps? ({str(error).splitlines()[0]})"
+            f"memory perhaps? ({first_line(error)})"
         ) from error

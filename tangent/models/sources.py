@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 from tangent.files import read_json, read_safetensors, sha256_file, write_json, write_safetensors
 from tangent.models.load import (
     CONFIG_FILE,
@@ -110,10 +110,9 @@ def _from_open_clip(name: str, tag: str) -> tuple[nn.Module, dict[str, Any], lis
         try:
             model = open_clip.create_model(name, pretrained=tag)
         except Exception as error:  # the hub's client has a dozen exceptions for "no network"
-            reason = str(error).rstrip(".")
             raise UserError(
-                f"pretrained: open_clip could not get {name} ({tag}): {reason}. Check the "
-                "network (and a proxy's settings), or fetch the model once where there is a "
+                f"pretrained: open_clip could not get {name} ({tag}): {first_line(error)}. Check "
+                "the network (and a proxy's settings), or fetch the model once where there is a "
                 "network and copy the cache folder (HF_HOME) here."
             ) from error
     return model, config, []

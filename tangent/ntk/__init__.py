@@ -9,8 +9,12 @@ _HOMES = {
     "Eigenfunctions": "eigenfunctions",
     "classifier": "gram",
     "logit_gradients": "gram",
+    "joint_gram": "gram",
     "ntk_gram": "gram",
+    "KernelEigenfunctions": "localization",
     "TangentEigenfunctions": "localization",
+    "MatrixFreeEigenfunctions": "matrix_free",
+    "TangentOperator": "operator",
     "CouplingResult": "proposition1",
     "check_proposition1": "proposition1",
 }

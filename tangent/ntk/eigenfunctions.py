@@ -3,6 +3,10 @@
 With K_ij = k(x_i, x_j) on n images and eigenpairs (λ_ρ, u_ρ) of K/n, ‖u_ρ‖ = 1:
 φ_ρ(x) = (√n / λ_ρ) (1/n) Σ_i k(x, x_i) u_ρi, so φ_ρ(x_j) = √n u_ρj and the mean of φ_ρ² over the
 sample is 1.
+
+A kernel of C logits together has C rows per image, K_(i,c)(j,c') = k_cc'(x_i, x_j), and its
+eigenfunctions are vectors: φ_ρ(x)_c = (√n / λ_ρ) (1/n) Σ_(i,c') k_cc'(x, x_i) u_ρ(i,c'). Then the
+mean of ‖φ_ρ‖² over the sample is 1. Rows are in the order of the images, logits within an image.
 """
 
 from __future__ import annotations
@@ -20,21 +24,25 @@ class Eigenfunctions:
 
     Attributes:
         eigenvalues: λ_ρ of K/n, largest first [components].
-        eigenvectors: u_ρ, of unit norm, one a column [n, components].
-        spectrum: all eigenvalues of K/n, largest first [n].
+        eigenvectors: u_ρ, of unit norm, one a column [n·C, components].
+        spectrum: the eigenvalues of K/n that are known, largest first: all [n·C], or only the
+            leading ones where no kernel matrix was made [components].
+        outputs: C, the rows of K per image.
     """
 
     eigenvalues: np.ndarray
     eigenvectors: np.ndarray
     spectrum: np.ndarray
+    outputs: int = 1
 
     @classmethod
-    def fit(cls, gram: np.ndarray, components: int) -> Eigenfunctions:
+    def fit(cls, gram: np.ndarray, components: int, outputs: int = 1) -> Eigenfunctions:
         """Eigenpairs of K/n.
 
         Args:
-            gram: K [n, n], symmetric and positive semi-definite up to rounding.
-            components: how many eigenfunctions to keep, at most n.
+            gram: K [n·C, n·C], symmetric and positive semi-definite up to rounding.
+            components: how many eigenfunctions to keep, at most n·C.
+            outputs: C, the rows of K per image.
 
         Raises:
             UserError: K is not square, symmetric and finite, or its numerical rank is less than
@@ -46,37 +54,37 @@ class Eigenfunctions:
         precision = np.finfo(kernel.dtype if kernel.dtype.kind == "f" else np.float64).eps
         kernel = kernel.astype(np.float64)
         _check_kernel(kernel, precision)
-        n = len(kernel)
-        if not 1 <= components <= n:
+        rows = len(kernel)
+        images = rows // outputs
+        if not 1 <= components <= rows:
             raise UserError(
-                f"{components} eigenfunctions were asked for: a kernel of {n} images has 1 to {n}."
+                f"{components} eigenfunctions were asked for: a kernel of {images} images has 1 to "
+                f"{rows}."
             )
-        values, vectors = np.linalg.eigh((kernel + kernel.T) / (2 * n))
+        values, vectors = np.linalg.eigh((kernel + kernel.T) / (2 * images))
         spectrum, vectors = values[::-1].copy(), vectors[:, ::-1][:, :components].copy()
-        rank = int(np.sum(spectrum > n * precision * max(spectrum[0], 0.0)))
-        if rank < components:
-            raise UserError(
-                f"the kernel of {n} images has numerical rank {rank}, so it defines only {rank} "
-                f"eigenfunctions, not {components}: ask for fewer components "
-                "(eigenfunctions.components) or remove repeated images."
-            )
-        return cls(spectrum[:components].copy(), vectors, spectrum)
+        check_rank(spectrum, components, images, rows, precision)
+        return cls(spectrum[:components].copy(), vectors, spectrum, outputs)
+
+    @property
+    def images(self) -> int:
+        """n, the images of the sample."""
+        return len(self.eigenvectors) // self.outputs
 
     @property
     def coefficients(self) -> np.ndarray:
-        """A [n, components] with φ_ρ(x) = Σ_i k(x, x_i) A_iρ."""
-        n = len(self.eigenvectors)
-        return self.eigenvectors / (np.sqrt(n) * self.eigenvalues)
+        """A [n·C, components] with φ_ρ(x) = Σ_i k(x, x_i) A_iρ."""
+        return self.eigenvectors / (np.sqrt(self.images) * self.eigenvalues)
 
     def on_sample(self) -> np.ndarray:
-        """φ_ρ(x_j) = √n u_ρj on the sample itself [n, components]."""
-        return np.sqrt(len(self.eigenvectors)) * self.eigenvectors
+        """φ_ρ(x_j) = √n u_ρj on the sample itself [n·C, components]."""
+        return np.sqrt(self.images) * self.eigenvectors
 
     def extend(self, cross_gram: np.ndarray) -> np.ndarray:
-        """φ_ρ on any images [m, components].
+        """φ_ρ on any images [m·C, components].
 
         Args:
-            cross_gram: k(x, x_i) [m, n], images in rows and the sample in columns.
+            cross_gram: k(x, x_i) [m·C, n·C], images in rows and the sample in columns.
 
         Raises:
             UserError: the number of columns is not that of the sample.
@@ -85,16 +93,41 @@ class Eigenfunctions:
         if cross.ndim != 2 or cross.shape[1] != len(self.eigenvectors):
             raise UserError(
                 f"a kernel matrix of shape {cross.shape} cannot extend eigenfunctions of "
-                f"{len(self.eigenvectors)} images: it needs one column for each of them."
+                f"{len(self.eigenvectors)} rows: it needs one column for each of them."
             )
         return cross @ self.coefficients
 
     def local_energy(self, cross_gram: np.ndarray) -> np.ndarray:
-        """E_loc(x) = Σ_ρ φ_ρ(x)² over the kept components [m].
+        """E_loc(x) = Σ_ρ ‖φ_ρ(x)‖² over the kept components [m].
 
         Its mean over the sample is the number of components. Args and errors are those of `extend`.
         """
-        return np.square(self.extend(cross_gram)).sum(axis=1)
+        energies = np.square(self.extend(cross_gram)).sum(axis=1)
+        return energies.reshape(-1, self.outputs).sum(axis=1)
+
+
+def check_rank(
+    spectrum: np.ndarray, components: int, images: int, rows: int, precision: float
+) -> None:
+    """Refuse eigenfunctions of rounding noise: they divide by the eigenvalue and mean nothing.
+
+    Args:
+        spectrum: the eigenvalues that are known, largest first.
+        components: how many eigenfunctions are wanted.
+        images: n, for the message.
+        rows: of the kernel.
+        precision: relative rounding error of the kernel's entries.
+
+    Raises:
+        UserError: fewer than `components` eigenvalues are above rounding.
+    """
+    rank = int(np.sum(spectrum > rows * precision * max(spectrum[0], 0.0)))
+    if rank < components:
+        raise UserError(
+            f"the kernel of {images} images has numerical rank {rank}, so it defines only {rank} "
+            f"eigenfunctions, not {components}: ask for fewer components "
+            "(eigenfunctions.components) or remove repeated images."
+        )
 
 
 def _check_kernel(kernel: np.ndarray, precision: float) -> None:

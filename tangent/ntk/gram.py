@@ -8,6 +8,7 @@ are made in chunks and used up at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,42 +17,16 @@ from torch.func import functional_call, vjp, vmap
 
 from tangent.errors import UserError
 from tangent.linearize import forward_mode_attention
+from tangent.ntk.memory import CHUNK_SIZE, GRADIENT_BYTES
 
 Logits = Callable[[Mapping[str, Tensor], Tensor], Tensor]
 """f(θ, x): weights by name and images [batch, ...] to logits [batch, classes]."""
 
-CHUNK_SIZE = 10
-"""Images whose gradients are made at once, where memory allows it."""
 
-GRADIENT_BYTES = {"cpu": 5 * 2**28, "cuda": 16 * 2**30}
-"""Memory for the gradients that are held at once; what does not fit is made again."""
-
-
-def images_held(theta0: Mapping[str, Tensor], memory: int | None = None) -> int:
-    """Images whose gradients of one logit fit into `memory` bytes; at least one.
-
-    Args:
-        theta0: the weights to differentiate in.
-        memory: `GRADIENT_BYTES` of the device if None.
-    """
-    return max(1, (memory or _memory(theta0)) // _bytes(theta0))
-
-
-def images_per_chunk(theta0: Mapping[str, Tensor], logits: int, memory: int | None = None) -> int:
-    """Images whose gradients of all `logits` are made at once: a quarter of `memory`, at most 10.
-
-    10 was measured: with 2.7 million weights, 100 images and 3 logits, 10 need 2.3 GB in all and 25
-    need 2.9 GB, at the same speed on a CPU.
-    """
-    return min(CHUNK_SIZE, max(1, (memory or _memory(theta0)) // 4 // (logits * _bytes(theta0))))
-
-
-def _memory(theta0: Mapping[str, Tensor]) -> int:
-    return GRADIENT_BYTES[next(iter(theta0.values())).device.type]
-
-
-def _bytes(theta0: Mapping[str, Tensor]) -> int:
-    return sum(value.numel() * value.element_size() for value in theta0.values())
+def budget(theta0: Mapping[str, Tensor], memory: int | None = None) -> tuple[int, int]:
+    """Bytes of the weights, and bytes for gradients: `GRADIENT_BYTES` of the device if None."""
+    size = sum(value.numel() * value.element_size() for value in theta0.values())
+    return size, memory or GRADIENT_BYTES[next(iter(theta0.values())).device.type]
 
 
 def classifier(encoder: nn.Module, head: Tensor) -> Logits:
@@ -68,6 +43,20 @@ def classifier(encoder: nn.Module, head: Tensor) -> Logits:
         return F.normalize(features, dim=-1) @ head.to(features).T
 
     return logits
+
+
+def logits_of_kernels(
+    f: Logits, theta0: Mapping[str, Tensor], images: Tensor, logits: Sequence[int] | Literal["all"]
+) -> list[list[int]]:
+    """The logits of each kernel: one kernel per logit, or one of all logits together.
+
+    Raises:
+        UserError: as `logit_gradients`.
+    """
+    if logits == "all":
+        return [list(range(_classes(f, theta0, images)))]
+    _check_logits(list(logits), f, theta0, images)
+    return [[logit] for logit in logits]
 
 
 def logit_gradients(
@@ -93,16 +82,10 @@ def logit_gradients(
         UserError: there is no image or no logit, or f has no logit of that index.
     """
     chosen = list(logits)
-    if len(images) == 0 or not chosen or chunk_size < 1:
-        raise UserError(
-            f"a tangent kernel of {len(images)} images, {len(chosen)} logits and chunks of "
-            f"{chunk_size} cannot be made: each must be at least 1."
-        )
+    if chunk_size < 1:
+        raise UserError(f"gradients of {chunk_size} images at once were asked for: at least 1.")
     theta0 = {name: value.detach() for name, value in theta0.items()}
-    with forward_mode_attention(), torch.no_grad():
-        classes = f(theta0, images[:1]).shape[1]
-    if min(chosen) < 0 or max(chosen) >= classes:
-        raise UserError(f"logits {chosen} were asked for, but the head has {classes} (from 0).")
+    _check_logits(chosen, f, theta0, images)
     one_hot = torch.eye(len(chosen), dtype=images.dtype, device=images.device)
 
     def gradients(image: Tensor) -> dict[str, Tensor]:
@@ -126,10 +109,7 @@ def ntk_gram(
 ) -> Tensor:
     """Kernel matrices K[c, i, j] = ∇f_c(x_i)·∇f_c(x'_j), one for each logit.
 
-    With P weights, at most (held_images + chunk_size) × P numbers are in memory: the gradients of
-    `held_images` images of the second set, for one logit at a time, and of a chunk of the first
-    set. Where the second set is not held whole, the first set's are made again for each part; of a
-    set with itself, only those that a part has not met.
+    Memory is that of `joint_gram` for one logit.
 
     Args:
         f, theta0, chunk_size: as for `logit_gradients`.
@@ -144,33 +124,68 @@ def ntk_gram(
     Raises:
         UserError: as `logit_gradients`.
     """
-    if images_2 is None:
-        grams = [
-            _symmetric(f, theta0, images_1, logit, chunk_size, held_images) for logit in logits
-        ]
-    else:
-        parts = images_2.split(held_images or max(1, len(images_2)))
-        grams = [
-            torch.cat(
-                [_columns(f, theta0, images_1, part, logit, chunk_size) for part in parts], dim=1
-            )
-            for logit in logits
-        ]
+    grams = [
+        joint_gram(f, theta0, images_1, images_2, [logit], chunk_size, held_images)
+        for logit in logits
+    ]
     return torch.stack(grams)
 
 
+def joint_gram(
+    f: Logits,
+    theta0: Mapping[str, Tensor],
+    images_1: Tensor,
+    images_2: Tensor | None,
+    logits: Sequence[int],
+    chunk_size: int = CHUNK_SIZE,
+    held_images: int | None = None,
+) -> Tensor:
+    """The kernel matrix of some logits together, with a row for each image and logit.
+
+    With P weights and C logits, at most (held_images + chunk_size) × C × P numbers are in memory:
+    the gradients of `held_images` images of the second set and of a chunk of the first. Where the
+    second set is not held whole, the first set's are made again for each part; of a set with
+    itself, only those that a part has not met.
+
+    Args:
+        f, theta0, images_1, images_2, logits, chunk_size, held_images: as for `ntk_gram`.
+
+    Returns:
+        [n1·C, n2·C]; rows are in the order of the images, logits within an image.
+
+    Raises:
+        UserError: as `logit_gradients`.
+    """
+    if images_2 is None:
+        return _symmetric(f, theta0, images_1, logits, chunk_size, held_images)
+    parts = images_2.split(held_images or max(1, len(images_2)))
+    return torch.cat(
+        [_columns(f, theta0, images_1, part, logits, chunk_size) for part in parts], dim=1
+    )
+
+
 def held_gradients(
-    f: Logits, theta0: Mapping[str, Tensor], images: Tensor, logit: int, chunk_size: int
+    f: Logits,
+    theta0: Mapping[str, Tensor],
+    images: Tensor,
+    logits: Sequence[int],
+    chunk_size: int,
 ) -> list[Tensor]:
-    """Gradients of one logit, all held: one tensor [n, weights] per tensor of `theta0`."""
+    """Gradients, all held: one tensor [n·C, weights] per tensor of `theta0`."""
     held: list[Tensor] = []
     done = 0
-    for chunk in logit_gradients(f, theta0, images, [logit], chunk_size):
-        held = held or [part.new_empty(len(images), part.shape[2]) for part in chunk]
-        for rows, part in zip(held, chunk, strict=True):
-            rows[done : done + part.shape[1]] = part[0]
-        done += chunk[0].shape[1]
+    for chunk in logit_gradients(f, theta0, images, logits, chunk_size):
+        rows = rows_of(chunk)
+        held = held or [part.new_empty(len(images) * len(logits), part.shape[1]) for part in rows]
+        for whole, part in zip(held, rows, strict=True):
+            whole[done : done + len(part)] = part
+        done += len(rows[0])
     return held
+
+
+def rows_of(chunk: Sequence[Tensor]) -> list[Tensor]:
+    """A chunk's gradients as rows [chunk·C, weights]: image by image, logits within an image."""
+    return [part.transpose(0, 1).flatten(0, 1) for part in chunk]
 
 
 def inner_products(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
@@ -182,30 +197,31 @@ def _symmetric(
     f: Logits,
     theta0: Mapping[str, Tensor],
     images: Tensor,
-    logit: int,
+    logits: Sequence[int],
     chunk_size: int,
     held_images: int | None,
 ) -> Tensor:
-    """K[i, j] of a set with itself, part by part of its columns; what is below is mirrored.
+    """K of a set with itself, part by part of its columns; what is below is mirrored.
 
     Gradients that are made twice differ in their last bits, and so would K[i, j] and K[j, i].
     """
-    n = len(images)
+    n, per_image = len(images), len(logits)
     held_images = held_images or max(1, n)
     gram = None
     for start in range(0, max(1, n), held_images):
         end = min(start + held_images, n)
-        held = held_gradients(f, theta0, images[start:end], logit, chunk_size)
+        held = held_gradients(f, theta0, images[start:end], logits, chunk_size)
         block = inner_products(held, held)
-        gram = block.new_empty(n, n) if gram is None else gram
-        gram[start:end, start:end] = block
+        gram = block.new_empty(n * per_image, n * per_image) if gram is None else gram
+        part, rest = slice(start * per_image, end * per_image), slice(end * per_image, None)
+        gram[part, part] = block
         if end < n:
             later = [
-                inner_products([part[0] for part in chunk], held)
-                for chunk in logit_gradients(f, theta0, images[end:], [logit], chunk_size)
+                inner_products(rows_of(chunk), held)
+                for chunk in logit_gradients(f, theta0, images[end:], logits, chunk_size)
             ]
-            gram[end:, start:end] = torch.cat(later)
-            gram[start:end, end:] = gram[end:, start:end].T
+            gram[rest, part] = torch.cat(later)
+            gram[part, rest] = gram[rest, part].T
     return gram
 
 
@@ -214,13 +230,30 @@ def _columns(
     theta0: Mapping[str, Tensor],
     images_1: Tensor,
     images_2: Tensor,
-    logit: int,
+    logits: Sequence[int],
     chunk_size: int,
 ) -> Tensor:
-    held = held_gradients(f, theta0, images_2, logit, chunk_size)
+    held = held_gradients(f, theta0, images_2, logits, chunk_size)
     return torch.cat(
         [
-            inner_products([part[0] for part in chunk], held)
-            for chunk in logit_gradients(f, theta0, images_1, [logit], chunk_size)
+            inner_products(rows_of(chunk), held)
+            for chunk in logit_gradients(f, theta0, images_1, logits, chunk_size)
         ]
     )
+
+
+def _check_logits(
+    chosen: list[int], f: Logits, theta0: Mapping[str, Tensor], images: Tensor
+) -> None:
+    if not chosen:
+        raise UserError("a tangent kernel of 0 logits cannot be made: at least 1 is needed.")
+    classes = _classes(f, theta0, images)
+    if min(chosen) < 0 or max(chosen) >= classes:
+        raise UserError(f"logits {chosen} were asked for, but the head has {classes} (from 0).")
+
+
+def _classes(f: Logits, theta0: Mapping[str, Tensor], images: Tensor) -> int:
+    if len(images) == 0:
+        raise UserError("a tangent kernel of 0 images cannot be made: at least 1 is needed.")
+    with forward_mode_attention(), torch.no_grad():
+        return f(theta0, images[:1]).shape[1]

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 from tangent.files import sha256_file
+from tangent.hub_cache import cached_file
+from tangent.published.fetched import Fetched
 
 logger = logging.getLogger("tangent")
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
-
-@dataclass(frozen=True)
-class Download:
-    """A file of the hub in the local cache: its path, its SHA-256, and the commit that it is of."""
-
-    path: Path
-    sha256: str
-    commit: str
-
-
-def download(repository: str, revision: str, file: str, key: str) -> Download:
+def download(key: str, repository: str, revision: str, file: str) -> Fetched:
     """Download a file into the hub client's own cache, or find it there without a network.
 
     The client resumes an interrupted download, shows its progress, and takes a token from where
     `hf auth login` keeps it (or from HF_TOKEN).
 
     Args:
+        key: the entry's key in the configuration, for messages.
         repository: `owner/name`.
         revision: a commit (40 hexadecimal digits), or a tag or branch, which may move.
         file: path inside the repository.
-        key: the entry's key in the configuration, for messages.
 
     Raises:
         UserError: there is no such repository, revision or file, access is not granted, the hub
@@ -73,32 +61,27 @@ def download(repository: str, revision: str, file: str, key: str) -> Download:
             "once where there is a network with HF_HOME on a disk that both machines see."
         ) from error
     except Exception as error:  # the client has a dozen more exceptions, and HTTP's own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise UserError(
-            f"{what} could not be downloaded: {reason}. Check the repository's name, the network "
-            "and the space on the disk of HF_HOME, and run the step again: it resumes."
+            f"{what} could not be downloaded: {first_line(error)}. Check the repository's name, "
+            "the network and the space on the disk of HF_HOME, and run the step again: it resumes."
         ) from error
     commit = path.parents[file.count("/")].name  # the cache has snapshots/<commit>/<file>
     if commit != revision:
         logger.info(
             "%s is commit %s: name the commit there to get the same file again", key, commit
         )
-    return Download(path, _checked_sha256(path, what), commit)
+    return Fetched(path, _checked_sha256(path, what), commit)
 
 
 def _checked_sha256(path: Path, what: str) -> str:
-    """The file's SHA-256, compared with the hub's for files in large-file storage.
-
-    The client names a file of its cache by the hub's ETag, which is the SHA-256 for such files. So
-    the check needs no network.
-    """
-    found = sha256_file(path)
-    blob = Path(os.path.join(path.parent, os.readlink(path))) if path.is_symlink() else path
-    if not _SHA256.fullmatch(blob.name):
+    """The file's SHA-256, compared with the hub's for files in large-file storage."""
+    blob, announced = cached_file(path)
+    found = sha256_file(blob)
+    if announced is None:
         logger.warning("%s: the hub gives no SHA-256 to compare with; it is %s", what, found)
-    elif blob.name != found:
+    elif announced != found:
         raise UserError(
-            f"{what}: SHA-256 is {found}, but the hub says {blob.name}. The download was damaged: "
-            f"delete {os.path.normpath(blob)} and run this step again."
+            f"{what}: SHA-256 is {found}, but the hub says {announced}. The download was damaged: "
+            f"delete {blob} and run this step again."
         )
     return found

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tangent.errors import UserError
 from tangent.files import sha256_file
+from tangent.published.fetched import Fetched
 from tangent.published.hub import download
 from tangent.sources import Source, call
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """A published file on this machine.
-
-    Attributes:
-        path: the file.
-        sha256: SHA-256 of its bytes.
-        commit: the commit that it is of, if it is from the hub: then it lies in the cache of the
-            hub's client, whose paths differ between machines.
-    """
-
-    path: Path
-    sha256: str
-    commit: str | None = None
 
 
 def fetch(entry: Mapping[str, Any], key: str) -> Fetched:
@@ -41,12 +25,6 @@ def fetch(entry: Mapping[str, Any], key: str) -> Fetched:
             or a file whose SHA-256 is not the expected one.
     """
     return call(SOURCES, entry, key, key)
-
-
-def _from_hub(key: str, repository: str, revision: str, file: str) -> Fetched:
-    """A file of a repository on the Hugging Face hub."""
-    found = download(repository, revision, file, key)
-    return Fetched(found.path, found.sha256, found.commit)
 
 
 def _from_file(key: str, path: str, sha256: str) -> Fetched:
@@ -67,6 +45,6 @@ def _from_file(key: str, path: str, sha256: str) -> Fetched:
 
 
 SOURCES = {
-    "hub": Source(_from_hub, ("repository", "revision", "file")),
+    "hub": Source(download, ("repository", "revision", "file")),
     "file": Source(_from_file, ("path", "sha256")),
 }

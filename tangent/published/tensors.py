@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +51,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in list(file.keys())}
     except (SafetensorError, OSError) as error:
-        raise _damaged(path, "safetensors", error) from error
+        raise _damaged(path, "safetensors", first_line(error)) from error
 
 
 def _read_torch(path: Path) -> Any:
@@ -68,7 +68,7 @@ def _read_torch(path: Path) -> Any:
     except Exception as error:  # a damaged archive or pickle raises many types
         if "TorchScript" in str(error):
             raise _holds_objects(path, "a TorchScript program") from error
-        raise _damaged(path, "torch", error) from error
+        raise _damaged(path, "torch", first_line(error)) from error
 
 
 def _holds_objects(path: Path, which: str) -> UserError:
@@ -79,8 +79,7 @@ def _holds_objects(path: Path, which: str) -> UserError:
     )
 
 
-def _damaged(path: Path, kind: str, why: Exception | str) -> UserError:
-    reason = (str(why).strip() or type(why).__name__).splitlines()[0].rstrip(".")
+def _damaged(path: Path, kind: str, reason: str) -> UserError:
     return UserError(
         f"{path} is not a complete {kind} file ({reason}): fetch it again, and check that its "
         "ending tells the right format."

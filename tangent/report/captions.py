@@ -70,9 +70,7 @@ def captions(config: Config) -> dict[str, Caption]:
             "Figure 6. Eigenfunction localization",
             f"Local energy E(x) = Σ φ(x)² of the k = {kernels.components} leading eigenfunctions "
             f"of the kernel at θ₀ on n = {kernels.images} training images of one task, for "
-            "held-out images of that task and images of the other data sets. One kernel per "
-            f"output logit ({kernels.logits} classes of the task, drawn with the seed); a box "
-            "pools images and logits"
+            f"held-out images of that task and images of the other data sets. {_kernels(config)}"
             + (" and seeds" if several else "")
             + ": median, quartiles, whiskers from the 5th to the 95th percentile, mean as a "
             "diamond; the axis is logarithmic. On the sample itself the mean is k by construction. "
@@ -96,3 +94,17 @@ def captions(config: Config) -> dict[str, Caption]:
             "model's own kernel is from it.",
         ),
     }
+
+
+def _kernels(config: Config) -> str:
+    """Which kernels figure 6 shows, and what a box pools."""
+    logits = config.eigenfunctions.logits
+    if logits == "all":
+        return (
+            "One kernel of all the task's output logits together, its eigenfunctions φ(x) vectors "
+            "with an entry for each and φ(x)² their squared length; a box pools images"
+        )
+    return (
+        f"One kernel per output logit ({logits} classes of the task, drawn with the seed); a box "
+        "pools images and logits"
+    )

@@ -155,7 +155,7 @@ def _eigenfunctions(config: Config, raw: RawFiles) -> Iterator[Row]:
         for row in raw.csv("eigenfunctions", f"{folder}/energies.csv", columns):
             yield {
                 "model": model, "task": task, "dataset": row["dataset"], "split": row["split"],
-                "seed": seed, "logit": int(row["logit"]), "image": int(row["image"]),
+                "seed": seed, "logit": _logit(row["logit"]), "image": int(row["image"]),
                 "energy": float(row["energy"]),
             }  # fmt: skip
 
@@ -167,9 +167,14 @@ def _eigenvalues(config: Config, raw: RawFiles) -> Iterator[Row]:
         for row in raw.csv("eigenfunctions", f"{folder}/spectrum.csv", columns):
             yield {
                 "model": model, "task": task, "seed": seed, "images": settings["images"],
-                "components": settings["components"], "logit": int(row["logit"]),
+                "components": settings["components"], "logit": _logit(row["logit"]),
                 "component": int(row["component"]), "eigenvalue": float(row["eigenvalue"]),
             }  # fmt: skip
+
+
+def _logit(text: str) -> int | str:
+    """A kernel's logit, or `all` for a kernel of all of them."""
+    return text if text == "all" else int(text)
 
 
 def _kernels(config: Config) -> Iterator[tuple[str, str, int, str]]:

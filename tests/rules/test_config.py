@@ -46,6 +46,12 @@ def test_models_from_random_weights_have_settings_of_their_own(demo):
     assert set(config.eigenfunction_tasks_of("demo-vit-random")) <= set(random.tasks)
 
 
+def test_kernels_are_of_some_logits_or_of_all(demo):
+    for logits in (1, 30, "all"):
+        demo["eigenfunctions"]["logits"] = logits
+        assert load_config(demo).eigenfunctions.logits == logits
+
+
 def test_a_result_cannot_change_its_configuration(demo):
     config = load_config(demo)
     with pytest.raises(ValueError, match="frozen"):
@@ -131,6 +137,12 @@ MISTAKES = {
     "disentanglement.minimum (3.0) must be less than": {"disentanglement.minimum": 3.0},
     "eigenfunctions.tasks: 'glyphs' is not in tasks": {
         "eigenfunctions.tasks": ["glyphs", "letters"]
+    },
+    "eigenfunctions.logits must be a whole number of at least 1, or `all`, not 0": {
+        "eigenfunctions.logits": 0
+    },
+    "eigenfunctions.logits must be a whole number of at least 1, or `all`, not 'some'": {
+        "eigenfunctions.logits": "some"
     },
     "eigenfunctions.components: 101 eigenfunctions cannot": {"eigenfunctions.components": 101},
     "random_initialization.tasks: 'glyphs' is not in tasks": {

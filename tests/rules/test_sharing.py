@@ -94,6 +94,9 @@ def test_snakemake_refuses_before_it_removes_anything(demo, tmp_path):
     output = workspace.snakemake("data", "--configfile", "mine.yaml", fails=True)
     assert "datasets.signs.test_images" in output and "Traceback" not in output
     assert (tmp_path / "resources" / "datasets" / "32px" / "signs" / "file").exists()
+    # A job that runs already is not asked again: it would end for what another study did since.
+    job = ("data", "-n", "--mode", "remote", "--configfile", "mine.yaml")
+    assert "data_source" in workspace.snakemake(*job)
     weights = tmp_path / "study" / "pretrained" / "demo-vit" / "model.safetensors"
     assert not weights.exists()
     output = workspace.snakemake("-n", fails=True)

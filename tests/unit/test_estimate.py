@@ -171,7 +171,7 @@ def test_a_heat_map_has_as_many_passes_as_the_model_is_asked_for(demo, rng):
 
 
 def test_gradients_are_as_many_as_the_kernel_makes(rng):
-    from tangent.ntk import gram
+    from tangent.ntk import cost, gram
 
     n, held = int(rng.integers(1, 30)), int(rng.integers(1, 12))
     made = []
@@ -183,8 +183,37 @@ def test_gradients_are_as_many_as_the_kernel_makes(rng):
     images = torch.randn(n, 3)
     gram.ntk_gram(f, {"w": torch.randn(3, 2)}, images, None, [0], 1, held)
     parts = -(-n // held)  # each is held, and all but the last meet later images
-    assert len(made) - (2 * parts - 1) == passes._gram_gradients(n, held)
-    assert passes.GRADIENT_BYTES == gram.GRADIENT_BYTES
+    assert len(made) - (2 * parts - 1) == cost.gram_gradients(n, held)
+
+
+def test_kernels_of_all_logits_are_reckoned_by_their_method(demo):
+    def kernels(logits, images, components, held):
+        sizes = {"logits": logits, "images": images, "components": components}
+        section = demo.eigenfunctions.model_copy(update=sizes | {"tasks": ["letters"]})
+        config = demo.model_copy(update={"eigenfunctions": section})
+        [jobs] = [
+            jobs
+            for jobs in jobs_of(config, {"demo-vit": held})
+            if jobs.rule == "eigenfunctions" and jobs.model == "demo-vit"
+        ]
+        return config, jobs
+
+    from tangent.ntk import cost
+
+    sets = len(demo.tasks_of("demo-vit")) + 1
+    _, one_each = kernels(3, 100, 10, 124)
+    assert one_each.work == Work("gradient", 3 * (100 + 100 + 100 * sets))
+    _, dense = kernels("all", 4, 2, 10**6)
+    assert dense.work == Work("gradient", (4 + 4 + 4 * sets) * (1 + 2 * 26) / 3)
+    config, products = kernels("all", 100, 10, 5)  # directions, too, in two passes
+    found = 6 * cost.products(2600, 10)
+    assert products.work == Work("tangent", (100 * found + (200 + 100 * sets) * (2 + 20)) / 3)
+    model = architecture_of(DEMO, "demo-vit")
+    bounds = {
+        device: memory.peak(config, model, products, device) - memory.CONTEXT
+        for device in ("cpu", "cuda")
+    }
+    assert bounds["cpu"] == bounds["cuda"] > 12 * 4 * model.encoder_parameters
 
 
 def test_the_estimate_needs_no_torch():

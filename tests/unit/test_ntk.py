@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES, make
-from torch import Tensor, nn
-from torch.func import functional_call, jacrev
+from families import FAMILIES
+from tangent_kernels import explicit_jacobian, problem
 
 from tangent.errors import UserError
-from tangent.linearize import forward_mode_attention, parameters_of
+from tangent.linearize import parameters_of
 from tangent.ntk import (
     Eigenfunctions,
     TangentEigenfunctions,
@@ -20,25 +19,6 @@ from tangent.ntk import (
 )
 
 families = pytest.mark.parametrize("family", FAMILIES)
-
-
-def explicit_jacobian(model: nn.Module, head: Tensor, x: Tensor) -> np.ndarray:
-    """∂logits/∂θ by reverse mode, materialised: [batch, classes, P]."""
-
-    def logits(weights: dict[str, Tensor]) -> Tensor:
-        features = functional_call(model, weights, (x,))
-        return features / features.norm(dim=1, keepdim=True) @ head.T
-
-    with forward_mode_attention():
-        jacobian = jacrev(logits)(parameters_of(model))
-    return torch.cat([block.flatten(2) for block in jacobian.values()], dim=2).numpy()
-
-
-def problem(family: str, images: int = 5, classes: int = 4) -> tuple[nn.Module, Tensor, Tensor]:
-    model, x = make(family)
-    x = torch.randn(images, *x.shape[1:]).double()
-    width = model(x[:2]).shape[1]
-    return model, x, 10 * torch.randn(classes, width).double()
 
 
 @families
@@ -172,13 +152,13 @@ def test_eigenfunctions_of_a_model_are_those_of_its_kernel_matrix(
     memory = None if images_in_memory is None else images_in_memory * size
     seen: list[int] = []
     fitted = TangentEigenfunctions(
-        f, theta0, sample, logits, k, memory, on_logit=lambda: seen.append(0)
+        f, theta0, sample, logits, k, memory, on_kernel=lambda: seen.append(0)
     )
-    values = fitted.values(held_out, on_chunk=seen.append)
+    values = fitted.values(held_out, on_images=seen.append)
     assert [seen.count(0), sum(seen)] == [2, 3]
     grams = ntk_gram(f, theta0, sample, logits=logits)
     cross = ntk_gram(f, theta0, held_out, sample, logits=logits)
-    for index, ours in enumerate(fitted.per_logit):
+    for index, ours in enumerate(fitted.per_kernel):
         expected = Eigenfunctions.fit(grams[index].numpy(), k)
         np.testing.assert_allclose(ours.spectrum, expected.spectrum, atol=1e-10)
         np.testing.assert_allclose(

@@ -13,11 +13,11 @@ from tangent.datasets.sources.base import Absent, Sizes, SourceData
 from tangent.datasets.sources.parquet import ParquetRows
 from tangent.errors import UserError, first_line
 from tangent.files import sha256_file
+from tangent.hub_cache import cached_file
 from tangent.progress import Progress
 from tangent.tasks import Task
 
 OPTIONS = ("repository", "revision", "folder", "train", "validation", "test")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.parquet")
 
 logger = logging.getLogger("tangent")
@@ -143,11 +143,11 @@ def _download(repository: str, revision: str, folder: str, splits: list[str]) ->
 
 
 def _verify(files: list[Path]) -> None:
-    """Compare files with the SHA-256 by which the client names them in its cache."""
+    """Compare files of the client's cache with the SHA-256 that the hub announced."""
     with Progress("check the files' SHA-256", len(files), "file") as progress:
         for file in files:
-            blob = file.resolve()
-            if _SHA256.fullmatch(blob.name) and sha256_file(blob) != blob.name:
+            blob, announced = cached_file(file)
+            if announced is not None and sha256_file(blob) != announced:
                 raise UserError(
                     f"{file} has another SHA-256 than on the hub, so it is damaged: delete {blob} "
                     "and run this again, which downloads it anew."

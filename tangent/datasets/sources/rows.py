@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tangent.errors import UserError
+from tangent.errors import UserError, first_line
 
 
 class ImageRows(Protocol):
@@ -130,7 +130,7 @@ def decode(content: bytes, name: str, remedy: str) -> np.ndarray:
     # What Pillow's decoders raise for damaged files.
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         unknown = isinstance(error, UnidentifiedImageError)
-        reason = "no known image format" if unknown else str(error).rstrip(".")
+        reason = "no known image format" if unknown else first_line(error)
         raise UserError(f"{name} is no complete image ({reason}): {remedy}.") from error
 
 

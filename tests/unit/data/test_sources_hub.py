@@ -152,13 +152,16 @@ def test_two_generations_of_a_split_are_refused(repository, run):
     assert "has two sets of shards for test, such as test-00000-of-00001.parquet and" in said
 
 
-def test_a_file_that_was_damaged_in_the_cache_is_found(run):
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_a_file_that_was_damaged_in_the_cache_is_found(run, tmp_path, is_moved):
     output, _ = run()
     details = read_json(output)["details"]
     blob = (Path(details["snapshot"]) / details["files"]["train"][1]).resolve()
     content = bytearray(blob.read_bytes())
     content[len(content) // 2] ^= 1
     blob.write_bytes(content)
+    if is_moved:  # to another disk, with a link in its place
+        blob.symlink_to(blob.rename(tmp_path / "elsewhere"))
     _, said = run(fails=True)
     assert f"has another SHA-256 than on the hub, so it is damaged: delete {blob}" in said
     blob.unlink()

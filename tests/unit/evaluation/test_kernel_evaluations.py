@@ -10,6 +10,7 @@ import torch
 from torch.func import functional_call
 
 from tangent.errors import UserError
+from tangent.ntk.memory import GRADIENT_BYTES
 
 IMAGES, COMPONENTS, LOGITS = 12, 4, 2
 
@@ -95,6 +96,70 @@ def test_means_are_those_of_the_table_and_k_on_the_sample_itself(study, tmp_path
         ]
         assert mean["energy"] == pytest.approx(np.mean(energies))
     assert means[0]["energy"] == pytest.approx(COMPONENTS, rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["dense", "matrix-free"])
+def test_one_kernel_of_all_logits(study, tmp_path, monkeypatch, method):
+    """Energies of vector-valued eigenfunctions; little memory makes it the matrix-free method."""
+    if method == "matrix-free":
+        monkeypatch.setitem(GRADIENT_BYTES, "cpu", 1)
+    eigenfunctions(study, tmp_path, "--logits", "all")
+    table = study.csv(str(tmp_path / "energies.csv"))
+    spectrum = study.csv(str(tmp_path / "spectrum.csv"))
+    result = study.json(str(tmp_path / "eigenfunctions.json"))
+    assert (result["logits"], result["method"]) == ("all", method)
+    if method == "matrix-free":
+        assert 2 * COMPONENTS < result["products"] < 100 and 0 < result["residual"] < 1e-3
+    head, classes = study.head("green"), 4
+    train = np.random.RandomState(3).permutation(24)[:IMAGES]
+    test = np.random.RandomState(3).permutation(50)[:IMAGES]
+
+    def rows_of(task, split, rows):
+        """A row for each image and logit."""
+        of_logits = [gradients(study, head, c, task, split, rows) for c in range(classes)]
+        return np.stack(of_logits, axis=1).reshape(classes * len(rows), -1)
+
+    sample = rows_of("green", "train", train)
+    values, vectors = np.linalg.eigh(sample @ sample.T / IMAGES)
+    values, vectors = values[::-1], vectors[:, ::-1][:, :COMPONENTS]
+    assert {row["logit"] for row in [*spectrum, *table]} == {"all"}
+    stored = [float(row["eigenvalue"]) for row in spectrum]
+    known = COMPONENTS if method == "matrix-free" else classes * IMAGES
+    np.testing.assert_allclose(stored, values[:known], rtol=1e-3, atol=1e-5 * values[0])
+    samples = [("green", "train", "sample", train)]
+    samples += [(task, "test", "test", test) for task in ("green", "red", "grey")]
+    assert len(table) == len(samples) * IMAGES
+    for task, split, name, rows in samples:
+        cross = rows_of(task, split, rows) @ sample.T
+        phi = np.sqrt(IMAGES) / values[:COMPONENTS] / IMAGES * (cross @ vectors)
+        expected = np.square(phi).reshape(IMAGES, -1).sum(1)
+        mine = [row for row in table if (row["dataset"], row["split"]) == (task, name)]
+        assert [int(row["image"]) for row in mine] == rows.tolist()
+        energies = [float(row["energy"]) for row in mine]
+        np.testing.assert_allclose(energies, expected, rtol=2e-3, atol=1e-3)
+
+
+def test_a_kernel_of_one_logit_is_the_same_without_a_matrix(study, tmp_path, monkeypatch):
+    eigenfunctions(study, tmp_path / "dense")
+    monkeypatch.setattr("tangent.evaluation.eigenfunctions.kernel_method", lambda *_: "matrix-free")
+    eigenfunctions(study, tmp_path / "products")
+    dense, products = (
+        study.csv(str(tmp_path / name / "energies.csv")) for name in ("dense", "products")
+    )
+    for first, second in zip(dense, products, strict=True):
+        assert float(second.pop("energy")) == pytest.approx(float(first.pop("energy")), rel=5e-3)
+        assert first == second
+    results = [
+        study.json(str(tmp_path / name / "eigenfunctions.json")) for name in ("dense", "products")
+    ]
+    assert [result["method"] for result in results] == ["dense", "matrix-free"]
+    assert len(study.csv(str(tmp_path / "products" / "spectrum.csv"))) == LOGITS * COMPONENTS
+
+
+@pytest.mark.parametrize("logits", ["0", "some", "-1"])
+def test_a_number_of_logits_is_counted_from_one(study, tmp_path, logits):
+    with pytest.raises(UserError, match=f"--logits is '{logits}': give a number"):
+        eigenfunctions(study, tmp_path, f"--logits={logits}")
 
 
 def test_too_many_components_and_a_wrong_head_are_refused(study, tmp_path):

@@ -9,7 +9,10 @@ import pytest
 from synthetic_study import REPOSITORY, write_study
 
 from tangent.errors import UserError
-from tangent.results.collect import collect
+from tangent.figures import figure6
+from tangent.files import write_csv
+from tangent.report.captions import captions
+from tangent.results.collect import collect, write_tables
 from tangent.results.columns import COLLECTED, TABLES
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables
@@ -19,6 +22,11 @@ MODES = ("standard", "posthoc", "linear")
 
 def read(path):
     return json.loads(path.read_text())
+
+
+def read_csv(path):
+    with open(path, newline="") as file:
+        return list(csv.reader(file))
 
 
 def rows_of(study, name):
@@ -158,6 +166,29 @@ def test_disentanglement_and_energies_are_complete(study, config, tables):
     assert set(random.task) == {"letters", "digits"}
     assert set(energies.split) == {"sample", "test"}
     assert len(tables["proposition1"]) == 2 * 3 * 11
+
+
+def test_a_kernel_of_all_logits_keeps_its_name_up_to_the_figure(tmp_path):
+    """Its spectrum may have the leading eigenvalues alone."""
+    folder = write_study(tmp_path)
+    configuration = folder / "config.yaml"
+    text = configuration.read_text().replace("  logits: 3", "  logits: all")
+    configuration.write_text(text)
+    for path in [*folder.glob("eigenfunctions/**/*.csv")]:
+        header, *lines = read_csv(path)
+        place = header.index("logit")
+        kept = [line for line in lines if line[place] == "0"]
+        kept = kept[:10] if path.stem == "spectrum" else kept
+        write_csv(path, header, [[*line[:place], "all", *line[place + 1 :]] for line in kept])
+    config = read_configuration(configuration)
+    write_tables(collect(config, folder), tmp_path / "tables")
+    tables = load_tables(tmp_path / "tables", ["eigenfunctions", "eigenvalues", "random_init"])
+    assert set(tables["eigenfunctions"].logit) == set(tables["eigenvalues"].logit) == {"all"}
+    assert set(tables["eigenvalues"].component) == set(range(1, 11))
+    figure6.draw(tables)
+    caption = captions(config)["figure6"].shows
+    assert "One kernel of all the task's output logits together" in caption
+    assert "drawn with the seed" not in caption
 
 
 @pytest.mark.parametrize(

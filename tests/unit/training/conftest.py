@@ -10,6 +10,7 @@ from pathlib import Path
 import open_clip
 import pytest
 import torch
+from published_weights import Base, make_base
 
 from scripts import cli
 from tangent import compact_checkpoint
@@ -165,3 +166,30 @@ def finetuning(pretrained, dataset, heads, tmp_path) -> dict[str, object]:
         "threads": 1,
         "output_dir": tmp_path / "finetuned",
     }
+
+
+@pytest.fixture
+def base(tmp_path, seed) -> Base:
+    return make_base(tmp_path / "tiny")
+
+
+@pytest.fixture
+def imported(base, script, tmp_path) -> Callable[..., Path]:
+    """Import published weights, a file of this machine, with the script; returns what it wrote."""
+
+    def run(path: Path, base: Base = base, entry: dict | None = None) -> Path:
+        output = tmp_path / "published" / "encoder.safetensors"
+        entry = {"source": "file", "path": str(path), "sha256": sha256_file(path), **(entry or {})}
+        script(
+            "import_finetuned",
+            source=json.dumps(entry),
+            pretrained_dir=base.folder,
+            initial_encoder=base.folder / "encoder.safetensors",
+            training="standard",
+            task="cars",
+            model="tiny",
+            output=output,
+        )
+        return output
+
+    return run

@@ -1,0 +1,30 @@
+"""Random classifiers and their Jacobians, materialised by torch: oracles for tangent kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from families import make
+from torch import Tensor, nn
+from torch.func import functional_call, jacrev
+
+from tangent.linearize import forward_mode_attention, parameters_of
+
+
+def explicit_jacobian(model: nn.Module, head: Tensor, x: Tensor) -> np.ndarray:
+    """∂logits/∂θ by reverse mode, materialised: [batch, classes, P]."""
+
+    def logits(weights: dict[str, Tensor]) -> Tensor:
+        features = functional_call(model, weights, (x,))
+        return features / features.norm(dim=1, keepdim=True) @ head.T
+
+    with forward_mode_attention():
+        jacobian = jacrev(logits)(parameters_of(model))
+    return torch.cat([block.flatten(2) for block in jacobian.values()], dim=2).numpy()
+
+
+def problem(family: str, images: int = 5, classes: int = 4) -> tuple[nn.Module, Tensor, Tensor]:
+    model, x = make(family)
+    x = torch.randn(images, *x.shape[1:]).double()
+    width = model(x[:2]).shape[1]
+    return model, x, 10 * torch.randn(classes, width).double()
