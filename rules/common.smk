@@ -76,10 +76,10 @@ CODE = {
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
     " datasets.writer validation",
     "build_heads": "heads models.load runtime tasks",
-    "finetune": "activation_checkpointing augment datasets.preprocess datasets.regions"
-    " datasets.split finetune.batches finetune.checkpoint finetune.distributed finetune.images"
-    " finetune.loop finetune.record finetune.schedule heads linearize models.load modes runtime"
-    " task_vector tasks",
+    "finetune": "activation_checkpointing augment compile_cache compiling datasets.preprocess"
+    " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
+    " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"
+    " finetune.schedule heads linearize models.load modes runtime task_vector tasks",
     "import_finetuned": "hub_cache models.load modes published.checkpoint published.clip"
     " published.fetched published.hugging_face published.hub published.layout published.sources"
     " published.tensors sources task_vector",

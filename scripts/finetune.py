@@ -151,6 +151,8 @@ def _write(
         "accuracy": accuracy,
         "steps": len(record.rows),
         "seconds": result.seconds,
+        "engine": result.engine.name,
+        "engine_reason": result.engine.reason,
         "provenance": block,
     }
     metadata = {name: str(value) for name, value in identity.items()}

@@ -1,7 +1,7 @@
 """Peak memory of a job's device: a rough formula, where nothing was measured.
 
-P is the encoder's size in bytes. Activations are those of `Transformer.activations`; a linear
-step keeps 2.7 times as many, for the value and its tangents (measured on ViT-B-16 and ViT-B-32).
+P is the encoder's size in bytes. Activations are those of `Transformer.activations`, in both
+trainings: a linear step keeps nothing of the product with the Jacobian.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from tangent.product_passes import images_per_pass, tangents_per_pass
 
 CONTEXT = 10**9
 """CUDA, its libraries and the allocator's slack, in bytes: a guess."""
-
-TANGENT_ACTIVATIONS = 2.7
-"""Activations kept by a linear step, relative to a standard one."""
 
 BFLOAT16_ACTIVATIONS = 0.56
 """Bytes of activations under bfloat16 autocast, relative to float32: norms stay in float32."""
@@ -82,8 +79,7 @@ def _training(config: Config, model: Architecture, jobs: Jobs, encoder: int) -> 
         inputs = model.image.layers * model.image.tokens * model.image.width
         numbers = inputs + numbers / model.image.layers
     of_type = BFLOAT16_ACTIVATIONS if config.compute.autocast == "bfloat16" else 1
-    of_kind = TANGENT_ACTIVATIONS if is_linear else 1
-    return int((7 if is_linear else 4) * encoder + images * BYTES * numbers * of_type * of_kind)
+    return int((7 if is_linear else 4) * encoder + images * BYTES * numbers * of_type)
 
 
 def _passing(model: Architecture) -> int:

@@ -9,21 +9,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tangent.activation_checkpointing import recompute_blocks
 from tangent.errors import UserError
 from tangent.finetune.batches import Batch, TrainingBatches
 from tangent.finetune.checkpoint import Checkpoint, Interrupted
 from tangent.finetune.distributed import Processes
+from tangent.finetune.engine import Engine, estimate, prepare
+from tangent.finetune.forward_backward import ForwardBackward
 from tangent.finetune.images import TrainingImages
 from tangent.finetune.record import Record
 from tangent.finetune.schedule import learning_rate
@@ -81,11 +81,13 @@ class Result:
         state: state dict of the fine-tuned encoder, θ*, in the plain encoder's names.
         buffers: names in `state` that are no parameters, and so no part of a task vector.
         seconds: time of the steps, over all runs if it was resumed.
+        engine: whether they ran compiled, and why.
     """
 
     state: dict[str, Tensor]
     buffers: list[str]
     seconds: float
+    engine: Engine
 
 
 def finetune(
@@ -139,7 +141,8 @@ def finetune(
     trainer.run(checkpoint)
     state = model.plain_state_dict() if model is not encoder else encoder.state_dict()
     parameters = dict(encoder.named_parameters())
-    return Result(state, [name for name in state if name not in parameters], trainer.seconds)
+    buffers = [name for name in state if name not in parameters]
+    return Result(state, buffers, trainer.seconds, trainer.engine)
 
 
 def _trained_model(encoder: nn.Module, settings: Settings) -> nn.Module:
@@ -167,8 +170,11 @@ class _Trainer:
         record: Record,
         processes: Processes,
     ) -> None:
-        self.model, self.head, self.batches, self.settings = model, head, batches, settings
+        self.model, self.batches, self.settings = model, batches, settings
         self.record, self.processes = record, processes
+        self.forward_backward = ForwardBackward(model, head, settings.autocast)
+        # Images of a pass, at most.
+        self.pass_size = -(-settings.batch_size // (processes.count * settings.accumulation_steps))
         self.parameters = [value for value in model.parameters() if value.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.parameters,
@@ -179,10 +185,12 @@ class _Trainer:
         self.steps = settings.epochs * batches.steps_per_epoch
         self.step = 0
         self.seconds = 0.0
+        self.engine: Engine
         self._unread: list[Tensor] = []
 
     def run(self, checkpoint: Checkpoint | None) -> None:
         saved = checkpoint.load() if checkpoint else None
+        self.engine = self._prepare_engine(Engine(**saved["engine"]) if saved else None)
         if saved:
             self._restore(saved)
             logger.info("resumed after step %d of %d", self.step, self.steps)
@@ -207,24 +215,28 @@ class _Trainer:
                         self.processes.agree()  # the last one to be ready ends the others' wait
                         raise Interrupted(stop, self.step)
 
+    def _prepare_engine(self, begun: Engine | None) -> Engine:
+        settings, batches = self.settings, self.batches
+        size = tuple(batches.preprocess["size"])
+        if settings.activation_checkpointing == "on":
+            estimated = Engine("eager", "activation checkpointing runs the blocks one by one")
+        else:  # of the first process, so that all of them decide alike
+            full = -(-settings.batch_size // self.processes.count) // self.pass_size
+            passes = settings.epochs * (len(batches.images) // settings.batch_size) * full
+            shape = (self.pass_size, 3, *size)
+            estimated = estimate(
+                settings.training, self.model, shape, passes, self.processes.device
+            )
+        share = len(range(batches.rank, settings.batch_size, batches.processes))
+        shape = (min(self.pass_size, share), 3, *size)
+        return prepare(self.forward_backward, estimated, shape, begun)
+
     def _gradients(self, batch: Batch) -> Tensor:
         """Add up this process's part of the gradient; returns its part of loss and accuracy [2]."""
         self.optimizer.zero_grad(set_to_none=True)
-        values = torch.zeros(2, device=self.head.device)
-        passes = self.processes.count * self.settings.accumulation_steps
-        size = -(-self.settings.batch_size // passes)
-        for images, labels in zip(batch.images.split(size), batch.labels.split(size), strict=True):
-            # Blocks that are computed again in the backward pass need the same attention there.
-            with _attention(images.device):
-                with self._autocast(images.device):
-                    features = self.model(images)
-                logits = F.normalize(features.float(), dim=-1) @ self.head.T
-                loss = batch.weight * F.cross_entropy(logits, labels, reduction="sum") / batch.size
-                loss.backward()
-            with torch.no_grad():
-                correct = batch.weight * (logits.argmax(dim=-1) == labels).sum() / batch.size
-                values += torch.stack([loss, correct])
-        return values
+        scale = batch.weight / batch.size
+        images, labels = (part.split(self.pass_size) for part in (batch.images, batch.labels))
+        return sum(self.forward_backward(*part, scale) for part in zip(images, labels, strict=True))
 
     def _update(self, values: Tensor) -> Tensor:
         """Take the step; returns loss, accuracy and gradient norm [3] of the whole batch."""
@@ -239,12 +251,6 @@ class _Trainer:
     def _learning_rate(self, step: int) -> float:
         settings = self.settings
         return learning_rate(step, settings.learning_rate, settings.warmup_steps, self.steps)
-
-    def _autocast(self, device: torch.device) -> AbstractContextManager:
-        # The head and the loss stay in float32: logits are about 100 times a cosine.
-        return torch.autocast(
-            device.type, torch.bfloat16, enabled=self.settings.autocast == "bfloat16"
-        )
 
     def _read(self, progress: Progress | None) -> None:
         """Bring the numbers of the steps not read yet from the device into the record."""
@@ -265,6 +271,7 @@ class _Trainer:
         return {
             "step": self.step,
             "seconds": self.seconds,
+            "engine": asdict(self.engine),
             "parameters": [parameter.detach() for parameter in self.parameters],
             "optimizer": self.optimizer.state_dict(),
             "rows": torch.tensor(self.record.rows, dtype=torch.float64),
@@ -277,8 +284,3 @@ class _Trainer:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.seconds = saved["step"], saved["seconds"]
         self.record.extend(saved["rows"].tolist())
-
-
-def _attention(device: torch.device) -> AbstractContextManager:
-    """On a CPU the math backend trains short sequences 2.4 times faster than the fused one."""
-    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()

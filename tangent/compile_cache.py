@@ -1,0 +1,66 @@
+"""The folder of compiled code that all jobs of a user share.
+
+The compiler reads pickles from it, so it must be the user's own: whoever writes there runs code in
+every training. It is therefore no part of `paths.resources`, which a group may share.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from tangent.errors import UserError
+
+logger = logging.getLogger("tangent")
+
+VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+
+
+def use_compile_cache() -> Path:
+    """Have `torch.compile` keep its code in the user's cache folder, made with mode 0700.
+
+    That is `$TORCHINDUCTOR_CACHE_DIR`, else `tangent-arithmetic/compiled` under `$XDG_CACHE_HOME`
+    or `~/.cache`. Where it cannot be written, compiled code goes to a temporary folder that this
+    process removes at its end: the same bits, later.
+
+    Returns:
+        the folder.
+
+    Raises:
+        UserError: the folder is another user's.
+    """
+    try:
+        folder = _private(_wanted())
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
+        folder = Path(tempfile.mkdtemp(prefix="tangent-compiled-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        logger.warning(
+            "compiled code is not kept for other jobs (%s): name a folder that can be written in "
+            "$XDG_CACHE_HOME",
+            error,
+        )
+    os.environ[VARIABLE] = str(folder)
+    return folder
+
+
+def _wanted() -> Path:
+    if chosen := os.environ.get(VARIABLE):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return Path(base or Path.home() / ".cache") / "tangent-arithmetic" / "compiled"
+
+
+def _private(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise UserError(
+            f"{folder} belongs to another user, and code that is compiled there would be run here: "
+            f"set ${VARIABLE} to a folder of your own."
+        )
+    folder.chmod(0o700)
+    with tempfile.TemporaryFile(dir=folder):  # a read-only file system shows only here
+        return folder

@@ -1,0 +1,64 @@
+"""A forward and a backward pass of some images: the inner part of a training step."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from tangent.compiling import compile_for
+
+
+class ForwardBackward:
+    """Adds the gradients of a sum of cross-entropies under a frozen head to a model's parameters.
+
+    Args:
+        model: a plain encoder or a linearized one: they have one signature.
+        head: float32 [classes, d].
+        autocast: `bfloat16` runs the encoder's matrix products in bfloat16; `none` in float32.
+    """
+
+    def __init__(self, model: nn.Module, head: Tensor, autocast: str) -> None:
+        self.model, self.head, self._autocast = model, head, autocast
+        self._features = model
+
+    def compile(self, images: Tensor) -> None:
+        """Run images [batch, 3, height, width] of this shape by compiled code from now on.
+
+        Only the encoder is compiled: tasks, whose heads differ in size, share its code.
+
+        Raises:
+            CannotCompile: see `tangent.compiling.compile_for`.
+        """
+        with _attention(images.device), self._precision(images.device):
+            self._features = compile_for(self.model, images)
+
+    def __call__(self, images: Tensor, labels: Tensor, scale: float) -> Tensor:
+        """Returns the images' loss and the number of those classified correctly, times `scale` [2].
+
+        Args:
+            images: float32 [batch, 3, height, width].
+            labels: int64 [batch].
+            scale: factor of the loss, and so of the gradients; 1 / batch for a mean.
+        """
+        # Blocks that are computed again in the backward pass need the same attention there.
+        with _attention(images.device):
+            with self._precision(images.device):
+                features = self._features(images)
+            logits = F.normalize(features.float(), dim=-1) @ self.head.T
+            loss = scale * F.cross_entropy(logits, labels, reduction="sum")
+            loss.backward()
+        with torch.no_grad():
+            return torch.stack([loss, scale * (logits.argmax(dim=-1) == labels).sum()])
+
+    def _precision(self, device: torch.device) -> AbstractContextManager:
+        # The head and the loss stay in float32: logits are about 100 times a cosine.
+        return torch.autocast(device.type, torch.bfloat16, enabled=self._autocast == "bfloat16")
+
+
+def _attention(device: torch.device) -> AbstractContextManager:
+    """On a CPU the math backend trains short sequences 2.4 times faster than the fused one."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
