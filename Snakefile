@@ -24,6 +24,7 @@ for extended in EXTENDED:
 
 
 include: "rules/common.smk"
+include: "rules/code.smk"
 include: "rules/paths.smk"
 
 

@@ -1,4 +1,4 @@
-"""The tables in rules/common.smk say what a script really runs and what a figure really reads."""
+"""The tables in rules/ say what a script really runs and what a figure really reads."""
 
 import ast
 import importlib
@@ -15,14 +15,14 @@ NEUTRAL = {f"tangent.{name}" for name in ("errors", "files", "memory", "progress
 NEUTRAL |= {"tangent.gpus", "tangent.gpu_lease", "scripts.cli"}
 
 
-def assignments():
-    """The constants at the top of rules/common.smk, which is plain Python."""
-    tree = ast.parse((ROOT / "rules" / "common.smk").read_text(encoding="utf-8"))
+def assignments(name):
+    """The constants at the top of a file of rules/ that is plain Python."""
+    tree = ast.parse((ROOT / "rules" / name).read_text(encoding="utf-8"))
     values = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             try:
-                expression = compile(ast.Expression(node.value), "common.smk", "eval")
+                expression = compile(ast.Expression(node.value), name, "eval")
                 values[node.targets[0].id] = eval(expression, {}, values)
             except NameError:
                 break  # from here on, constants depend on the configuration
@@ -33,7 +33,7 @@ def module_names(listed):
     return {f"tangent.{name}" for name in listed.split()}
 
 
-CONSTANTS = assignments()
+CONSTANTS = assignments("common.smk") | assignments("code.smk")
 CODE = CONSTANTS["CODE"]
 LAYOUTS = "tangent.datasets.sources.layouts"
 OF_ALL_TASKS = NEUTRAL | module_names("datasets.sources.base datasets.sources.rows tasks")
@@ -51,7 +51,7 @@ def test_a_step_lists_the_modules_that_its_script_uses(step):
     modules = {name if name.startswith("scripts.") else f"tangent.{name}" for name in listed}
     modules = {name for name in modules if "/" not in name}
     assert modules == used, (
-        f"rules/common.smk, CODE[{step!r}]: missing {sorted(used - modules)}, "
+        f"rules/code.smk, CODE[{step!r}]: missing {sorted(used - modules)}, "
         f"not used {sorted(modules - used)}"
     )
 

@@ -1,0 +1,130 @@
+"""What each step runs, and its fingerprint: a result depends on the code that makes it; no rules."""
+
+from tangent.fingerprint import fingerprint
+
+# What each script's results depend on: library modules (`tangent.` left out), scripts that scripts
+# share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.
+# tests/rules/test_code.py compares the table with what the scripts import. Left out on purpose:
+# modules that read, write, record or report a result but do not make it (errors, files, memory,
+# progress, provenance, scripts.cli), and those that pick the GPU (gpus, gpu_lease).
+IMAGES = (
+    "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split features"
+    " linearize samples task_vector"
+)
+DEMO = (
+    "demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
+    " demo.package_files demo.photographs demo.shifts demo.textures demo.world"
+)
+# Of the sources' modules, only those of a task's own sources and layout count for its images.
+LAYOUT = "datasets.sources.layouts datasets.sources.layouts.layout"
+SOURCE_CODE = {
+    "hub": "datasets.sources.hub datasets.sources.parquet hub_cache",
+    "folder": f"datasets.sources.folder {LAYOUT}",
+    "torchvision": f"datasets.sources.from_torchvision {LAYOUT}",
+    "demo": f"datasets.sources.demo {DEMO}",
+    "synthetic": "datasets.sources.synthetic",
+}
+LAYOUT_CODE = {
+    task: " ".join(f"datasets.sources.layouts.{name}" for name in names.split())
+    for task, names in {
+        "cars": "listed mat_file stanford_cars",
+        "dtd": "class_folders dtd listed",
+        "eurosat": "class_folders",
+        "gtsrb": "class_folders gtsrb listed",
+        "imagenet": "class_folders",
+        "mnist": "mnist",
+        "resisc45": "class_folders listed resisc45",
+        "sun397": "class_folders",
+        "svhn": "mat_file svhn",
+    }.items()
+}
+OF_SOME_TASKS = set(" ".join([*SOURCE_CODE.values(), *LAYOUT_CODE.values()]).split())
+SOURCES = (
+    "datasets.sources.base datasets.sources.registry datasets.sources.rows sources tasks"
+    f" {' '.join(sorted(OF_SOME_TASKS))}"
+)
+ENCODER = f"{IMAGES} models.load runtime"
+LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
+EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
+KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
+SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
+CONFIG_READER = (
+    f"config.checks config.load {SCHEMA} results.configuration tasks validation"
+)
+PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
+FIGURE = "figures figures.style results.columns results.load"
+CODE = {
+    "fetch_pretrained": "compact_checkpoint models.load models.sources sources",
+    "initialize_random": "models.load",
+    "locate_dataset": SOURCES,
+    "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
+    " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
+    " datasets.writer validation",
+    "build_heads": "heads models.load runtime tasks",
+    "finetune": "activation_checkpointing augment compile_cache compiling datasets.preprocess"
+    " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
+    " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"
+    " finetune.schedule heads linearize models.load modes runtime task_vector tasks",
+    "import_finetuned": "hub_cache models.load modes published.checkpoint published.clip"
+    " published.fetched published.hugging_face published.hub published.layout published.sources"
+    " published.tensors sources task_vector",
+    "extract_task_vector": "task_vector",
+    "initial_features": f"{ENCODER} scripts.encoder_arguments",
+    "jacobian_products": f"{ENCODER} product_passes products scripts.encoder_arguments",
+    "zero_shot": f"{IMAGES} {LOOKUPS} evaluation.single_task",
+    "single_task": f"{EDITED} evaluation.single_task",
+    "validate_addition": f"{EDITED} evaluation.addition evaluation.records evaluation.sweep",
+    "addition": f"{EDITED} evaluation.addition evaluation.records evaluation.sweep",
+    "validate_negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
+    "negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
+    "disentanglement": f"{EDITED} disentanglement",
+    "eigenfunctions": f"{KERNEL} evaluation.eigenfunctions ntk.cost ntk.eigenfunctions ntk.lanczos"
+    " ntk.localization ntk.matrix_free ntk.operator",
+    "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
+    "resolved_config": "",
+    "collect_tables": f"{CONFIG_READER} modes results.columns results.collect"
+    " results.random_init results.raw",
+    "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
+    f" results.claims_text {PAPER} results.render results.studied",
+    "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
+    " results.studied",
+    "paper_tables": f"{SCHEMA} modes results.columns results.load results.paper_tables"
+    " results.render results.studied",
+    "plot figure2": f"{FIGURE} figures.figure2 figures.scatter modes",
+    "plot figure3": f"{FIGURE} figures.figure3 modes",
+    "plot figure5": f"{FIGURE} figures.figure5 figures.scatter modes",
+    "plot figure6": f"{FIGURE} figures.figure6",
+    "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
+    "plot proposition1": f"{FIGURE} figures.proposition1",
+    "report": f"{CONFIG_READER} modes report.build report.captions report.comparison_tables"
+    " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
+    f" results.claims_text results.columns results.comparison results.load {PAPER}"
+    " results.paper_tables results.render results.studied",
+    "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
+    " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
+    " models.load modes ntk.cost ntk.memory product_passes results.columns tasks validation"
+    " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
+    "on_gpus": "",
+    "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
+}
+
+
+def code(step, tasks=(), without=()):
+    """Fingerprint of what a step runs, the files of `tasks` included where it reads them."""
+    names = [name for name in CODE[step].split() if name not in without]
+    modules = [
+        name if name.startswith("scripts.") else f"tangent.{name}"
+        for name in names
+        if "/" not in name
+    ]
+    data = [f"tangent/{name}" for name in names if "/" in name]
+    data += [f"tangent/tasks/{task}.yaml" for task in tasks]
+    return fingerprint([f"scripts.{step.split()[0]}", *modules], data, workflow.basedir)
+
+
+def code_of_images(step, task):
+    """The same for a step that reads a task's source."""
+    sources = [entry.source for entry in CONFIG.datasets[task].sources]
+    used = [SOURCE_CODE[source] for source in sources] + [LAYOUT_CODE.get(task, "")]
+    without = OF_SOME_TASKS - set(" ".join(used).split())
+    return code(step, tasks=[task], without=without)
