@@ -1,0 +1,115 @@
+"""Images per second from the prepared cache to the device, beside what the model eats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from bench.evaluation import BATCH
+from bench.evaluation import forward as evaluate
+from bench.harness import alternate
+from bench.linear_step import linear_step, standard_step
+from bench.subjects import PAPER_MODEL, Setting, Subject
+from bench.tables import Table
+from tangent.datasets.split import load_split
+from tangent.finetune.batches import TrainingBatches
+from tangent.finetune.images import TrainingImages
+
+TASK = "shapes"
+COLUMNS = (
+    "images", "for", "input, images/s", "model", "model, images/s", "input / model",
+    "fast enough",
+)  # fmt: skip
+
+
+def run(setting: Setting) -> list[Table]:
+    """One table; for a CPU also caches of the paper's size, without their model."""
+    rows = list(_rows(setting, setting.subject))
+    notes = [
+        f"{setting.subject.name}. Input is what TrainingBatches and Images.batches do: reading the "
+        "cache, the copy, augmentation, normalisation. On a GPU the next training batch is made "
+        "while the model works on the last one, and its time is the wall's. "
+        f"CPU: {setting.threads} threads share both, and both columns count their time."
+    ]
+    if setting.device == "cpu" and not setting.quick:
+        rows += _paper_rows(setting)
+        notes.append(
+            "224 px: reading and augmenting on the CPU alone, an upper bound of what a GPU's job "
+            "leaves to it (there, augmentation is the GPU's)."
+        )
+    return [Table("input", "Input beside the model", COLUMNS, rows, notes)]
+
+
+def _rows(setting: Setting, subject: Subject) -> Iterator[tuple]:
+    size = f"{subject.image_size} px"
+    count = setting.scaled(1024, 4096, 16)
+    batches = training_batches(setting, subject, count)
+    dtype = "bfloat16"
+    steps = {
+        "standard step": standard_step(subject, dtype),
+        "linear step": linear_step(subject, dtype),
+    }
+    images = subject.test_images(setting.scaled(500, 1280, 8))
+    encoder = subject.encoder()
+    runs: dict[str, Callable[[], object]] = {
+        "training": lambda: draw(batches),
+        "evaluation": lambda: [None for _ in images.batches(BATCH)],
+        "forward pass and input": lambda: evaluate(encoder, images),
+        **steps,
+    }
+    times = alternate(runs, setting.clock.seconds, **setting.measuring)
+    seconds = {name: float(np.median(values)) for name, values in times.items()}
+    drawn = count - count // 10  # without the validation images
+    per_step = setting.scaled(128, 128, 4)
+    for name in steps:
+        yield _row(size, "training", drawn / seconds["training"], name, per_step / seconds[name])
+    model = seconds["forward pass and input"] - seconds["evaluation"]
+    rate = len(images) / seconds["evaluation"]
+    yield _row(size, "evaluation", rate, "forward pass", len(images) / model)
+
+
+def _paper_rows(setting: Setting) -> Iterator[tuple]:
+    subject = Subject.of_source(setting, "ViT-B-32", PAPER_MODEL)
+    batches = training_batches(setting, subject, 400)
+    images = subject.test_images(100)
+    split = batches.images
+    runs = {
+        "training": lambda: draw(batches),
+        "training, reading the cache alone": lambda: read(split),
+        "evaluation": lambda: [None for _ in images.batches(BATCH)],
+    }
+    times = alternate(runs, setting.clock.seconds, **setting.measuring | {"budget": 10.0})
+    for name, seconds in times.items():
+        rate = (100 if name == "evaluation" else len(split)) / float(np.median(seconds))
+        yield ("224 px, originals 400 × 300", name, rate, None, None, None, None)
+
+
+def _row(pixels: str, what: str, rate: float, model: str, eaten: float) -> tuple:
+    verdict = "yes" if rate >= eaten else "no"
+    return (pixels, what, rate, model, eaten, rate / eaten, verdict)
+
+
+def training_batches(setting: Setting, subject: Subject, images: int) -> TrainingBatches:
+    """Batches of a data set that the pipeline prepared, the demo's own where the model is."""
+    if subject.image_size == 32 and not setting.quick:
+        folder = subject.dataset({"source": "demo", "seed": 0}, 2000, 500)
+    else:
+        source = {"source": "synthetic", "height": 300, "width": 400, "seed": 0}
+        folder = subject.dataset(source, images, 10)
+    split = load_split(folder / TASK, "train", subject.preprocess)
+    device = torch.device(setting.device)
+    return TrainingBatches(TrainingImages(split), subject.preprocess, 128, 0, TASK, device)
+
+
+def draw(batches: TrainingBatches) -> None:
+    """One epoch."""
+    for _ in batches.from_step(0, 1):
+        pass
+
+
+def read(images: TrainingImages) -> None:
+    """All images once, from the cache into memory."""
+    for start in range(0, len(images), BATCH):
+        images._split.read(np.arange(start, min(start + BATCH, len(images))))
