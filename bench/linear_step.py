@@ -94,8 +94,8 @@ def run(setting: Setting) -> list[Table]:
     lines = [line for dtype in _dtypes(setting) for line in _lines(setting, dtype)]
     notes = [
         f"{setting.subject.name}, batches of {setting.scaled(128, 128, 4)} random images; a step "
-        "is forward, backward, clipping and AdamW. The arithmetic's floor of linear over standard is "
-        "5/3. The reference differentiates `torch.func.jvp` as it stands. Memory is that of all "
+        "is forward, backward, clipping and AdamW. The arithmetic's floor of linear over standard "
+        "is 5/3. The reference differentiates `torch.func.jvp` as it stands. Memory is that of all "
         "tensors: weights, optimiser, activations."
     ]
     return [lines_table("linear-step", "Linear fine-tuning step", lines, notes)]
