@@ -22,7 +22,7 @@ BATCH = 128
 def run(setting: Setting) -> list[Table]:
     """One table: all products of a data set's images, and a sweep."""
     subject, tasks = setting.subject, 2 if setting.quick else 8
-    images = subject.test_images(setting.scaled(500, 1280, 8))
+    images = subject.test_images(setting.scaled(256, 1280, 8))
     encoder = subject.encoder()
     taus = subject.task_vectors(tasks + 1)  # their sum is one more direction
     alphas = [number / (POINTS - 1) for number in range(3 if setting.quick else POINTS)]
@@ -38,11 +38,12 @@ def run(setting: Setting) -> list[Table]:
         what = f"f(x; θ0) and J(x)·τ of {count} vector{'s' * (count > 1)}"
         floor = f"{1 + 2 * count} forward passes (the arithmetic's minimum)"
         lines.append(Line(what, floor, Ratio.of(times[name], minimum), "s", MINIMUM_GOAL))
-    lines.append(_sweep(setting, encoder, taus[0], images, alphas))
+    few = subject.test_images(setting.scaled(128, 640, 8))
+    lines.append(_sweep(setting, encoder, taus[0], few, alphas))
     notes = [
         f"{subject.name}, {len(images)} test images of one data set, batches of {BATCH}, float32; "
         "reading and normalising are in all times. The baseline of the sweep runs the linearized "
-        f"model for each of {len(alphas)} α; ours adds its look-ups."
+        f"model for each of {len(alphas)} α ({len(few)} images)."
     ]
     return [lines_table("evaluation", "Evaluating linearized models", lines, notes)]
 

@@ -12,8 +12,8 @@ from bench.tables import Table
 from tangent.linearize import multi_jvp_features, parameters_of
 
 COLUMNS = ("what grows", "to", "of", "s", "peak MB")
-TASKS, POINTS, WIDTHS = (2, 4, 8, 20), (6, 21, 101), (96, 192, 384)
-IMAGES = {"cpu": (125, 250, 500), "cuda": (320, 640, 1280)}
+TASKS, POINTS, WIDTHS = (2, 4, 8, 20), (6, 21, 101), (96, 192, 288)
+IMAGES = {"cpu": (64, 128, 256), "cuda": (320, 640, 1280)}
 
 
 def run(setting: Setting) -> list[Table]:
@@ -46,7 +46,7 @@ def _tasks(setting: Setting) -> list[tuple]:
 
 def _points(setting: Setting) -> list[tuple]:
     subject = setting.subject
-    images = subject.test_images(setting.scaled(250, 640, 8))
+    images = subject.test_images(setting.scaled(64, 640, 8))
     encoder, tau = subject.encoder(), subject.task_vectors(1)[0]
     held = [*encoder.parameters(), *tau.values()]
     rows = []

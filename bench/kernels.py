@@ -42,7 +42,7 @@ def _comparison(setting: Setting) -> Table:
 
 def _by_images(setting: Setting) -> Table:
     outputs, rows = 3, []
-    for images in (2, 4) if setting.quick else (10, 20, 40, 80):
+    for images in (2, 4) if setting.quick else (10, 20, 40):
         ours, _, held = _kernels(setting, images, outputs)
         ours()
         seconds = setting.clock.seconds(ours)

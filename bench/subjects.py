@@ -52,7 +52,7 @@ class Setting:
         """Arguments of `bench.harness.alternate`."""
         if self.quick:
             return {"budget": 0.0, "repetitions": (2, 2)}
-        return {"budget": 15.0 if self.device == "cpu" else 4.0, "repetitions": (5, 40)}
+        return {"budget": 12.0 if self.device == "cpu" else 4.0, "repetitions": (4, 40)}
 
     def scaled(self, cpu: int, cuda: int, quick: int) -> int:
         """A size by device."""

@@ -19,7 +19,7 @@ TASK, SPLIT = "task", "validation"
 def run(setting: Setting) -> list[Table]:
     """One line: a sweep beside bare passes of the same model over images in memory."""
     subject = setting.subject
-    images = subject.test_images(setting.scaled(500, 1280, 8))
+    images = subject.test_images(setting.scaled(128, 1280, 8))
     passes = 2 if setting.quick else POINTS - 1  # α = 0 is looked up
     tau = subject.task_vectors(1)[0]
     encoder = subject.encoder()
