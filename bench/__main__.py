@@ -1,4 +1,4 @@
-"""Measure what docs/performance.md shows: `make bench`, or one part of it.
+"""Measure what docs/performance.md shows: `make bench`, or some of its parts.
 
 python -m bench --only linear_step evaluation --device cpu --threads 2
 """
@@ -6,13 +6,12 @@ python -m bench --only linear_step evaluation --device cpu --threads 2
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.tables import Table, write
+from bench.tables import markdown, replaced, write
 from scripts import cli
 
 SECTIONS = (
@@ -21,8 +20,6 @@ SECTIONS = (
 )  # fmt: skip
 """Modules of bench/ in the page's order; each has `run(setting) -> list[Table]`."""
 
-logger = logging.getLogger("tangent")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
@@ -30,14 +27,14 @@ class Arguments(cli.Common):
 
     device: str = cli.argument("cpu or cuda", "cpu")
     threads: int = cli.argument("CPU threads", 2)
-    only: list[str] = cli.argument("parts to run; their tables are printed, not written", [])
+    only: list[str] = cli.argument("parts to run; the others' tables stay", [])
     output: Path = cli.argument("folder with performance.md; CSVs go to performance/", Path("docs"))
     folder: Path = cli.argument("for models and data sets", Path("resources/bench"))
     quick: str = cli.argument("yes: a tiny model, shows that everything runs; is printed", "no")
 
 
 def run(arguments: Arguments) -> None:
-    """Measure, print, and write the page if all parts were run.
+    """Measure, print, and write each part into the page when it is done.
 
     Raises:
         UserError: a part is unknown, or the page lacks its marks.
@@ -46,7 +43,6 @@ def run(arguments: Arguments) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from bench.machine import description
     from bench.subjects import Setting
-    from bench.tables import markdown
     from tangent import runtime
     from tangent.errors import UserError
 
@@ -57,20 +53,16 @@ def run(arguments: Arguments) -> None:
     is_quick = arguments.quick == "yes"
     arguments.folder.mkdir(parents=True, exist_ok=True)
     setting = Setting(arguments.device, arguments.threads, arguments.folder.resolve(), is_quick)
-    head = description(setting)
-    tables: list[Table] = []
-    started = time.monotonic()
-    for name in arguments.only or SECTIONS:
-        begun = time.monotonic()
-        made = importlib.import_module(f"bench.{name}").run(setting)
-        logger.info("%s: %.0f s", name, time.monotonic() - begun)
-        print(*map(markdown, made), sep="\n", flush=True)
-        tables += made
-    if arguments.only or is_quick:
-        return
-    head += f"The whole bench took {time.monotonic() - started:.0f} s.\n"
     page = arguments.output / "performance.md"
-    write(tables, head, arguments.device, page, arguments.output / "performance")
+    for name in arguments.only or SECTIONS:
+        part, head, started = f"{arguments.device} {name}", description(setting), time.monotonic()
+        if not is_quick:
+            replaced(page, part, "")  # before minutes are spent
+        made = importlib.import_module(f"bench.{name}").run(setting)
+        head += f" Took {time.monotonic() - started:.0f} s.\n"
+        print(head, *map(markdown, made), sep="\n", flush=True)
+        if not is_quick:
+            write(made, head, part, page, arguments.output / "performance")
 
 
 if __name__ == "__main__":

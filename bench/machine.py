@@ -26,7 +26,7 @@ def description(setting: Setting) -> str:
         f"commit {(block['commit'] or 'unknown')[:10]}",
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     ]
-    return f"Measured on {setting.device}: {'; '.join(facts)}.\n"
+    return f"Measured on {setting.device}: {'; '.join(facts)}."
 
 
 def _processor() -> str:

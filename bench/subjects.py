@@ -21,7 +21,7 @@ TASK = "shapes"  # of the prepared data set; it has CLASSES classes
 PAPER_MODEL = {"source": "random", "name": "ViT-B-32-quickgelu", "image_size": 224, "seed": 0}
 _TINY = {
     "embed_dim": 8,
-    "vision_cfg": {"layers": 2, "width": 32, "head_width": 16, "patch_size": 8, "image_size": 32},
+    "vision_cfg": {"layers": 1, "width": 32, "head_width": 16, "patch_size": 8, "image_size": 32},
     "text_cfg": {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1},
 }  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,36 +83,37 @@ def markdown(table: Table) -> str:
     return "\n".join([f"### {table.title}", "", *lines, *notes]) + "\n"
 
 
-def write(tables: Sequence[Table], head: str, device: str, page: Path, folder: Path) -> None:
-    """Put the tables of one device into the page, and a CSV of each beside it.
+def write(tables: Sequence[Table], head: str, part: str, page: Path, folder: Path) -> None:
+    """Put the tables of one part of the bench into the page, and a CSV of each beside it.
 
     Args:
-        tables: all of them: those of an earlier run are replaced, their CSVs too.
+        tables: those of an earlier run are replaced, their CSVs too.
         head: description of the machine.
-        device: `cpu` or `cuda`: names the part of the page, and the CSV files begin with it.
-        page: Markdown with the lines `<!-- bench DEVICE -->` and `<!-- /bench DEVICE -->`.
+        part: device and module, as `cpu linear_step`; the device begins the CSV files' names.
+        page: Markdown with the lines `<!-- bench PART -->` and `<!-- /bench PART -->`.
         folder: of the CSV files.
 
     Raises:
         UserError: the page is missing, or does not have both lines once, in this order.
     """
-    text = "\n".join([head, *map(markdown, tables)])
-    write_text(page, replaced(page, device, text))
+    write_text(page, replaced(page, part, "\n".join([head, *map(markdown, tables)])))
     for table in tables:
-        write_csv(folder / f"{device}-{table.name}.csv", table.columns, table.rows)
+        path = folder / f"{part.split()[0]}-{table.name}.csv"
+        write_csv(path, table.columns, table.rows)
 
 
-def replaced(page: Path, device: str, text: str) -> str:
-    """The page with `text` between a device's two marks; errors are those of `write`."""
-    first, last = f"<!-- bench {device} -->", f"<!-- /bench {device} -->"
+def replaced(page: Path, part: str, text: str) -> str:
+    """The page with `text` between a part's two marks; errors are those of `write`."""
+    first, last = f"<!-- bench {part} -->", f"<!-- /bench {part} -->"
     content = page.read_text(encoding="utf-8") if page.exists() else ""
-    found = re.findall(f"{re.escape(first)}.*?{re.escape(last)}", content, re.DOTALL)
-    if len(found) != 1 or content.count(first) != 1 or content.count(last) != 1:
+    before, found, rest = content.partition(first)
+    _, closed, after = rest.partition(last)
+    if not (found and closed) or content.count(first) + content.count(last) != 2:
         raise UserError(
             f"{page} must hold the lines {first} and {last} once, in this order: the tables go "
             "between them."
         )
-    return content.replace(found[0], f"{first}\n{text}\n{last}")
+    return f"{before}{first}\n{text}\n{last}{after}"
 
 
 def _cell(value: Cell) -> str:
