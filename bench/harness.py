@@ -130,7 +130,7 @@ def peak_memory(run: Run, device: str, held: Iterable[Any] = ()) -> int:
         torch.cuda.synchronize()
         return before + torch.cuda.max_memory_allocated() - others
     with torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True, acc_events=True
     ) as profile:
         run()
     changes = [
