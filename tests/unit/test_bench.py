@@ -17,9 +17,9 @@ from workspace import ROOT
 from bench import __main__ as command
 from bench import baselines, gpu, harness, paper_counts, planning
 from bench import study as whole_study
-from bench.subjects import Setting
+from bench.subjects import Setting, Subject
 from bench.tables import COLUMNS, Line, Table, lines_table, markdown, replaced, write
-from scripts import cli
+from scripts import cli, measure_throughput
 from tangent.config.load import load_config
 from tangent.errors import UserError
 from tangent.linearize import jvp_features, linearize, parameters_of
@@ -261,12 +261,20 @@ def test_seconds_by_stage_come_from_the_benchmark_files(tmp_path):
 def test_the_gpu_script_knows_its_commands(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     arguments = gpu.Arguments(output=tmp_path, images=8, steps=2, device="cpu", folder=tmp_path)
-    for part in ("bench", "smoke", "study"):
-        for _, line in gpu.commands(part, arguments):
-            assert line[:2] == [sys.executable, "-m"] and all(isinstance(w, str) for w in line)
-    (_, line), *_ = gpu.commands("study", arguments)
-    parsed = cli.parse(whole_study.Arguments, line[3:])
-    assert (parsed.images, parsed.steps, parsed.device) == (8, 2, "cpu")
+    monkeypatch.setattr(Subject, "of_source", lambda setting, name, _: Subject(name, ROOT, setting))
+    modules = {"bench": command, "throughput": measure_throughput, "study": whole_study}
+    parsed = {}
+    for part, module in modules.items():
+        lines = [line for _, line in gpu.commands(part, arguments)]
+        assert all(line[:2] == [sys.executable, "-m"] for line in lines)
+        assert {line[2] for line in lines} <= {module.__name__.removesuffix(".__main__")}
+        parsed[part] = [cli.parse(module.Arguments, line[3:]) for line in lines]
+    (study,) = parsed["study"]
+    assert (study.images, study.steps, study.device) == (8, 2, "cpu")
+    assert {(e.model, e.autocast, len(e.kinds)) for e in parsed["throughput"]} == {
+        (model, *kinds) for model in gpu.MODELS for kinds in (("none", 5), ("bfloat16", 2))
+    }
+    assert parsed["bench"][0].output == tmp_path
     assert (tmp_path / "performance.md").exists()
     with pytest.raises(UserError, match="the parts are bench, throughput"):
         gpu.commands("everything", arguments)
