@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from bench.evaluation import all_products, looked_up_sweep
-from bench.harness import peak_memory
+from bench.harness import Run, peak_memory
 from bench.linear_step import linear_step, standard_step
 from bench.subjects import Setting, Subject
 from bench.tables import Table
@@ -40,7 +42,9 @@ def _tasks(setting: Setting) -> list[tuple]:
             with torch.no_grad():
                 multi_jvp_features(encoder, theta0, taus, batch)
 
-        rows.append(("task vectors", count, "products", *_cost(setting, products, held)))
+        rows.append(
+            ("task vectors", count, "products", *_cost(setting, products, lambda held=held: held))
+        )
     return rows
 
 
@@ -56,7 +60,9 @@ def _points(setting: Setting) -> list[tuple]:
         def sweep(alphas=alphas) -> None:
             looked_up_sweep(encoder, tau, images, alphas)
 
-        rows.append(("points of α", count, "linearized sweep", *_cost(setting, sweep, held)))
+        rows.append(
+            ("points of α", count, "linearized sweep", *_cost(setting, sweep, lambda: held))
+        )
     return rows
 
 
@@ -71,7 +77,7 @@ def _images(setting: Setting) -> list[tuple]:
         def products(images=images) -> None:
             all_products(encoder, taus, images)
 
-        rows.append(("images", count, "products", *_cost(setting, products, held)))
+        rows.append(("images", count, "products", *_cost(setting, products, lambda: held)))
     return rows
 
 
@@ -85,12 +91,12 @@ def _weights(setting: Setting) -> list[tuple]:
         for name, make in (("standard step", standard_step), ("linear step", linear_step)):
             step = make(subject, "bfloat16")
             step()
-            rows.append(("weights", weights, name, *_cost(setting, step, step.rest())))
+            rows.append(("weights", weights, name, *_cost(setting, step, step.rest)))
     return rows
 
 
-def _cost(setting: Setting, run, held) -> tuple[float, float]:
-    """Seconds and MB."""
+def _cost(setting: Setting, run: Run, rest: Callable[[], list]) -> tuple[float, float]:
+    """Seconds and MB; `rest` gives the tensors in memory between two runs."""
     run()
     seconds = min(setting.clock.seconds(run) for _ in range(2))
-    return seconds, peak_memory(run, setting.device, held) / 1e6
+    return seconds, peak_memory(run, setting.device, rest()) / 1e6

@@ -39,7 +39,7 @@ def run(setting: Setting) -> list[Table]:
     if setting.device == "cpu" and not setting.quick:
         rows += _paper_rows(setting)
         notes.append(
-            "224 px: images per second of one core. On a GPU, augmentation and normalisation are "
+            "224 px: images per second of one core of a CPU. On a GPU, augmentation and normalisation are "
             "the GPU's work, and what is left to one core of its job is reading the cache; beside "
             f"it stands what the arithmetic of ViT-B-32 at {UTILIZATION:.0%} of the peak eats."
         )
@@ -86,16 +86,18 @@ def _paper_rows(setting: Setting) -> Iterator[tuple]:
         "evaluation": lambda: [None for _ in images.batches(BATCH)],
     }
     times = alternate(runs, setting.clock.seconds, **setting.measuring | {"budget": 10.0})
-    eaten = {name: assumed_rate(name) for name in ("standard step", "forward")}
-    for name, seconds in times.items():
-        count, model = (
-            (len(images), "forward") if name == "evaluation" else (len(split), "standard step")
-        )
-        rate = count / (float(np.median(seconds)) * setting.threads)  # of one core
-        what = f"{name}, one core"
-        yield _row(
-            "224 px, originals 400 × 300", what, rate, f"{model}, {GPU} (assumed)", eaten[model]
-        )
+    # Of one core.
+    images_per_second = {
+        name: (len(images) if name == "evaluation" else len(split))
+        / (float(np.median(seconds)) * setting.threads)
+        for name, seconds in times.items()
+    }
+    size = "224 px, originals 400 × 300"
+    yield (size, "training", images_per_second.pop("training"), None, None, None, None)
+    for (name, rate), model in zip(
+        images_per_second.items(), ("standard step", "forward"), strict=True
+    ):
+        yield _row(size, name, rate, f"{model}, {GPU} (assumed)", assumed_rate(model))
 
 
 def assumed_rate(kind: Pass) -> float:
