@@ -39,8 +39,9 @@ def run(setting: Setting) -> list[Table]:
     if setting.device == "cpu" and not setting.quick:
         rows += _paper_rows(setting)
         notes.append(
-            "224 px: images per second of one core of a CPU. On a GPU, augmentation and normalisation are "
-            "the GPU's work, and what is left to one core of its job is reading the cache; beside "
+            "224 px: images per second of one core of a CPU. On a GPU, augmentation and "
+            "normalisation are the GPU's work, and what is left to one core of its job is reading "
+            "the cache; beside "
             f"it stands what the arithmetic of ViT-B-32 at {UTILIZATION:.0%} of the peak eats."
         )
     return [Table("input", "Input beside the model", COLUMNS, rows, notes)]
