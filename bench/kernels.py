@@ -24,7 +24,7 @@ def run(setting: Setting) -> list[Table]:
 
 
 def _comparison(setting: Setting) -> Table:
-    images, outputs = setting.scaled(20, 60, 3), 3
+    images, outputs = setting.scaled(20, 20, 3), 3
     ours, dense, held = _kernels(setting, images, outputs)
     runs = {"ours": ours, "dense": dense}
     times = alternate(runs, setting.clock.seconds, **setting.measuring)

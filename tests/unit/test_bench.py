@@ -25,8 +25,6 @@ from tangent.errors import UserError
 from tangent.linearize import jvp_features, linearize, parameters_of
 from tangent.ntk import classifier, ntk_gram
 
-DEVICES = ("cpu", "cuda")
-
 
 def test_a_ratio_is_taken_within_a_turn(rng):
     # Each turn of the machine is slower or faster by up to ten times; the ratio is not.
@@ -117,8 +115,8 @@ def test_only_a_parts_own_tables_are_replaced(tmp_path):
 
 def test_the_page_has_a_place_for_every_part():
     page = ROOT / "docs" / "performance.md"
-    for part in command.SECTIONS:
-        for device in DEVICES:
+    for device, sections in {"cpu": command.SECTIONS, "cuda": gpu.SECTIONS}.items():
+        for part in sections:
             assert part in replaced(page, f"{device} {part}", "")
 
 
@@ -274,7 +272,9 @@ def test_the_gpu_script_knows_its_commands(tmp_path, monkeypatch):
     assert {(e.model, e.autocast, len(e.kinds)) for e in parsed["throughput"]} == {
         (model, *kinds) for model in gpu.MODELS for kinds in (("none", 5), ("bfloat16", 2))
     }
-    assert parsed["bench"][0].output == tmp_path
+    assert {e.output for e in parsed["bench"]} == {tmp_path}
+    assert [e.only for e in parsed["bench"]] == [[name] for name in gpu.SECTIONS]
+    assert set(gpu.SECTIONS) == set(command.SECTIONS) - {"paper_counts", "planning"}
     assert (tmp_path / "performance.md").exists()
     with pytest.raises(UserError, match="the parts are bench, throughput"):
         gpu.commands("everything", arguments)
