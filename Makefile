@@ -16,9 +16,9 @@ test: environment
 test-large: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m large
 
-# Measures, and puts its tables into docs/performance.md.
+# Measures, and puts its tables into docs/performance.md. One thread, as the demo's jobs have.
 bench: environment
-	$(BIN)/python -m bench --device cpu --threads $(CORES)
+	$(BIN)/python -m bench --device cpu
 
 # The same on a GPU, with all else that needs one; the output of its parts goes to results/bench-gpu.
 bench-gpu: environment

@@ -1,6 +1,6 @@
 """Measure what docs/performance.md shows: `make bench`, or some of its parts.
 
-python -m bench --only linear_step evaluation --device cpu --threads 2
+python -m bench --only linear_step evaluation --device cpu
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Arguments(cli.Common):
     """Measure what docs/performance.md shows, and write it there."""
 
     device: str = cli.argument("cpu or cuda", "cpu")
-    threads: int = cli.argument("CPU threads", 2)
+    threads: int = cli.argument("CPU threads", 1)
     only: list[str] = cli.argument("parts to run; the others' tables stay", [])
     output: Path = cli.argument("folder with performance.md; CSVs go to performance/", Path("docs"))
     folder: Path = cli.argument("for models and data sets", Path("resources/bench"))

@@ -1,9 +1,10 @@
 """Measuring: alternating runs, ratios of paired samples, peak memory.
 
 Times on a CPU are those that the process's threads computed, divided by their number: on a machine
-that is shared, waiting for others is in the wall clock's time and not in this. Each repetition
-runs all candidates in turn, and a ratio is taken within a repetition, so what slows the machine for
-a while (its clock, its caches, other programs) slows both of its parts.
+that is shared, waiting for others is in the wall clock's time and not in this. Threads that wait
+for each other may do so in loops that count, so one thread is measured best. Each repetition runs
+all candidates in turn, and a ratio is taken within a repetition, so what slows the machine for a
+while (its clock, its caches, other programs) slows both of its parts.
 """
 
 from __future__ import annotations
