@@ -1,9 +1,9 @@
-# make demo: the demo study. make test: the tests. Both set up .venv first.
+# make demo: the demo study. make test: the tests. make bench: docs/performance.md. All set up .venv first.
 CORES ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-large lint lock environment docs
+.PHONY: demo test test-large bench bench-gpu lint lock environment docs
 
 demo: environment
 	$(BIN)/snakemake --cores $(CORES)
@@ -15,6 +15,14 @@ test: environment
 # ViT-B-16 and ViT-L-14 at full size: on two cores most of an hour, 20 GB of memory, 30 GB of disk.
 test-large: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m large
+
+# Measures, and puts its tables into docs/performance.md. One thread, as the demo's jobs have.
+bench: environment
+	$(BIN)/python -m bench --device cpu
+
+# The same on a GPU, with all else that needs one; the output of its parts goes to results/bench-gpu.
+bench-gpu: environment
+	$(BIN)/python -m bench.gpu --output results/bench-gpu
 
 lint: environment
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""The performance harness: `make bench`. Nothing in tangent/ or scripts/ imports it."""

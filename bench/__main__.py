@@ -1,0 +1,69 @@
+"""Measure what docs/performance.md shows: `make bench`, or some of its parts.
+
+python -m bench --only linear_step evaluation --device cpu
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.tables import markdown, replaced, write
+from scripts import cli
+
+SECTIONS = (
+    "paper_counts", "linear_step", "compilation", "evaluation", "sweeps", "kernels", "input",
+    "growth", "planning",
+)  # fmt: skip
+"""Modules of bench/ in the page's order; each has `run(setting) -> list[Table]`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Measure what docs/performance.md shows, and write it there."""
+
+    device: str = cli.argument("cpu or cuda", "cpu")
+    threads: int = cli.argument("CPU threads", 1)
+    only: list[str] = cli.argument("parts to run; the others' tables stay", [])
+    output: Path = cli.argument("folder with performance.md; CSVs go to performance/", Path("docs"))
+    folder: Path = cli.argument("for models and data sets", Path("resources/bench"))
+    quick: str = cli.argument("yes: a tiny model, shows that everything runs; is printed", "no")
+
+
+def run(arguments: Arguments) -> None:
+    """Measure, print, and write each part into the page when it is done.
+
+    Raises:
+        UserError: a part is unknown, or the page lacks its marks.
+    """
+    # Read when torch starts. A thread that waits must not count as one that computes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from bench.machine import description
+    from bench.subjects import Setting
+    from tangent import runtime
+    from tangent.errors import UserError
+
+    unknown = sorted(set(arguments.only) - set(SECTIONS))
+    if unknown:
+        raise UserError(f"--only {' '.join(unknown)}: the parts are {', '.join(SECTIONS)}.")
+    runtime.setup(arguments.threads, arguments.device, seed=0)
+    is_quick = arguments.quick == "yes"
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    setting = Setting(arguments.device, arguments.threads, arguments.folder.resolve(), is_quick)
+    page = arguments.output / "performance.md"
+    for name in arguments.only or SECTIONS:
+        part, head, started = f"{arguments.device} {name}", description(setting), time.monotonic()
+        if not is_quick:
+            replaced(page, part, "")  # before minutes are spent
+        made = importlib.import_module(f"bench.{name}").run(setting)
+        head += f" Took {time.monotonic() - started:.0f} s.\n"
+        print(head, *map(markdown, made), sep="\n", flush=True)
+        if not is_quick:
+            write(made, head, part, page, arguments.output / "performance")
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

@@ -1,0 +1,126 @@
+"""How long Snakemake takes to plan studies of growing size, from nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.subjects import ROOT, Setting
+from bench.tables import Table
+
+SOURCES = ("Snakefile", "config.yaml", "envs", "profiles", "rules", "scripts", "tangent")
+SIZES = ((8, 1, 1), (20, 3, 5), (100, 1, 1))
+GOALS = {(20, 3, 5): 30.0}  # seconds
+COLUMNS = (
+    "tasks", "models", "seeds", "jobs", "s", "CPU s", "CPU ms per job", "goal, s", "met",
+)  # fmt: skip
+
+
+def run(setting: Setting) -> list[Table]:
+    """One table: dry runs of the whole study."""
+    rows = []
+    for size in SIZES[:1] if setting.quick else SIZES:
+        with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
+            overlay = workspace(Path(folder), study(*size))
+            jobs, seconds, spent = dry_run(Path(folder), overlay)
+        goal = GOALS.get(size)
+        met = None if goal is None else "yes" if spent <= goal else "no"
+        rows.append((*size, jobs, seconds, spent, 1e3 * spent / jobs, goal, met))
+    notes = [
+        "`snakemake -n` of the target `all` of a study in the proportions of configs/paper.yaml, "
+        "with nothing made. Snakemake plans in one thread, so its CPU seconds are the time on a "
+        "machine that does nothing else, and the goal is judged by them."
+    ]
+    return [Table("planning", "Dry run of large studies", COLUMNS, rows, notes)]
+
+
+def study(tasks: int, models: int, seeds: int) -> dict[str, Any]:
+    """An overlay over config.yaml: a study in the proportions of configs/paper.yaml.
+
+    Heat maps of three pairs, kernels of three tasks and random weights belong to one model.
+
+    Args:
+        tasks: fine-tuned tasks, at least six; there is a control task besides.
+        models: pre-trained models, each a ViT-B-32 of random weights.
+        seeds: seeds of each.
+    """
+    names = [f"task-{number:03d}" for number in range(tasks)]
+    of_models = [f"vit-{number}" for number in range(models)]
+    dataset = {
+        "sources": [{"source": "synthetic", "height": 224, "width": 224, "seed": 0}],
+        "train_images": 20000,
+        "test_images": 5000,
+        "order": "source",
+    }
+    model = {"source": "random", "name": "ViT-B-32-quickgelu", "image_size": 224, "seed": 0}
+    return {
+        "study": f"growth-{tasks}-{models}-{seeds}",
+        "models": of_models,
+        "tasks": names,
+        "control": "control",
+        "seeds": list(range(seeds)),
+        "compute": {"device": "cpu"},
+        "pretrained": dict.fromkeys(of_models, model),
+        "datasets": dict.fromkeys([*names, "control"], dataset),
+        "finetuning": {"epochs": dict.fromkeys(names, 10)},
+        "disentanglement": {
+            "models": of_models[:1],
+            "pairs": [list(pair) for pair in zip(names[:6:2], names[1:6:2], strict=True)],
+        },
+        "eigenfunctions": {"models": of_models[:1], "tasks": names[:3]},
+        "random_initialization": {"models": of_models[:1], "tasks": names},
+    }
+
+
+def workspace(folder: Path, overlay: dict[str, Any]) -> Path:
+    """Copy the workflow to `folder`, with class lists for its tasks; returns the overlay's file."""
+    ignore = shutil.ignore_patterns("__pycache__", ".*")
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+    for task in overlay["datasets"]:
+        content = {
+            "name": task,
+            "description": "A task of the growth benchmark",
+            "classes": [f"class {number}" for number in range(10)],
+            "templates": ["a {}"],
+        }
+        path = folder / "tangent" / "tasks" / f"{task}.yaml"
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    path = folder / "growth.yaml"
+    path.write_text(yaml.safe_dump(overlay, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def dry_run(folder: Path, overlay: Path) -> tuple[int, float, float]:
+    """Plan a study in a workspace: jobs, seconds, and CPU seconds.
+
+    Raises:
+        RuntimeError: Snakemake failed; the message is what it printed.
+    """
+    before, started = os.times(), time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", "-n", "--configfile", overlay.name],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    seconds, after = time.monotonic() - started, os.times()
+    total = re.search(r"^total +(\d+)$", done.stdout, re.MULTILINE)
+    if done.returncode or not total:
+        raise RuntimeError(done.stdout)
+    spent = after.children_user + after.children_system
+    spent -= before.children_user + before.children_system
+    return int(total[1]), seconds, spent
