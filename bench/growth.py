@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 import torch
 
-from bench.evaluation import all_products, looked_up_sweep
+from bench.evaluation import all_products, looked_up_sweep, stacked
 from bench.harness import Run, peak_memory
 from bench.linear_step import linear_step, standard_step
 from bench.subjects import Setting, Subject
 from bench.tables import Table
-from tangent.linearize import multi_jvp_features, parameters_of
 
 COLUMNS = ("what grows", "to", "of", "s", "peak MB")
 TASKS, POINTS, WIDTHS = (2, 4, 8, 20), (6, 21, 101), (96, 192, 288)
@@ -23,24 +22,22 @@ def run(setting: Setting) -> list[Table]:
     rows = [*_tasks(setting), *_points(setting), *_images(setting), *_weights(setting)]
     notes = [
         f"{setting.subject.name}, or vision transformers of its depth with random weights. "
-        "Products: f(x; θ0) and J(x)·τ, of task vectors for one batch of 32 images; a sweep: one "
-        "vector at all α. Memory is that of all tensors."
+        "Products: J(x)·τ, with growing task vectors of the fewest images; a sweep: one vector at "
+        "all α. Memory is that of all tensors."
     ]
     return [Table("growth", "Growth of time and memory", COLUMNS, rows, notes)]
 
 
 def _tasks(setting: Setting) -> list[tuple]:
     subject = setting.subject
-    encoder, batch = subject.encoder(), subject.batch(setting.scaled(32, 32, 4))
-    theta0 = parameters_of(encoder)
+    encoder, images = subject.encoder(), subject.test_images(setting.scaled(64, 640, 8))
     rows = []
     for count in TASKS[:2] if setting.quick else TASKS:
-        taus = subject.task_vectors(count)
-        held = [*theta0.values(), batch, *(value for tau in taus for value in tau.values())]
+        directions = stacked(subject.task_vectors(count))
+        held = [*encoder.parameters(), *directions.values()]
 
-        def products(taus=taus) -> None:
-            with torch.no_grad():
-                multi_jvp_features(encoder, theta0, taus, batch)
+        def products(directions=directions) -> None:
+            all_products(encoder, directions, images)
 
         rows.append(
             ("task vectors", count, "products", *_cost(setting, products, lambda held=held: held))
@@ -51,14 +48,14 @@ def _tasks(setting: Setting) -> list[tuple]:
 def _points(setting: Setting) -> list[tuple]:
     subject = setting.subject
     images = subject.test_images(setting.scaled(64, 640, 8))
-    encoder, tau = subject.encoder(), subject.task_vectors(1)[0]
-    held = [*encoder.parameters(), *tau.values()]
+    encoder, direction = subject.encoder(), stacked(subject.task_vectors(1))
+    held = [*encoder.parameters(), *direction.values()]
     rows = []
     for count in POINTS[:2] if setting.quick else POINTS:
         alphas = torch.linspace(0, 1, count).tolist()
 
         def sweep(alphas=alphas) -> None:
-            looked_up_sweep(encoder, tau, images, alphas)
+            looked_up_sweep(encoder, direction, images, alphas)
 
         rows.append(
             ("points of α", count, "linearized sweep", *_cost(setting, sweep, lambda: held))
@@ -68,14 +65,14 @@ def _points(setting: Setting) -> list[tuple]:
 
 def _images(setting: Setting) -> list[tuple]:
     subject = setting.subject
-    encoder, taus = subject.encoder(), subject.task_vectors(1)
-    held = [*encoder.parameters(), *taus[0].values()]
+    encoder, direction = subject.encoder(), stacked(subject.task_vectors(1))
+    held = [*encoder.parameters(), *direction.values()]
     rows = []
     for count in (4, 8) if setting.quick else IMAGES[setting.device]:
         images = subject.test_images(count)
 
         def products(images=images) -> None:
-            all_products(encoder, taus, images)
+            all_products(encoder, direction, images)
 
         rows.append(("images", count, "products", *_cost(setting, products, lambda: held)))
     return rows

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import shutil
 import sysconfig
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.baselines import EagerLinearizedModel
 from bench.harness import Ratio, alternate, peak_memory
 from bench.subjects import Setting, Subject
 from bench.tables import Line, Table, lines_table
-from tangent.features import attention_of_device
-from tangent.linearize import forward_mode_attention, linearize
+from tangent.finetune.forward_backward import ForwardBackward
+from tangent.linearize import linearize
 
 STEP_GOAL, MEMORY_GOAL, REFERENCE_GOAL = 1.7, 1.15, 1 / 3
 
@@ -27,37 +25,27 @@ class Step:
 
     Args:
         model: images to features; trained in place.
-        call: the same function, compiled or not.
         subject: whose head and images are used.
         dtype: of the matrix products: `bfloat16` (autocast) or `float32`.
-        attention: context of the forward and backward pass.
+        compiled: whether forward and backward pass are compiled, as the pipeline does it.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        call: Callable[[Tensor], Tensor],
-        subject: Subject,
-        dtype: str,
-        attention: Callable[[], AbstractContextManager],
-    ) -> None:
-        self._call, self._dtype, self._attention = call, dtype, attention
+    def __init__(self, model: nn.Module, subject: Subject, dtype: str, compiled: bool) -> None:
         self._images = subject.batch(subject.setting.scaled(128, 128, 4))
         self._head = subject.head()
         self._labels = torch.arange(len(self._images), device=self._head.device) % len(self._head)
         self.model = model
+        autocast = "bfloat16" if dtype == "bfloat16" else "none"
+        self._forward_backward = ForwardBackward(model, self._head, autocast)
         self._parameters = [value for value in model.parameters() if value.requires_grad]
         self._optimizer = torch.optim.AdamW(self._parameters, lr=1e-5, weight_decay=0.1, fused=True)
+        if compiled:
+            self._forward_backward.compile(self._images)
 
     def __call__(self) -> None:
         """Take one step."""
         self._optimizer.zero_grad(set_to_none=True)
-        is_autocast = self._dtype == "bfloat16"
-        with self._attention():
-            with torch.autocast(self._images.device.type, torch.bfloat16, enabled=is_autocast):
-                features = self._call(self._images)
-            logits = F.normalize(features.float(), dim=-1) @ self._head.T
-            F.cross_entropy(logits, self._labels).backward()
+        self._forward_backward(self._images, self._labels, 1 / len(self._images))
         nn.utils.clip_grad_norm_(self._parameters, 1.0, foreach=True)
         self._optimizer.step()
 
@@ -69,24 +57,19 @@ class Step:
         return [*own, self._images, self._head, self._labels]
 
 
-def standard_step(subject: Subject, dtype: str, backend: str | None = None) -> Step:
-    """The plain model's; eager, or compiled by a backend of `torch.compile`."""
-    model = subject.encoder()
-    call = torch.compile(model, backend=backend) if backend else model
-    return Step(model, call, subject, dtype, lambda: attention_of_device(subject.setting.device))
+def standard_step(subject: Subject, dtype: str, compiled: bool = False) -> Step:
+    """The plain model's."""
+    return Step(subject.encoder(), subject, dtype, compiled)
 
 
-def linear_step(subject: Subject, dtype: str, backend: str | None = None) -> Step:
-    """Ours; eager, or compiled by a backend of `torch.compile`."""
-    model = linearize(subject.encoder())
-    call = torch.compile(model, backend=backend) if backend else model
-    return Step(model, call, subject, dtype, forward_mode_attention)
+def linear_step(subject: Subject, dtype: str, compiled: bool = False) -> Step:
+    """Ours."""
+    return Step(linearize(subject.encoder()), subject, dtype, compiled)
 
 
 def reference_step(subject: Subject, dtype: str) -> Step:
     """`torch.func.jvp` differentiated by autograd."""
-    model = EagerLinearizedModel(subject.encoder())
-    return Step(model, model, subject, dtype, forward_mode_attention)
+    return Step(EagerLinearizedModel(subject.encoder()), subject, dtype, compiled=False)
 
 
 def run(setting: Setting) -> list[Table]:
@@ -110,9 +93,8 @@ def _lines(setting: Setting, dtype: str) -> Iterator[Line]:
     kinds = ["eager", "compiled"] if can_compile() else ["eager"]
     steps = {"reference": reference_step(subject, dtype)}
     for kind in kinds:
-        backend = compiler(setting) if kind == "compiled" else None
-        steps[f"standard {kind}"] = standard_step(subject, dtype, backend)
-        steps[f"linear {kind}"] = linear_step(subject, dtype, backend)
+        for name, make in (("standard", standard_step), ("linear", linear_step)):
+            steps[f"{name} {kind}"] = make(subject, dtype, kind == "compiled")
     times = alternate(steps, setting.clock.seconds, **setting.measuring, warm_up=2)
     for kind in kinds:
         ratio = Ratio.of(times[f"linear {kind}"], times[f"standard {kind}"])
@@ -137,8 +119,3 @@ def can_compile() -> bool:
     """Whether there is what `torch.compile` needs: a C++ compiler and Python's headers."""
     has_headers = Path(sysconfig.get_path("include"), "Python.h").exists()
     return has_headers and any(shutil.which(name) for name in ("c++", "g++", "clang++"))
-
-
-def compiler(setting: Setting) -> str:
-    """Backend of `torch.compile`: one that builds nothing where only the path is tried."""
-    return "aot_eager" if setting.quick else "inductor"

@@ -10,7 +10,7 @@ from bench.harness import Ratio, alternate
 from bench.subjects import Setting
 from bench.tables import Line, Table, lines_table
 from tangent.edited import PlainEditedModel
-from tangent.features import attention_of_device
+from tangent.features import Images, attention_of_device
 
 GOAL = 1.15
 TASK, SPLIT = "task", "validation"
@@ -19,16 +19,18 @@ TASK, SPLIT = "task", "validation"
 def run(setting: Setting) -> list[Table]:
     """One line: a sweep beside bare passes of the same model over images in memory."""
     subject = setting.subject
-    images = subject.test_images(setting.scaled(128, 1280, 8))
+    size = setting.scaled(128, 1280, 8)
+    images = subject.test_images(size)
     passes = 2 if setting.quick else POINTS - 1  # α = 0 is looked up
     tau = subject.task_vectors(1)[0]
     encoder = subject.encoder()
     batches = list(images.batches(BATCH))
 
     def ours() -> None:
-        model = PlainEditedModel(
-            subject.encoder(), {TASK: tau}, lambda *_: images, batch_size=BATCH
-        )
+        def load(*_: object) -> Images:  # anew: images that are kept stay with their object
+            return subject.test_images(size)
+
+        model = PlainEditedModel(subject.encoder(), {TASK: tau}, load, batch_size=BATCH)
         for number in range(1, passes + 1):
             model.features({TASK: number / passes}, TASK, SPLIT)
 
