@@ -72,5 +72,6 @@ def compile_for(model: nn.Module, like: Tensor) -> Callable[[Tensor], Any]:
         by_compiler = isinstance(error, torch._dynamo.exc.TorchDynamoException)
         if is_out_of_memory(error) and not by_compiler:
             raise
-        raise CannotCompile(first_line(error)) from error
+        cause = getattr(error, "inner_exception", error)  # else only "inductor raised:"
+        raise CannotCompile(first_line(cause)) from error
     return run
