@@ -7,8 +7,11 @@ every training. It is therefore no part of `paths.resources`, which a group may 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import hashlib
 import logging
 import os
+import platform
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,13 +22,16 @@ logger = logging.getLogger("tangent")
 
 VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
+CPU_INFO = Path("/proc/cpuinfo")
+_KINDS = {"vendor_id", "cpu family", "model", "flags", "CPU implementer", "CPU part", "Features"}
+
 
 def use_compile_cache() -> Path:
     """Have `torch.compile` keep its code in the user's cache folder, made with mode 0700.
 
     That is `$TORCHINDUCTOR_CACHE_DIR`, else `tangent-arithmetic/compiled` under `$XDG_CACHE_HOME`
-    or `~/.cache`. Where it cannot be written, compiled code goes to a temporary folder that this
-    process removes at its end: the same bits, later.
+    or `~/.cache`, with a folder for each kind of CPU. Where it cannot be written, compiled code
+    goes to a temporary folder that this process removes at its end: the same bits, later.
 
     Returns:
         the folder.
@@ -51,7 +57,19 @@ def _wanted() -> Path:
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
-    return Path(base or Path.home() / ".cache") / "tangent-arithmetic" / "compiled"
+    return Path(base or Path.home() / ".cache") / "tangent-arithmetic" / "compiled" / _cpu()
+
+
+def _cpu() -> str:
+    """Names this kind of CPU: code is made for the one that compiles it.
+
+    torch's key of the cache does not tell CPUs apart, and a cluster's nodes share a home.
+    """
+    named = [platform.machine(), platform.processor()]
+    with contextlib.suppress(OSError):  # Linux only
+        first = CPU_INFO.read_text().partition("\n\n")[0]
+        named += [line for line in first.splitlines() if line.partition(":")[0].strip() in _KINDS]
+    return hashlib.sha256("\n".join(named).encode()).hexdigest()[:12]
 
 
 def _private(folder: Path) -> Path:

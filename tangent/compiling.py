@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tangent.compile_cache import use_compile_cache
 from tangent.errors import first_line
+from tangent.memory import is_out_of_memory
 
 
 class CannotCompile(Exception):
@@ -53,8 +54,10 @@ def compile_for(model: nn.Module, like: Tensor) -> Callable[[Tensor], Any]:
         },
     )
 
+    shape = like.shape  # `like` itself is not kept
+
     def run(inputs: Tensor) -> Any:
-        if inputs.shape != like.shape:
+        if inputs.shape != shape:
             return model(inputs)
         with context():
             return compiled(inputs)
@@ -64,6 +67,11 @@ def compile_for(model: nn.Module, like: Tensor) -> Callable[[Tensor], Any]:
         output = run(like)
         # The backward pass is compiled too, and a fault in it must show now.
         torch.autograd.grad(output, parameters, torch.zeros_like(output), allow_unused=True)
-    except torch._dynamo.exc.TorchDynamoException as error:
-        raise CannotCompile(first_line(error)) from error
+    except Exception as error:
+        # Of many types: the first run may lack something too, as Triton's launchers are made then.
+        by_compiler = isinstance(error, torch._dynamo.exc.TorchDynamoException)
+        if is_out_of_memory(error) and not by_compiler:
+            raise
+        cause = getattr(error, "inner_exception", error)  # else only "inductor raised:"
+        raise CannotCompile(first_line(cause)) from error
     return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from tangent.edited.tables import FeatureTable
@@ -14,7 +15,18 @@ from tangent.linearize import parameters_of
 from tangent.task_vector import SUM, TaskVector, edit_
 
 IMAGE_BYTES = {"cpu": 2**30, "cuda": 16 * 2**30}
-"""Memory by device for images that are kept from one pass to the next."""
+"""Memory by device for images that are kept from one pass to the next, at most."""
+
+GPU_SHARE = 8
+"""Of a GPU's memory, an eighth: weights and task vectors must fit too, and jobs may share it."""
+
+
+def image_budget(device: torch.device) -> int:
+    """Bytes for kept images; no result depends on it."""
+    budget = IMAGE_BYTES[device.type]
+    if device.type == "cuda":
+        budget = min(budget, torch.cuda.get_device_properties(device).total_memory // GPU_SHARE)
+    return budget
 
 
 class PlainEditedModel:
@@ -32,7 +44,7 @@ class PlainEditedModel:
         initial: f(x; θ0) where it is known already: answers α = 0 without a pass.
         batch_size: images per pass.
         autocast: `bfloat16` or `none` (float32); features are float32.
-        image_bytes: memory for images that are kept; `IMAGE_BYTES` of the device if None.
+        image_bytes: memory for images that are kept; `image_budget` of the device if None.
     """
 
     def __init__(
@@ -55,7 +67,7 @@ class PlainEditedModel:
         self._initial = initial
         self._batch_size = batch_size
         self._autocast = autocast
-        self._image_bytes = IMAGE_BYTES[device.type] if image_bytes is None else image_bytes
+        self._image_bytes = image_budget(device) if image_bytes is None else image_bytes
         self._images: dict[tuple[str, str, bytes | None], Images] = {}
         self._present: dict[str, float] = {}  # coefficients of the weights now in the encoder
 

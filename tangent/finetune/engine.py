@@ -7,6 +7,7 @@ what is installed; never of a timing, nor of whether somebody has compiled the s
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
+from tangent.compile_cache import VARIABLE
 from tangent.compiling import CannotCompile
 from tangent.errors import UserError
 from tangent.finetune.forward_backward import ForwardBackward
@@ -89,7 +91,8 @@ def prepare(
             if begun:
                 raise UserError(
                     f"this training began with compiled code, and now compiling fails: {error}. "
-                    "Install what is missing, or remove state.pt to start afresh."
+                    f"Install what is missing, delete {os.environ[VARIABLE]} if what was compiled "
+                    "is damaged, or remove state.pt to start afresh."
                 ) from error
             engine = Engine("eager", f"compiling fails: {error}")
         else:

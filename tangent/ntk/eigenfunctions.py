@@ -63,7 +63,7 @@ class Eigenfunctions:
             )
         values, vectors = np.linalg.eigh((kernel + kernel.T) / (2 * images))
         spectrum, vectors = values[::-1].copy(), vectors[:, ::-1][:, :components].copy()
-        check_rank(spectrum, components, images, rows, precision)
+        check_rank(spectrum, components, images, rows * precision)
         return cls(spectrum[:components].copy(), vectors, spectrum, outputs)
 
     @property
@@ -106,22 +106,19 @@ class Eigenfunctions:
         return energies.reshape(-1, self.outputs).sum(axis=1)
 
 
-def check_rank(
-    spectrum: np.ndarray, components: int, images: int, rows: int, precision: float
-) -> None:
+def check_rank(spectrum: np.ndarray, components: int, images: int, rounding: float) -> None:
     """Refuse eigenfunctions of rounding noise: they divide by the eigenvalue and mean nothing.
 
     Args:
         spectrum: the eigenvalues that are known, largest first.
         components: how many eigenfunctions are wanted.
         images: n, for the message.
-        rows: of the kernel.
-        precision: relative rounding error of the kernel's entries.
+        rounding: eigenvalues up to this are rounding errors, relative to the largest one.
 
     Raises:
         UserError: fewer than `components` eigenvalues are above rounding.
     """
-    rank = int(np.sum(spectrum > rows * precision * max(spectrum[0], 0.0)))
+    rank = int(np.sum(spectrum > rounding * max(spectrum[0], 0.0)))
     if rank < components:
         raise UserError(
             f"the kernel of {images} images has numerical rank {rank}, so it defines only {rank} "

@@ -14,6 +14,10 @@ from tangent.ntk.memory import lanczos_vectors
 TOLERANCE = 100
 """Lanczos stops at residuals of so many units in the last place, relative to the eigenvalue."""
 
+ROUNDING = 100
+"""Eigenvalues of so many units in the last place of the largest are rounding errors, for any number
+of rows: a product has those of its norm. What is above may still be inexact: see the residual."""
+
 RESTARTS = 50
 """Restarts until Lanczos gives up: kernels have needed at most 3."""
 
@@ -73,10 +77,10 @@ def leading_eigenfunctions(
             "(eigenfunctions.components)."
         ) from error
     except ArpackError:  # no start vector is left: the kernel is zero
-        check_rank(np.zeros(1), components, images, rows, precision)
+        check_rank(np.zeros(1), components, images, ROUNDING * precision)
         raise
     values, vectors = values[::-1].copy(), vectors[:, ::-1].copy()
-    check_rank(values, components, images, rows, precision)
+    check_rank(values, components, images, ROUNDING * precision)
     signs = random.choice([-1.0, 1.0], components)
     combined = vectors @ (signs / values)
     residual = float(np.linalg.norm(kernel @ combined - vectors @ signs))

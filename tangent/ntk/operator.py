@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from tangent.errors import UserError
-from tangent.linearize import forward_mode_attention, value_and_product
+from tangent.linearize import ContiguousInputs, forward_mode_attention, value_and_product
 from tangent.ntk.gram import Logits
 from tangent.ntk.memory import BATCH_SIZE, TANGENTS_PER_BATCH
 
@@ -119,7 +119,8 @@ class TangentOperator:
         named = dict(zip(self._theta0, directions, strict=True))
         for batch in images.split(max(1, TANGENTS_PER_BATCH * self._batch_size // k)):
             with torch.no_grad():
-                yield self._products(named, batch)
+                products = self._products(named, batch)
+            yield products
 
     def _products(self, directions: Mapping[str, Tensor], batch: Tensor) -> Tensor:
         def f(theta: Mapping[str, Tensor]) -> Tensor:
@@ -130,7 +131,8 @@ class TangentOperator:
 
         if len(next(iter(directions.values()))) == 1:
             return product({name: value[0] for name, value in directions.items()})[None]
-        return vmap(product)(dict(directions))
+        with ContiguousInputs():
+            return vmap(product)(dict(directions))
 
     def _f(self, theta: Mapping[str, Tensor], images: Tensor) -> Tensor:
         return self._logits(theta, images).index_select(1, self._chosen)

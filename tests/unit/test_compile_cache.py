@@ -7,6 +7,7 @@ import stat
 
 import pytest
 
+from tangent import compile_cache
 from tangent.compile_cache import VARIABLE, use_compile_cache
 from tangent.errors import UserError
 
@@ -24,9 +25,10 @@ def mode(folder) -> int:
 def test_it_is_private_and_in_the_users_cache(chosen, tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv(chosen, str(tmp_path))
-    within = {"XDG_CACHE_HOME": "tangent-arithmetic/compiled", VARIABLE: "."}
-    expected = tmp_path / within.get(chosen, ".cache/tangent-arithmetic/compiled")
-    assert use_compile_cache() == expected and mode(expected) == 0o700
+    within = {"XDG_CACHE_HOME": "tangent-arithmetic/compiled", VARIABLE: ".."}
+    parent = tmp_path / within.get(chosen, ".cache/tangent-arithmetic/compiled")
+    expected = use_compile_cache()
+    assert expected.parent == parent.resolve() and mode(expected) == 0o700
     assert os.environ[VARIABLE] == str(expected)
     expected.chmod(0o777)
     assert use_compile_cache() == expected and mode(expected) == 0o700
@@ -46,3 +48,24 @@ def test_without_a_place_to_write_it_is_temporary(tmp_path, monkeypatch, caplog)
     assert folder.is_dir() and mode(folder) == 0o700 and tmp_path not in folder.parents
     assert "not kept for other jobs" in caplog.text
     folder.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("line", "other", "is_same"),
+    [
+        ("cpu MHz\t\t: 2599.998", "cpu MHz\t\t: 3100.0", True),
+        ("microcode\t: 0x1000065", "microcode\t: 0x1000066", True),
+        ("flags\t\t: fpu avx2 avx512f", "flags\t\t: fpu avx2", False),
+        ("model\t\t: 2", "model\t\t: 3", False),
+    ],
+)
+def test_each_kind_of_cpu_has_a_folder(line, other, is_same, tmp_path, monkeypatch):
+    """Code for AVX-512 must not be run by a node of the cluster that lacks it."""
+    folders = []
+    for content in (line, other):
+        monkeypatch.setenv(VARIABLE, "")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        monkeypatch.setattr(compile_cache, "CPU_INFO", tmp_path / "cpuinfo")
+        compile_cache.CPU_INFO.write_text(f"processor\t: 0\n{content}\n\nprocessor\t: 1\n{line}\n")
+        folders.append(use_compile_cache())
+    assert (folders[0] == folders[1]) == is_same

@@ -21,6 +21,7 @@ from tangent.linearize import (
     multi_jvp_features,
     parameters_of,
 )
+from tangent.ntk import TangentOperator
 
 pytestmark = pytest.mark.usefixtures("seed")
 families = pytest.mark.parametrize("family", FAMILIES)
@@ -230,8 +231,9 @@ def test_several_directions_at_once(family, dtype, tolerance, directions) -> Non
             torch.testing.assert_close(found, expected, rtol=0, atol=tolerance * scale)
 
 
-def test_directions_are_not_copied_for_every_token() -> None:
-    """Attention gets its tokens transposed, where torch would multiply token by token."""
+@pytest.mark.parametrize("by", ["pass", "operator"])
+def test_directions_are_not_copied_for_every_token(by) -> None:
+    """Attention transposes its tokens, and torch would multiply token by token."""
 
     class Largest(TorchDispatchMode):
         numbers = 0
@@ -245,11 +247,17 @@ def test_directions_are_not_copied_for_every_token() -> None:
     vision = CLIPVisionCfg(layers=1, width=32, head_width=16, patch_size=4, image_size=32)
     text = CLIPTextCfg(context_length=4, vocab_size=8, width=6, heads=1, layers=1)
     model = CLIP(embed_dim=5, vision_cfg=vision, text_cfg=text).visual.eval()
-    taus, x = [random_direction(model) for _ in range(4)], torch.randn(1, 3, 32, 32)
+    taus, x = [random_direction(model) for _ in range(4)], torch.randn(2, 3, 32, 32)
+    theta0 = parameters_of(model)
+    stacked = [torch.stack([tau[name] for tau in taus]) for name in theta0]
+    operator = TangentOperator(lambda w, x: functional_call(model, w, (x,)), theta0, [0, 1])
     with torch.no_grad(), Largest() as copied:
-        multi_jvp_features(model, parameters_of(model), taus, x)
-    # 65 tokens: nothing that is copied is larger than the tangents of two heads' attention weights.
-    assert 0 < copied.numbers <= 4 * 2 * 65 * 65
+        if by == "pass":
+            multi_jvp_features(model, theta0, taus, x)
+        else:
+            list(operator.along(stacked, x))
+    # Two images of 65 tokens: nothing larger is copied than two heads' attention weights' tangents.
+    assert 0 < copied.numbers <= 4 * 2 * 2 * 65 * 65
 
 
 def test_dropout_and_batch_statistics_stay_out_of_it() -> None:

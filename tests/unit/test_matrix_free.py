@@ -253,6 +253,23 @@ def test_the_residual_is_that_of_products_that_are_not_exact(rng: np.random.Gene
         leading_eigenfunctions(multiply(1e-2), 100, 5, 1e-3)
 
 
+def test_many_rows_do_not_make_exact_eigenpairs_rounding_errors(rng: np.random.Generator) -> None:
+    """20,000 rows and an eigenvalue of 0.2 % of the largest, by products in float32."""
+    rows, spectrum = 20_000, np.arange(1.0, 61) ** -1.6
+    basis, _ = np.linalg.qr(rng.normal(size=(rows, 60)))
+    half = (basis * np.sqrt(rows * spectrum)).astype(np.float32)
+    exact = np.linalg.svd(half.astype(np.float64), compute_uv=False)[:50] ** 2 / rows
+
+    def multiply(v: np.ndarray) -> np.ndarray:
+        return (half @ (half.T @ v.astype(np.float32))).astype(np.float64)
+
+    found, residual = leading_eigenfunctions(multiply, rows, 50, np.finfo(np.float32).eps)
+    np.testing.assert_allclose(found.eigenvalues, exact, rtol=1e-5)
+    assert residual < 1e-3
+    with pytest.raises(UserError, match="numerical rank 60"):
+        leading_eigenfunctions(multiply, rows, 65, np.finfo(np.float32).eps)
+
+
 def test_eigenvalues_that_hardly_differ_are_refused() -> None:
     spectrum = np.linspace(1, 2, 3000)
     with pytest.raises(UserError, match="of 10 eigenfunctions in 50 restarts.*fewer components"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tangent.edited import (
     StoredProducts,
     TableOfArrays,
 )
+from tangent.edited.plain import image_budget
 from tangent.errors import UserError
 from tangent.features import Images, StoredImages
 from tangent.models import preprocess_config
@@ -182,3 +184,12 @@ def test_products_of_other_images_are_refused(study):
     products = ProductsOfArrays({"red": {("red", "test"): np.zeros((49, 12), np.float32)}})
     with pytest.raises(UserError, match=r"\(49, 12\)"):
         LinearizedEditedModel(initial, products).features({"red": 1.0}, "red", "test")
+
+
+@pytest.mark.parametrize(("memory", "budget"), [(24, 3), (139, 16)])
+def test_a_gpus_memory_is_not_filled_with_images(memory, budget, monkeypatch):
+    """No GPU is needed to know how much of it they may take."""
+    properties = SimpleNamespace(total_memory=memory * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    assert image_budget(torch.device("cuda", 0)) == budget * 2**30
+    assert image_budget(torch.device("cpu")) == 2**30
