@@ -111,9 +111,3 @@ def dense_kernel(
         rows[done : done + len(flat)] = flat.detach()
         done += len(flat)
     return rows @ rows.T
-
-
-def dense_kernel_bytes(images: int, outputs: int, weights: int, element: int = 4) -> int:
-    """Memory that `dense_kernel` cannot do without: the gradients and the kernel."""
-    rows = images * outputs
-    return element * (rows * weights + rows * rows)

@@ -1,6 +1,6 @@
 """Everything that needs a GPU, in one call: `make bench-gpu`.
 
-python -m bench.gpu --output docs                                         all of it
+python -m bench.gpu --output results/bench-gpu                                all of it
 python -m bench.gpu --output "$OUT" --only study --images 2000 --steps 200    one part, minutes
 
 Parts: `bench` (the tables of docs/performance.md), `throughput` (entries for

@@ -34,8 +34,8 @@ def compile_for(model: nn.Module, like: Tensor) -> Callable[[Tensor], Any]:
         like: inputs of that shape and type, on the model's device.
 
     Raises:
-        CannotCompile: the compiler fails, or lacks something: it needs a C++ compiler for a CPU; a
-            C compiler, Python's headers and Triton for a GPU.
+        CannotCompile: the compiler fails, or lacks something: it needs Python's headers, and a C++
+            compiler for a CPU, a C compiler and Triton for a GPU.
     """
     use_compile_cache()
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "No CUDA runtime …"

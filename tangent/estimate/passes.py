@@ -1,7 +1,7 @@
 """The jobs of a study and what each has to compute, from the configuration alone.
 
-Cost per image in forward passes: a forward pass is 1, a backward pass 2, a tangent 2. The linear
-training's value and product with the Jacobian share one forward pass (`tangent.linearize`).
+Cost per image in forward passes: a forward pass is 1, a backward pass 2, a tangent 2. Trainings are
+reckoned eager (`tangent.linearize` says what a compiled linear step shares).
 """
 
 from __future__ import annotations

@@ -23,6 +23,20 @@ def explicit_jacobian(model: nn.Module, head: Tensor, x: Tensor) -> np.ndarray:
     return torch.cat([block.flatten(2) for block in jacobian.values()], dim=2).numpy()
 
 
+def perturbation(spectrum: np.ndarray, k: int) -> float:
+    """Bound on what rounding does to the k leading eigenfunctions, relative to the largest value.
+
+    Eigenvectors turn by rounding errors of the kernel over the gap to the next eigenvalue, and
+    Nyström's sum divides by the eigenvalue; kernels of convolutional networks may have small ones.
+
+    Args:
+        spectrum: all eigenvalues, largest first.
+        k: eigenfunctions, fewer than there are eigenvalues.
+    """
+    gaps = np.append(-np.diff(spectrum[: k + 1]), spectrum[k - 1])
+    return 1e3 * np.finfo(np.float64).eps * spectrum[0] / gaps.min()
+
+
 def problem(family: str, images: int = 5, classes: int = 4) -> tuple[nn.Module, Tensor, Tensor]:
     model, x = make(family)
     x = torch.randn(images, *x.shape[1:]).double()

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import re
 import subprocess
 import sys
 import time
@@ -58,7 +59,14 @@ def test_candidates_run_in_turn():
 def test_time_of_a_cpu_is_what_it_computed_and_not_what_it_waited():
     clock = harness.Clock("cpu", threads=1)
     assert clock.seconds(lambda: time.sleep(0.2)) < 0.1
-    assert clock.seconds(lambda: sum(range(2_000_000))) > 0.01
+
+    def busy():
+        end = time.thread_time() + 0.05
+        while time.thread_time() < end:
+            pass
+
+    assert 0.04 < clock.seconds(busy) < 0.2
+    assert harness.Clock("cpu", threads=2).seconds(busy) < 0.1
 
 
 def test_peak_memory_is_that_of_the_tensors():
@@ -146,7 +154,7 @@ def test_every_part_runs_and_writes_nothing_when_quick(tmp_path, capsys, monkeyp
         "Dry run",
     ):
         assert title in printed
-    assert "nan" not in printed
+    assert not re.search(r"\bnan\b", printed)
     assert (ROOT / "docs" / "performance.md").read_text(encoding="utf-8") == page
     with pytest.raises(UserError, match="the parts are paper_counts"):
         command.run(command.Arguments(**arguments, only=["steps"]))
@@ -168,8 +176,6 @@ def test_baselines_compute_what_ours_compute(seed):
     ours = ntk_gram(f, theta0, images, logits=[0, 1])
     of_logits = torch.stack([dense[:, c, :, c] for c in (0, 1)])
     torch.testing.assert_close(of_logits, ours, rtol=1e-10, atol=1e-10)
-    held = 8 * (3 * 2 * sum(value.numel() for value in theta0.values()) + (3 * 2) ** 2)
-    assert baselines.dense_kernel_bytes(3, 2, sum(v.numel() for v in theta0.values()), 8) == held
 
 
 def test_the_eager_reference_has_our_gradients(seed):

@@ -57,7 +57,7 @@ def start(
 def statuses(ranks: list[ForkServerProcess]) -> list[int | None]:
     """Wait for the ranks to end; None is one that did not."""
     for rank in ranks:
-        rank.join(60)
+        rank.join(300)  # those that compile take long on a busy machine
     codes = [rank.exitcode for rank in ranks]
     for rank in ranks:
         rank.kill()
