@@ -105,11 +105,11 @@ def stacked_jvp_features(
     the demo model (CPU, float32) a pass took, relative to these 1 + 2n forward passes,
 
         images   n = 1    2     4     8
-            8     1.4   1.5   1.4   1.6
-           16     1.2   1.3   1.2   1.4
-           32     1.1   1.1   1.1   1.2
-           64     1.06  1.06  1.04  1.08
-          128     1.04  1.06  1.05  1.22
+            8     1.6   1.4   1.3   1.1
+           16     1.3   1.2   1.2   1.1
+           32     1.1   1.1   1.1   1.05
+           64     1.2   1.1   1.1   1.0
+          128     1.1   1.1   1.1   1.25
 
     Args:
         model: f, in evaluation mode.

@@ -11,9 +11,8 @@ For 8 of ViT-L-14 it is 10 GB."""
 
 TANGENT_IMAGES = 512
 """Most images times tangents of a pass: more tangents need no more memory for activations. On the
-demo model (CPU) 8 tangents took 1.22 times their 17 forward passes in batches of 128 images, 1.08
-in batches of 64 and 1.4 in batches of 16 (`tangent.linearize.stacked_jvp_features`); with another
-process on the machine's other core 1.3 in batches of 100, 1.2 in 50 and 1.25 in 25."""
+demo model (CPU) 8 tangents took 1.25 times their 17 forward passes in batches of 128 images, 1.0 in
+batches of 64 and 1.1 in batches of 16 (`tangent.linearize.stacked_jvp_features`)."""
 
 
 def tangents_per_pass(vectors: int, vector_bytes: int, device: str) -> int:
