@@ -11,7 +11,7 @@ from families import FAMILIES, make, moved, random_direction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tangent.edited import LinearizedEditedModel, TableOfArrays
+from tangent.edited import LinearizedEditedModel, ProductsOfArrays, TableOfArrays
 from tangent.errors import UserError
 from tangent.linearize import jvp_features, linearize, parameters_of
 from tangent.metrics import accuracy, normalized_accuracy
@@ -130,7 +130,7 @@ def test_closed_form_curves_are_those_of_re_evaluated_models(
     value, product = jvp_features(model, parameters_of(model), tau, x)
     edited = LinearizedEditedModel(
         TableOfArrays({("task", "validation"): value.numpy()}),
-        {"task": TableOfArrays({("task", "validation"): product.numpy()})},
+        ProductsOfArrays({"task": {("task", "validation"): product.numpy()}}),
     )
     head, labels = rng.normal(size=(4, value.shape[1])), rng.integers(0, 4, len(x))
     linearized = linearize(model)

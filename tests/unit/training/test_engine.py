@@ -93,7 +93,7 @@ def test_compiled_equals_eager_equals_the_reference(family):
         linearized.load_parameters(weights)
         step = InPrecision(linearized, head.to(dtype), "none")
         if compiled:
-            step.compile(torch.zeros_like(images))
+            step.compile(torch.zeros_like(images, dtype=dtype))
         loss, _ = step(images.to(dtype), labels, 1 / len(images))
         torch.testing.assert_close(loss.double(), expected.detach(), rtol=tolerance, atol=0)
         difference = total = 0
