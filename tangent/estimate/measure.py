@@ -20,6 +20,7 @@ from tangent.estimate.passes import Pass
 from tangent.estimate.throughput import CPU, Measurement, known_gpus
 from tangent.features import attention_of_device
 from tangent.files import read_json
+from tangent.finetune.forward_backward import ForwardBackward
 from tangent.linearize import linearize, parameters_of, stacked_jvp_features
 from tangent.models import CONFIG_FILE, load_encoder
 from tangent.ntk import classifier, logit_gradients
@@ -110,7 +111,7 @@ def _passes(
     if setting.kind not in ("standard step", "linear step"):
         raise UserError(f"nothing is known about passes of the kind {setting.kind!r}.")
     model = linearize(encoder) if setting.kind == "linear step" else encoder
-    return _step(model, head, images, is_autocast)
+    return _step(ForwardBackward(model, head, setting.autocast), images)
 
 
 def _without_gradients(run: Callable[[], object], device: str, is_autocast: bool) -> object:
@@ -118,19 +119,14 @@ def _without_gradients(run: Callable[[], object], device: str, is_autocast: bool
         return run()
 
 
-def _step(
-    model: nn.Module, head: Tensor, images: Tensor, is_autocast: bool
-) -> Callable[[], object]:
-    parameters = [value for value in model.parameters() if value.requires_grad]
+def _step(forward_backward: ForwardBackward, images: Tensor) -> Callable[[], object]:
+    parameters = [value for value in forward_backward.model.parameters() if value.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-5, weight_decay=0.1, fused=True)
-    labels = torch.randint(len(head), (len(images),), device=images.device)
+    labels = torch.randint(len(forward_backward.head), (len(images),), device=images.device)
 
     def step() -> None:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=is_autocast):
-            features = model(images)
-        loss = F.cross_entropy(F.normalize(features.float(), dim=-1) @ head.T, labels)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        forward_backward(images, labels, 1 / len(images))
         nn.utils.clip_grad_norm_(parameters, 1.0, foreach=True)
         optimizer.step()
 
