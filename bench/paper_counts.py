@@ -18,8 +18,7 @@ from bench.tables import Table
 from tangent.config.extends import extended_files
 from tangent.config.load import load_config
 from tangent.config.schema import Config
-from tangent.estimate.passes import COST, jobs_of, sizes_of
-from tangent.modes import MODES
+from tangent.estimate.passes import COST, jobs_of, linearized_modes, sizes_of
 
 STUDY = "configs/paper-vit-b-32.yaml"
 OURS = ("features", "products")  # stages whose passes the linearized modes need
@@ -67,11 +66,6 @@ def run(setting: Setting) -> list[Table]:
     ]
     title = "Evaluating the linearized modes at the paper's sizes, counted in forward passes"
     return [Table("paper-counts", title, columns, rows, notes)]
-
-
-def linearized_modes() -> int:
-    """How many modes are evaluated through the linearization."""
-    return sum(mode.evaluated_as == "linearized" for mode in MODES.values())
 
 
 def parts(config: Config, model: str) -> Iterator[Count]:

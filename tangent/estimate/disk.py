@@ -14,8 +14,7 @@ import yaml
 from tangent.config.schema import Config
 from tangent.datasets.regions import longest_side
 from tangent.estimate.models import BYTES, Architecture
-from tangent.estimate.passes import product_sizes, sizes_of, trainings_of
-from tangent.modes import MODES
+from tangent.estimate.passes import linearized_modes, product_sizes, sizes_of, trainings_of
 from tangent.tasks import load_task
 
 
@@ -115,7 +114,7 @@ def _of_model(config: Config, model: str, architecture: Architecture) -> Counter
     stages["task_vectors"] += trained * encoder
     sizes = [sizes_of(config, task) for task in [*tasks, config.control]]
     stages["features"] += row * sum(size.validation + size.test for size in sizes)
-    modes = sum(mode.evaluated_as == "linearized" for mode in MODES.values())
+    modes = linearized_modes()
     for dataset in config.product_datasets(model):
         rows = sum(images * vectors for images, vectors in product_sizes(config, model, dataset))
         stages["products"] += modes * row * rows

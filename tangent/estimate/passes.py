@@ -163,7 +163,7 @@ def _trainings(config: Config, model: str) -> Iterator[Jobs]:
 
 
 def _products(config: Config, model: str) -> Iterator[Jobs]:
-    modes = sum(mode.evaluated_as == "linearized" for mode in MODES.values())
+    modes = linearized_modes()
     for dataset in config.product_datasets(model):
         forwards = [
             images * (1 + TANGENT * vectors)
@@ -171,6 +171,11 @@ def _products(config: Config, model: str) -> Iterator[Jobs]:
         ]
         work = Work("tangent", sum(forwards) / COST["tangent"])
         yield Jobs("products", "products", modes, work=work)
+
+
+def linearized_modes() -> int:
+    """How many modes are evaluated through the linearization."""
+    return sum(mode.evaluated_as == "linearized" for mode in MODES.values())
 
 
 def product_sizes(config: Config, model: str, dataset: str) -> list[tuple[int, int]]:
