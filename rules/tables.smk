@@ -12,8 +12,8 @@ rule resolved_config:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(500),
+        runtime=minutes(5),
     params:
         config=CONFIG.model_dump_json(exclude={"extends"}),
         code=code("resolved_config"),
@@ -41,8 +41,8 @@ rule collect_table:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         selection=CONFIG.model_dump_json(
             include={"models", "tasks", "control", "seeds", "negation"}
@@ -71,8 +71,8 @@ rule claims_table:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         tables_dir=subpath(output.claims, parent=True),
         code=code("claims"),
@@ -97,8 +97,8 @@ rule comparison_table:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         tables_dir=subpath(output.comparison, parent=True),
         code=code("comparison"),
@@ -126,8 +126,8 @@ rule paper_tables:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
         code=code("paper_tables"),
