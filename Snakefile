@@ -23,10 +23,10 @@ for extended in EXTENDED:
     configfile: extended
 
 
+include: "rules/cluster.smk"
 include: "rules/common.smk"
 include: "rules/code.smk"
 include: "rules/paths.smk"
-include: "rules/resources.smk"
 
 
 pathvars:

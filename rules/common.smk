@@ -7,13 +7,8 @@ import platform
 import re
 import shlex
 import shutil
-import signal
-import socket
 import sys
-import threading
 from pathlib import Path
-
-import psutil
 
 from tangent.config.load import ConfigError, load_config
 from tangent.config.sharing import shared_conflicts
@@ -102,33 +97,6 @@ def prepare_shell():
     shell.prefix(f"set -euo pipefail; export {threads} TQDM_MININTERVAL=1; ")
 
 
-def pass_on_termination():
-    """Pass SIGTERM on to the job's commands.
-
-    A scheduler that ends a job (time limit, preemption) may signal its own child alone. Under Slurm
-    that is this Snakemake, which then waits for the command: a fine-tuning would not save its state.
-    Snakemake installs a handler of its own later; Python writes the numbers of the signals that it
-    handles to the wake-up descriptor in addition.
-    """
-    received, written = socket.socketpair()
-    written.setblocking(False)
-    signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
-    # A shell would die of it, and with it the job, before the command has saved; srun kills the job.
-    waiting = {"bash", "sh", "srun"}
-
-    def watch():
-        while number := received.recv(1):
-            if number[0] != signal.SIGTERM:
-                continue
-            for process in psutil.Process().children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    if process.name() not in waiting:
-                        process.terminate()
-
-    threading.Thread(target=watch, daemon=True, name="pass_on_termination").start()
-    return written
-
-
 def resolved_device():
     """`cpu` or `cuda`: what `compute.device` means for every job of this workflow."""
     if CONFIG.compute.device != "auto":
@@ -139,11 +107,6 @@ def resolved_device():
             "compute.device to cuda or cpu"
         )
     return auto_device()
-
-
-def runs_elsewhere():
-    """Whether an executor sends jobs to other machines: only then Snakemake counts nodes."""
-    return workflow.resource_settings.nodes is not None
 
 
 def limit_gpus():
@@ -168,8 +131,6 @@ if workflow.is_main_process:
     RUNNING = remove_stale_locks()
     if GPUS:
         limit_gpus()
-elif workflow.remote_exec:
-    TERMINATION = pass_on_termination()
 
 
 def one_of(names):

@@ -11,6 +11,22 @@ rule data:
         ),
 
 
+# What needs a network, without any computation.
+rule downloads:
+    input:
+        expand("<resources>/sources/{task}.json", task=TASKS_AND_CONTROL),
+        expand(
+            "<resources>/pretrained/{model}/encoder.safetensors", model=CONFIG.models
+        ),
+        [
+            f"<results>/published/{model}/{training}/{task}/encoder.safetensors"
+            for model in CONFIG.models
+            for training in ["standard", "linear"]
+            for task in CONFIG.tasks
+            if CONFIG.published_weights(model, training, task)
+        ],
+
+
 rule tables:
     input:
         expand("<results>/tables/{table}.csv", table=[*COLLECTED, *DERIVED]),

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import torch
-from conftest import MODEL, SEED
+from small_study import MODEL, SEED
 from safetensors.torch import load_file
 
 from tangent.files import read_metadata, sha256_file

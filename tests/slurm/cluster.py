@@ -1,10 +1,10 @@
-"""A real Slurm cluster on this machine: controller, two nodes, munge, fake GPUs; on loopback only.
+"""A real Slurm cluster on this machine: controller, three nodes, munge, fake GPUs; on loopback only.
 
 python tests/slurm/cluster.py start FOLDER     # as root, on a machine that has no Slurm of its own
 python tests/slurm/cluster.py stop FOLDER
 
-`start` installs Debian's packages if they are missing. Both nodes are this machine: they offer more
-CPUs and memory than it may have, because the tests look at what Slurm does and not at how fast.
+`start` installs Debian's packages if they are missing. All nodes are this machine: they offer more
+CPUs and memory than it has, because the tests look at what Slurm does and not at how fast.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
-NODES = ("n1", "n2")
-CPUS, MEMORY_MB, GPUS = 8, 12_000, 2  # of a node
+NODES = {"n1": "steady", "n2": "spot", "n3": "spot"}  # names and features
+CPUS, MEMORY_MB, GPUS = 16, 64_000, 2  # of a node
 # Slurm strips SLURM_CONF from a step's environment: its files must lie where it looks by itself.
 SYSTEM = Path("/etc/slurm")
 FILES = ("slurm.conf", "gres.conf", "cgroup.conf")
@@ -54,8 +54,7 @@ SlurmdTimeout=30
 AccountingStorageType=accounting_storage/none
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=17001 {node}
-NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port=17002 {node}
+{nodes}
 PartitionName=cpu Nodes=ALL Default=YES MaxTime=24:00:00 PriorityTier=10 PreemptMode=OFF
 PartitionName=gpu Nodes=ALL MaxTime=24:00:00 PriorityTier=10 PreemptMode=OFF
 PartitionName=low Nodes=ALL MaxTime=24:00:00 PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
@@ -114,19 +113,17 @@ class Cluster:
         """Start the daemon of a node."""
         self._run("slurmd", "-N", name)
 
-    def kill_node(self, name: str) -> None:
-        """What a power cut does: its daemons and all its jobs' processes die at once."""
-        daemon = int((self.folder / f"slurmd-{name}.pid").read_text())
-        os.kill(daemon, signal.SIGKILL)
-        spool = f"{self.folder}/spool-{name}".encode()
+    def kill_node(self, name: str, job: str) -> None:
+        """What a power cut does: the node's daemon and all processes of its job die at once."""
+        os.kill(int((self.folder / f"slurmd-{name}.pid").read_text()), signal.SIGKILL)
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                is_of_node = spool in (process / "environ").read_bytes() or (
-                    spool in (process / "cmdline").read_bytes()
-                )
+                command = (process / "cmdline").read_bytes()
+                environment = (process / "environ").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if is_of_node:
+            is_step = command.startswith(f"slurmstepd: [{job}.".encode())
+            if is_step or f"SLURM_JOB_ID={job}".encode() in environment:
                 os.kill(int(process.name), signal.SIGKILL)
 
     def stop(self) -> None:
@@ -146,9 +143,14 @@ class Cluster:
             device = self.folder / "dev" / f"gpu{index}"
             if not device.exists():
                 os.mknod(device, 0o666 | 0o020000, os.makedev(1, 3))
-        node = f"CPUS={CPUS} RealMemory={MEMORY_MB} Gres=gpu:{GPUS} State=UNKNOWN"
+        sizes = f"CPUs={CPUS} RealMemory={MEMORY_MB} Gres=gpu:{GPUS}"
+        nodes = "\n".join(
+            f"NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={17001 + index} "
+            f"Feature={feature} Weight={1 + index} {sizes} State=UNKNOWN"
+            for index, (name, feature) in enumerate(NODES.items())
+        )
         tracking = CGROUPS if has_cgroups() else PROCESS_GROUPS
-        text = SLURM_CONF.format(folder=self.folder, node=node, tracking=tracking)
+        text = SLURM_CONF.format(folder=self.folder, nodes=nodes, tracking=tracking)
         (self.folder / "slurm.conf").write_text(text)
         (self.folder / "cgroup.conf").write_text(CGROUP_CONF)
         gres = [
