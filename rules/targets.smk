@@ -1,7 +1,6 @@
 # What a person asks for by name, beside `all` and `report`.
 
 
-# For a machine with a network, before the jobs of one without.
 rule data:
     input:
         expand(
@@ -11,7 +10,7 @@ rule data:
         ),
 
 
-# What needs a network, without any computation.
+# What needs a network, before the jobs of a machine without one.
 rule downloads:
     input:
         expand("<resources>/sources/{task}.json", task=TASKS_AND_CONTROL),

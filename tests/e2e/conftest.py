@@ -1,4 +1,4 @@
-"""The whole study at its smallest: run once by the real Snakemake, and shared by the tests here."""
+"""The whole study at its smallest: the real Snakemake runs it once, and the tests here share it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def problems(folder, text):
         ("status: qstat", "status must be one of 'squeue' or 'sacct', not 'qstat'"),
         (
             "rules: {finetune: {runtime: 9}}",
-            "rules.finetune is no rule; rules: addition_linearized",
+            "rules.finetune is no rule; rules: addition_l",
         ),
         ("rules: {finetuned: {memory: 9}}", "memory"),
         ("rules: {finetuned: {runtime: -1}}", "runtime"),

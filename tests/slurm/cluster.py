@@ -1,4 +1,4 @@
-"""A real Slurm cluster on this machine: controller, three nodes, munge, fake GPUs; on loopback only.
+"""A real Slurm cluster on this machine, on loopback: controller, three nodes, munge, fake GPUs.
 
 python tests/slurm/cluster.py start FOLDER     # as root, on a machine that has no Slurm of its own
 python tests/slurm/cluster.py stop FOLDER

@@ -1,4 +1,4 @@
-"""What Slurm does to jobs: each interrupted fine-tuning ends with the bits of an uninterrupted one."""
+"""Whatever Slurm does to a fine-tuning, it ends with the bits of an uninterrupted one."""
 
 import random
 import shutil
@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
+import yaml
 from safetensors.torch import load_file
-from slurm.conftest import jobs_of, on_slurm
-from small_study import MODEL, SEED, configuration
+from small_study import MODEL, SEED
+from studies import jobs_of, on_slurm
 from workspace import Workspace
 
 EPOCHS = 350  # a quarter of a minute of training where nothing else runs
@@ -28,10 +29,8 @@ def prepared(sources, tmp_path_factory):
     folder = tmp_path_factory.mktemp("prepared") / "study"
     shutil.copytree(sources.folder, folder, symlinks=True)
     study = Workspace(folder)
-    config = configuration("")
+    config = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
     config["finetuning"]["epochs"]["shapes"] = EPOCHS
-    before = study.folder / "config.yaml"
-    config["pretrained"] = __import__("yaml").safe_load(before.read_text("utf-8"))["pretrained"]
     study.write("config.yaml", config)
     study.snakemake(f"results/tiny/heads/{MODEL}/shapes/head.safetensors", "data")
     return study
@@ -99,26 +98,13 @@ class Run:
 
     def preempted(self, job):
         # A job with a higher priority that needs all GPUs of the node.
-        node = job["NodeList"]
-        slurm(
-            "sbatch",
-            "-p",
-            "gpu",
-            "-w",
-            node,
-            "--gpus=2",
-            "--mem=100",
-            "-t",
-            "1",
-            "-o",
-            "/dev/null",
-            "--wrap",
-            "true",
-        )
+        wanted = ["-p", "gpu", "-w", job["NodeList"], "--gpus=2", "--mem=100", "-t", "1"]
+        slurm("sbatch", *wanted, "-o", "/dev/null", "--wrap", "true")
         self.start_again(job)
 
     def node_lost(self, job):
         self.cluster.kill_node(job["NodeList"], job["JobId"])
+        self.start_again(job)
 
     def node_drained(self, job):
         node = f"NodeName={job['NodeList']}"
@@ -127,7 +113,7 @@ class Run:
 
     def start_again(self, job):
         """Slurm holds what it requeued for two minutes: tests do not."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             now = self.jobs()[job["JobId"]]
             if now["Restarts"] != "0" and now["JobState"] == "PENDING":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 import yaml
 from small_study import SEED
-from slurm.conftest import jobs_of, on_slurm
+from studies import jobs_of, on_slurm
 from workspace import ROOT, Workspace
 
 from tangent.files import read_csv
