@@ -1,4 +1,4 @@
-"""A real Slurm cluster on this machine, on loopback: controller, three nodes, munge, fake GPUs.
+"""A real Slurm cluster on this machine, on loopback: controller, five nodes, munge, fake GPUs.
 
 python tests/slurm/cluster.py start FOLDER     # as root, on a machine that has no Slurm of its own
 python tests/slurm/cluster.py stop FOLDER
@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
-NODES = {"n1": "steady", "n2": "spot", "n3": "spot"}  # names and features
+# Names and features: a pair of nodes for each test that takes a node away.
+NODES = {"n1": "steady", "n2": "spot", "n3": "spot", "n4": "old", "n5": "old"}
 CPUS, MEMORY_MB, GPUS = 16, 64_000, 2  # of a node
 # Slurm strips SLURM_CONF from a step's environment: its files must lie where it looks by itself.
 SYSTEM = Path("/etc/slurm")

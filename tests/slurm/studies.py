@@ -16,9 +16,9 @@ SITE = {
 """Everything that the profile is told about the test cluster."""
 
 
-def on_slurm(folder: Path, **site: Any) -> Workspace:
+def on_slurm(folder: Path, *options: str, **site: Any) -> Workspace:
     """The workflow in `folder`, to be run by the shipped profile with the site's keys."""
-    workspace = Workspace(folder, options=("--profile", "slurm"))
+    workspace = Workspace(folder, options=("--profile", "slurm", *options))
     workspace.write("profiles/slurm/site.yaml", {**SITE, **site})
     return workspace
 

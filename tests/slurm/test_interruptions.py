@@ -124,12 +124,11 @@ class Run:
             time.sleep(0.5)
 
 
-SPOT = {"defaults": {"constraint": "spot"}}
 SITES = {
     "preempted": {"partitions": {"gpu": "low"}, "rules": {"finetuned": {"gpu": 1}}},
     "out of time": {"rules": {"finetuned": {"runtime": 1}}, "seconds_to_save": 40},
-    "node lost": SPOT,
-    "node drained": SPOT,
+    "node lost": {"defaults": {"constraint": "spot"}},
+    "node drained": {"defaults": {"constraint": "old"}},
 }
 
 

@@ -1,12 +1,10 @@
-"""The small study on a real Slurm: it finishes, and its jobs ask for what the rules declare."""
+"""The demo study, small, on a real Slurm: it finishes, and its jobs ask for what rules declare."""
 
 import re
 import shutil
 from dataclasses import dataclass
 
 import pytest
-import yaml
-from small_study import SEED
 from studies import jobs_of, on_slurm
 from workspace import ROOT, Workspace
 
@@ -33,13 +31,14 @@ class Finished:
 
 
 @pytest.fixture(scope="module")
-def finished(cluster, sources, tmp_path_factory):
+def finished(cluster, tmp_path_factory):
     """The study, run to its end by `snakemake --profile slurm`."""
     folder = tmp_path_factory.mktemp("finished") / "study"
-    shutil.copytree(sources.folder, folder, symlinks=True)
+    Workspace.create(folder)
+    shutil.copytree(ROOT / "pretrained", folder / "pretrained")
     rules = {rule: {"gpu": 1} for rule in GPU_RULES}
     rules["zero_shot"] = {"runtime": OTHER_MINUTES, "slurm_partition": "low"}
-    study = on_slurm(folder, rules=rules)
+    study = on_slurm(folder, "--configfile=configs/demo-small.yaml", rules=rules)
     output = study.snakemake()
     return Finished(study, output, jobs_of(folder))
 
@@ -58,7 +57,7 @@ def declared():
 
 
 def test_the_study_finishes_with_its_report(finished):
-    results = finished.study.folder / "results" / "tiny"
+    results = finished.study.folder / "results" / "demo-small"
     assert (results / "report" / "index.html").stat().st_size > 100_000
     assert read_csv(results / "tables" / "addition.csv")
     assert {job["JobState"] for job in finished.jobs.values()} == {"COMPLETED"}
@@ -115,8 +114,7 @@ def test_short_jobs_share_entries_of_the_queue_and_downloads_run_here(finished):
 
 
 def test_logs_lie_where_a_person_looks(finished):
-    config = yaml.safe_load((finished.study.folder / "config.yaml").read_text("utf-8"))
-    log = f"results/{config['study']}/logs/finetuned/tiny/linear/shapes/seed{SEED}.log"
+    log = "results/demo-small/logs/finetuned/demo-vit/linear/shapes/seed0.log"
     assert "steps" in (finished.study.folder / log).read_text("utf-8")
     submitted = re.search(r"\(log: (.*)/logs/slurm/rule_finetuned/", finished.output)
     assert submitted.group(1) == str(finished.study.folder)
