@@ -36,6 +36,23 @@ rule estimate:
         "python -m scripts.estimate --config {params.config:q} --device {params.device}"
 
 
+# It asks Snakemake itself what every job would run today, and compares that with what ran.
+rule verify:
+    localrule: True
+    handover: True
+    conda:
+        "../envs/train.yaml"
+    threads: 8
+    params:
+        config=CONFIG.model_dump_json(exclude={"extends"}),
+        python=sys.executable,
+    message:
+        "verify where the results come from"
+    shell:
+        "python -m scripts.verify --config {params.config:q} --python {params.python:q}"
+        " --threads {threads}"
+
+
 rule figures:
     input:
         expand(
