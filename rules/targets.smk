@@ -44,12 +44,12 @@ rule verify:
         "../envs/train.yaml"
     threads: 8
     params:
-        config=CONFIG.model_dump_json(exclude={"extends"}),
         python=sys.executable,
+        configuration=given_configuration(),
     message:
         "verify where the results come from"
     shell:
-        "python -m scripts.verify --config {params.config:q} --python {params.python:q}"
+        "python -m scripts.verify --python {params.python:q} {params.configuration}"
         " --threads {threads}"
 
 

@@ -8,12 +8,26 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 
-def planned_jobs(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Message, command, log, inputs and outputs of every job of the target `all`, made or not."""
+def main(configfiles: Sequence[str], config: Mapping[str, Any]) -> None:
+    """Print all jobs of the target `all`, and the messages of those that Snakemake would run now.
+
+    Args:
+        configfiles, config: what the command line adds to `config.yaml`.
+    """
+    jobs = dry_run(configfiles, config, is_forced=True)
+    pending = dry_run(configfiles, config, is_forced=False)
+    print(json.dumps({"jobs": jobs, "pending": [job["message"] for job in pending]}))
+
+
+def dry_run(
+    configfiles: Sequence[str], config: Mapping[str, Any], is_forced: bool
+) -> list[dict[str, Any]]:
+    """Message, command, inputs and outputs of every job; if not forced, of those not done."""
     from snakemake.api import SnakemakeApi
     from snakemake.settings.enums import Quietness
     from snakemake.settings.types import (
@@ -28,10 +42,10 @@ def planned_jobs(config: dict[str, Any]) -> list[dict[str, Any]]:
         logging.getLogger("snakemake.logging").addHandler(collector)
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=1),
-            config_settings=ConfigSettings(config=config),
+            config_settings=ConfigSettings(config, [Path(file) for file in configfiles]),
             snakefile=Path("Snakefile"),
         )
-        plan = workflow.dag(DAGSettings(targets={"all"}, forceall=True))
+        plan = workflow.dag(DAGSettings(targets={"all"}, forceall=is_forced, force_incomplete=True))
         plan.execute_workflow(executor="dryrun")
     return collector.jobs
 
@@ -57,4 +71,4 @@ class _Collector(logging.Handler):
 
 
 if __name__ == "__main__":
-    print(json.dumps(planned_jobs(json.loads(sys.argv[1]))))
+    main(**json.loads(sys.argv[1]))

@@ -6,7 +6,6 @@ import importlib
 import json
 import shlex
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +23,9 @@ class Arguments(cli.Common):
     It names the first link that does not match, and writes nothing.
     """
 
-    config: str = cli.argument("the study's configuration, as JSON")
     python: str = cli.argument("the Python that runs Snakemake, which is asked for the jobs")
+    configfiles: list[str] = cli.argument("configuration files beside config.yaml", [])
+    config: str = cli.argument("what changes these, as JSON", "{}")
     threads: int = cli.argument("files that are hashed at the same time", 1)
 
 
@@ -38,24 +38,27 @@ def run(arguments: Arguments) -> None:
     from tangent.verify import verify
     from tangent.verify.summary import failure, summary
 
-    study = json.loads(arguments.config)["study"]
-    found = verify(list(_planned_jobs(arguments)), arguments.threads)
+    plan = _plan(arguments)
+    # The command of a script that leaves no record has no log; its files are inputs of others.
+    jobs = [_planned(job) for job in plan["jobs"] if "--log" in job["command"].split()]
+    found = verify(jobs, arguments.threads)
     if not found.results:
-        raise UserError(f"the study {study} has no results to verify yet: run snakemake first.")
+        raise UserError("this study has no results to verify yet: run snakemake first.")
     if found.findings:
         raise UserError(failure(found))
-    print(summary(study, found))
+    print(summary(found, plan["pending"]))
 
 
-def _planned_jobs(arguments: Arguments) -> Iterator[PlannedJob]:
-    command = [arguments.python, "-m", "scripts.planned_jobs", arguments.config]
+def _plan(arguments: Arguments) -> dict[str, Any]:
+    configuration = {
+        "configfiles": arguments.configfiles,
+        "config": json.loads(arguments.config),
+    }
+    command = [arguments.python, "-m", "scripts.planned_jobs", json.dumps(configuration)]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if answer.returncode != 0:
         raise UserError("Snakemake cannot plan this study, so nothing was verified: see above.")
-    for job in json.loads(answer.stdout):
-        # The command of a script that leaves no record has no log; its files are inputs of others.
-        if "--log" in job["command"].split():
-            yield _planned(job)
+    return json.loads(answer.stdout)
 
 
 def _planned(job: dict[str, Any]) -> PlannedJob:

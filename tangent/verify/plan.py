@@ -49,7 +49,10 @@ def _files(path: str) -> Iterator[str]:
     else:
         for folder, folders, names in os.walk(path):
             folders.sort()
-            yield from (os.path.join(folder, name) for name in sorted(names))
+            # Hidden: Snakemake's time stamp of the folder.
+            yield from (
+                os.path.join(folder, name) for name in sorted(names) if not name.startswith(".")
+            )
 
 
 def producers(jobs: Iterable[PlannedJob]) -> dict[str, PlannedJob]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tangent.verify.verification import Verification
 
 LISTED = 3
@@ -17,18 +19,21 @@ def failure(found: Verification) -> str:
     return f"{first} ({more} not match either: {_listed(others)}.)"
 
 
-def summary(study: str, found: Verification) -> str:
-    """What was checked, where every link matches."""
+def summary(found: Verification, pending: Sequence[str] = ()) -> str:
+    """What was checked, where every link matches; `pending` are the jobs that are to run yet."""
     lines = [
-        f"{study}: {_count(found.results, 'result')} verified. Each is what its job wrote, with "
+        f"{_count(found.results, 'result')} verified. Each is what its job wrote, with "
         "today's settings and code, and what it was computed from has not changed since "
-        f"({_count(found.links, 'link')}; {_count(found.files, 'file')}, {_size(found.size)}, hashed)."
+        f"({_count(found.links, 'link')} compared, {_count(found.files, 'file')} of "
+        f"{_size(found.size)} hashed)."
     ]
     if found.missing:
         lines.append(
             f"Not there, so not verified: {_count(len(found.missing), 'result')} "
-            f"({_listed(found.missing)}); run snakemake to make them."
+            f"({_listed(found.missing)})."
         )
+    if pending:
+        lines.append(f"snakemake would run {_count(len(pending), 'job')} yet ({_listed(pending)}).")
     if found.gone:
         lines.append(
             f"Not there any more, so not compared: {_count(len(found.gone), 'input')} from outside "
@@ -37,7 +42,7 @@ def summary(study: str, found: Verification) -> str:
     return "\n".join(lines)
 
 
-def _listed(paths: list[str]) -> str:
+def _listed(paths: Sequence[str]) -> str:
     more = len(paths) - LISTED
     return ", ".join(paths[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
