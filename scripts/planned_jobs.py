@@ -62,7 +62,7 @@ class _Collector(logging.Handler):
         if event is not None and event.name == "JOB_INFO" and record.shellcmd:
             self.jobs.append(
                 {
-                    "message": record.rule_msg,
+                    "message": record.rule_msg or record.rule_name,
                     "command": record.shellcmd,
                     "inputs": list(record.input),
                     "outputs": list(record.output),

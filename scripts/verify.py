@@ -38,18 +38,21 @@ def run(arguments: Arguments) -> None:
     from tangent.verify import verify
     from tangent.verify.summary import failure, summary
 
-    plan = _plan(arguments)
-    # The command of a script that leaves no record has no log; its files are inputs of others.
-    jobs = [_planned(job) for job in plan["jobs"] if "--log" in job["command"].split()]
+    jobs, pending = planned(arguments)
     found = verify(jobs, arguments.threads)
     if not found.results:
         raise UserError("this study has no results to verify yet: run snakemake first.")
     if found.findings:
         raise UserError(failure(found))
-    print(summary(found, plan["pending"]))
+    print(summary(found, pending))
 
 
-def _plan(arguments: Arguments) -> dict[str, Any]:
+def planned(arguments: Arguments) -> tuple[list[PlannedJob], list[str]]:
+    """All jobs of the study, and the messages of those that Snakemake would run now.
+
+    Raises:
+        UserError: Snakemake refuses to plan the study.
+    """
     configuration = {
         "configfiles": arguments.configfiles,
         "config": json.loads(arguments.config),
@@ -58,7 +61,10 @@ def _plan(arguments: Arguments) -> dict[str, Any]:
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if answer.returncode != 0:
         raise UserError("Snakemake cannot plan this study, so nothing was verified: see above.")
-    return json.loads(answer.stdout)
+    plan = json.loads(answer.stdout)
+    # The command of a script that leaves no record has no log; its files are inputs of others.
+    jobs = [_planned(job) for job in plan["jobs"] if "--log" in job["command"].split()]
+    return jobs, plan["pending"]
 
 
 def _planned(job: dict[str, Any]) -> PlannedJob:
