@@ -7,6 +7,7 @@ import json
 import shlex
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts import cli
@@ -82,8 +83,8 @@ def _planned(job: dict[str, Any]) -> PlannedJob:
         step=words[script].removeprefix("scripts."),
         settings=plain_settings(today.settings()),
         code=today.code,
-        inputs=job["inputs"],
-        outputs=job["outputs"],
+        inputs=[str(Path(path)) for path in job["inputs"]],
+        outputs=[str(Path(path)) for path in job["outputs"]],
     )
 
 
