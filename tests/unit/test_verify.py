@@ -261,6 +261,9 @@ def test_missing_results_are_told_and_are_no_finding(workflow):
     assert set(found.missing) == {
         "data/train.safetensors", "data/about.json", "result/seed1/sweep.csv",
     }  # fmt: skip
+    # Not "from outside of the study", although nothing is known of them any more.
+    Path("logs/data.json").unlink()
+    assert workflow.verify() == replace(found, links=found.links - 2)
     text = summary(found, ["a job"])
     assert "Not there, so not verified: 3 results (data/" in text
     assert "snakemake would run 1 job yet (a job)." in text
