@@ -13,7 +13,7 @@ from tangent.errors import UserError
 
 @dataclass(frozen=True)
 class RawFiles:
-    """Reads result files under `folder`, the study's results, and keeps count of them in `read`."""
+    """Reads result files under `folder`, the study's results, and remembers them in `read`."""
 
     folder: Path
     read: set[Path] = field(default_factory=set)

@@ -137,7 +137,7 @@ class _Walk:
                 problem = f"is not among the files that its job wrote, says {job.record}"
                 foreign = next((name for name in record.outputs if not job.makes(name)), None)
                 if foreign is not None:
-                    problem = f"is not its own: {job.record} is the record of {foreign}"
+                    problem = f"was copied with its record: {job.record} is that of {foreign}"
                 yield Finding(path, problem, f"delete both the file and the record, and {AGAIN}")
             elif self.hashes[path] != record.outputs[path].sha256:
                 yield Finding(path, self._edited(job, record, path), DELETE)

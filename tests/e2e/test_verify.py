@@ -86,8 +86,8 @@ def test_a_file_from_another_seed_with_its_record(study):
         shutil.copy(study.folder / path, copy)
     message = error(study, "--config", "seeds=[3,4]")
     copy = ZERO_SHOT.replace("seed3", "seed4")
-    assert message.startswith(f"{copy} is not its own: ")
-    assert f"seed4.json is the record of {ZERO_SHOT}" in message
+    assert message.startswith(f"{copy} was copied with its record: ")
+    assert f"seed4.json is that of {ZERO_SHOT}" in message
 
 
 def test_another_value_in_the_configuration(study):

@@ -179,8 +179,8 @@ def test_another_seeds_files_with_their_record_are_named(workflow):
         shutil.copy(f"result/seed1/{name}", f"result/seed0/{name}")
     shutil.copy("logs/result1.json", "logs/result0.json")
     message = failure(workflow.verify())
-    assert message.startswith("result/seed0/sweep.csv is not its own")
-    assert "logs/result0.json is the record of result/seed1/sweep.csv" in message
+    assert message.startswith("result/seed0/sweep.csv was copied with its record: ")
+    assert "logs/result0.json is that of result/seed1/sweep.csv" in message
 
 
 def test_another_seeds_record_with_the_paths_corrected_still_says_its_seed(workflow):
