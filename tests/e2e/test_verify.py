@@ -84,7 +84,8 @@ def test_a_file_from_another_seed_with_its_record(study):
         copy = study.folder / path.replace("seed3", "seed4")
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(study.folder / path, copy)
-    message = error(study, "--config", "seeds=[3,4]")
+    study.write("seeds.yaml", {"seeds": [3, 4]})
+    message = error(study, "--configfile", "seeds.yaml")
     copy = ZERO_SHOT.replace("seed3", "seed4")
     assert message.startswith(f"{copy} was copied with its record: ")
     assert f"seed4.json is that of {ZERO_SHOT}" in message
@@ -194,3 +195,11 @@ def test_a_model_made_again_makes_what_was_computed_from_it_stale(plan, here):
     stale = {job.record for job in plan if str(path) in job.inputs}
     assert len(found) == len(stale) > 10
     assert all(f"was computed from another {path}" in finding.problem for finding in found)
+
+
+def test_a_folder_may_be_written_in_another_way(here):
+    config = json.dumps({"paths": {"results": "./results"}})
+    jobs, _ = planned(Arguments(python=sys.executable, config=config))
+    (finding,) = verify(jobs).findings
+    assert finding.path == f"{RESULTS}/config.yaml"
+    assert "gives: config.paths.results results, now ./results" in finding.problem
