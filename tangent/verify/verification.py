@@ -120,7 +120,8 @@ class _Walk:
                 f"has no record of the job that made it ({job.record}): it was made by hand, by "
                 "an older version, or by a job that did not finish"
             )
-            yield Finding(files[0], problem, DELETE)
+            remedy = "run snakemake, and if that does not make it again, delete it first"
+            yield Finding(files[0], problem, remedy)
             return
         if isinstance(record, UserError):
             yield Finding(files[0], f"has a record that cannot be read ({record})", DELETE)

@@ -119,19 +119,24 @@ def test_a_study_without_results_has_nothing_to_verify(sources):
     assert error(sources).startswith("this study has no results to verify yet")
 
 
-def test_after_a_kill_the_half_made_is_not_there_and_the_rest_is_right(study):
-    edited = "import time\n\ntime.sleep(60)\nINPUTS ="
-    study.replace("tangent/figures/figure6.py", "INPUTS =", edited)
-    record = study.folder / RESULTS / "logs" / "figures" / "figure6.json"
+def test_what_a_killed_job_left_is_named(study):
+    save, pdf = "tangent/figures/__init__.py", "    with files.atomic_path(pdf)"
+    edited = f"    import time\n\n    time.sleep(60)\n{pdf}"
+    study.replace(save, pdf, edited)
+    folder = study.folder / RESULTS
+    record, svg = folder / "logs" / "figures" / "figure6.json", folder / "figures" / "figure6.svg"
     live = study.start("figure6")
-    while record.exists():
+    while record.exists() or not svg.exists():
         assert live.poll() is None, live.communicate()[0]
         time.sleep(0.05)
     os.killpg(live.pid, signal.SIGKILL)
     live.communicate()
-    output = study.snakemake("verify")
-    assert "Not there, so not verified: 2 results" in output
-    assert "snakemake would run 2 jobs yet (draw figure6, write the report)." in output
+    study.replace(save, edited, pdf)
+    message = error(study)
+    assert message.startswith(
+        f"{RESULTS}/figures/figure6.svg has no record of the job that made it"
+    )
+    assert "by a job that did not finish" in message
 
 
 @pytest.fixture(scope="module")
