@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import platform
 import re
@@ -149,6 +150,16 @@ def flags(**values):
         words.append(f"--{name}".replace("_", "-"))
         words += map(str, value if isinstance(value, list) else [value])
     return shlex.join(words)
+
+
+def given_configuration():
+    """What the command line adds to config.yaml, as flags of a script that starts Snakemake."""
+    given, settings = {}, workflow.config_settings
+    if settings.configfiles:
+        given["configfiles"] = [os.path.relpath(file) for file in settings.configfiles]
+    if settings.config:
+        given["config"] = json.dumps(dict(settings.config))
+    return flags(**given)
 
 
 PLAIN = one_of(name for name, mode in MODES.items() if mode.evaluated_as == "plain")

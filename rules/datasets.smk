@@ -6,7 +6,7 @@ rule data_source:
     output:
         located="<resources>/sources/{task}.json",
     log:
-        "<logs>/sources/{task}.log",
+        "<resources>/logs/sources/{task}.log",
     benchmark:
         "<benchmarks>/sources/{task}.tsv"
     # Downloads: nodes of a cluster often have no network.
@@ -37,7 +37,7 @@ rule dataset:
         test="<resources>/datasets/{size}px/{task}/test.safetensors",
         description="<resources>/datasets/{size}px/{task}/dataset.json",
     log:
-        "<logs>/datasets/{size}px/{task}.log",
+        "<resources>/logs/datasets/{size}px/{task}.log",
     benchmark:
         "<benchmarks>/datasets/{size}px/{task}.tsv"
     wildcard_constraints:

@@ -9,7 +9,7 @@ rule pretrained:
         weights="<resources>/pretrained/{model}/open_clip_model.safetensors",
         encoder="<resources>/pretrained/{model}/encoder.safetensors",
     log:
-        "<logs>/pretrained/{model}.log",
+        "<resources>/logs/pretrained/{model}.log",
     benchmark:
         "<benchmarks>/pretrained/{model}.tsv"
     # Downloads: nodes of a cluster often have no network.

@@ -53,7 +53,8 @@ rule collect_table:
     message:
         "collect the tidy table {wildcards.table}"
     shell:
-        "python -m scripts.collect_tables --config {input.config} --study-dir {params.study_dir}"
+        "python -m scripts.collect_tables --config {input.config} --selection {params.selection:q}"
+        " --study-dir {params.study_dir}"
         " --tables {wildcards.table} --output-dir {params.output_dir} --code {params.code} --log {log}"
 
 

@@ -51,6 +51,23 @@ rule estimate:
         "python -m scripts.estimate --config {params.config:q} --device {params.device}"
 
 
+# It asks Snakemake itself what every job would run today, and compares that with what ran.
+rule verify:
+    localrule: True
+    handover: True
+    conda:
+        "../envs/train.yaml"
+    threads: 8
+    params:
+        python=sys.executable,
+        configuration=given_configuration(),
+    message:
+        "verify where the results come from"
+    shell:
+        "python -m scripts.verify --python {params.python:q} {params.configuration}"
+        " --threads {threads}"
+
+
 rule figures:
     input:
         expand(

@@ -13,17 +13,22 @@ class Arguments(cli.Common):
     """Collect the raw results of a study into tidy CSV tables."""
 
     config: Path = cli.argument("the study's resolved configuration (YAML)")
+    selection: str = cli.argument("what the tables depend on in it (JSON), recorded with them", "")
     study_dir: Path = cli.argument("folder of the study's results")
     tables: list[str] = cli.argument("names of the tables")
     output_dir: Path = cli.argument("folder for the tables")
 
 
 def run(arguments: Arguments) -> None:
+    from tangent import provenance
     from tangent.results.collect import collect, write_tables
     from tangent.results.configuration import read_configuration
+    from tangent.results.raw import RawFiles
 
     config = read_configuration(arguments.config)
-    tables = collect(config, arguments.study_dir, arguments.tables)
+    raw = RawFiles(arguments.study_dir)
+    tables = collect(config, raw, arguments.tables)
+    provenance.note_inputs(raw.read)
     write_tables(tables, arguments.output_dir)
 
 
