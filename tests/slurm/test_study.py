@@ -43,16 +43,30 @@ def finished(cluster, tmp_path_factory):
     return Finished(study, output, jobs_of(folder))
 
 
+def rule_of(job):
+    """The job's rule; of several jobs in one, the group's name and their rules'."""
+    return job["Comment"].removeprefix("rule_").partition("_wildcards_")[0]
+
+
+def megabytes(text):
+    """What `scontrol` means by 4000M or 4G."""
+    number, unit = float(text[:-1]), text[-1]
+    return number * {"M": 1, "G": 1024}[unit]
+
+
 def declared():
-    """First memory in MB and minutes of each rule, as its file has them."""
+    """Of each rule, as its file has them: first MB, whether weights come on top, and minutes."""
     found = {}
     for file in (ROOT / "rules").glob("*.smk"):
         for block in re.split(r"^(?=rule |use rule )", file.read_text("utf-8"), flags=re.M)[1:]:
             name = re.match(r"(?:use rule \w+ as|rule) (\w+)", block).group(1)
-            memory = re.search(r"mem_mb=.*?memory\((\d+)", block, re.S)
+            memory = re.search(
+                r"mem_mb=.*?memory\((\d+)(, \d+, .*?(?:encoder|initial).*?)?\)", block, re.S
+            )
             minutes = re.search(r"runtime=minutes\((\d+)\)", block)
             if memory and minutes:
-                found[name] = int(memory.group(1)), int(minutes.group(1))
+                base, weights = memory.groups()
+                found[name] = int(base), weights is not None, int(minutes.group(1))
     return found
 
 
@@ -67,21 +81,23 @@ def test_the_study_finishes_with_its_report(finished):
 def test_jobs_ask_for_what_the_rules_declare(finished):
     rules = declared()
     checked = set()
-    for rule, (memory, minutes) in rules.items():
+    for rule, (base, has_weights, minutes) in rules.items():
         for job in finished.of_rule(rule):
             minutes = OTHER_MINUTES if rule == "zero_shot" else minutes
             hours, left = divmod(minutes, 60)
             days, hours = divmod(hours, 24)
             limit = f"{days}-" * bool(days) + f"{hours:02d}:{left:02d}:00"
             assert job["TimeLimit"] == limit, job
-            assert job["MinMemoryNode"] in (f"{memory}M", f"{memory / 1024:g}G"), job
+            # The encoder has 11 MB.
+            memory = megabytes(job["MinMemoryNode"])
+            assert base + 22 <= memory <= base + 200 if has_weights else memory == base, job
             checked.add(rule)
     assert checked >= {*GPU_RULES, "dataset", "zero_shot", "initial"}
 
 
 def test_jobs_on_gpus_hold_one_and_others_none(finished):
     for job in finished.jobs.values():
-        rule = re.match(r"rule_(\w+?)(_wildcards_|$)", job["Comment"]).group(1)
+        rule = rule_of(job)
         is_gpu = rule in GPU_RULES
         assert job.get("TresPerJob") == ("gres:gpu:1" if is_gpu else None), job
         expected = "gpu" if is_gpu else "low" if rule == "zero_shot" else "cpu"
