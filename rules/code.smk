@@ -60,7 +60,7 @@ CODE = {
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
     " datasets.writer validation",
-    "build_heads": "heads models.load runtime tasks",
+    "build_head": "heads models.load runtime tasks",
     "finetune": "activation_checkpointing augment compile_cache compiling datasets.preprocess"
     " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
     " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"
@@ -75,7 +75,7 @@ CODE = {
     "single_task": f"{EDITED} evaluation.single_task",
     "validate_addition": f"{EDITED} evaluation.addition evaluation.records evaluation.sweep",
     "addition": f"{EDITED} evaluation.addition evaluation.records evaluation.sweep",
-    "validate_negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
+    "validate_negation": f"{EDITED} evaluation.negation evaluation.sweep",
     "negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
     "disentanglement": f"{EDITED} disentanglement",
     "eigenfunctions": f"{KERNEL} evaluation.eigenfunctions ntk.cost ntk.eigenfunctions ntk.lanczos"
