@@ -23,6 +23,7 @@ class Workspace:
     """A folder that holds what a fresh checkout holds, without the shipped checkpoint."""
 
     folder: Path
+    path: str = "/usr/local/bin:/usr/bin:/bin"  # no environment is activated
 
     @classmethod
     def create(cls, folder: Path) -> Workspace:
@@ -50,8 +51,8 @@ class Workspace:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start Snakemake with two cores, in a process group of its own."""
-        # No environment is activated: jobs must find the interpreter that runs Snakemake.
-        environment = {**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+        # Jobs must find the interpreter that runs Snakemake.
+        environment = {**os.environ, "PATH": self.path, "OMP_NUM_THREADS": "1"}
         environment.pop("PYTHONPATH", None)
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
@@ -72,9 +73,16 @@ class Workspace:
 
     def planned(self, *arguments: str) -> set[str]:
         """The messages of the jobs that a dry run announces."""
-        return set(re.findall(r"^Job \d+: (.+)$", self.snakemake("-n", *arguments), re.MULTILINE))
+        return self.plan(*arguments)[0]
 
     def job_counts(self, *arguments: str) -> Counter[str]:
         """The number of jobs per rule that a dry run announces."""
-        table = self.snakemake("-n", *arguments).partition("Job stats:")[2].partition("\n\n")[0]
-        return Counter({name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, re.M)})
+        return self.plan(*arguments)[1]
+
+    def plan(self, *arguments: str) -> tuple[set[str], Counter[str]]:
+        """Both of a dry run: messages, and the number of jobs per rule."""
+        output = self.snakemake("-n", *arguments)
+        messages = set(re.findall(r"^Job \d+: (.+)$", output, re.MULTILINE))
+        table = output.partition("Job stats:")[2].partition("\n\n")[0]
+        counts = {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+        return messages, Counter(counts)
