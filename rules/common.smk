@@ -136,6 +136,7 @@ def limit_gpus():
 
 
 CONFIG = checked_config(config)
+CONFIG_JSON = CONFIG.model_dump_json(exclude={"extends"})
 RESULTS = f"{CONFIG.paths.results}/{CONFIG.study}"
 SPLITS = ["validation", "test"]
 TASKS_AND_CONTROL = [*CONFIG.tasks, CONFIG.control]

@@ -15,7 +15,7 @@ rule resolved_config:
         mem_mb=500,
         runtime=5,
     params:
-        config=CONFIG.model_dump_json(exclude={"extends"}),
+        config=CONFIG_JSON,
         code=code("resolved_config"),
     message:
         "keep the study's configuration beside its results"
@@ -26,8 +26,6 @@ rule resolved_config:
 
 rule collect_table:
     input:
-        # What it says of this table is in the input files and in `selection`; the rest does not matter.
-        config=ancient("<results>/config.yaml"),
         evaluations=raw_results,
     output:
         table="<results>/tables/{table}.csv",
@@ -44,16 +42,19 @@ rule collect_table:
         mem_mb=1000,
         runtime=10,
     params:
+        # What a table depends on is in the input files and in here; the rest of the configuration, which
+        # the command has too, does not matter. (As an `ancient` input the file of `resolved_config` would
+        # keep Snakemake from looking at the set of input files: a new seed would go unnoticed.)
         selection=CONFIG.model_dump_json(
             include={"models", "tasks", "control", "seeds", "negation"}
         ),
-        study_dir=subpath(input.config, parent=True),
+        study_dir=RESULTS,
         output_dir=subpath(output.table, parent=True),
         code=code("collect_tables"),
     message:
         "collect the tidy table {wildcards.table}"
     shell:
-        "python -m scripts.collect_tables --config {input.config} --study-dir {params.study_dir}"
+        "python -m scripts.collect_tables --config {CONFIG_JSON:q} --study-dir {params.study_dir}"
         " --tables {wildcards.table} --output-dir {params.output_dir} --code {params.code} --log {log}"
 
 
