@@ -9,14 +9,16 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 FIGURE = "results/tiny/figures/figure6.svg"
 SAY_WHERE = "import sys\n\nopen('prefix', 'w').write(sys.prefix)\nINPUTS ="
-ENVIRONMENT = """
-{python} -m venv --without-pip "$prefix"
-echo {packages} > "$prefix"/lib/python*/site-packages/packages.pth
+PACKAGES = Path(sysconfig.get_paths()["purelib"])
+ENVIRONMENT = f"""
+{sys.executable} -m venv --without-pip "$prefix"
+echo {PACKAGES} > "$prefix"/{PACKAGES.relative_to(sys.prefix)}/packages.pth
 """
 CONDA = """#!/bin/bash
 set -e
@@ -41,12 +43,10 @@ def deploying(study, tmp_path):
     """The finished study with figure 6 to be drawn again, and stand-ins on the PATH."""
     base = tmp_path / "base"
     (base / "bin").mkdir(parents=True)
-    packages = sysconfig.get_paths()["purelib"]
-    environment = ENVIRONMENT.format(python=sys.executable, packages=packages)
     (base / "bin" / "activate").write_text(ACTIVATE)
     for name, text in (("conda", CONDA), ("apptainer", APPTAINER)):
         path = base / "bin" / name
-        path.write_text(text.format(base=base, environment=environment))
+        path.write_text(text.format(base=base, environment=ENVIRONMENT))
         path.chmod(0o755)
     study.replace("tangent/figures/figure6.py", "INPUTS =", SAY_WHERE)
     return replace(study, path=f"{base / 'bin'}:{study.path}")
@@ -54,11 +54,11 @@ def deploying(study, tmp_path):
 
 def test_a_job_has_its_conda_environments_python(deploying):
     assert deploying.planned("--sdm", "conda") == {"draw figure6", "write the report"}
-    deploying.snakemake("--sdm", "conda", FIGURE)
+    deploying.snakemake(FIGURE, "--sdm", "conda")
     folder = deploying.folder / ".snakemake" / "conda"
     assert (deploying.folder / "prefix").read_text().startswith(str(folder))
-    listed = deploying.snakemake("--sdm", "conda", "--list-conda-envs", FIGURE)
-    assert "envs/report.yaml" in listed and "train.yaml" not in listed
+    listed = deploying.snakemake(FIGURE, "--sdm", "conda", "--list-conda-envs")
+    assert "envs/report.yaml" in listed
     assert deploying.planned(FIGURE) == set()  # without conda: nothing runs again
 
 
@@ -69,11 +69,10 @@ def test_a_job_has_its_containers_python(deploying, tmp_path):
     image.parent.mkdir()
     image.touch()
     inside = tmp_path / "base" / "image"
-    script = tmp_path / "make"
-    packages = sysconfig.get_paths()["purelib"]
-    script.write_text(ENVIRONMENT.format(python=sys.executable, packages=packages))
-    subprocess.run(["bash", script], env={**os.environ, "prefix": str(inside)}, check=True)
-    deploying.snakemake("--sdm", "apptainer", "--apptainer-args=--nv --bind /mnt", FIGURE)
+    subprocess.run(
+        ["bash", "-c", ENVIRONMENT], env={**os.environ, "prefix": str(inside)}, check=True
+    )
+    deploying.snakemake(FIGURE, "--sdm", "apptainer", "--apptainer-args=--nv --bind /mnt")
     assert (deploying.folder / "prefix").read_text() == str(inside)
     arguments = (tmp_path / "base" / "arguments").read_text()
     assert "--nv --bind /mnt" in arguments and f"--home {deploying.folder}" in arguments
