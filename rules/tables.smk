@@ -42,19 +42,21 @@ rule collect_table:
         mem_mb=1000,
         runtime=10,
     params:
-        # What a table depends on is in the input files and in here; the rest of the configuration, which
-        # the command has too, does not matter. (As an `ancient` input the file of `resolved_config` would
-        # keep Snakemake from looking at the set of input files: a new seed would go unnoticed.)
+        # What a table depends on is in the input files and in here.
         selection=CONFIG.model_dump_json(
             include={"models", "tasks", "control", "seeds", "negation"}
         ),
-        study_dir=RESULTS,
+        # The rest does not matter: a function of the inputs is not compared with the last run's. (Were
+        # the file of `resolved_config` an `ancient` input instead, Snakemake would not look at the set
+        # of inputs while that file is to be written: a new seed would go unnoticed.)
+        config=lambda wildcards, input: CONFIG_JSON,
+        study_dir=subpath(output.table, ancestor=2),
         output_dir=subpath(output.table, parent=True),
         code=code("collect_tables"),
     message:
         "collect the tidy table {wildcards.table}"
     shell:
-        "python -m scripts.collect_tables --config {CONFIG_JSON:q} --study-dir {params.study_dir}"
+        "python -m scripts.collect_tables --config {params.config:q} --study-dir {params.study_dir}"
         " --tables {wildcards.table} --output-dir {params.output_dir} --code {params.code} --log {log}"
 
 
