@@ -3,7 +3,7 @@ CORES ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-large bench bench-gpu lint lock environment docs
+.PHONY: demo test test-large test-slurm bench bench-gpu lint lock environment docs
 
 demo: environment
 	$(BIN)/snakemake --cores $(CORES)
@@ -15,6 +15,10 @@ test: environment
 # ViT-B-16 and ViT-L-14 at full size: on two cores most of an hour, 20 GB of memory, 30 GB of disk.
 test-large: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m large
+
+# On a Slurm that it installs (Debian's packages, as root) and starts on this machine alone.
+test-slurm: environment
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/slurm
 
 # Measures, and puts its tables into docs/performance.md. One thread, as the demo's jobs have.
 bench: environment

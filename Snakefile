@@ -23,6 +23,7 @@ for extended in EXTENDED:
     configfile: extended
 
 
+include: "rules/cluster.smk"
 include: "rules/common.smk"
 include: "rules/code.smk"
 include: "rules/paths.smk"

@@ -23,8 +23,8 @@ rule validate_addition_plain:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory(4000, 2, ["encoder", "task_vectors"]),
+        runtime=minutes(240),
         gpu=GPUS,
     params:
         evaluation=evaluation_flags,
@@ -53,8 +53,8 @@ use rule validate_addition_plain as validate_addition_linearized with:
         mode=LINEARIZED,
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000, 1, ["products"]),
+        runtime=minutes(30),
         gpu=0,
     params:
         evaluation=evaluation_flags,
@@ -87,8 +87,8 @@ rule validate_negation_plain:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory(4000, 2, ["encoder", "task_vectors"]),
+        runtime=minutes(240),
         gpu=GPUS,
     params:
         evaluation=evaluation_flags,
@@ -118,8 +118,8 @@ use rule validate_negation_plain as validate_negation_linearized with:
         mode=LINEARIZED,
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000, 1, ["products"]),
+        runtime=minutes(30),
         gpu=0,
     params:
         evaluation=evaluation_flags,

@@ -5,8 +5,8 @@ from tangent.fingerprint import fingerprint
 # What each script's results depend on: library modules (`tangent.` left out), scripts that scripts
 # share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.
 # tests/rules/test_code.py compares the table with what the scripts import. Left out on purpose:
-# modules that read, write, record or report a result but do not make it (errors, files, memory,
-# progress, provenance, scripts.cli), and those that pick the GPU (gpus, gpu_lease).
+# modules that read, write, record or report a result but do not make it (errors, files,
+# job_record, memory, progress, provenance, scripts.cli), and those that pick the GPU (gpus, gpu_lease).
 IMAGES = (
     "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split features"
     " linearize samples task_vector"
@@ -102,6 +102,7 @@ CODE = {
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
     " models.load modes ntk.cost ntk.memory product_passes results.columns tasks validation"
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
+    "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",
     "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
 }

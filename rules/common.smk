@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import platform
 import re
@@ -120,11 +121,6 @@ def resolved_device():
     return auto_device()
 
 
-def runs_elsewhere():
-    """Whether an executor sends jobs to other machines: only then Snakemake counts nodes."""
-    return workflow.resource_settings.nodes is not None
-
-
 def limit_gpus():
     """At most as many GPU jobs at a time as there are GPUs, unless --resources says how many.
 
@@ -166,6 +162,16 @@ def flags(**values):
         words.append(f"--{name}".replace("_", "-"))
         words += map(str, value if isinstance(value, list) else [value])
     return shlex.join(words)
+
+
+def given_configuration():
+    """What the command line adds to config.yaml, as flags of a script that starts Snakemake."""
+    given, settings = {}, workflow.config_settings
+    if settings.configfiles:
+        given["configfiles"] = [os.path.relpath(file) for file in settings.configfiles]
+    if settings.config:
+        given["config"] = json.dumps(dict(settings.config))
+    return flags(**given)
 
 
 PLAIN = one_of(name for name, mode in MODES.items() if mode.evaluated_as == "plain")

@@ -6,15 +6,17 @@ rule data_source:
     output:
         located="<resources>/sources/{task}.json",
     log:
-        "<logs>/sources/{task}.log",
+        "<resources>/logs/sources/{task}.log",
     benchmark:
         "<benchmarks>/sources/{task}.tsv"
+    # Downloads: nodes of a cluster often have no network.
+    localrule: True
     conda:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=1440,
+        mem_mb=memory(2000),
+        runtime=minutes(1440),
     params:
         sources=lambda wildcards: flags(sources=sources_of(wildcards)),
         sizes=official_sizes,
@@ -35,7 +37,7 @@ rule dataset:
         test="<resources>/datasets/{size}px/{task}/test.safetensors",
         description="<resources>/datasets/{size}px/{task}/dataset.json",
     log:
-        "<logs>/datasets/{size}px/{task}.log",
+        "<resources>/logs/datasets/{size}px/{task}.log",
     benchmark:
         "<benchmarks>/datasets/{size}px/{task}.tsv"
     wildcard_constraints:
@@ -44,8 +46,8 @@ rule dataset:
         "../envs/train.yaml"
     threads: decoding_threads
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory(4000),
+        runtime=minutes(240),
     params:
         splits="train validation test",
         settings=dataset_flags,

@@ -22,8 +22,8 @@ rule disentanglement_plain:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=4000,
-        runtime=480,
+        mem_mb=memory(4000, 2, ["encoder", "task_vectors"]),
+        runtime=minutes(480),
         gpu=GPUS,
     params:
         evaluation=evaluation_flags,
@@ -51,8 +51,8 @@ use rule disentanglement_plain as disentanglement_linearized with:
         mode=LINEARIZED,
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000, 1, ["products"]),
+        runtime=minutes(30),
         gpu=0,
     params:
         evaluation=evaluation_flags,

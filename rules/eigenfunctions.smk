@@ -20,8 +20,8 @@ rule eigenfunctions:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=memory(6000, 3, ["encoder"]),
+        runtime=minutes(120),
         gpu=GPUS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
@@ -57,8 +57,8 @@ rule proposition1:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=memory(6000, 3, ["encoder"]),
+        runtime=minutes(60),
         gpu=GPUS,
     params:
         pretrained_dir=subpath(input.config, parent=True),

@@ -17,8 +17,8 @@ rule features:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(4000, 3, ["encoder"]),
+        runtime=minutes(60),
         gpu=GPUS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
@@ -55,8 +55,8 @@ rule products:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=memory(6000, 2, ["encoder", "task_vectors"]),
+        runtime=minutes(120),
         gpu=GPUS,
     params:
         pretrained_dir=subpath(input.config, parent=True),

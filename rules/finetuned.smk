@@ -23,8 +23,9 @@ rule finetuned:
         "../envs/train.yaml"
     threads: lambda wildcards: CONFIG.compute.threads * processes_of(wildcards)
     resources:
-        mem_mb=lambda wildcards: 4000 * processes_of(wildcards),
-        runtime=240,
+        mem_mb=lambda wildcards, input, attempt: processes_of(wildcards)
+        * memory(4000, 8, ["initial"])(wildcards, input, attempt),
+        runtime=minutes(240),
         gpu=lambda wildcards: GPUS * processes_of(wildcards),
     params:
         launcher=finetuning_launcher,

@@ -16,8 +16,8 @@ rule heads:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory(4000, 2, ["weights"]),
+        runtime=minutes(30),
         gpu=GPUS,
     params:
         pretrained_dir=subpath(input.config, parent=True),

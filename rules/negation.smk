@@ -22,8 +22,8 @@ rule negation_plain:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(4000, 2, ["encoder", "task_vectors"]),
+        runtime=minutes(60),
         gpu=GPUS,
     params:
         evaluation=evaluation_flags,
@@ -51,8 +51,8 @@ use rule negation_plain as negation_linearized with:
         mode=LINEARIZED,
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000, 1, ["products"]),
+        runtime=minutes(10),
         gpu=0,
     params:
         evaluation=evaluation_flags,

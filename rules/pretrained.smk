@@ -9,15 +9,17 @@ rule pretrained:
         weights="<resources>/pretrained/{model}/open_clip_model.safetensors",
         encoder="<resources>/pretrained/{model}/encoder.safetensors",
     log:
-        "<logs>/pretrained/{model}.log",
+        "<resources>/logs/pretrained/{model}.log",
     benchmark:
         "<benchmarks>/pretrained/{model}.tsv"
+    # Downloads: nodes of a cluster often have no network.
+    localrule: True
     conda:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(4000),
+        runtime=minutes(60),
     params:
         source=lambda wildcards: CONFIG.pretrained[wildcards.model].model_dump_json(),
         output_dir=subpath(output.config, parent=True),
@@ -42,8 +44,8 @@ rule initial:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=memory(4000),
+        runtime=minutes(10),
     params:
         pretrained_dir=subpath(input.config, parent=True),
         code=code("initialize_random"),

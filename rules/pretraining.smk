@@ -17,8 +17,8 @@ rule pretraining:
         "../envs/train.yaml"
     threads: lambda wildcards: CONFIG.pretraining[wildcards.model].threads
     resources:
-        mem_mb=6000,
-        runtime=480,
+        mem_mb=memory(6000),
+        runtime=minutes(480),
     params:
         output_dir=subpath(output.weights, parent=True),
         settings=lambda wildcards: flags(

@@ -12,12 +12,14 @@ rule published:
         "<logs>/published/{model}/{training}/{task}.log",
     benchmark:
         "<benchmarks>/published/{model}/{training}/{task}.tsv"
+    # Downloads: nodes of a cluster often have no network.
+    localrule: True
     conda:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(4000),
+        runtime=minutes(60),
     params:
         source=lambda wildcards: published(wildcards).model_dump_json(),
         pretrained_dir=subpath(input.config, parent=True),

@@ -12,8 +12,8 @@ rule resolved_config:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=memory(500),
+        runtime=minutes(5),
     params:
         config=CONFIG_JSON,
         code=code("resolved_config"),
@@ -39,8 +39,8 @@ rule collect_table:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         # What a table depends on is in the input files and in here.
         selection=CONFIG.model_dump_json(
@@ -56,7 +56,8 @@ rule collect_table:
     message:
         "collect the tidy table {wildcards.table}"
     shell:
-        "python -m scripts.collect_tables --config {params.config:q} --study-dir {params.study_dir}"
+        "python -m scripts.collect_tables --config {params.config:q} --selection {params.selection:q}"
+        " --study-dir {params.study_dir}"
         " --tables {wildcards.table} --output-dir {params.output_dir} --code {params.code} --log {log}"
 
 
@@ -74,8 +75,8 @@ rule claims_table:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         tables_dir=subpath(output.claims, parent=True),
         code=code("claims"),
@@ -100,8 +101,8 @@ rule comparison_table:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         tables_dir=subpath(output.comparison, parent=True),
         code=code("comparison"),
@@ -129,8 +130,8 @@ rule paper_tables:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
         code=code("paper_tables"),

@@ -1,7 +1,6 @@
 # What a person asks for by name, beside `all` and `report`.
 
 
-# For a machine with a network, before the jobs of one without.
 rule data:
     input:
         expand(
@@ -9,6 +8,22 @@ rule data:
             size=sorted({CONFIG.image_size(model) for model in CONFIG.models}),
             task=TASKS_AND_CONTROL,
         ),
+
+
+# What needs a network, before the jobs of a machine without one.
+rule downloads:
+    input:
+        expand("<resources>/sources/{task}.json", task=TASKS_AND_CONTROL),
+        expand(
+            "<resources>/pretrained/{model}/encoder.safetensors", model=CONFIG.models
+        ),
+        [
+            f"<results>/published/{model}/{training}/{task}/encoder.safetensors"
+            for model in CONFIG.models
+            for training in ["standard", "linear"]
+            for task in CONFIG.tasks
+            if CONFIG.published_weights(model, training, task)
+        ],
 
 
 rule tables:
@@ -34,6 +49,23 @@ rule estimate:
         "reckon what this study costs"
     shell:
         "python -m scripts.estimate --config {params.config:q} --device {params.device}"
+
+
+# It asks Snakemake itself what every job would run today, and compares that with what ran.
+rule verify:
+    localrule: True
+    handover: True
+    conda:
+        "../envs/train.yaml"
+    threads: 8
+    params:
+        python=sys.executable,
+        configuration=given_configuration(),
+    message:
+        "verify where the results come from"
+    shell:
+        "python -m scripts.verify --python {params.python:q} {params.configuration}"
+        " --threads {threads}"
 
 
 rule figures:

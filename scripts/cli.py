@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import os
 import sys
 import types
 import typing
@@ -26,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from tangent import memory
+from tangent import job_record, memory
 from tangent.errors import UserError
 from tangent.progress import start_logging
 
@@ -72,13 +73,20 @@ def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
 def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
     """Parse the command line and run.
 
-    A `UserError` and running out of memory are answered with one line and status 1.
+    A job, which has a log, leaves a record of itself beside it. A `UserError` and running out of
+    memory are answered with one line and status 1.
     """
     arguments = parse(arguments_class)
     start_logging(arguments.log)
+    # Of several processes that torchrun started, the first one writes all files.
+    is_recorded = arguments.log is not None and os.environ.get("RANK", "0") == "0"
     logger = logging.getLogger("tangent")
     try:
+        if is_recorded:
+            job_record.remove(arguments.log)
         run(arguments)
+        if is_recorded:
+            _record(arguments)
     except UserError as error:
         logger.error("error: %s", error)
         sys.exit(1)
@@ -88,6 +96,15 @@ def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
             sys.exit(1)
         logger.exception("this is a bug of the pipeline, not of your input; please report it")
         sys.exit(2)
+
+
+def _record(arguments: Common) -> None:
+    step = _module_name(type(arguments)).removeprefix("scripts.")
+    try:
+        job_record.write(arguments.log, step, arguments.settings(), arguments.code)
+    except UserError as error:
+        # Snakemake deletes what a failed job wrote: hours of training for a missing record.
+        logging.getLogger("tangent").warning("`snakemake verify` will miss a record: %s", error)
 
 
 def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, hint: Any) -> None:

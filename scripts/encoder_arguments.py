@@ -49,5 +49,8 @@ class EncoderArguments(cli.Common):
         return StoredImages(self.datasets_dir, preprocess, self.setup())
 
     def provenance(self, others: Iterable[Path]) -> dict[str, Any]:
-        """The provenance block: inputs are the encoder and `others`."""
-        return provenance.record([self.encoder, *others], self.settings(), self.code)
+        """The provenance block: inputs are the encoder, its configuration and `others`."""
+        from tangent.models import CONFIG_FILE
+
+        inputs = [self.pretrained_dir / CONFIG_FILE, self.encoder, *others]
+        return provenance.record(inputs, self.settings(), self.code)

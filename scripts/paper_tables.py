@@ -17,11 +17,12 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import files
+    from tangent import files, provenance
     from tangent.results import paper_tables, render
-    from tangent.results.load import load_tables
+    from tangent.results.load import load_tables, table_path
 
     tables = load_tables(arguments.tables_dir, paper_tables.INPUTS)
+    provenance.note_inputs(table_path(arguments.tables_dir, name) for name in paper_tables.INPUTS)
     for table in paper_tables.paper_tables(tables):
         path = arguments.output_dir / table.name
         files.write_text(path.with_suffix(".md"), render.to_markdown(table))

@@ -19,11 +19,12 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import figures
-    from tangent.results.load import load_tables
+    from tangent import figures, provenance
+    from tangent.results.load import load_tables, table_path
 
     module = figures.load_figure(arguments.figure)
     tables = load_tables(arguments.tables_dir, module.INPUTS)
+    provenance.note_inputs(table_path(arguments.tables_dir, name) for name in module.INPUTS)
     figures.save(module.draw(tables), arguments.output_svg, arguments.output_pdf)
 
 

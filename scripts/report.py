@@ -17,10 +17,12 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import files
-    from tangent.report.build import build_report
+    from tangent import files, provenance
+    from tangent.report.build import build_report, inputs
 
-    files.write_text(arguments.output, build_report(arguments.study_dir))
+    report = build_report(arguments.study_dir)
+    provenance.note_inputs(inputs(arguments.study_dir))
+    files.write_text(arguments.output, report)
 
 
 if __name__ == "__main__":

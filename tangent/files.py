@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAPPED_TYPES = {"U8": "u1", "I64": "<i8"}
 """Types of a safetensors file that `map_safetensors` maps, and numpy's names for them."""
 
+_written: dict[str, None] = {}  # a set that keeps the order
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -51,10 +53,21 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
+        note_written([path])
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def note_written(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Remember files that this process wrote otherwise than through `atomic_path`."""
+    _written.update(dict.fromkeys(map(str, paths)))
+
+
+def written() -> list[str]:
+    """The files that this process wrote and that are still there, in the order first written."""
+    return [path for path in _written if os.path.exists(path)]
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:

@@ -1,4 +1,8 @@
-"""What made a result: inputs by content, settings, code, versions, device."""
+"""What made a result: inputs by content, settings, code, versions, device.
+
+This module also remembers all inputs that a process has named, for the record that a job leaves of
+itself (`tangent.job_record`).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,11 @@ PACKAGES = (
     "matplotlib", "scikit-image", "scikit-learn",
 )  # fmt: skip
 
+CONTENT = "content:"
+"""What the digest of a split begins with."""
+
+_noted: dict[str, str] = {}
+
 
 def record(inputs: Iterable[str | Path], settings: Mapping[str, Any], code: str) -> dict[str, Any]:
     """The provenance block of a result.
@@ -31,9 +40,34 @@ def record(inputs: Iterable[str | Path], settings: Mapping[str, Any], code: str)
     Raises:
         UserError: an input does not exist.
     """
+    return _block(note_inputs(inputs), settings, code)
+
+
+def note_inputs(inputs: Iterable[str | Path]) -> dict[str, str]:
+    """Remember files that this process read, where no result has a block; returns their digests.
+
+    Raises:
+        UserError: an input does not exist.
+    """
+    digests = {path: digest(path) for path in sorted(map(str, inputs))}
+    _noted.update(digests)
+    return digests
+
+
+def record_of_process(settings: Mapping[str, Any], code: str) -> dict[str, Any]:
+    """The block of all inputs that this process has named so far."""
+    return _block(dict(sorted(_noted.items())), settings, code)
+
+
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a block holds them: of JSON's types alone."""
+    return {name: _plain(value) for name, value in settings.items()}
+
+
+def _block(digests: dict[str, str], settings: Mapping[str, Any], code: str) -> dict[str, Any]:
     return {
-        "inputs": {path: digest(path) for path in sorted(map(str, inputs))},
-        "settings": {name: _plain(value) for name, value in settings.items()},
+        "inputs": digests,
+        "settings": plain_settings(settings),
         "code": code,
         "commit": _commit(),
         "versions": versions(),
@@ -50,7 +84,7 @@ def digest(path: str | Path) -> str:
     if Path(path).suffix == ".safetensors":
         content = read_metadata(path).get("content_sha256")
         if content is not None:
-            return f"content:{content}"
+            return f"{CONTENT}{content}"
     return sha256_file(path)
 
 

@@ -20,21 +20,29 @@ SOURCES = ("Snakefile", "config.yaml", "configs", "envs", "profiles", "rules", "
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder that holds what a fresh checkout holds, without the shipped checkpoint."""
+    """A folder that holds what a fresh checkout holds, without the shipped checkpoint.
+
+    Attributes:
+        folder: the folder.
+        options: what every call of Snakemake is given.
+        path: $PATH, on which no environment is activated.
+    """
 
     folder: Path
-    path: str = "/usr/local/bin:/usr/bin:/bin"  # no environment is activated
+    options: tuple[str, ...] = ("--cores", "2")
+    path: str = "/usr/local/bin:/usr/bin:/bin"
 
     @classmethod
     def create(cls, folder: Path) -> Workspace:
         """Copy the workflow's sources to `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        ignore = shutil.ignore_patterns("__pycache__", ".*")
+        ignore = shutil.ignore_patterns("__pycache__", ".*", "site.yaml")
         for name in SOURCES:
             if (ROOT / name).is_dir():
                 shutil.copytree(ROOT / name, folder / name, ignore=ignore)
             else:
                 shutil.copy2(ROOT / name, folder / name)
+        (folder / "slurm").symlink_to("profiles/slurm")
         return cls(folder)
 
     def write(self, name: str, content: Any) -> None:
@@ -50,12 +58,12 @@ class Workspace:
         path.write_text(text.replace(before, after), encoding="utf-8")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start Snakemake with two cores, in a process group of its own."""
+        """Start Snakemake with the workspace's options, in a process group of its own."""
         # Jobs must find the interpreter that runs Snakemake.
         environment = {**os.environ, "PATH": self.path, "OMP_NUM_THREADS": "1"}
         environment.pop("PYTHONPATH", None)
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            [sys.executable, "-m", "snakemake", *self.options, *arguments],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,

@@ -46,7 +46,7 @@ def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Conf
         config = Config.model_validate(mapping)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        problems = [_describe(details) for details in errors]
+        problems = [describe(details, Config) for details in errors]
         # Where unknown keys are the only problems so far, those across keys can be listed too.
         unknown = [details["loc"] for details in errors if details["type"] == "extra_forbidden"]
         if len(unknown) == len(errors):
@@ -59,12 +59,13 @@ def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Conf
     return config
 
 
-def _describe(error: Mapping[str, Any]) -> str:
+def describe(error: Mapping[str, Any], root: type[BaseModel]) -> str:
+    """One line about an error of pydantic's in a file that `root` describes."""
     location = _shown_location(error["loc"])
     key, kind, value = _dotted(location) or "the file", error["type"], error["input"]
     context = error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"{key} is not a known key; {_suggestion(location, error['loc'])}"
+        return f"{key} is not a known key; {_suggestion(location, error['loc'], root)}"
     if kind == "missing":
         return f"{key} is missing"
     if kind == "union_tag_not_found":
@@ -137,28 +138,34 @@ def _dotted(location: Sequence[str | int]) -> str:
     return text
 
 
-def _suggestion(location: Sequence[str | int], marked: Sequence[str | int]) -> str:
+def _suggestion(
+    location: Sequence[str | int], marked: Sequence[str | int], root: type[BaseModel]
+) -> str:
     *parents, wrong = location
     branch = marked[-2] if len(marked) > len(location) else None
-    siblings = known_keys(parents, branch)
+    siblings = known_keys(parents, branch, root)
     for likely in difflib.get_close_matches(str(wrong), siblings, n=1, cutoff=0.8):
         return f"did you mean {_dotted([*parents, likely])}?"
     near = difflib.get_close_matches(str(wrong), siblings, n=1)
     candidates = [_dotted([*parents, sibling]) for sibling in near]
     if branch is None:
         # A key in the wrong section is as frequent a slip as a misspelt one.
-        candidates += [key for key in _all_keys(Config) if key.rsplit(".", 1)[-1] == str(wrong)]
+        candidates += [key for key in _all_keys(root) if key.rsplit(".", 1)[-1] == str(wrong)]
     if candidates:
         return f"did you mean {' or '.join(candidates)}?"
     return f"known keys here: {', '.join(siblings)}"
 
 
-def known_keys(location: Sequence[str | int], branch: str | int | None = None) -> list[str]:
-    """The keys that the schema allows in the mapping at `location`, of its kind `branch` if given.
+def known_keys(
+    location: Sequence[str | int],
+    branch: str | int | None = None,
+    root: type[BaseModel] = Config,
+) -> list[str]:
+    """The keys that `root` allows in the mapping at `location`, of its kind `branch` if given.
 
     The kinds are told apart by the value of their key `source`.
     """
-    models: list[type[BaseModel]] = [Config]
+    models: list[type[BaseModel]] = [root]
     for part in location:
         inner = [hint for model in models for hint in _hints(model, str(part))]
         models = [model for hint in inner for model in _models(hint)] or models

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tangent.errors import UserError
-from tangent.files import write_csv
+from tangent.files import note_written, write_csv
 
 COLUMNS = ("step", "epoch", "learning_rate", "loss", "accuracy", "gradient_norm")
 _SCALARS = ("learning_rate", "loss", "accuracy", "gradient_norm")
@@ -76,3 +76,4 @@ class Record:
         """Finish the event file."""
         if self._writer is not None:
             self._writer.close()
+            note_written(sorted(Path(self._writer.log_dir).iterdir()))

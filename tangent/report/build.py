@@ -14,7 +14,7 @@ from tangent.report.inventory import EDITING_STEPS, provenance, published_weight
 from tangent.report.svg import inline_svg
 from tangent.results.claims_text import readable_claims
 from tangent.results.configuration import read_configuration
-from tangent.results.load import load_tables
+from tangent.results.load import load_tables, table_path
 from tangent.results.paper_numbers import are_paper_tasks, is_paper_model
 from tangent.results.paper_tables import seeds_note, table1, table2, table3
 from tangent.results.render import Table
@@ -22,6 +22,14 @@ from tangent.results.render import Table
 _FOLDER = Path(__file__).parent
 _INPUTS = (*report_tables.INPUTS, "addition_tasks", "claims", "comparison")
 _MARKS = {"reproduced": "✓", "not reproduced": "✗", "mixed": "±", "not run": "–"}
+
+
+def inputs(folder: Path) -> list[Path]:
+    """The configuration, tables and figures that the report of the study in `folder` shows."""
+    configuration = folder / "config.yaml"
+    tables = [table_path(folder / "tables", name) for name in _INPUTS]
+    figures = [_figure_path(folder, name) for name in captions(read_configuration(configuration))]
+    return [configuration, *tables, *figures]
 
 
 def build_report(folder: Path) -> str:
@@ -65,7 +73,7 @@ def build_report(folder: Path) -> str:
         per_task=[report_tables.per_task(tables, model) for model in config.models],
         later_work=comparison_tables.later_work(),
         figures=[
-            (name, caption, inline_svg(folder / "figures" / f"{name}.svg", caption.title))
+            (name, caption, inline_svg(_figure_path(folder, name), caption.title))
             for name, caption in captions(config).items()
         ],
         steps=steps,
@@ -74,6 +82,10 @@ def build_report(folder: Path) -> str:
         provenance=provenance(config, folder),
         published=published_weights(config, folder),
     )
+
+
+def _figure_path(folder: Path, name: str) -> Path:
+    return folder / "figures" / f"{name}.svg"
 
 
 def _comparisons(

@@ -23,9 +23,9 @@ Row = dict[str, object]
 
 
 def collect(
-    config: Config, folder: Path, names: Sequence[str] = COLLECTED
+    config: Config, raw: RawFiles, names: Sequence[str] = COLLECTED
 ) -> dict[str, pd.DataFrame]:
-    """Read the raw results under `folder` that the tables `names` of the study `config` need.
+    """Read the raw results that the tables `names` of the study `config` need.
 
     Returns:
         table name -> table.
@@ -34,7 +34,6 @@ def collect(
         UserError: a table is unknown, or a raw file is missing or unreadable; the message names it
             and its rule.
     """
-    raw = RawFiles(folder)
     for name in names:
         if name not in _READERS:
             raise UserError(f"there is no tidy table {name!r}: they are {', '.join(_READERS)}.")

@@ -25,7 +25,12 @@ def load_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
     Raises:
         UserError: a table is missing, unreadable or has other columns than `TABLES` says.
     """
-    return {name: _load(folder / f"{name}.csv", name) for name in names}
+    return {name: _load(table_path(folder, name), name) for name in names}
+
+
+def table_path(folder: Path, name: str) -> Path:
+    """The file of a tidy table."""
+    return folder / f"{name}.csv"
 
 
 def _load(path: Path, name: str) -> pd.DataFrame:

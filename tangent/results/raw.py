@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from tangent.errors import UserError
 
 @dataclass(frozen=True)
 class RawFiles:
-    """Reads result files under `folder`, the study's results."""
+    """Reads result files under `folder`, the study's results, and remembers them in `read`."""
 
     folder: Path
+    read: set[Path] = field(default_factory=set)
 
     def json(self, rule: str, path: str) -> Result:
         """Read a JSON result that `rule` makes.
@@ -44,6 +45,7 @@ class RawFiles:
                 f"{full} does not exist: the rule {rule} makes it. `snakemake --cores 2 tables` "
                 "runs every rule that the tables need."
             )
+        self.read.add(full)
         return read(full)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from conftest import CONTROL, RANDOM_TASK, SEED, TASKS
+from small_study import CONTROL, RANDOM_TASK, SEED, TASKS
 
 from tangent.results.columns import COLLECTED
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from conftest import SEED
+from small_study import SEED
 from workspace import ROOT, Workspace
 
 

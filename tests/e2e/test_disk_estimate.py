@@ -1,6 +1,6 @@
 """The estimated sizes against the files of a finished study."""
 
-from conftest import CONTROL, MODEL
+from small_study import CONTROL, MODEL
 
 from tangent.config.load import load_config
 from tangent.estimate import disk

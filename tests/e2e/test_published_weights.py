@@ -4,8 +4,8 @@ import json
 import shutil
 
 import torch
-from conftest import MODEL, SEED
 from safetensors.torch import load_file
+from small_study import MODEL, SEED
 
 from tangent.files import read_metadata, sha256_file
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 import yaml
-from conftest import CONTROL, NEW_TASK, RANDOM_TASK, SEED, TASKS, read_json
+from conftest import read_json
 from expected_jobs import (
     ADDED,
     ADDED_FIGURES,
@@ -31,6 +31,7 @@ from expected_jobs import (
     trained,
 )
 from safetensors.torch import load_file
+from small_study import CONTROL, NEW_TASK, RANDOM_TASK, SEED, TASKS
 from workspace import ROOT, Workspace
 
 PAGE = ROOT / "docs" / "reruns.md"

@@ -12,7 +12,8 @@ import sys
 
 import pytest
 import yaml
-from conftest import CONTROL, MODEL, RANDOM_TASK, SEED, TASKS, read_json
+from conftest import read_json
+from small_study import CONTROL, MODEL, RANDOM_TASK, SEED, TASKS
 
 from tangent.config.load import load_config
 

@@ -10,7 +10,8 @@ from tangent.datasets.sources import layouts, registry
 from tangent.datasets.sources.from_torchvision import COPIES
 
 # They read, write, record or report a result but do not make it.
-NEUTRAL = {f"tangent.{name}" for name in ("errors", "files", "memory", "progress", "provenance")}
+NEUTRAL = {"tangent.errors", "tangent.files", "tangent.job_record", "tangent.memory"}
+NEUTRAL |= {"tangent.progress", "tangent.provenance"}
 # They pick the GPU, not what it computes.
 NEUTRAL |= {"tangent.gpus", "tangent.gpu_lease", "scripts.cli"}
 

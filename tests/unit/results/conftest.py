@@ -5,6 +5,7 @@ from synthetic_study import write_study
 
 from tangent.results.collect import collect, write_tables
 from tangent.results.configuration import read_configuration
+from tangent.results.raw import RawFiles
 
 
 @pytest.fixture(scope="session")
@@ -12,7 +13,8 @@ def study(tmp_path_factory):
     """The folder of the study's raw results, its tidy tables beside them."""
     root = tmp_path_factory.mktemp("study")
     folder = write_study(root, seeds=(0, 1, 2), models=("demo-vit", "other_vit"))
-    write_tables(collect(read_configuration(folder / "config.yaml"), folder), folder / "tables")
+    config = read_configuration(folder / "config.yaml")
+    write_tables(collect(config, RawFiles(folder)), folder / "tables")
     return folder
 
 

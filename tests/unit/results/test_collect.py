@@ -16,6 +16,7 @@ from tangent.results.collect import collect, write_tables
 from tangent.results.columns import COLLECTED, TABLES
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables
+from tangent.results.raw import RawFiles
 
 MODES = ("standard", "posthoc", "linear")
 
@@ -150,7 +151,7 @@ def test_random_init_compares_the_same_tasks(study, config):
 def test_random_init_has_the_pretrained_sum_where_the_tasks_are_the_same(study, config):
     # Another order of the same tasks.
     smaller = config.model_copy(update={"tasks": config.random_initialization.tasks[::-1]})
-    tables = collect(smaller, study)
+    tables = collect(smaller, RawFiles(study))
     random_init, addition = tables["random_init"], tables["addition"]
     pretrained = random_init[random_init.initialization == "pretrained"]
     expected = addition[addition.model == "demo-vit"].absolute
@@ -181,7 +182,7 @@ def test_a_kernel_of_all_logits_keeps_its_name_up_to_the_figure(tmp_path):
         kept = kept[:10] if path.stem == "spectrum" else kept
         write_csv(path, header, [[*line[:place], "all", *line[place + 1 :]] for line in kept])
     config = read_configuration(configuration)
-    write_tables(collect(config, folder), tmp_path / "tables")
+    write_tables(collect(config, RawFiles(folder)), tmp_path / "tables")
     tables = load_tables(tmp_path / "tables", ["eigenfunctions", "eigenvalues", "random_init"])
     assert set(tables["eigenfunctions"].logit) == set(tables["eigenvalues"].logit) == {"all"}
     assert set(tables["eigenvalues"].component) == set(range(1, 11))
@@ -206,7 +207,7 @@ def test_a_missing_result_is_named_with_its_rule(tmp_path, path, rule):
     folder = write_study(tmp_path)
     (folder / path).unlink()
     with pytest.raises(UserError, match=f"{path} does not exist: the rule {rule} makes it"):
-        collect(read_configuration(folder / "config.yaml"), folder)
+        collect(read_configuration(folder / "config.yaml"), RawFiles(folder))
 
 
 @pytest.mark.parametrize(
@@ -222,19 +223,19 @@ def test_a_damaged_result_is_named(tmp_path, path, content, message):
     folder = write_study(tmp_path)
     (folder / path).write_text(content)
     with pytest.raises(UserError, match=message) as error:
-        collect(read_configuration(folder / "config.yaml"), folder)
+        collect(read_configuration(folder / "config.yaml"), RawFiles(folder))
     assert path in str(error.value)
 
 
 def test_leftovers_of_another_configuration_stay_out(tmp_path):
     folder = write_study(tmp_path)
-    before = collect(read_configuration(folder / "config.yaml"), folder)
+    before = collect(read_configuration(folder / "config.yaml"), RawFiles(folder))
     shutil.copytree(folder / "addition/demo-vit", folder / "addition/older-vit")
     shutil.copytree(
         folder / "negation/demo-vit/linear/digits/seed0",
         folder / "negation/demo-vit/linear/digits/seed7",
     )
-    after = collect(read_configuration(folder / "config.yaml"), folder)
+    after = collect(read_configuration(folder / "config.yaml"), RawFiles(folder))
     assert all(before[name].equals(after[name]) for name in before)
 
 

@@ -80,7 +80,8 @@ def test_two_processes_give_the_weights_of_one(training, script, finetuning, tmp
         for name in ("loss", "accuracy", "gradient_norm", "learning_rate"):
             assert float(found[name]) == pytest.approx(float(row[name]), rel=1e-3), name
     files = {path.name for path in (tmp_path / "two").iterdir()}
-    assert files == {"encoder.safetensors", "log.csv", "metrics.json", "events", "run.log"}
+    written = {"encoder.safetensors", "log.csv", "metrics.json", "events"}
+    assert files == written | {"run.log", "run.json"}  # the job's log and record
     assert len(list((tmp_path / "two" / "events").iterdir())) == 1
     assert read_json(tmp_path / "two" / "metrics.json")["provenance"]["settings"]["processes"] == 2
 

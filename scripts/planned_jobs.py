@@ -1,0 +1,74 @@
+"""Print a study's jobs as Snakemake would run them today, as JSON; `scripts.verify` asks for it.
+
+It runs in Snakemake's own Python, which the environment of a job need not have.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def main(configfiles: Sequence[str], config: Mapping[str, Any]) -> None:
+    """Print all jobs of the target `all`, and the messages of those that Snakemake would run now.
+
+    Args:
+        configfiles, config: what the command line adds to `config.yaml`.
+    """
+    jobs = dry_run(configfiles, config, is_forced=True)
+    pending = dry_run(configfiles, config, is_forced=False)
+    print(json.dumps({"jobs": jobs, "pending": [job["message"] for job in pending]}))
+
+
+def dry_run(
+    configfiles: Sequence[str], config: Mapping[str, Any], is_forced: bool
+) -> list[dict[str, Any]]:
+    """Message, command, inputs and outputs of every job; if not forced, of those not done."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import (
+        ConfigSettings,
+        DAGSettings,
+        OutputSettings,
+        ResourceSettings,
+    )
+
+    collector = _Collector()
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        logging.getLogger("snakemake.logging").addHandler(collector)
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(config, [Path(file) for file in configfiles]),
+            snakefile=Path("Snakefile"),
+        )
+        plan = workflow.dag(DAGSettings(targets={"all"}, forceall=is_forced, force_incomplete=True))
+        plan.execute_workflow(executor="dryrun")
+    return collector.jobs
+
+
+class _Collector(logging.Handler):
+    """Keeps what a dry run announces: the fields that Snakemake defines for logger plugins."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.jobs: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "event", None)
+        if event is not None and event.name == "JOB_INFO" and record.shellcmd:
+            self.jobs.append(
+                {
+                    "message": record.rule_msg or record.rule_name,
+                    "command": record.shellcmd,
+                    "inputs": list(record.input),
+                    "outputs": list(record.output),
+                }
+            )
+
+
+if __name__ == "__main__":
+    main(**json.loads(sys.argv[1]))

@@ -1,0 +1,92 @@
+"""Check that every result of a study is what its job wrote, from today's inputs and settings."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts import cli
+from tangent.errors import UserError
+
+if TYPE_CHECKING:
+    from tangent.verify import PlannedJob
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Check that every result of a study is what its job wrote, from today's inputs and settings.
+
+    It names the first link that does not match, and writes nothing.
+    """
+
+    python: str = cli.argument("the Python that runs Snakemake, which is asked for the jobs")
+    configfiles: list[str] = cli.argument("configuration files beside config.yaml", [])
+    config: str = cli.argument("what changes these, as JSON", "{}")
+    threads: int = cli.argument("files that are hashed at the same time", 1)
+
+
+def run(arguments: Arguments) -> None:
+    """Print a summary, or raise with the first finding.
+
+    Raises:
+        UserError: a link does not match, or there is nothing to verify.
+    """
+    from tangent.verify import verify
+    from tangent.verify.summary import failure, summary
+
+    jobs, pending = planned(arguments)
+    found = verify(jobs, arguments.threads)
+    if not found.results:
+        raise UserError("this study has no results to verify yet: run snakemake first.")
+    if found.findings:
+        raise UserError(failure(found))
+    print(summary(found, pending))
+
+
+def planned(arguments: Arguments) -> tuple[list[PlannedJob], list[str]]:
+    """All jobs of the study, and the messages of those that Snakemake would run now.
+
+    Raises:
+        UserError: Snakemake refuses to plan the study.
+    """
+    configuration = {
+        "configfiles": arguments.configfiles,
+        "config": json.loads(arguments.config),
+    }
+    command = [arguments.python, "-m", "scripts.planned_jobs", json.dumps(configuration)]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if answer.returncode != 0:
+        raise UserError("Snakemake cannot plan this study, so nothing was verified: see above.")
+    plan = json.loads(answer.stdout)
+    # The command of a script that leaves no record has no log; its files are inputs of others.
+    jobs = [_planned(job) for job in plan["jobs"] if "--log" in job["command"].split()]
+    return jobs, plan["pending"]
+
+
+def _planned(job: dict[str, Any]) -> PlannedJob:
+    """A job's settings are what its script makes of the command that it would run today."""
+    from tangent.job_record import record_path
+    from tangent.provenance import plain_settings
+    from tangent.verify import PlannedJob
+
+    words = shlex.split(job["command"])
+    script = max(position for position, word in enumerate(words) if word.startswith("scripts."))
+    module = importlib.import_module(words[script])
+    today = cli.parse(module.Arguments, words[script + 1 :])
+    return PlannedJob(
+        record=record_path(today.log),
+        step=words[script].removeprefix("scripts."),
+        settings=plain_settings(today.settings()),
+        code=today.code,
+        inputs=[str(Path(path)) for path in job["inputs"]],
+        outputs=[str(Path(path)) for path in job["outputs"]],
+    )
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

@@ -1,0 +1,133 @@
+"""What a cluster is called and allows: the file that the Slurm profile reads (docs/cluster.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from tangent.config.base import NonEmptyString, PositiveInteger, Section
+from tangent.config.load import ConfigError, describe
+
+Resource = Literal[
+    "mem_mb", "runtime", "gpu", "gpu_model", "cpus_per_task", "slurm_partition", "slurm_account",
+    "slurm_extra", "qos", "constraint",
+]  # fmt: skip
+Count = Annotated[int, Field(ge=0)]
+Resources = dict[Resource, Count | NonEmptyString]
+
+GROWING = ("mem_mb", "runtime")
+"""Resources of which a failed job asks for more when it is tried again."""
+
+
+class Partitions(Section):
+    """Names of partitions; without one the cluster's default is used."""
+
+    cpu: NonEmptyString | None = None
+    gpu: NonEmptyString | None = None
+
+
+class Site(Section):
+    """The file.
+
+    Attributes:
+        account: whom jobs are charged to.
+        partitions: where jobs without and with a GPU go.
+        status: how states of jobs are asked for: `squeue`, or `sacct` where Slurm has a database.
+        seconds_between_checks: the shortest time between two questions.
+        jobs: the most jobs in the queue at a time.
+        seconds_to_save: a fine-tuning is told to save its state so long before its time is up.
+        defaults: resources of every job.
+        rules: resources of a rule's jobs, over the rule's own and the defaults.
+    """
+
+    account: NonEmptyString | None = None
+    partitions: Partitions = Partitions()
+    status: Literal["squeue", "sacct"] = "squeue"
+    seconds_between_checks: PositiveInteger = 30
+    jobs: PositiveInteger = 100
+    seconds_to_save: PositiveInteger = 120
+    defaults: Resources = {}
+    rules: dict[str, Resources] = {}
+
+    def default_resources(self) -> dict[str, Any]:
+        """Snakemake's `default-resources`: where jobs go, and the site's own."""
+        named = {"slurm_account": self.account, "slurm_partition": self.partitions.cpu}
+        named = {name: value for name, value in named.items() if value is not None}
+        return expressions({**named, **self.defaults})
+
+    def resources_of_rules(
+        self, gpu: Iterable[str], saves: Iterable[str], grouped: Iterable[str]
+    ) -> dict[str, dict[str, Any]]:
+        """Snakemake's `set-resources`.
+
+        Args:
+            gpu: rules that run on a GPU.
+            saves: rules whose jobs save their state when they are told to stop.
+            grouped: rules of which several jobs share one entry of the queue.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        if self.partitions.gpu is not None:
+            for rule in gpu:
+                found.setdefault(rule, {})["slurm_partition"] = self.partitions.gpu
+        for rule, resources in self.rules.items():
+            found.setdefault(rule, {}).update(resources)
+        for rule in saves:
+            own = found.setdefault(rule, {})
+            extra = own.get("slurm_extra", self.defaults.get("slurm_extra", ""))
+            own["slurm_extra"] = f"--signal=TERM@{self.seconds_to_save} {extra}".strip()
+        for rule in grouped:
+            found.setdefault(rule, {})["slots"] = 1
+        return {rule: expressions(resources) for rule, resources in found.items()}
+
+
+def expressions(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as Python expressions, which Snakemake takes resources for."""
+    return {
+        name: f"attempt * {value}"
+        if name in GROWING and isinstance(value, int)
+        else repr(value)
+        if isinstance(value, str)
+        else value
+        for name, value in resources.items()
+    }
+
+
+def read_site(path: str, rules: str = "rules") -> Site:
+    """Read and check the file.
+
+    Args:
+        path: the file.
+        rules: the folder of the workflow's rules, whose names are known.
+
+    Raises:
+        ConfigError: the file is not there, or anything in it is wrong; every problem has a line.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        example = path.replace(".yaml", ".example.yaml")
+        remedy = f"copy {example} to {path} and put your partition and account in (docs/cluster.md)"
+        raise ConfigError([f"{path} does not exist: {remedy}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path} is not YAML: {error}"]) from error
+    try:
+        site = Site.model_validate({} if content is None else content)
+    except ValidationError as error:
+        problems = [describe(details, Site) for details in error.errors(include_url=False)]
+        raise ConfigError([f"{path}: {problem}" for problem in problems]) from error
+    known = rule_names(rules)
+    if unknown := [name for name in site.rules if name not in known]:
+        names = ", ".join(sorted(known))
+        raise ConfigError([f"{path}: rules.{name} is no rule; rules: {names}" for name in unknown])
+    return site
+
+
+def rule_names(folder: str) -> set[str]:
+    """Names of the rules in a folder's files."""
+    text = "\n".join(file.read_text(encoding="utf-8") for file in Path(folder).glob("*.smk"))
+    return set(re.findall(r"^(?:use rule \w+ as|rule) (\w+)", text, re.MULTILINE))

@@ -1,0 +1,120 @@
+"""The demo study, small, on a real Slurm: it finishes, and its jobs ask for what rules declare."""
+
+import re
+import shutil
+from dataclasses import dataclass
+
+import pytest
+from studies import jobs_of, on_slurm
+from workspace import ROOT, Workspace
+
+from tangent.files import read_csv
+
+# Computed on the CPU, but asked for like a study on GPUs: Slurm's GPUs are fakes.
+GPU_RULES = [
+    "heads", "features", "products", "finetuned", "single_task_plain", "validate_addition_plain",
+    "addition_plain", "validate_negation_plain", "negation_plain", "disentanglement_plain",
+    "eigenfunctions", "proposition1",
+]  # fmt: skip
+LOCAL_RULES = ["pretrained", "data_source"]
+OTHER_MINUTES = 7
+
+
+@dataclass(frozen=True)
+class Finished:
+    study: Workspace
+    output: str
+    jobs: dict[str, dict[str, str]]
+
+    def of_rule(self, rule):
+        return [job for job in self.jobs.values() if re.match(rf"rule_{rule}(_|$)", job["Comment"])]
+
+
+@pytest.fixture(scope="module")
+def finished(cluster, tmp_path_factory):
+    """The study, run to its end by `snakemake --profile slurm`."""
+    folder = tmp_path_factory.mktemp("finished") / "study"
+    Workspace.create(folder)
+    shutil.copytree(ROOT / "pretrained", folder / "pretrained")
+    rules = {rule: {"gpu": 1} for rule in GPU_RULES}
+    rules["zero_shot"] = {"runtime": OTHER_MINUTES, "slurm_partition": "low"}
+    study = on_slurm(folder, "--configfile=configs/demo-small.yaml", rules=rules)
+    output = study.snakemake()
+    return Finished(study, output, jobs_of(folder))
+
+
+def declared():
+    """First memory in MB and minutes of each rule, as its file has them."""
+    found = {}
+    for file in (ROOT / "rules").glob("*.smk"):
+        for block in re.split(r"^(?=rule |use rule )", file.read_text("utf-8"), flags=re.M)[1:]:
+            name = re.match(r"(?:use rule \w+ as|rule) (\w+)", block).group(1)
+            memory = re.search(r"mem_mb=.*?memory\((\d+)", block, re.S)
+            minutes = re.search(r"runtime=minutes\((\d+)\)", block)
+            if memory and minutes:
+                found[name] = int(memory.group(1)), int(minutes.group(1))
+    return found
+
+
+def test_the_study_finishes_with_its_report(finished):
+    results = finished.study.folder / "results" / "demo-small"
+    assert (results / "report" / "index.html").stat().st_size > 100_000
+    assert read_csv(results / "tables" / "addition.csv")
+    assert {job["JobState"] for job in finished.jobs.values()} == {"COMPLETED"}
+    assert "Nothing to be done" in finished.study.snakemake()
+
+
+def test_jobs_ask_for_what_the_rules_declare(finished):
+    rules = declared()
+    checked = set()
+    for rule, (memory, minutes) in rules.items():
+        for job in finished.of_rule(rule):
+            minutes = OTHER_MINUTES if rule == "zero_shot" else minutes
+            hours, left = divmod(minutes, 60)
+            days, hours = divmod(hours, 24)
+            limit = f"{days}-" * bool(days) + f"{hours:02d}:{left:02d}:00"
+            assert job["TimeLimit"] == limit, job
+            assert job["MinMemoryNode"] in (f"{memory}M", f"{memory / 1024:g}G"), job
+            checked.add(rule)
+    assert checked >= {*GPU_RULES, "dataset", "zero_shot", "initial"}
+
+
+def test_jobs_on_gpus_hold_one_and_others_none(finished):
+    for job in finished.jobs.values():
+        rule = re.match(r"rule_(\w+?)(_wildcards_|$)", job["Comment"]).group(1)
+        is_gpu = rule in GPU_RULES
+        assert job.get("TresPerJob") == ("gres:gpu:1" if is_gpu else None), job
+        expected = "gpu" if is_gpu else "low" if rule == "zero_shot" else "cpu"
+        assert job["Partition"] == expected
+        assert job["Features"] == "steady" and job["NodeList"] == "n1"
+
+
+def test_the_profile_names_the_rules_that_use_a_gpu():
+    text = "\n".join(file.read_text("utf-8") for file in (ROOT / "rules").glob("*.smk"))
+    blocks = re.split(r"^(?=rule |use rule )", text, flags=re.M)[1:]
+    using = {
+        re.match(r"(?:use rule \w+ as|rule) (\w+)", block).group(1)
+        for block in blocks
+        if re.search(r"gpu=(?!0)", block)
+    }
+    assert using == set(GPU_RULES)
+    profile = (ROOT / "profiles/slurm/config.yaml").read_text("utf-8")
+    listed = re.search(r"gpu_rules = \[(.*?)\]", profile, re.S).group(1)
+    assert set(re.findall(r"\w+", listed)) == using
+
+
+def test_short_jobs_share_entries_of_the_queue_and_downloads_run_here(finished):
+    steps = int(re.search(r"of (\d+) steps \(100%\) done", finished.output).group(1))
+    assert len(finished.jobs) < steps / 2
+    assert len(finished.of_rule("summary")) == 1
+    assert finished.of_rule("lookups") and finished.of_rule("vectors")
+    for job in finished.of_rule("lookups"):
+        assert int(job["NumCPUs"]) <= 4
+    assert not any(finished.of_rule(rule) for rule in LOCAL_RULES)
+
+
+def test_logs_lie_where_a_person_looks(finished):
+    log = "results/demo-small/logs/finetuned/demo-vit/linear/shapes/seed0.log"
+    assert "steps" in (finished.study.folder / log).read_text("utf-8")
+    submitted = re.search(r"\(log: (.*)/logs/slurm/rule_finetuned/", finished.output)
+    assert submitted.group(1) == str(finished.study.folder)
