@@ -29,6 +29,10 @@ include: "rules/code.smk"
 include: "rules/paths.smk"
 
 
+# With `--sdm apptainer` jobs run in this image (docs/containers.md); otherwise it need not exist.
+container: image_of_jobs()
+
+
 pathvars:
     resources=CONFIG.paths.resources,
     results=RESULTS,

@@ -6,7 +6,7 @@ rule addition_plain:
         config=pretrained_config,
         encoder=initial_encoder,
         task_vectors=task_vectors(tasks_of),
-        features=features("test"),
+        features=features(tasks_of, "test"),
         heads=heads(tasks_of),
         data=datasets(tasks_of, "test"),
         single_task=single_task(tasks_of),
@@ -44,7 +44,7 @@ rule addition_plain:
 use rule addition_plain as addition_linearized with:
     input:
         products=products(tasks_of, "test"),
-        features=features("test"),
+        features=features(tasks_of, "test"),
         heads=heads(tasks_of),
         data=datasets(tasks_of, "test"),
         single_task=single_task(tasks_of),

@@ -6,7 +6,7 @@ rule validate_addition_plain:
         config=pretrained_config,
         encoder=initial_encoder,
         task_vectors=task_vectors(tasks_of),
-        features=features("validation"),
+        features=features(tasks_of, "validation"),
         heads=heads(tasks_of),
         data=datasets(tasks_of, "validation"),
         single_task=single_task(tasks_of),
@@ -45,7 +45,7 @@ rule validate_addition_plain:
 use rule validate_addition_plain as validate_addition_linearized with:
     input:
         products=products(tasks_of, "validation"),
-        features=features("validation"),
+        features=features(tasks_of, "validation"),
         heads=heads(tasks_of),
         data=datasets(tasks_of, "validation"),
         single_task=single_task(tasks_of),
@@ -71,10 +71,9 @@ rule validate_negation_plain:
         config=pretrained_config,
         encoder=initial_encoder,
         task_vectors=task_vectors(["{task}"]),
-        features=features("validation"),
+        features=features(["{task}", CONFIG.control], "validation"),
         heads=heads(["{task}", CONFIG.control]),
         data=datasets(["{task}", CONFIG.control], "validation"),
-        zero_shot="<results>/zero_shot/{model}/seed{seed}/zero_shot.json",
     output:
         sweep="<results>/alpha/{model}/{mode}/{task}/seed{seed}/sweep.csv",
         alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
@@ -105,17 +104,16 @@ rule validate_negation_plain:
         " {wildcards.seed})"
     shell:
         "python -m scripts.validate_negation {params.evaluation} {params.edited_model}"
-        " {params.compute} --task {wildcards.task} --zero-shot {input.zero_shot} {params.settings}"
+        " {params.compute} --task {wildcards.task} {params.settings}"
         " --output-dir {params.output_dir} --code {params.code} --log {log}"
 
 
 use rule validate_negation_plain as validate_negation_linearized with:
     input:
         products=products(["{task}", CONFIG.control], "validation"),
-        features=features("validation"),
+        features=features(["{task}", CONFIG.control], "validation"),
         heads=heads(["{task}", CONFIG.control]),
         data=datasets(["{task}", CONFIG.control], "validation"),
-        zero_shot="<results>/zero_shot/{model}/seed{seed}/zero_shot.json",
     wildcard_constraints:
         mode=LINEARIZED,
     threads: 1

@@ -48,9 +48,7 @@ LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks 
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
 SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
-CONFIG_READER = (
-    f"config.checks config.load {SCHEMA} results.configuration tasks validation"
-)
+CONFIG_LOADER = f"config.checks config.load {SCHEMA} tasks validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
 CODE = {
@@ -60,7 +58,7 @@ CODE = {
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
     " datasets.writer validation",
-    "build_heads": "heads models.load runtime tasks",
+    "build_head": "heads models.load runtime tasks",
     "finetune": "activation_checkpointing augment compile_cache compiling datasets.preprocess"
     " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
     " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"
@@ -75,14 +73,14 @@ CODE = {
     "single_task": f"{EDITED} evaluation.single_task",
     "validate_addition": f"{EDITED} evaluation.addition evaluation.records evaluation.sweep",
     "addition": f"{EDITED} evaluation.addition evaluation.records evaluation.sweep",
-    "validate_negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
+    "validate_negation": f"{EDITED} evaluation.negation evaluation.sweep",
     "negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
     "disentanglement": f"{EDITED} disentanglement",
     "eigenfunctions": f"{KERNEL} evaluation.eigenfunctions ntk.cost ntk.eigenfunctions ntk.lanczos"
     " ntk.localization ntk.matrix_free ntk.operator",
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
     "resolved_config": "",
-    "collect_tables": f"{CONFIG_READER} modes results.columns results.collect"
+    "collect_tables": f"{CONFIG_LOADER} modes results.columns results.collect"
     " results.random_init results.raw",
     "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
     f" results.claims_text {PAPER} results.render results.studied",
@@ -96,7 +94,7 @@ CODE = {
     "plot figure6": f"{FIGURE} figures.figure6",
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
     "plot proposition1": f"{FIGURE} figures.proposition1",
-    "report": f"{CONFIG_READER} modes report.build report.captions report.comparison_tables"
+    "report": f"{CONFIG_LOADER} results.configuration modes report.build report.captions report.comparison_tables"
     " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
     f" results.claims_text results.columns results.comparison results.load {PAPER}"
     " results.paper_tables results.render results.studied",

@@ -98,6 +98,17 @@ def prepare_shell():
     shell.prefix(f"set -euo pipefail; export {threads} TQDM_MININTERVAL=1; ")
 
 
+def image_of_jobs():
+    """The container image of all jobs, where Snakemake is asked to run them in one."""
+    image = "containers/tangent.sif"
+    methods = map(str, workflow.deployment_settings.deployment_method)
+    if "apptainer" in methods and not Path(image).exists():
+        sys.exit(
+            f"{image} does not exist: build it, or copy it there (docs/containers.md)"
+        )
+    return image
+
+
 def resolved_device():
     """`cpu` or `cuda`: what `compute.device` means for every job of this workflow."""
     if CONFIG.compute.device != "auto":
@@ -121,6 +132,7 @@ def limit_gpus():
 
 
 CONFIG = checked_config(config)
+CONFIG_JSON = CONFIG.model_dump_json(exclude={"extends"})
 RESULTS = f"{CONFIG.paths.results}/{CONFIG.study}"
 SPLITS = ["validation", "test"]
 TASKS_AND_CONTROL = [*CONFIG.tasks, CONFIG.control]

@@ -6,7 +6,7 @@ rule disentanglement_plain:
         config=pretrained_config,
         encoder=initial_encoder,
         task_vectors=task_vectors(["{task_1}", "{task_2}"]),
-        features=features("test"),
+        features=features(["{task_1}", "{task_2}"], "test"),
         heads=heads(["{task_1}", "{task_2}"]),
         data=datasets(["{task_1}", "{task_2}"], "test"),
     output:
@@ -44,7 +44,7 @@ rule disentanglement_plain:
 use rule disentanglement_plain as disentanglement_linearized with:
     input:
         products=products(["{task_1}", "{task_2}"], "test"),
-        features=features("test"),
+        features=features(["{task_1}", "{task_2}"], "test"),
         heads=heads(["{task_1}", "{task_2}"]),
         data=datasets(["{task_1}", "{task_2}"], "test"),
     wildcard_constraints:

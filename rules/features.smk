@@ -1,18 +1,18 @@
-# What evaluations look up: features f(x; θ0), and J(x)·τ for the linearized modes.
+# What evaluations look up on each data set: features f(x; θ0), and J(x)·τ for the linearized modes.
 
 
 rule features:
     input:
         config=pretrained_config,
         encoder=initial_encoder,
-        data=datasets(tasks_and_control, SPLITS),
+        data=datasets(["{dataset}"], SPLITS),
     output:
-        validation="<results>/features/{model}/initial/seed{seed}/validation.safetensors",
-        test="<results>/features/{model}/initial/seed{seed}/test.safetensors",
+        validation="<results>/features/{model}/initial/{dataset}/seed{seed}/validation.safetensors",
+        test="<results>/features/{model}/initial/{dataset}/seed{seed}/test.safetensors",
     log:
-        "<logs>/features/{model}/initial/seed{seed}.log",
+        "<logs>/features/{model}/initial/{dataset}/seed{seed}.log",
     benchmark:
-        "<benchmarks>/features/{model}/initial/seed{seed}.tsv"
+        "<benchmarks>/features/{model}/initial/{dataset}/seed{seed}.tsv"
     conda:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
@@ -24,16 +24,16 @@ rule features:
         pretrained_dir=subpath(input.config, parent=True),
         datasets_dir=datasets_dir,
         output_dir=subpath(output.test, parent=True),
-        settings=lambda wildcards: flags(
-            tasks=tasks_and_control(wildcards), **EVALUATION
-        ),
+        settings=flags(**EVALUATION),
         code=code("initial_features"),
     message:
-        "features of {wildcards.model} at its initial weights (seed {wildcards.seed})"
+        "features of {wildcards.dataset} at the initial weights ({wildcards.model}, seed"
+        " {wildcards.seed})"
     shell:
         "python -m scripts.initial_features --pretrained-dir {params.pretrained_dir}"
-        " --encoder {input.encoder} --datasets-dir {params.datasets_dir} {params.settings}"
-        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+        " --encoder {input.encoder} --datasets-dir {params.datasets_dir}"
+        " --dataset {wildcards.dataset} {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"
 
 
 rule products:

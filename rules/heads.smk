@@ -1,4 +1,5 @@
-# Zero-shot heads: one job per model, because loading the text encoder costs more than a head.
+# Zero-shot heads: one job per task, so that a new task leaves the heads of the others alone, and with
+# them all that was trained on those.
 
 
 rule heads:
@@ -6,14 +7,11 @@ rule heads:
         config="<resources>/pretrained/{model}/open_clip_config.json",
         weights="<resources>/pretrained/{model}/open_clip_model.safetensors",
     output:
-        expand(
-            "<results>/heads/{{model}}/{task}/head.safetensors",
-            task=TASKS_AND_CONTROL,
-        ),
+        head="<results>/heads/{model}/{task}/head.safetensors",
     log:
-        "<logs>/heads/{model}.log",
+        "<logs>/heads/{model}/{task}.log",
     benchmark:
-        "<benchmarks>/heads/{model}.tsv"
+        "<benchmarks>/heads/{model}/{task}.tsv"
     conda:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
@@ -23,11 +21,11 @@ rule heads:
         gpu=GPUS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
-        output_dir=lambda wildcards, output: subpath(output[0], ancestor=2),
-        settings=flags(tasks=TASKS_AND_CONTROL, **DEVICE),
-        code=code("build_heads", tasks=TASKS_AND_CONTROL),
+        settings=flags(**DEVICE),
+        code=lambda wildcards: code("build_head", tasks=[wildcards.task]),
     message:
-        "build the zero-shot heads of {wildcards.model}"
+        "build the zero-shot head of {wildcards.model} for {wildcards.task}"
     shell:
-        "python -m scripts.build_heads --pretrained-dir {params.pretrained_dir} {params.settings}"
-        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+        "python -m scripts.build_head --pretrained-dir {params.pretrained_dir}"
+        " --task {wildcards.task} {params.settings} --output {output.head}"
+        " --code {params.code} --log {log}"

@@ -6,10 +6,9 @@ rule negation_plain:
         config=pretrained_config,
         encoder=initial_encoder,
         task_vectors=task_vectors(["{task}"]),
-        features=features("test"),
+        features=features(["{task}", CONFIG.control], "test"),
         heads=heads(["{task}", CONFIG.control]),
         data=datasets(["{task}", CONFIG.control], "test"),
-        zero_shot="<results>/zero_shot/{model}/seed{seed}/zero_shot.json",
         alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
     output:
         result="<results>/negation/{model}/{mode}/{task}/seed{seed}/result.json",
@@ -37,17 +36,16 @@ rule negation_plain:
         " {wildcards.seed})"
     shell:
         "python -m scripts.negation {params.evaluation} {params.edited_model} {params.compute}"
-        " --task {wildcards.task} --control {params.control} --zero-shot {input.zero_shot}"
+        " --task {wildcards.task} --control {params.control}"
         " --alpha {input.alpha} --output {output.result} --code {params.code} --log {log}"
 
 
 use rule negation_plain as negation_linearized with:
     input:
         products=products(["{task}", CONFIG.control], "test"),
-        features=features("test"),
+        features=features(["{task}", CONFIG.control], "test"),
         heads=heads(["{task}", CONFIG.control]),
         data=datasets(["{task}", CONFIG.control], "test"),
-        zero_shot="<results>/zero_shot/{model}/seed{seed}/zero_shot.json",
         alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
     wildcard_constraints:
         mode=LINEARIZED,

@@ -96,10 +96,12 @@ def datasets(tasks, splits):
     return collect(pattern, size=image_size, task=tasks, split=splits)
 
 
-def features(splits):
-    """f(x; θ0) of every task."""
-    pattern = "<results>/features/{model}/initial/seed{seed}/{split}.safetensors"
-    return collect(pattern, split=splits, allow_missing=True)
+def features(tasks, splits):
+    """f(x; θ0) of the tasks."""
+    pattern = (
+        "<results>/features/{model}/initial/{dataset}/seed{seed}/{split}.safetensors"
+    )
+    return collect(pattern, dataset=tasks, split=splits, allow_missing=True)
 
 
 def task_vectors(tasks):
@@ -200,7 +202,13 @@ def named(files):
     return " ".join(f"{Path(file).parts[-3]}={file}" for file in files)
 
 
-def evaluation_flags(wildcards):
+def named_folders(files):
+    """NAME=FOLDER words of the files' folders; the name is the part before the seed: a data set."""
+    folders = {Path(file).parts[-3]: Path(file).parent for file in files}
+    return [f"{name}={folder}" for name, folder in folders.items()]
+
+
+def evaluation_flags(wildcards, input):
     """What every evaluation of an edited model takes."""
     return flags(
         model=wildcards.model,
@@ -208,7 +216,7 @@ def evaluation_flags(wildcards):
         seed=wildcards.seed,
         heads_dir=f"{RESULTS}/heads/{base_model(wildcards)}",
         datasets_dir=datasets_dir(wildcards),
-        initial_features=f"{RESULTS}/features/{wildcards.model}/initial/seed{wildcards.seed}",
+        initial_features=named_folders(input.features),
     )
 
 
@@ -223,9 +231,7 @@ def plain_model(wildcards, input):
 
 def linearized_model(wildcards, input):
     """The edited model as look-ups."""
-    folders = {Path(file).parts[-3]: Path(file).parent for file in input.products}
-    named_folders = " ".join(f"{name}={folder}" for name, folder in folders.items())
-    return f"--products {named_folders}"
+    return flags(products=named_folders(input.products))
 
 
 def product_flags(wildcards):

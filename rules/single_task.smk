@@ -3,7 +3,7 @@
 
 rule zero_shot:
     input:
-        features=features(SPLITS),
+        features=features(tasks_and_control, SPLITS),
         heads=heads(tasks_and_control),
         data=datasets(tasks_and_control, SPLITS),
     output:
@@ -19,18 +19,18 @@ rule zero_shot:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        features_dir=lambda wildcards, input: subpath(input.features[0], parent=True),
+        features=lambda wildcards, input: flags(
+            initial_features=named_folders(input.features)
+        ),
         heads_dir=lambda wildcards, input: subpath(input.heads[0], ancestor=2),
         datasets_dir=datasets_dir,
-        tasks=tasks_and_control,
         code=code("zero_shot"),
     message:
         "zero-shot accuracy of {wildcards.model} (seed {wildcards.seed})"
     shell:
         "python -m scripts.zero_shot --model {wildcards.model} --seed {wildcards.seed}"
-        " --features-dir {params.features_dir} --heads-dir {params.heads_dir}"
-        " --datasets-dir {params.datasets_dir} --tasks {params.tasks} --output {output.accuracy}"
-        " --code {params.code} --log {log}"
+        " {params.features} --heads-dir {params.heads_dir} --datasets-dir {params.datasets_dir}"
+        " --output {output.accuracy} --code {params.code} --log {log}"
 
 
 rule single_task_plain:
@@ -38,7 +38,7 @@ rule single_task_plain:
         config=pretrained_config,
         encoder=initial_encoder,
         task_vectors=task_vectors(["{task}"]),
-        features=features(SPLITS),
+        features=features(["{task}"], SPLITS),
         heads=heads(["{task}"]),
         data=datasets(["{task}"], SPLITS),
     output:
@@ -72,7 +72,7 @@ rule single_task_plain:
 use rule single_task_plain as single_task_linearized with:
     input:
         products=products(["{task}"], SPLITS),
-        features=features(SPLITS),
+        features=features(["{task}"], SPLITS),
         heads=heads(["{task}"]),
         data=datasets(["{task}"], SPLITS),
     wildcard_constraints:

@@ -15,7 +15,7 @@ rule resolved_config:
         mem_mb=memory(500),
         runtime=minutes(5),
     params:
-        config=CONFIG.model_dump_json(exclude={"extends"}),
+        config=CONFIG_JSON,
         code=code("resolved_config"),
     message:
         "keep the study's configuration beside its results"
@@ -26,8 +26,6 @@ rule resolved_config:
 
 rule collect_table:
     input:
-        # What it says of this table is in the input files and in `selection`; the rest does not matter.
-        config=ancient("<results>/config.yaml"),
         evaluations=raw_results,
     output:
         table="<results>/tables/{table}.csv",
@@ -44,16 +42,21 @@ rule collect_table:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
+        # What a table depends on is in the input files and in here.
         selection=CONFIG.model_dump_json(
             include={"models", "tasks", "control", "seeds", "negation"}
         ),
-        study_dir=subpath(input.config, parent=True),
+        # The rest does not matter: a function of the inputs is not compared with the last run's. (Were
+        # the file of `resolved_config` an `ancient` input instead, Snakemake would not look at the set
+        # of inputs while that file is to be written: a new seed would go unnoticed.)
+        config=lambda wildcards, input: CONFIG_JSON,
+        study_dir=subpath(output.table, ancestor=2),
         output_dir=subpath(output.table, parent=True),
         code=code("collect_tables"),
     message:
         "collect the tidy table {wildcards.table}"
     shell:
-        "python -m scripts.collect_tables --config {input.config} --selection {params.selection:q}"
+        "python -m scripts.collect_tables --config {params.config:q} --selection {params.selection:q}"
         " --study-dir {params.study_dir}"
         " --tables {wildcards.table} --output-dir {params.output_dir} --code {params.code} --log {log}"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts import cli
 
@@ -12,20 +14,24 @@ from scripts import cli
 class Arguments(cli.Common):
     """Collect the raw results of a study into tidy CSV tables."""
 
-    config: Path = cli.argument("the study's resolved configuration (YAML)")
+    config: str = cli.argument("the study's configuration (JSON)")
     selection: str = cli.argument("what the tables depend on in it (JSON), recorded with them", "")
     study_dir: Path = cli.argument("folder of the study's results")
     tables: list[str] = cli.argument("names of the tables")
     output_dir: Path = cli.argument("folder for the tables")
 
+    def settings(self) -> dict[str, Any]:
+        """All arguments but the configuration, of which `selection` is what matters."""
+        return {name: value for name, value in super().settings().items() if name != "config"}
+
 
 def run(arguments: Arguments) -> None:
     from tangent import provenance
+    from tangent.config.load import load_config
     from tangent.results.collect import collect, write_tables
-    from tangent.results.configuration import read_configuration
     from tangent.results.raw import RawFiles
 
-    config = read_configuration(arguments.config)
+    config = load_config(json.loads(arguments.config), source="--config")
     raw = RawFiles(arguments.study_dir)
     tables = collect(config, raw, arguments.tables)
     provenance.note_inputs(raw.read)

@@ -30,7 +30,7 @@ class EditedArguments(cli.Common):
     seed: int = cli.argument("study seed of the task vectors")
     heads_dir: Path = cli.argument("folder of the zero-shot heads, {task}/head.safetensors")
     datasets_dir: Path = cli.argument("folder of the data sets, {task}/{split}.safetensors")
-    initial_features: Path = cli.argument("folder of f(x; θ0), {split}.safetensors")
+    initial_features: dict[str, Path] = cli.argument("a folder of f(x; θ0) per data set")
     pretrained_dir: Path | None = cli.argument("plain: folder of the pre-trained model", None)
     encoder: Path | None = cli.argument("plain: encoder weights θ0 (safetensors)", None)
     task_vectors: dict[str, Path] | None = cli.argument("plain: a task vector per name", None)
@@ -73,15 +73,15 @@ class EditedArguments(cli.Common):
     ) -> dict[str, Any]:
         """The provenance block: inputs are those of `tasks` on `splits`, and `others`."""
         inputs = [head_path(self.heads_dir, task) for task in tasks]
-        inputs += [split_path(self.datasets_dir / t, split) for t in tasks for split in splits]
-        folders = [self.initial_features]
+        folders = [self.datasets_dir / task for task in tasks]
+        folders += self.initial_features.values()
         if self._kind() == "linearized":
             folders += self.products.values()
         else:
             from tangent.models import CONFIG_FILE
 
             inputs += [self.pretrained_dir / CONFIG_FILE, self.encoder, *self.task_vectors.values()]
-        inputs += [StoredFeatures(folder).path(split) for folder in folders for split in splits]
+        inputs += [split_path(folder, split) for folder in folders for split in splits]
         return provenance.record([*inputs, *others], self.settings(), self.code)
 
     def _kind(self) -> str:

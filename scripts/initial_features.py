@@ -1,4 +1,4 @@
-"""Features f(x; θ0) of every task's validation and test images: the table that α = 0 reads."""
+"""Features f(x; θ0) of a data set's validation and test images: the table that α = 0 reads."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ from tangent.progress import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(EncoderArguments):
-    """Encode validation and test images of the tasks with the encoder at θ0."""
+    """Encode validation and test images of a data set with the encoder at θ0."""
 
-    tasks: list[str] = cli.argument("tasks, with the control task")
+    dataset: str = cli.argument("name of the data set")
     batch_size: int = cli.argument("images per pass", 256)
     autocast: Literal["bfloat16", "none"] = cli.argument("precision of matrix products", "none")
     output_dir: Path = cli.argument("folder of validation.safetensors and test.safetensors")
 
 
 def run(arguments: Arguments) -> None:
-    """Write one file per split, with one tensor [images, features] per task."""
+    """Write one file per split, with one tensor `features` [images, features]."""
     from tangent.features import encode
 
+    dataset = arguments.dataset
     load = arguments.images_of()
     encoder = arguments.load_encoder()
     for split in ("validation", "test"):
-        features = {}
-        for task in arguments.tasks:
-            images = load(task, split)
-            with Progress(f"features, {task}, {split}", len(images), "image") as progress:
-                features[task] = encode(
-                    encoder, images, arguments.batch_size, arguments.autocast, progress
-                )
-        inputs = [split_path(arguments.datasets_dir / task, split) for task in arguments.tasks]
-        metadata = {"provenance": json.dumps(arguments.provenance(inputs))}
-        write_safetensors(arguments.output_dir / f"{split}.safetensors", features, metadata)
+        images = load(dataset, split)
+        with Progress(f"features, {dataset}, {split}", len(images), "image") as progress:
+            features = encode(encoder, images, arguments.batch_size, arguments.autocast, progress)
+        inputs = [split_path(arguments.datasets_dir / dataset, split)]
+        metadata = {
+            "dataset": dataset,
+            "provenance": json.dumps(arguments.provenance(inputs)),
+        }
+        path = arguments.output_dir / f"{split}.safetensors"
+        write_safetensors(path, {"features": features}, metadata)
 
 
 if __name__ == "__main__":

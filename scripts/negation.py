@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import negation
-from tangent.evaluation.records import chosen_alpha, zero_shot_accuracy
+from tangent.evaluation.records import chosen_alpha
 from tangent.files import write_json
 
 
@@ -18,7 +18,6 @@ class Arguments(EditedArguments):
 
     task: str = cli.argument("the task to forget")
     control: str = cli.argument("the task to keep")
-    zero_shot: Path = cli.argument("zero_shot.json of the pre-trained model")
     alpha: Path = cli.argument("alpha.json of the validation")
     output: Path = cli.argument("result.json")
 
@@ -28,20 +27,11 @@ def run(arguments: Arguments) -> None:
     identity = arguments.identity()
     names = [arguments.task, arguments.control]
     alpha = chosen_alpha(arguments.alpha, operation="negation", vector=arguments.task, **identity)
-    target_pretrained, control_pretrained = (
-        zero_shot_accuracy(
-            arguments.zero_shot, name, "test", model=arguments.model, seed=arguments.seed
-        )
-        for name in names
-    )
     target, control = map(arguments.load_task, names)
     edited = arguments.edited_model()
     result = identity | {"task": arguments.task}
     result |= negation.evaluate(edited, target, control, alpha)
-    result |= {"target_pretrained": target_pretrained, "control_pretrained": control_pretrained}
-    result["provenance"] = arguments.provenance(
-        names, ["test"], [arguments.alpha, arguments.zero_shot]
-    )
+    result["provenance"] = arguments.provenance(names, ["test"], [arguments.alpha])
     write_json(arguments.output, result)
 
 

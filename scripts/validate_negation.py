@@ -8,7 +8,6 @@ from pathlib import Path
 from scripts import cli
 from scripts.edited_arguments import EditedArguments, alpha_grid
 from tangent.evaluation import negation
-from tangent.evaluation.records import zero_shot_accuracy
 from tangent.evaluation.sweep import SPLIT, write_sweep
 from tangent.files import write_json
 
@@ -19,7 +18,6 @@ class Arguments(EditedArguments):
 
     task: str = cli.argument("the task to forget")
     control: str = cli.argument("the task to keep")
-    zero_shot: Path = cli.argument("zero_shot.json of the pre-trained model")
     alphas: list[float] = cli.argument("the grid: MINIMUM MAXIMUM POINTS")
     control_threshold: float = cli.argument("share of the pre-trained control accuracy to keep")
     output_dir: Path = cli.argument("folder of sweep.csv and alpha.json")
@@ -29,21 +27,16 @@ def run(arguments: Arguments) -> None:
     """Write the whole sweep and the α that forgets most among those that keep the control task."""
     alphas = alpha_grid(arguments.alphas)
     names = [arguments.task, arguments.control]
-    pretrained = {
-        name: zero_shot_accuracy(
-            arguments.zero_shot, name, SPLIT, model=arguments.model, seed=arguments.seed
-        )
-        for name in names
-    }
     target, control = map(arguments.load_task, names)
     edited = arguments.edited_model()
+    pretrained = negation.pretrained(edited, (target, control), SPLIT)
     points = negation.sweep(edited, target, control, alphas, pretrained)
     write_sweep(arguments.output_dir / "sweep.csv", points)
     required = arguments.control_threshold * pretrained[arguments.control]
     alpha = negation.choose(points, alphas, *names, required)
     result = {"operation": "negation", **arguments.identity(), "vector": arguments.task}
     result |= {"alpha": alpha, "split": SPLIT}
-    result["provenance"] = arguments.provenance(names, [SPLIT], [arguments.zero_shot])
+    result["provenance"] = arguments.provenance(names, [SPLIT])
     write_json(arguments.output_dir / "alpha.json", result)
 
 

@@ -16,27 +16,26 @@ from tangent.files import write_json
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Zero-shot accuracy on validation and test of every task."""
+    """Zero-shot accuracy on validation and test of every data set that has features."""
 
     model: str = cli.argument("name of the model")
     seed: int = cli.argument("study seed (it matters for a random initialisation only)")
-    features_dir: Path = cli.argument("folder of f(x; θ0), {split}.safetensors")
+    initial_features: dict[str, Path] = cli.argument("a folder of f(x; θ0) per data set")
     heads_dir: Path = cli.argument("folder of the zero-shot heads, {task}/head.safetensors")
     datasets_dir: Path = cli.argument("folder of the data sets, {task}/{split}.safetensors")
-    tasks: list[str] = cli.argument("tasks, with the control task")
     output: Path = cli.argument("zero_shot.json")
 
 
 def run(arguments: Arguments) -> None:
     """Apply each task's head to the stored features of its images."""
-    features = StoredFeatures(arguments.features_dir)
     heads_dir, datasets_dir = arguments.heads_dir, arguments.datasets_dir
-    tasks = [EvaluationTask.load(name, heads_dir, datasets_dir) for name in arguments.tasks]
-    measured = zero_shot(features, tasks)
-    inputs = [features.path(split) for split in SPLITS]
-    for name in arguments.tasks:
-        inputs.append(head_path(heads_dir, name))
+    folders = arguments.initial_features
+    tasks = [EvaluationTask.load(name, heads_dir, datasets_dir) for name in folders]
+    measured = zero_shot(StoredFeatures(folders), tasks)
+    inputs = [head_path(heads_dir, name) for name in folders]
+    for name, folder in folders.items():
         inputs += [split_path(datasets_dir / name, split) for split in SPLITS]
+        inputs += [split_path(folder, split) for split in SPLITS]
     result = {
         "model": arguments.model,
         "seed": arguments.seed,

@@ -11,6 +11,7 @@ from workspace import ROOT
 
 MODEL, CONTROL, RANDOM_TASK = "tiny", "glyphs", "shapes"
 TASKS = ("shapes", "counting")
+NEW_TASK = "patterns"  # for a test to add
 SEED = 3
 ARCHITECTURE = {
     "embed_dim": 24,
@@ -44,7 +45,7 @@ def ship_checkpoint(folder: Path) -> str:
 
     torch.manual_seed(0)
     model = open_clip.CLIP(**copy.deepcopy(ARCHITECTURE))
-    names = (*TASKS, CONTROL)
+    names = (*TASKS, CONTROL, NEW_TASK)
     prompts = [text for name in names for row in load_task(name).prompts() for text in row]
     tokens = open_clip.get_tokenizer("ViT-B-32")(prompts).unique().tolist()
     write_safetensors(folder / "model.safetensors", compact(model.state_dict(), tokens))
@@ -65,9 +66,9 @@ def configuration(sha256: str) -> dict[str, Any]:
     config["pretrained"] = {
         MODEL: {"source": "file", "image_size": 32, "folder": "shipped", "sha256": sha256}
     }
-    config["datasets"] = {name: sizes for name in (*TASKS, CONTROL)}
+    config["datasets"] = {name: sizes for name in (*TASKS, CONTROL, NEW_TASK)}
     config["finetuning"] |= {"batch_size": 16, "warmup_steps": 2, "learning_rate": rates}
-    config["finetuning"]["epochs"] = {"shapes": 2, "counting": 1}
+    config["finetuning"]["epochs"] = {"shapes": 2, "counting": 1, NEW_TASK: 1}
     # Enough validation images that a model of random weights gets one right.
     config["validation"]["fraction"] = 0.3
     config["alphas"]["points"] = 3

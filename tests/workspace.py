@@ -25,10 +25,12 @@ class Workspace:
     Attributes:
         folder: the folder.
         options: what every call of Snakemake is given.
+        path: $PATH, on which no environment is activated.
     """
 
     folder: Path
     options: tuple[str, ...] = ("--cores", "2")
+    path: str = "/usr/local/bin:/usr/bin:/bin"
 
     @classmethod
     def create(cls, folder: Path) -> Workspace:
@@ -57,8 +59,8 @@ class Workspace:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start Snakemake with the workspace's options, in a process group of its own."""
-        # No environment is activated: jobs must find the interpreter that runs Snakemake.
-        environment = {**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+        # Jobs must find the interpreter that runs Snakemake.
+        environment = {**os.environ, "PATH": self.path, "OMP_NUM_THREADS": "1"}
         environment.pop("PYTHONPATH", None)
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *self.options, *arguments],
@@ -79,9 +81,16 @@ class Workspace:
 
     def planned(self, *arguments: str) -> set[str]:
         """The messages of the jobs that a dry run announces."""
-        return set(re.findall(r"^Job \d+: (.+)$", self.snakemake("-n", *arguments), re.MULTILINE))
+        return self.plan(*arguments)[0]
 
     def job_counts(self, *arguments: str) -> Counter[str]:
         """The number of jobs per rule that a dry run announces."""
-        table = self.snakemake("-n", *arguments).partition("Job stats:")[2].partition("\n\n")[0]
-        return Counter({name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, re.M)})
+        return self.plan(*arguments)[1]
+
+    def plan(self, *arguments: str) -> tuple[set[str], Counter[str]]:
+        """Both of a dry run: messages, and the number of jobs per rule."""
+        output = self.snakemake("-n", *arguments)
+        messages = set(re.findall(r"^Job \d+: (.+)$", output, re.MULTILINE))
+        table = output.partition("Job stats:")[2].partition("\n\n")[0]
+        counts = {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+        return messages, Counter(counts)

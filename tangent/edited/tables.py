@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tangent.datasets.split import split_path
 from tangent.errors import UserError
 from tangent.files import open_safetensors
 
@@ -43,28 +44,25 @@ class TableOfArrays:
 
 
 class StoredFeatures:
-    """Features in `folder/{split}.safetensors`, one tensor per data set, each read once.
+    """Features in `{folder}/{split}.safetensors` of each data set, as the tensor `features`.
 
-    A step that never asks for a split never opens that split's file.
+    Args:
+        folders: folder of each data set, by its name.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self._read: dict[tuple[str, str], np.ndarray] = {}
-
-    def path(self, split: str) -> Path:
-        """The file that holds `split`."""
-        return self.folder / f"{split}.safetensors"
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self._files = _Folders(
+            folders, "features", "--initial-features DATASET=DIR, made by scripts.initial_features"
+        )
 
     def table(self, dataset: str, split: str) -> np.ndarray:
         """See `FeatureTable.table`.
 
         Raises:
-            UserError: the file is missing or truncated, or holds nothing for `dataset`.
+            UserError: the data set has no folder, or its file is missing, truncated or something
+                else.
         """
-        if (dataset, split) not in self._read:
-            self._read[dataset, split], _ = read_entry(self.path(split), dataset)
-        return self._read[dataset, split]
+        return self._files.tensor(dataset, split, "features")
 
 
 class ProductsOfArrays:
@@ -84,14 +82,16 @@ class ProductsOfArrays:
 
 
 class StoredProducts:
-    """Products in `folder/{split}.safetensors` of each data set, one tensor per task vector.
+    """Products in `{folder}/{split}.safetensors` of each data set, one tensor per task vector.
 
     Args:
         folders: folder of each data set, by its name.
     """
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
-        self._files = {dataset: StoredFeatures(folder) for dataset, folder in folders.items()}
+        self._files = _Folders(
+            folders, "products", "--products DATASET=DIR, made by scripts.jacobian_products"
+        )
 
     def product(self, vector: str, dataset: str, split: str) -> np.ndarray:
         """See `ProductTable.product`.
@@ -100,12 +100,29 @@ class StoredProducts:
             UserError: the data set has no folder, or its file is missing or truncated, or holds
                 nothing for `vector`.
         """
-        if dataset not in self._files:
-            raise UserError(
-                f"no products on data set {dataset!r}, only on {', '.join(self._files)}: give its "
-                "folder too (--products DATASET=DIR, made by scripts.jacobian_products)."
-            )
-        return self._files[dataset].table(vector, split)
+        return self._files.tensor(dataset, split, vector)
+
+
+class _Folders:
+    """Tensors in `{folder}/{split}.safetensors` of each data set, each read once.
+
+    A step that never asks for a split never opens that split's file.
+    """
+
+    def __init__(self, folders: Mapping[str, Path], what: str, made_by: str) -> None:
+        self._folders, self._what, self._made_by = folders, what, made_by
+        self._read: dict[tuple[str, str, str], np.ndarray] = {}
+
+    def tensor(self, dataset: str, split: str, name: str) -> np.ndarray:
+        key = (dataset, split, name)
+        if key not in self._read:
+            if dataset not in self._folders:
+                raise UserError(
+                    f"no {self._what} on data set {dataset!r}, only on {', '.join(self._folders)}: "
+                    f"give its folder too ({self._made_by})."
+                )
+            self._read[key], _ = read_entry(split_path(self._folders[dataset], split), name)
+        return self._read[key]
 
 
 def read_entry(path: Path, name: str) -> tuple[np.ndarray, dict[str, str]]:

@@ -119,14 +119,15 @@ def jobs_of(config: Config, held_gradients: Mapping[str, int]) -> list[Jobs]:
 def _resources(config: Config) -> Iterator[Jobs]:
     used = [config.base_model(model) for model in config.all_models]
     tasks = [*config.tasks, config.control]
-    prompts = sum(len(load_task(task).classes) * len(load_task(task).templates) for task in tasks)
     sizes = {config.image_size(model) for model in used}
     yield Jobs("datasets", "data_source", len(tasks))
     yield Jobs("datasets", "dataset", len(config.tasks) * len(sizes))
     yield Jobs("datasets", "control_dataset", len(sizes))
     for model in dict.fromkeys(used):
         yield Jobs("pretrained", "pretrained", 1, model)
-        yield Jobs("heads", "heads", 1, model, Work("text", prompts))
+        for task in map(load_task, tasks):
+            prompts = len(task.classes) * len(task.templates)
+            yield Jobs("heads", "heads", 1, model, Work("text", prompts))
 
 
 def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:
@@ -136,8 +137,8 @@ def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:
     if config.is_random(model):
         yield Jobs("pretrained", "initial", 1)
     yield from _trainings(config, model)
-    images = sum(size.validation + size.test for size in evaluated)
-    yield Jobs("features", "features", 1, work=Work("forward", images))
+    for size in evaluated:
+        yield Jobs("features", "features", 1, work=Work("forward", size.validation + size.test))
     yield from _products(config, model)
     yield Jobs("single_task", "zero_shot", 1)
     for mode in MODES.values():

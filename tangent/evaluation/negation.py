@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tangent.edited import EditedModel
@@ -11,6 +11,13 @@ from tangent.evaluation.sweep import SPLIT, SweepPoint
 from tangent.evaluation.tasks import EvaluationTask
 from tangent.progress import Progress
 from tangent.selection import choose_negation_alpha
+
+
+def pretrained(
+    edited: EditedModel, tasks: Iterable[EvaluationTask], split: str
+) -> dict[str, float]:
+    """Accuracy of the pre-trained model, the edited one at α = 0, on `split`, by task."""
+    return {task.name: task.accuracy(edited, {}, split).accuracy for task in tasks}
 
 
 def sweep(
@@ -72,13 +79,16 @@ def choose(
 def evaluate(
     edited: EditedModel, target: EvaluationTask, control: EvaluationTask, alpha: float
 ) -> dict[str, Any]:
-    """Test accuracy of target and control task at θ0 − α τ, with the numbers of images."""
+    """Test accuracy of both tasks at θ0 − α τ and at θ0, with the numbers of images."""
     on_target = target.accuracy(edited, {target.name: -alpha}, "test")
     on_control = control.accuracy(edited, {target.name: -alpha}, "test")
+    before = pretrained(edited, (target, control), "test")
     return {
         "alpha": alpha,
         "target": on_target.accuracy,
         "control": on_control.accuracy,
         "n_target": on_target.n,
         "n_control": on_control.n,
+        "target_pretrained": before[target.name],
+        "control_pretrained": before[control.name],
     }

@@ -48,17 +48,6 @@ def single_task_accuracies(
     }
 
 
-def zero_shot_accuracy(path: Path, task: str, split: str, **expected: Any) -> float:
-    """Accuracy of the pre-trained model on `split` of `task`, from zero_shot.json."""
-    tasks = read_record(path, **expected).get("tasks", {})
-    if task not in tasks:
-        raise UserError(
-            f"{path} holds no zero-shot accuracy of {task!r}, only of {', '.join(tasks)}: run the "
-            "zero-shot step with that task."
-        )
-    return _accuracy(path, tasks[task], split)
-
-
 def chosen_alpha(path: Path, **expected: Any) -> float:
     """The α that validation chose, from alpha.json."""
     alpha = read_record(path, split="validation", **expected).get("alpha")

@@ -73,7 +73,7 @@ def _is_job_of(config: Config, step: str, *names: str) -> bool:
         model, *names = names
         if model not in config.all_models:
             return False
-        tasks = {*config.tasks_of(model)}
+        tasks = {*config.tasks_of(model), config.control}
         if step == "eigenfunctions":
             tasks = {*config.eigenfunction_tasks_of(model)}
         if step in ("finetuned", "published"):

@@ -14,7 +14,7 @@ def test_the_study_runs_and_says_where_the_time_went(sources, tmp_path):
     workspace = Workspace(tmp_path / "study")
     shutil.copytree(ROOT / "bench", workspace.folder / "bench")
     command = [sys.executable, "-m", "bench.study", "--base", "config.yaml", "--device", "cpu"]
-    features = f"results/bench-12-1/features/tiny-bench/initial/seed{SEED}/test.safetensors"
+    features = f"results/bench-12-1/features/tiny-bench/initial/shapes/seed{SEED}/test.safetensors"
     command += ["--cores", "2", "--images", "12", "--steps", "1", "--targets", features]
     done = subprocess.run(
         [*command, "--output", "study.md"],

@@ -1,34 +1,247 @@
-"""What runs again after an edit, a touch, a kill: no more than must, with the same numbers."""
+"""What runs again after a change, a touch, a kill: no more than must, with the same numbers."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import time
 
 import pytest
+import yaml
 from conftest import read_json
+from expected_jobs import (
+    ADDED,
+    ADDED_FIGURES,
+    CONFIGURED,
+    MODES,
+    about,
+    added,
+    alone,
+    edits,
+    features,
+    heat_maps,
+    images_of,
+    jobs,
+    kernels,
+    of_model,
+    of_random,
+    products,
+    summary,
+    trained,
+)
 from safetensors.torch import load_file
-from workspace import Workspace
+from small_study import CONTROL, NEW_TASK, RANDOM_TASK, SEED, TASKS
+from workspace import ROOT, Workspace
 
-SEED3 = "seed 3"
-SUMMARY = {
-    "keep the study's configuration beside its results",
-    "compare with other people's numbers",
-    "test the paper's claims",
-    "write the paper's tables",
-    "write the report",
+PAGE = ROOT / "docs" / "reruns.md"
+# Names of the page that stand for two rules.
+EDITING = {
+    name: [f"{name}_plain", f"{name}_linearized"]
+    for name in ("single_task", "validate_addition", "addition", "validate_negation", "negation")
 }
-ADDED = {"alpha_sweep", "addition", "addition_tasks", "negation", "random_init"}
-DRAWN = {"figure2", "figure5", "figure6", "alpha_curves"}
+EDITING["disentanglement"] = ["disentanglement_plain", "disentanglement_linearized"]
 
 
-def without_summary(jobs, tables, figures):
-    """The jobs but those of tables, figures and report, which must be the ones given."""
-    summary = SUMMARY | {f"collect the tidy table {name}" for name in tables}
-    summary |= {f"draw {name}" for name in figures}
-    about = ("collect", "compare", "draw", "keep", "test the", "write")
-    assert {job for job in jobs if job.startswith(about)} == summary
-    return jobs - summary
+# The changes.
+def configure(study, **changes):
+    """Set keys of the study's configuration; dots separate levels."""
+    # By way of JSON: YAML's aliases would make one data set's change that of all.
+    text = (study.folder / "config.yaml").read_text(encoding="utf-8")
+    config = json.loads(json.dumps(yaml.safe_load(text)))
+    for path, value in changes.items():
+        *levels, key = path.split("__")
+        place = config
+        for level in levels:
+            place = place[level]
+        place[key] = value
+    study.write("config.yaml", config)
+
+
+def edit(study, file, before="import annotations", after="import annotations\nEDITED = 1"):
+    """Change code of the study."""
+    study.replace(f"tangent/{file}", before, after)
+
+
+def touch_everything(study):
+    later = time.time() + 60
+    for name in ("Snakefile", "config.yaml", "rules", "scripts", "tangent", "envs", "shipped"):
+        path = study.folder / name
+        for file in [path, *path.rglob("*")]:
+            os.utime(file, (later, later))
+
+
+def upgrade(study):
+    for name in ("train", "report"):
+        study.replace(f"envs/{name}.yaml", "numpy==", "numpy==0")
+
+
+def add_model(study):
+    source = yaml.safe_load((study.folder / "config.yaml").read_text())["pretrained"]["tiny"]
+    configure(study, pretrained__other=source, models=["tiny", "other"])
+
+
+REPLACED_DATA = (
+    features(["counting"])
+    | trained(["counting"])
+    | edits(["counting"])
+    | jobs("eigenfunctions of {task} (tiny, seed {seed})", task=TASKS, seed=SEED)
+    | of_model("zero-shot accuracy", "tiny")
+    | {f"check proposition 1 (tiny, seed {SEED})"}
+)
+# What the table of docs/reruns.md says, in its order: how the change is made, what is planned.
+ROWS = {
+    "the epochs of one task": (
+        lambda study: configure(study, finetuning__epochs__counting=2),
+        trained(["counting"])
+        | edits(["counting"])
+        | summary(ADDED | {"single_task", "disentanglement"}, ADDED_FIGURES | {"figure3"}),
+    ),
+    "the learning rate of the linear training": (
+        lambda study: configure(study, finetuning__learning_rate__linear=2e-3),
+        trained(TASKS, ["linear"])
+        | edits(TASKS, modes=["linear"])
+        | summary(ADDED | {"single_task", "disentanglement"}, ADDED_FIGURES | {"figure3"}),
+    ),
+    "the α grid": (
+        lambda study: configure(study, alphas__points=5),
+        added(MODES)
+        | added(MODES, model="tiny-random")
+        | about("choose α of negating", TASKS)
+        | about("task negation of", TASKS)
+        | summary(ADDED, ADDED_FIGURES),
+    ),
+    "the grid of the heat maps": (
+        lambda study: configure(study, disentanglement__points=5),
+        heat_maps(MODES)
+        | {"collect the tidy table disentanglement", "draw figure3", "test the paper's claims"}
+        | {"write the report"},
+    ),
+    "the precision of evaluations": (
+        lambda study: configure(study, compute__evaluation_autocast="bfloat16"),
+        features((*TASKS, CONTROL))
+        | features((RANDOM_TASK, CONTROL), "tiny-random")
+        | edits(TASKS)
+        | of_random()
+        | of_model("zero-shot accuracy")
+        | summary(ADDED | {"single_task", "disentanglement"}, ADDED_FIGURES | {"figure3"}),
+    ),
+    "a data set's number of images": (
+        lambda study: configure(study, datasets__counting__test_images=50),
+        images_of("counting") | REPLACED_DATA | summary(),
+    ),
+    "a task's class names or templates": (
+        lambda study: edit(study, "tasks/counting.yaml", "templates:", "templates:\n  - 'a {}'"),
+        images_of("counting")
+        | {"build the zero-shot head of tiny for counting"}
+        | REPLACED_DATA
+        | summary(),
+    ),
+    "a new task": (
+        lambda study: configure(study, tasks=[*TASKS, NEW_TASK]),
+        images_of(NEW_TASK)
+        | {f"build the zero-shot head of tiny for {NEW_TASK}"}
+        | features([NEW_TASK])
+        | trained([NEW_TASK])
+        | edits([NEW_TASK], (*TASKS, NEW_TASK))
+        | of_model("zero-shot accuracy", "tiny")
+        | jobs("eigenfunctions of {task} (tiny, seed {seed})", task=TASKS, seed=SEED)
+        | summary(),
+    ),
+    "a new seed": (
+        lambda study: configure(study, seeds=[SEED, 4]),
+        {"draw random weights for tiny-random (seed 4)"}
+        | trained(TASKS, seed=4)
+        | trained([RANDOM_TASK], model="tiny-random", seed=4)
+        | features((*TASKS, CONTROL), seed=4)
+        | features((RANDOM_TASK, CONTROL), "tiny-random", seed=4)
+        | edits(TASKS, seed=4)
+        | of_random(seed=4)
+        | of_model("zero-shot accuracy", seed=4)
+        | kernels(seed=4)
+        | {"check proposition 1 (tiny, seed 4)"}
+        | summary(),
+    ),
+    "a new model": (
+        add_model,
+        {"get the model other"}
+        | jobs("build the zero-shot head of other for {task}", task=(*TASKS, CONTROL))
+        | trained(TASKS, model="other")
+        | features((*TASKS, CONTROL), "other")
+        | products((*TASKS, CONTROL), model="other")
+        | alone(TASKS, MODES, model="other")
+        | added(MODES, model="other")
+        | of_model("zero-shot accuracy", "other")
+        | summary(),
+    ),
+    "a figure's code": (
+        lambda study: edit(study, "figures/figure6.py", "INPUTS =", "EDITED = 1\nINPUTS ="),
+        {"draw figure6", "write the report"},
+    ),
+    "the report's template": (
+        lambda study: edit(study, "report/report.html.j2", "<body", "<!-- edited -->\n<body"),
+        {"write the report"},
+    ),
+    "a library module": (
+        lambda study: edit(study, "finetune/schedule.py", "import", "EDITED = 1\nimport"),
+        trained(TASKS)
+        | trained([RANDOM_TASK], model="tiny-random")
+        | edits(TASKS)
+        | of_random()
+        | summary(ADDED | {"single_task", "disentanglement"}, ADDED_FIGURES | {"figure3"}),
+    ),
+    "a module that reads, writes or reports results": (
+        lambda study: [edit(study, file) for file in ("files.py", "provenance.py", "progress.py")],
+        set(),
+    ),
+    "the code of a data source or folder layout": (
+        lambda study: [
+            edit(study, f"datasets/sources/{name}.py")
+            for name in ("hub", "synthetic", "layouts/svhn")
+        ],
+        set(),
+    ),
+    "a comment, a docstring, the layout of code": (
+        lambda study: edit(
+            study, "linearize.py", "from __future__", "# A comment.\n\n\nfrom __future__"
+        ),
+        set(),
+    ),
+    "time stamps of code, configuration, shipped files": (touch_everything, set()),
+    "versions of packages, `--sdm conda`, a container": (upgrade, set()),
+}
+
+
+def documented():
+    """The table of the page: change -> (rules that run, rules that do not)."""
+    text = PAGE.read_text(encoding="utf-8")
+    groups = dict(re.findall(r"^- \*\*(?:A|The) (.+?)\*\*: ((?:.+\n)(?:  .+\n)*)", text, re.M))
+    rows = re.findall(r"^\| (.+) \| (.+) \| .+ \|$", text, re.MULTILINE)[1:]
+    assert len(groups) == 3
+    table = {}
+    for change, runs in rows:
+        for name, members in groups.items():
+            runs += members if re.search(rf"\bthe {name.partition(' of')[0]}\b", runs) else ""
+        names = re.findall(r"`([a-z_0-9]+)`", runs)
+        table[change] = {rule for name in names for rule in EDITING.get(name, [name])}
+    return table
+
+
+def test_the_page_has_a_row_for_each_change_and_each_has_a_test():
+    assert list(documented()) == list(ROWS)
+
+
+@pytest.mark.parametrize("change", ROWS)
+def test_a_change_runs_what_its_row_says_and_nothing_else(change, study):
+    make, expected = ROWS[change]
+    configuration = (study.folder / "config.yaml").read_bytes()
+    make(study)
+    planned, rules = study.plan()
+    if (study.folder / "config.yaml").read_bytes() != configuration:
+        assert planned >= CONFIGURED
+        planned -= CONFIGURED
+    assert planned == expected
+    assert set(rules) - {"total", "all", "resolved_config"} == documented()[change]
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -36,114 +249,48 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in output
 
 
-def test_time_stamps_do_not_count(study):
-    later = time.time() + 60
-    for name in ("Snakefile", "config.yaml", "rules", "scripts", "tangent", "envs", "shipped"):
-        path = study.folder / name
-        for file in [path, *path.rglob("*")]:
-            os.utime(file, (later, later))
-    assert study.planned() == set()
-
-
-def test_comments_docstrings_and_layout_do_not_count(study):
-    study.replace("tangent/linearize.py", "from __future__", "# A comment.\n\n\nfrom __future__")
-    assert study.planned() == set()
-
-
-def test_a_figures_code_redraws_that_figure(study):
-    study.replace("tangent/figures/figure6.py", "INPUTS =", "EDITED = 1\nINPUTS =")
-    assert study.planned() == {"draw figure6", "write the report"}
-
-
-def test_the_code_of_another_data_source_prepares_nothing_again(study):
-    for name in ("hub", "synthetic", "layouts/svhn"):
-        file = f"tangent/datasets/sources/{name}.py"
-        study.replace(file, "import annotations", "import annotations\nEDITED = 1")
-    assert study.planned() == set()
-    file = "tangent/datasets/sources/demo.py"
-    study.replace(file, "import annotations", "import annotations\nEDITED = 1")
-    assert any(job.startswith("prepare the images") for job in study.planned())
-
-
-def test_the_trainings_code_trains_again(study):
-    study.replace("tangent/finetune/schedule.py", "import", "EDITED = 1\nimport")
-    jobs = study.planned()
-    trained = {job for job in jobs if job.startswith("fine-tune")}
-    assert len(trained) == 6
-    assert not any(job.startswith(("prepare", "build", "get", "draw random")) for job in jobs)
-
-
-def test_one_tasks_epochs_retrain_that_task(study):
-    study.replace("config.yaml", "counting: 1", "counting: 2")
-    tables = ADDED | {"single_task", "disentanglement"}
-    jobs = without_summary(study.planned(), tables, DRAWN | {"figure3"})
-    modes = ("standard", "posthoc", "linear")
-    expected = {
-        f"{job} (tiny, {training}, {SEED3})"
-        for training in ("standard", "linear")
-        for job in ("task vector of counting",)
-    }
-    expected |= {
-        f"fine-tune tiny on counting ({training}, {SEED3})" for training in ("standard", "linear")
-    }
-    expected |= {
-        f"Jacobian-vector products on {dataset} (tiny, {mode}, {SEED3})"
-        for dataset in ("shapes", "counting", "glyphs")
-        for mode in modes[1:]
-    }
-    # Look-ups in the products on their data set, which hold those with the sum of all vectors.
-    expected |= {
-        f"{job} (tiny, {mode}, {SEED3})"
-        for job in (
-            "single-task accuracy on shapes",
-            "choose α of negating shapes",
-            "task negation of shapes",
-        )
-        for mode in modes[1:]
-    }
-    expected |= {
-        f"{job} (tiny, {mode}, {SEED3})"
-        for job in (
-            "single-task accuracy on counting",
-            "choose α of task addition",
-            "task addition",
-            "choose α of negating counting",
-            "task negation of counting",
-            "heat map of shapes and counting",
-        )
-        for mode in modes
-    }
-    assert jobs == expected
-
-
-def test_the_grid_of_alpha_trains_nothing(study):
-    study.replace("config.yaml", "maximum: 1.0\n  points: 3", "maximum: 1.0\n  points: 5")
-    jobs = without_summary(study.planned(), ADDED, DRAWN)
-    kinds = {job.split(" (")[0] for job in jobs}
-    assert kinds == {
-        "choose α of task addition",
-        "task addition",
-        "choose α of negating shapes",
-        "choose α of negating counting",
-        "task negation of shapes",
-        "task negation of counting",
-    }
-
-
-def test_the_precision_of_evaluations_trains_nothing_and_leaves_kernels(study):
-    before = "evaluation_batch_size: 128"
-    study.replace("config.yaml", before, f"{before}\n  evaluation_autocast: bfloat16")
-    jobs = study.planned()
-    assert {"features of tiny at its initial weights (seed 3)"} <= jobs
-    assert any(job.startswith("Jacobian-vector products on glyphs") for job in jobs)
-    assert any(job.startswith("single-task accuracy on shapes (tiny, standard") for job in jobs)
-    done = ("fine-tune", "task vector", "build", "eigenfunctions", "check proposition", "prepare")
-    assert not any(job.startswith(done) for job in jobs)
+def test_the_code_of_a_data_sets_own_source_prepares_it_again(study):
+    edit(study, "datasets/sources/demo.py")
+    prepared = {job for job in study.planned() if job.startswith("prepare the images")}
+    assert len(prepared) == len(TASKS) + 1
 
 
 def test_two_settings_that_swap_their_values_are_noticed(study):
-    study.replace("config.yaml", "components: 3\n  logits: 1", "components: 1\n  logits: 3")
+    configure(study, eigenfunctions__components=1, eigenfunctions__logits=3)
     assert any(job.startswith("eigenfunctions") for job in study.planned())
+
+
+def test_jobs_can_be_forced_and_edits_be_left_out(study):
+    expected = {"draw figure6", "write the report"}
+    figure = study.folder / "results" / "tiny" / "figures" / "figure6.svg"
+    assert study.planned("--forcerun", str(figure.relative_to(study.folder))) == expected
+    figure.unlink()
+    assert study.planned() == set()  # nothing that has to run reads it
+    figure.with_suffix(".pdf").unlink()  # a target
+    assert study.planned() == expected
+    edit(study, "figures/figure2.py")
+    assert study.planned() == expected | {"draw figure2"}
+    assert study.planned("--rerun-triggers", "mtime") == expected
+    study.snakemake("--touch")
+    assert study.planned() == expected
+
+
+def test_an_edit_during_a_run_is_noticed_by_the_next(study):
+    """Jobs that start after it run the edited code, but are recorded with the old fingerprint."""
+    wait = "open('started', 'w')\nwhile not Path('edited').exists():\n    time.sleep(0.05)\n"
+    imports = "import annotations\n\nimport time\nfrom pathlib import Path\n\n"
+    edit(study, "results/collect.py", after=f"{imports}{wait}")
+    edit(study, "figures/figure6.py")
+    figure = "results/tiny/figures/figure6.svg"
+    run = study.start(figure)
+    while not (study.folder / "started").exists():
+        assert run.poll() is None, run.communicate()[0]
+        time.sleep(0.05)
+    study.replace("tangent/figures/figure6.py", "EDITED = 1", "EDITED = open('edited')")
+    (study.folder / "edited").touch()
+    output, _ = run.communicate()
+    assert run.returncode == 0 and "draw figure6" in output, output
+    assert study.planned(figure) == {"draw figure6"}
 
 
 @pytest.fixture
@@ -194,3 +341,43 @@ def test_locks_of_a_killed_run_do_not_stop_the_next_and_those_of_a_live_one_do(s
     assert list(locks.iterdir())
     study.replace("tangent/figures/figure6.py", "time.sleep(60)", "time.sleep(0)")
     study.snakemake("figure6")
+
+
+def made(folder, *patterns):
+    """Content and time stamp of the files that match."""
+    files = [file for pattern in patterns for file in folder.glob(pattern) if file.is_file()]
+    assert len(files) >= len(patterns)
+    return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
+
+
+def numbers(file):
+    """A result without its provenance."""
+    if file.suffix == ".safetensors":
+        return {name: value.tolist() for name, value in load_file(file).items()}
+    return without_provenance(read_json(file)) if file.suffix == ".json" else file.read_bytes()
+
+
+def test_a_new_seed_and_a_new_task_change_no_old_result_and_are_as_from_nothing(half, results):
+    folder, resources = half.folder / "results" / "tiny", half.folder / "resources"
+    of_shapes = (
+        "results/tiny/task_vectors/tiny/linear/shapes/seed{}/task_vector.safetensors",
+        "results/tiny/features/tiny/initial/shapes/seed{}/test.safetensors",
+    )
+    whole = yaml.safe_load((half.folder / "config.yaml").read_text(encoding="utf-8"))
+    before = ["shapes", NEW_TASK]  # a study has two tasks at least; of this one nothing is made
+    configure(half, disentanglement__pairs=[before], eigenfunctions__tasks=before)
+    configure(half, tasks=before, seeds=[4])
+    half.snakemake(*(name.format(4) for name in of_shapes))
+    old = made(folder, "heads/*/*/*", "f*/**/seed4/*", "task_vectors/**/seed4/*")
+    old |= made(resources, "pretrained/*/*", "datasets/*/shapes/*")
+    configure(half, seeds=[4, SEED])
+    half.snakemake(*(name.format(SEED) for name in of_shapes))
+    old |= made(folder, "f*/**/seed3/*", "task_vectors/**/seed3/*")
+    half.write("config.yaml", whole | {"seeds": [4, SEED]})
+    half.snakemake(f"results/tiny/addition/tiny/linear/seed{SEED}/result.json")
+    assert old == {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in old}
+    new = [file.relative_to(folder) for file in folder.glob("*/tiny/**/seed3/*") if file.is_file()]
+    assert {name.parts[0] for name in new} >= {"finetuned", "features", "products", "addition"}
+    for name in new:
+        if name.name != "metrics.json":  # seconds
+            assert numbers(folder / name) == numbers(results / name), name

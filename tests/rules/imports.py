@@ -1,4 +1,4 @@
-"""Which modules of this repository a script's results depend on, traced in the sources.
+"""Which modules of this repository, and which packages, a script uses, traced in the sources.
 
 `from package import name` counts as the module that defines `name`, not as all that the package's
 `__init__` brings along. Imports inside functions count as those at the top of a file do; those for
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -39,9 +40,20 @@ def source_file(module: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def used_packages(module: str) -> set[str]:
+    """Top-level names of what others wrote that `module` and all that it uses import."""
+    found = {name for used in used_modules(module) for _, name, _ in _all_imports(used)}
+    return {name.split(".")[0] for name in found} - set(PACKAGES) - sys.stdlib_module_names
+
+
 @cache
 def _imports(module: str) -> list[tuple[str, str, str | None]]:
     """Local name, module, name in it (or None) of each import of this repository's modules."""
+    return [item for item in _all_imports(module) if item[1].split(".")[0] in PACKAGES]
+
+
+@cache
+def _all_imports(module: str) -> list[tuple[str, str, str | None]]:
     path = source_file(module)
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names: list[tuple[str, str, str | None]] = []
@@ -55,7 +67,7 @@ def _imports(module: str) -> list[tuple[str, str, str | None]]:
             source = ".".join(part for part in (prefix, node.module) if part)
             for alias in node.names:
                 names.append((alias.asname or alias.name, source, alias.name))
-    return [item for item in names if item[1].split(".")[0] in PACKAGES]
+    return names
 
 
 def _defining_module(module: str, name: str | None) -> str:

@@ -15,10 +15,10 @@ DEMO = {
     "data_source": TASKS + 1,
     "dataset": TASKS,
     "control_dataset": 1,
-    "heads": 1,
+    "heads": TASKS + 1,
     "finetuned": 2 * TRAINED,
     "task_vector": 2 * TRAINED,
-    "features": MODELS,
+    "features": TRAINED + MODELS,  # on the control task too
     "products": 2 * (TRAINED + 1),  # on the control task too
     "zero_shot": MODELS,
     "single_task_plain": TRAINED,

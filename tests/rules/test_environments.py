@@ -1,31 +1,162 @@
-"""One set of versions: the lock's."""
+"""One set of versions, the lock's, in conda's environments and in the container's recipes."""
 
 import re
+from importlib import metadata
 
 import pytest
 import yaml
+from imports import used_packages
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from workspace import ROOT
 
 ENVIRONMENTS = ROOT / "envs"
+STAGES = ("train", "report")
+# CUDA's: for Linux only, so not in the lock, but pinned by torch (envs/lock.py).
+LEFT_TO_TORCH = re.compile(r"^(nvidia|cuda)-|^triton$")
+CONDAS = {"python_version": "3.12", "python_full_version": "3.12.11", "sys_platform": "linux"}
+CONDAS |= {"platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"}
+CONDAS |= {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
 
 
-def names(lines):
-    return {re.split("[=<>]", line)[0].lower().replace("_", "-") for line in lines}
+def asked_for(name):
+    """Requirements of an `.in` file, with those of the files that it includes."""
+    found = []
+    for line in (ENVIRONMENTS / f"{name}.in").read_text(encoding="utf-8").splitlines():
+        if line.startswith("-r "):
+            found += asked_for(line[3:].removesuffix(".in"))
+        elif line and not line.startswith("#"):
+            found.append(Requirement(line))
+    return found
 
 
 def pins():
+    """The lock: version by name."""
     lines = (ENVIRONMENTS / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+    lines = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9.-]+==[^=\s]+", line) for line in lines)
+    return dict(line.split("==") for line in lines)
 
 
-def test_the_lock_pins_exactly_and_holds_everything_that_is_asked_for():
-    assert all(re.fullmatch(r"[a-z0-9.-]+==[^=\s]+", pin) for pin in pins())
-    wanted = (ENVIRONMENTS / "requirements.in").read_text(encoding="utf-8").splitlines()
-    assert names(line for line in wanted if line and not line.startswith("#")) <= names(pins())
-
-
-@pytest.mark.parametrize("stage", ["train", "report"])
-def test_conda_environments_have_the_locks_versions(stage):
+def conda(stage):
+    """The environment's own dependencies, and pip's as version by name."""
     content = yaml.safe_load((ENVIRONMENTS / f"{stage}.yaml").read_text(encoding="utf-8"))
-    packages = content["dependencies"][-1]["pip"]
-    assert packages and set(packages) <= set(pins())
+    *own, pip = content["dependencies"]
+    return own, dict(pin.split("==") for pin in pip["pip"])
+
+
+def unmet(versions, requirements, environment):
+    """Requirements, and what these need in turn, that `versions` lack or do not satisfy.
+
+    What a package needs is read from the installed one, which has the lock's version.
+    """
+    left, seen, found = [(item, "asked for") for item in requirements], set(), []
+    while left:
+        item, by = left.pop()
+        name = canonicalize_name(item.name)
+        if LEFT_TO_TORCH.match(name):
+            continue
+        if name not in versions or not item.specifier.contains(versions[name], prereleases=True):
+            found.append(f"{item} ({by})")
+            continue
+        for extra in {"", *item.extras} - {of for known, of in seen if known == name}:
+            seen.add((name, extra))
+            for text in metadata.requires(name) or []:
+                needed = Requirement(text)
+                if not needed.marker or needed.marker.evaluate({**environment, "extra": extra}):
+                    left.append((needed, name))
+    return sorted(found)
+
+
+def rules():
+    """Each rule that runs scripts, by name: its scripts and its conda environment."""
+    found = {}
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for block in re.split(r"^(?=rule )", path.read_text(encoding="utf-8"), flags=re.M)[1:]:
+            block = re.split(r"^(?:use rule|for|def) ", block, flags=re.M)[0]
+            scripts = re.findall(r"python -m scripts\.(\w+)", block)
+            environment = re.search(r'conda:\s+"../envs/(\w+).yaml"', block)
+            if scripts:
+                name = re.match(r"rule (\w+)", block)[1]
+                found[name] = scripts, environment and environment[1]
+    return found
+
+
+def test_the_lock_has_everything_that_is_asked_for():
+    assert unmet(pins(), asked_for("requirements"), {}) == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_conda_environment_solves_with_the_locks_versions(stage):
+    _, versions = conda(stage)
+    assert versions.items() <= pins().items()
+    assert unmet(versions, asked_for(stage), CONDAS) == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_conda_environment_holds_no_more_than_it_needs(stage):
+    _, versions = conda(stage)
+    wanted = {canonicalize_name(item.name) for item in asked_for(stage)}
+    for name in versions.keys() - wanted:
+        without = {other: version for other, version in versions.items() if other != name}
+        assert unmet(without, asked_for(stage), CONDAS), f"nothing needs {name}"
+
+
+def test_torch_bounds_what_the_lock_leaves_to_it():
+    requirements = map(Requirement, metadata.requires("torch"))
+    left = [item.specifier for item in requirements if LEFT_TO_TORCH.match(item.name)]
+    assert left and all({"==", "<", "<="} & {one.operator for one in of} for of in left)
+
+
+def test_every_rule_that_runs_a_script_has_a_conda_environment():
+    found = rules()
+    assert len(found) > 20 and {"finetuned", "plot", "estimate"} <= found.keys()
+    assert [name for name, (_, environment) in found.items() if environment not in STAGES] == []
+
+
+@pytest.mark.parametrize("rule", rules())
+def test_a_rules_environment_has_what_its_scripts_import(rule):
+    scripts, stage = rules()[rule]
+    imported = set().union(*(used_packages(f"scripts.{name}") for name in scripts))
+    if rule == "plot":
+        for path in (ROOT / "tangent" / "figures").glob("*.py"):
+            imported |= used_packages(f"tangent.figures.{path.stem}")
+    by_module = metadata.packages_distributions()
+    packages = {name: {canonicalize_name(one) for one in by_module[name]} for name in imported}
+    _, versions = conda(stage)
+    assert [name for name, of in packages.items() if not of & versions.keys()] == []
+    assert "snakemake" not in imported
+
+
+def test_the_containers_recipes_agree_and_install_the_lock():
+    folder = ROOT / "containers"
+    docker = (folder / "Dockerfile").read_text(encoding="utf-8")
+    apptainer = (folder / "tangent.def").read_text(encoding="utf-8")
+    bases = re.findall(r"BASE=(?:docker.io/library/)?(python:\S+)", docker + apptainer)
+    python = CONDAS["python_full_version"]
+    assert bases == [f"python:{python}-slim-bookworm"] * 2
+    runs = re.findall(r"^RUN ((?:.+\\\n)*.+)", docker, re.M)
+    steps = [step.strip() for run in runs for step in run.replace("\\\n", "").split("&&")]
+    post = apptainer.partition("%post")[2].partition("%environment")[0]
+    assert steps == [line.strip() for line in post.strip().splitlines()]
+    copied = re.findall(r"(envs/\S+) (/opt/requirements.lock)\n", docker + apptainer)
+    assert copied == [("envs/requirements.lock", "/opt/requirements.lock")] * 2
+    assert any(step.endswith("install --no-cache-dir -r /opt/requirements.lock") for step in steps)
+    assert "PATH=/opt/tangent/bin:$PATH" in docker and "PATH=/opt/tangent/bin:$PATH" in apptainer
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_condas_own_packages_are_exact(stage):
+    own, _ = conda(stage)
+    assert own[0] == f"python={CONDAS['python_full_version']}"
+    assert all(re.fullmatch(r"[a-z]+=\d+\.\d+\.\d+", package) for package in own)
+
+
+def test_the_pages_commands_name_files_that_are_there():
+    page = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(?:containers|envs|configs)/[\w.-]+\w", page))
+    made = {"containers/tangent.sif"}
+    assert made < named
+    assert [name for name in named - made if not (ROOT / name).is_file()] == []
+    image = (ROOT / "rules" / "common.smk").read_text(encoding="utf-8")
+    assert '"containers/tangent.sif"' in image

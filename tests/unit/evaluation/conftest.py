@@ -79,7 +79,7 @@ class Study:
         shared = [
             *("--model", "tiny", "--mode", mode, "--seed", 0),
             *("--heads-dir", self.root / "heads", "--datasets-dir", self.root / "datasets"),
-            *("--initial-features", self.root / "features"),
+            *self.features_flag(),
         ]
         if mode == "standard":
             names = TASKS if vectors == ("sum",) else vectors
@@ -89,6 +89,11 @@ class Study:
             folders = {task: self.root / "products" / task for task in (*TASKS, CONTROL)}
             shared += ["--products", *(f"{task}={folder}" for task, folder in folders.items())]
         self.script(name, *shared, *flags)
+
+    def features_flag(self) -> list[object]:
+        """The flag that names the features of every data set."""
+        folders = {task: self.root / "features" / task for task in (*TASKS, CONTROL)}
+        return ["--initial-features", *(f"{task}={folder}" for task, folder in folders.items())]
 
     def encoder_flags(self) -> list[object]:
         """The flags that name the encoder."""
@@ -181,8 +186,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     tasks = (*TASKS, CONTROL)
     common = [*study.encoder_flags(), "--datasets-dir", root / "datasets", "--batch-size", 16]
     common += ["--threads", 1, "--device", "cpu"]
-    study.script("initial_features", *common, "--tasks", *tasks, "--output-dir", root / "features")
     for task in tasks:
+        output = root / "features" / task
+        study.script("initial_features", *common, "--dataset", task, "--output-dir", output)
         study.script(
             *("jacobian_products", *common, "--dataset", task),
             *("--task-vectors", *(f"{n}={study.vector_file(n)}" for n in TASKS)),
@@ -190,9 +196,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
             *("--output-dir", root / "products" / task),
         )
     study.script(
-        *("zero_shot", "--model", "tiny", "--seed", 0, "--features-dir", root / "features"),
+        *("zero_shot", "--model", "tiny", "--seed", 0, *study.features_flag()),
         *("--heads-dir", root / "heads", "--datasets-dir", root / "datasets"),
-        *("--tasks", *tasks, "--output", root / "zero_shot.json"),
+        *("--output", root / "zero_shot.json"),
     )
     for mode in ("standard", "linear"):
         for task in TASKS:

@@ -38,9 +38,9 @@ def test_a_head_of_other_classes(damaged, mode):
 
 
 @BOTH
-@pytest.mark.parametrize("file", ["datasets/red/test", "heads/red/head", "features/test"])
+@pytest.mark.parametrize("file", ["datasets/red/test", "heads/red/head", "features/red/test"])
 def test_a_missing_file(damaged, mode, file):
-    if mode == "standard" and file == "features/test":
+    if mode == "standard" and file == "features/red/test":
         file = "task_vectors/red"
     path = (damaged.root / file).with_suffix(".safetensors")
     path.unlink()
@@ -68,18 +68,17 @@ def test_products_that_lack_a_task_vector(damaged):
 
 
 def test_features_that_are_not_numbers(damaged):
-    path = damaged.root / "features" / "validation.safetensors"
+    path = damaged.root / "features" / "red" / "validation.safetensors"
     tables = load_file(path)
-    tables["red"][3] = np.nan
+    tables["features"][3] = np.nan
     save_file(tables, path)
     with pytest.raises(UserError, match="red, split validation: some features are not finite"):
         single_task(damaged, "linear")
 
 
 def test_features_of_other_images(damaged):
-    for path in (damaged.root / "features", damaged.root / "products" / "red"):
-        tables = load_file(path / "test.safetensors")
-        tables["red"] = tables["red"][:-1].copy()
-        save_file(tables, path / "test.safetensors")
+    for folder in ("features", "products"):
+        path = damaged.root / folder / "red" / "test.safetensors"
+        save_file({name: table[:-1].copy() for name, table in load_file(path).items()}, path)
     with pytest.raises(UserError, match="red, split test: 49 features and 50 labels"):
         single_task(damaged, "linear")

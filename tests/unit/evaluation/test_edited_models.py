@@ -51,9 +51,11 @@ def plain(study) -> PlainEditedModel:
 
 @pytest.fixture
 def linearized(study) -> LinearizedEditedModel:
-    folders = (study.root / "products").iterdir()
-    products = StoredProducts({folder.name: folder for folder in folders})
-    return LinearizedEditedModel(StoredFeatures(study.root / "features"), products)
+    features, products = (
+        {folder.name: folder for folder in (study.root / name).iterdir()}
+        for name in ("features", "products")
+    )
+    return LinearizedEditedModel(StoredFeatures(features), StoredProducts(products))
 
 
 @pytest.mark.parametrize("coefficients", COEFFICIENTS)
@@ -164,10 +166,11 @@ def test_unknown_vectors_and_data_sets_are_refused_by_name(study, plain, lineari
         linearized.features({}, "violet", "test")
     with pytest.raises(UserError, match=r"violet.test\.safetensors does not exist"):
         plain.features({"red": 1.0}, "violet", "test")
-    with pytest.raises(UserError, match=r"features.train\.safetensors does not exist"):
+    with pytest.raises(UserError, match=r"features.red.train\.safetensors does not exist"):
         linearized.features({}, "red", "train")
     products = StoredProducts({"red": study.root / "products" / "red"})
-    other = LinearizedEditedModel(StoredFeatures(study.root / "features"), products)
+    features = StoredFeatures({"blue": study.root / "features" / "blue"})
+    other = LinearizedEditedModel(features, products)
     with pytest.raises(UserError, match="no products on data set 'blue', only on red: .*DATASET="):
         other.features({"red": 1.0}, "blue", "test")
 

@@ -35,7 +35,7 @@ def alone(study):
 
 
 def test_linearized_evaluations_import_no_torch(alone, tmp_path):
-    red = ("--task", "red", "--control", "grey", "--zero-shot", alone.root / "zero_shot.json")
+    red = ("--task", "red", "--control", "grey")
     every = ["--tasks", "red", "--single-task", f"red={alone.root}/single_task/linear/red.json"]
     output = ("--output", tmp_path / "result.json")
     folder = ("--output-dir", tmp_path, "--alphas", 0, 1, 3)
@@ -52,7 +52,7 @@ def test_linearized_evaluations_import_no_torch(alone, tmp_path):
 
 def test_zero_shot_imports_no_torch(alone, tmp_path):
     alone.script(
-        *("zero_shot", "--model", "tiny", "--seed", 0, "--features-dir", alone.root / "features"),
+        *("zero_shot", "--model", "tiny", "--seed", 0, *alone.features_flag()),
         *("--heads-dir", alone.root / "heads", "--datasets-dir", alone.root / "datasets"),
-        *("--tasks", "red", "--output", tmp_path / "zero_shot.json"),
+        *("--output", tmp_path / "zero_shot.json"),
     )

@@ -17,8 +17,7 @@ GRID = ("--alphas", 0, 2, 9)
 
 
 def flags(study, task: str) -> list[object]:
-    zero_shot = study.root / "zero_shot.json"
-    return ["--task", task, "--control", study.control, "--zero-shot", zero_shot]
+    return ["--task", task, "--control", study.control]
 
 
 def validate(
@@ -120,14 +119,13 @@ def test_another_tasks_alpha_is_refused(study, tmp_path):
         )
 
 
-def test_a_control_task_without_zero_shot_accuracy_is_named(study, tmp_path):
-    content = study.json("zero_shot.json")
-    del content["tasks"][study.control]
-    (tmp_path / "zero_shot.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="no zero-shot accuracy of 'grey'"):
-        study.evaluate(
-            *("validate_negation", "linear", "--task", "red", "--control", "grey"),
-            *("--zero-shot", tmp_path / "zero_shot.json", *GRID, "--control-threshold", 0.95),
-            *("--output-dir", tmp_path),
-            vectors=("red",),
+def test_a_control_task_without_features_is_named(study, tmp_path):
+    shared = ["--model", "tiny", "--mode", "linear", "--seed", 0, *GRID]
+    shared += ["--heads-dir", study.root / "heads", "--datasets-dir", study.root / "datasets"]
+    shared += ["--control-threshold", 0.95]
+    shared += ["--products", f"red={study.root}/products/red", f"grey={study.root}/products/grey"]
+    features = ["--initial-features", f"red={study.root}/features/red"]
+    with pytest.raises(UserError, match="no features on data set 'grey', only on red: .*DATASET="):
+        study.script(
+            "validate_negation", *shared, *features, *flags(study, "red"), "--output-dir", tmp_path
         )

@@ -46,7 +46,7 @@ def test_provenance_names_the_inputs_of_the_mode(study):
 def test_a_mode_without_its_inputs_says_which_flags_it_needs(study, tmp_path, mode, flag):
     shared = ["--model", "tiny", "--mode", mode, "--seed", 0, "--heads-dir", study.root / "heads"]
     shared += ["--datasets-dir", study.root / "datasets"]
-    shared += ["--initial-features", study.root / "features", "--task", "red"]
+    shared += [*study.features_flag(), "--task", "red"]
     given = f"red={study.vector_file('red')}"
     needed = "--task-vectors" if mode == "standard" else "--products"
     with pytest.raises(UserError, match=needed):

@@ -30,9 +30,9 @@ VOID = {"meta", "br", "link", "img", "hr", "input"}
 
 def make_report(folder, figures=tuple(FIGURES)):
     """Everything after the evaluations, through the scripts as the rules call them."""
-    tables = str(folder / "tables")
+    tables, config = str(folder / "tables"), read_configuration(folder / "config.yaml")
     steps = [
-        (collect_tables, ["--config", str(folder / "config.yaml"), "--study-dir", str(folder),
+        (collect_tables, ["--config", config.model_dump_json(), "--study-dir", str(folder),
                           "--output-dir", tables, "--tables", *COLLECTED]),
         (claims_script, ["--tables-dir", tables, "--output", f"{tables}/claims.csv",
                          "--markdown", f"{tables}/claims.md"]),

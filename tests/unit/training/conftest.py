@@ -130,16 +130,17 @@ def preparation(dataset) -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def heads(pretrained, tmp_path_factory) -> Path:
-    """The folder that build_heads makes."""
+    """A folder of the heads that build_head makes."""
     folder = tmp_path_factory.mktemp("heads")
-    run_script(
-        "build_heads",
-        pretrained_dir=pretrained,
-        tasks=TASKS,
-        threads=1,
-        device="cpu",
-        output_dir=folder,
-    )
+    for task in TASKS:
+        run_script(
+            "build_head",
+            pretrained_dir=pretrained,
+            task=task,
+            threads=1,
+            device="cpu",
+            output=folder / task / "head.safetensors",
+        )
     return folder
 
 

@@ -48,12 +48,12 @@ def test_a_token_that_a_compact_checkpoint_left_out_is_refused(pretrained):
 def test_an_unknown_task_is_refused_before_the_model_is_loaded(script, pretrained, tmp_path):
     with pytest.raises(UserError, match="unknown task 'shape'"):
         script(
-            "build_heads",
+            "build_head",
             pretrained_dir=pretrained,
-            tasks=["shape"],
+            task="shape",
             threads=1,
             device="cpu",
-            output_dir=tmp_path,
+            output=tmp_path / "head.safetensors",
         )
 
 

@@ -190,7 +190,7 @@ def test_too_little_memory_of_one_process_ends_all_with_one_message(finetuning, 
         ("disentanglement", "compute.evaluation_batch_size"),
         ("eigenfunctions", "eigenfunctions.images"),
         ("proposition1", "eigenfunctions.images"),
-        ("build_heads", "more memory"),
+        ("build_head", "more memory"),
     ],
 )
 def test_too_little_memory_of_an_evaluation_says_what_to_change(name, key, monkeypatch, tmp_path):

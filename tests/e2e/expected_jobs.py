@@ -1,0 +1,121 @@
+"""The jobs of the small study by their messages: what a test of reruns expects to be planned."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from small_study import CONTROL, RANDOM_TASK, SEED, TASKS
+
+from tangent.results.columns import COLLECTED
+
+MODES = ("standard", "posthoc", "linear")
+TRAININGS = ("standard", "linear")
+LINEARIZED = ("posthoc", "linear")
+PAIR = "shapes and counting"
+TABLES = set(COLLECTED)
+FIGURES = {"figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1"}
+SUMMARY = {"test the paper's claims", "compare with other people's numbers"}
+SUMMARY |= {"write the paper's tables", "write the report"}
+CONFIGURED = {"keep the study's configuration beside its results"}
+ADDED = {"alpha_sweep", "addition", "addition_tasks", "negation", "random_init"}
+ADDED_FIGURES = {"figure2", "figure5", "figure6", "alpha_curves"}
+
+
+def jobs(template, **values):
+    """Messages with every combination of the values; one value may stand for itself."""
+    lists = [[value] if isinstance(value, str | int) else value for value in values.values()]
+    return {template.format(**dict(zip(values, of, strict=True))) for of in product(*lists)}
+
+
+def at(what, model="tiny", modes=MODES, seed=SEED):
+    """`what` with its place behind it; "{}" stays for names that are filled in before."""
+    return jobs(f"{what} ({{model}}, {{mode}}, seed {{seed}})", model=model, mode=modes, seed=seed)
+
+
+def about(what, names, **place):
+    """The same of each task or data set."""
+    return set().union(*(at(f"{what} {name}", **place) for name in names))
+
+
+def trained(tasks, trainings=TRAININGS, model="tiny", seed=SEED):
+    """Fine-tunings and their task vectors."""
+    found = jobs(
+        "fine-tune {model} on {task} ({training}, seed {seed})",
+        model=model,
+        task=tasks,
+        training=trainings,
+        seed=seed,
+    )
+    return found | about("task vector of", tasks, model=model, modes=trainings, seed=seed)
+
+
+def alone(tasks, modes, **place):
+    """What edits with one task's vector."""
+    found = about("single-task accuracy on", tasks, modes=modes, **place)
+    if place.get("model", "tiny").endswith("-random"):
+        return found
+    found |= about("choose α of negating", tasks, modes=modes, **place)
+    return found | about("task negation of", tasks, modes=modes, **place)
+
+
+def added(modes, **place):
+    """What edits with the sum of all vectors."""
+    found = at("choose α of task addition", modes=modes, **place)
+    return found | at("task addition", modes=modes, **place)
+
+
+def heat_maps(modes, seed=SEED):
+    """Of the study's one pair."""
+    return at(f"heat map of {PAIR}", modes=modes, seed=seed)
+
+
+def products(datasets, modes=LINEARIZED, **place):
+    """J(x)τ."""
+    return about("Jacobian-vector products on", datasets, modes=modes, **place)
+
+
+def edits(retrained, tasks=TASKS, modes=MODES, seed=SEED):
+    """What follows from other task vectors of `retrained`, in the modes that edit with them."""
+    plain, linearized = (tuple(set(modes) & set(of)) for of in (("standard",), LINEARIZED))
+    found = alone(retrained, plain, seed=seed) | alone(tasks, linearized, seed=seed)
+    found |= products((*tasks, CONTROL), linearized, seed=seed) | added(modes, seed=seed)
+    if set(retrained) & set(TASKS):
+        found |= heat_maps(plain, seed)
+    return found | heat_maps(linearized, seed)
+
+
+def of_random(modes=MODES, seed=SEED):
+    """All that follows from the task vectors of the randomly initialised model's one task."""
+    place = {"model": "tiny-random", "seed": seed}
+    linearized = tuple(set(modes) & set(LINEARIZED))
+    found = alone([RANDOM_TASK], modes, **place) | added(modes, **place)
+    return found | products([RANDOM_TASK], linearized, **place)
+
+
+def kernels(tasks=TASKS, seed=SEED):
+    """Eigenfunctions, the random model's among them."""
+    what = "eigenfunctions of {task} ({model}, seed {seed})"
+    return jobs(what, task=tasks, model="tiny", seed=seed) | jobs(
+        what, task=RANDOM_TASK, model="tiny-random", seed=seed
+    )
+
+
+def images_of(task):
+    """A data set, from its source on."""
+    return {f"find the images of {task}", f"prepare the images of {task} in 32 pixels"}
+
+
+def of_model(what, models=("tiny", "tiny-random"), seed=SEED):
+    """Once per model and seed."""
+    return jobs(f"{what} of {{model}} (seed {{seed}})", model=models, seed=seed)
+
+
+def features(datasets, model="tiny", seed=SEED):
+    what = "features of {dataset} at the initial weights ({model}, seed {seed})"
+    return jobs(what, dataset=datasets, model=model, seed=seed)
+
+
+def summary(tables=TABLES, figures=FIGURES):
+    """Tables, figures and the report."""
+    found = {f"collect the tidy table {name}" for name in tables}
+    return found | {f"draw {name}" for name in figures} | SUMMARY
