@@ -17,7 +17,7 @@ rule heads:
     threads: CONFIG.compute.threads
     resources:
         mem_mb=memory(4000, 2, ["weights"]),
-        runtime=minutes(30),
+        runtime=minutes(10),
         gpu=GPUS,
     params:
         pretrained_dir=subpath(input.config, parent=True),

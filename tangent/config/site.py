@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -61,7 +61,7 @@ class Site(Section):
         return expressions({**named, **self.defaults})
 
     def resources_of_rules(
-        self, gpu: Iterable[str], saves: Iterable[str], grouped: Iterable[str]
+        self, gpu: Collection[str], saves: Iterable[str], grouped: Iterable[str], slots: int
     ) -> dict[str, dict[str, Any]]:
         """Snakemake's `set-resources`.
 
@@ -69,6 +69,7 @@ class Site(Section):
             gpu: rules that run on a GPU.
             saves: rules whose jobs save their state when they are told to stop.
             grouped: rules of which several jobs share one entry of the queue.
+            slots: so many of these at a time; one on a GPU takes them all, as the entry has one GPU.
         """
         found: dict[str, dict[str, Any]] = {}
         if self.partitions.gpu is not None:
@@ -81,7 +82,7 @@ class Site(Section):
             extra = own.get("slurm_extra", self.defaults.get("slurm_extra", ""))
             own["slurm_extra"] = f"--signal=TERM@{self.seconds_to_save} {extra}".strip()
         for rule in grouped:
-            found.setdefault(rule, {})["slots"] = 1
+            found.setdefault(rule, {})["slots"] = slots if rule in gpu else 1
         return {rule: expressions(resources) for rule, resources in found.items()}
 
 

@@ -63,13 +63,13 @@ def test_a_number_grows_with_the_attempt_and_text_is_text():
         "qos": "'long'",
         "slurm_extra": "'--comment=x'",
     }
-    found = site.resources_of_rules(gpu=[], saves=["finetuned"], grouped=["plot"])
+    found = site.resources_of_rules(["heads"], ["finetuned"], ["plot", "heads"], slots=4)
     of_training = found["finetuned"]
     assert [eval(of_training["runtime"], {"attempt": n}) for n in (1, 3)] == [90, 270]
     assert [eval(of_training["mem_mb"], {"attempt": n}) for n in (1, 2)] == [8000, 16000]
     assert of_training["gpu"] == 2
     assert eval(of_training["slurm_extra"]) == "--signal=TERM@120 --comment=x"
-    assert found["plot"] == {"slots": 1}
+    assert found["plot"] == {"slots": 1} and found["heads"] == {"slots": 4}
 
 
 def test_rules_are_known_by_their_names():
