@@ -26,6 +26,7 @@ for extended in EXTENDED:
 include: "rules/common.smk"
 include: "rules/code.smk"
 include: "rules/paths.smk"
+include: "rules/runs.smk"
 
 
 pathvars:

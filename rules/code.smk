@@ -6,7 +6,7 @@ from tangent.fingerprint import fingerprint
 # share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.
 # tests/rules/test_code.py compares the table with what the scripts import. Left out on purpose:
 # modules that read, write, record or report a result but do not make it (errors, files, memory,
-# progress, provenance, scripts.cli), and those that pick the GPU (gpus, gpu_lease).
+# progress, provenance, run_lock, scripts.cli), and those that pick the GPU (gpus, gpu_lease).
 IMAGES = (
     "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split features"
     " linearize samples task_vector"

@@ -29,6 +29,7 @@ from typing import Any, ClassVar, TypeVar
 from tangent import memory
 from tangent.errors import UserError
 from tangent.progress import start_logging
+from tangent.run_lock import join_run
 
 A = TypeVar("A", bound="Common")
 
@@ -76,6 +77,7 @@ def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
     """
     arguments = parse(arguments_class)
     start_logging(arguments.log)
+    join_run()
     logger = logging.getLogger("tangent")
     try:
         run(arguments)

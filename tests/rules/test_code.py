@@ -11,6 +11,8 @@ from tangent.datasets.sources.from_torchvision import COPIES
 
 # They read, write, record or report a result but do not make it.
 NEUTRAL = {f"tangent.{name}" for name in ("errors", "files", "memory", "progress", "provenance")}
+# It decides which run may write, not what.
+NEUTRAL |= {"tangent.run_lock"}
 # They pick the GPU, not what it computes.
 NEUTRAL |= {"tangent.gpus", "tangent.gpu_lease", "scripts.cli"}
 
