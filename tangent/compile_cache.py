@@ -13,6 +13,7 @@ import logging
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -49,47 +50,37 @@ def use_compile_cache() -> Path:
             "$XDG_CACHE_HOME",
             error,
         )
-    _remove_cut_libraries(folder)
+    _remove_damaged_libraries(folder)
     os.environ[VARIABLE] = str(folder)
     return folder
 
 
-def replaced_by_empty() -> Path | None:
-    """Use an empty temporary folder from now on, where compiling failed with what is kept.
-
-    Returns:
-        the folder that may be damaged; None if nothing had been kept there.
-    """
-    kept = Path(os.environ[VARIABLE])
-    if not any(kept.rglob("*.so")):
-        return None
-    folder = Path(tempfile.mkdtemp(prefix="tangent-compiled-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ[VARIABLE] = str(folder)
-    return kept
-
-
-def _remove_cut_libraries(folder: Path) -> None:
+def _remove_damaged_libraries(folder: Path) -> None:
     """Remove libraries that a killed linker or a full disk cut short: they are made again.
 
-    Their loading would end the process (SIGBUS), now and in every later run.
+    To load one ends the process (SIGBUS), now and in every later run, or makes torch believe that
+    the CPU lacks vector instructions, which gives other bits.
     """
     for path in folder.rglob("*.so"):
-        with contextlib.suppress(OSError):
-            if _is_cut(path):
-                logger.warning("%s is cut short: it is compiled anew", path)
+        with contextlib.suppress(OSError):  # another job was faster
+            if _is_damaged(path):
                 path.unlink()
+                logger.warning("%s was cut short: it is compiled anew", path)
 
 
-def _is_cut(path: Path) -> bool:
-    """Whether an ELF file (64 bit) ends before its last part, the table of its sections."""
+def _is_damaged(path: Path) -> bool:
+    """Whether a library is no ELF file, or ends before its last part, the table of sections."""
     with open(path, "rb") as file:
         header = file.read(64)
-    if len(header) < 64:
-        return True
+    if sys.platform != "linux":
+        return not header
     start = int.from_bytes(header[40:48], "little")
     size, count = (int.from_bytes(header[i : i + 2], "little") for i in (58, 60))
-    return header[:5] == b"\x7fELF\x02" and path.stat().st_size < start + size * count
+    return (
+        len(header) < 64
+        or header[:5] != b"\x7fELF\x02"
+        or path.stat().st_size < start + size * count
+    )
 
 
 def _wanted() -> Path:

@@ -11,12 +11,9 @@ import torch
 import torch._inductor.config
 from torch import Tensor, nn
 
-from tangent.compile_cache import replaced_by_empty, use_compile_cache
+from tangent.compile_cache import use_compile_cache
 from tangent.errors import first_line
 from tangent.memory import is_out_of_memory
-
-
-logger = logging.getLogger("tangent")
 
 
 class CannotCompile(Exception):
@@ -29,8 +26,7 @@ def compile_for(model: nn.Module, like: Tensor) -> Callable[[Tensor], Any]:
     Other inputs run as they did: which of the two is decided by shape alone, so bits repeat. They
     do not depend on the cache either, because nothing is chosen by timing.
 
-    Call it, and the result, within the attention and autocast contexts of the training. Where
-    what the cache holds cannot be used, it compiles in an empty folder: the same bits, later.
+    Call it, and the result, within the attention and autocast contexts of the training.
 
     Args:
         model: in evaluation mode or without buffers that a pass changes: it is run once here. What
@@ -45,22 +41,6 @@ def compile_for(model: nn.Module, like: Tensor) -> Callable[[Tensor], Any]:
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "No CUDA runtime …"
     if like.device.type == "cpu":  # before torch starts helpers: each of them imports torch
         torch._inductor.config.compile_threads = torch.get_num_threads()
-    try:
-        return _compiled(model, like)
-    except CannotCompile as error:
-        damaged = replaced_by_empty()
-        if damaged is None:
-            raise
-        torch.compiler.reset()
-        compiled = _compiled(model, like)
-        logger.warning(
-            "what was compiled in %s is damaged (%s), and was compiled anew for this job alone: "
-            "delete the folder", damaged, error
-        )  # fmt: skip
-        return compiled
-
-
-def _compiled(model: nn.Module, like: Tensor) -> Callable[[Tensor], Any]:
     context = getattr(model, "traceable", nullcontext)
     compiled = torch.compile(
         model,

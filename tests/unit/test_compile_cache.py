@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
+import _ctypes
 import pytest
 
 from tangent import compile_cache
@@ -69,3 +71,19 @@ def test_each_kind_of_cpu_has_a_folder(line, other, is_same, tmp_path, monkeypat
         compile_cache.CPU_INFO.write_text(f"processor\t: 0\n{content}\n\nprocessor\t: 1\n{line}\n")
         folders.append(use_compile_cache())
     assert (folders[0] == folders[1]) == is_same
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="libraries of other systems look different")
+def test_libraries_that_were_cut_short_are_removed(tmp_path, monkeypatch, caplog):
+    """Loading a part of a library would kill this process and all later ones."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    with open(_ctypes.__file__, "rb") as file:
+        whole = file.read()
+    contents = {"whole": whole, "half": whole[: len(whole) // 2], "nearly": whole[:-1]}
+    contents |= {"empty": b"", "start": whole[:40], "zeros": bytes(len(whole))}
+    (tmp_path / "ab").mkdir()
+    for name, content in contents.items():
+        (tmp_path / "ab" / f"{name}.so").write_bytes(content)
+    use_compile_cache()
+    assert [path.name for path in tmp_path.glob("*/*.so")] == ["whole.so"]
+    assert caplog.text.count("was cut short: it is compiled anew") == len(contents) - 1
