@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import _ctypes
 import os
 import stat
 import sys
 
-import _ctypes
 import pytest
 
 from tangent import compile_cache
