@@ -20,6 +20,7 @@ rule pretrained:
         runtime=60,
     params:
         source=lambda wildcards: CONFIG.pretrained[wildcards.model].model_dump_json(),
+        architecture=architecture_digest,
         output_dir=subpath(output.config, parent=True),
         code=code("fetch_pretrained"),
     message:
