@@ -36,9 +36,15 @@ def bring_back_from_the_future(jobs):
     """
     present = os.stat(f"{RESULTS}/{run_lock.RUN_FILE}").st_mtime
     for file in {file for job in jobs for file in job.input}:
-        with contextlib.suppress(OSError):  # not there yet, or another user's
-            if os.stat(file).st_mtime > present:
+        if os.path.exists(file) and os.stat(file).st_mtime > present:
+            try:
                 os.utime(file)
+            except OSError as error:
+                raise UserError(
+                    f"{file} was made on a machine whose clock is ahead of this one's, and what is"
+                    " made of it now would be thrown away: have its owner `touch` it, or wait"
+                    f" until {time.ctime(os.stat(file).st_mtime)} ({error.strerror})."
+                ) from error
 
 
 def prepare_shared(resources, jobs, me):
@@ -58,9 +64,7 @@ def prepare_shared(resources, jobs, me):
                 print(f"{message} {resources}: {busy}", file=sys.stderr)
                 is_waiting = True
             time.sleep(1)
-    missing = [
-        file for job in jobs for file in workflow.dag.reason(job).missing_output
-    ]
+    missing = [file for job in jobs for file in workflow.dag.reason(job).missing_output]
     if is_waiting or any(map(os.path.exists, missing)):
         lock.release()
         workflow.persistence.unlock()

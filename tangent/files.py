@@ -40,7 +40,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             dir=path.parent, prefix=f".{path.name}.", suffix=".tmp" + path.suffix
         )
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     os.close(descriptor)
     temporary = Path(name)
     try:
@@ -53,7 +53,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -79,12 +79,14 @@ def check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
     except OSError as error:
-        raise _cannot_write(folder, error) from error
+        raise cannot_write(folder, error) from error
 
 
-def _cannot_write(path: Path, error: OSError) -> UserError:
+def cannot_write(path: Path, error: Exception) -> UserError:
+    """What to tell a user whose disk is full or whose folder is read-only."""
+    cause = getattr(error, "strerror", None) or error
     return UserError(
-        f"cannot write {path}: {error.strerror or error}. Free some space or make the folder "
+        f"cannot write {path}: {cause}. Free some space or make the folder "
         "writable (config keys paths.results and paths.resources say where results go)."
     )
 
@@ -154,7 +156,13 @@ def write_safetensors(
     tensors: Mapping[str, torch.Tensor | np.ndarray],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write torch tensors or numpy arrays (not mixed) as safetensors with string metadata."""
+    """Write torch tensors or numpy arrays (not mixed) as safetensors with string metadata.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    from safetensors import SafetensorError
+
     tensors = dict(tensors)
     metadata = dict(metadata or {})
     is_numpy = all(type(value).__module__ == "numpy" for value in tensors.values())
@@ -165,7 +173,10 @@ def write_safetensors(
             from safetensors.torch import save_file
 
             tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(tensors, temporary, metadata=metadata)
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:  # it hides the operating system's error
+            raise cannot_write(Path(path), error) from error
         _sort_header(temporary)
 
 

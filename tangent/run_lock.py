@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tangent.errors import UserError
+from tangent.files import cannot_write
 
 logger = logging.getLogger("tangent")
 
@@ -112,7 +113,7 @@ class Lock:
             # Over the old text, and no shorter in between: readers may look at any moment.
             os.pwrite(self._descriptor, text.ljust(400).encode(), 0)
         except OSError as error:
-            raise _cannot_lock(self._path, error) from error
+            raise cannot_write(self._path, error) from error
 
 
 def begin_run(folder: Path) -> tuple[Lock, Holder]:
@@ -191,7 +192,7 @@ def _open(path: Path) -> int:
             os.chmod(path, 0o666)  # whoever may write into the folder may lock it
         return descriptor
     except OSError as error:
-        raise _cannot_lock(path, error) from error
+        raise cannot_write(path, error) from error
 
 
 def _flock(descriptor: int, kind: int) -> bool:
@@ -203,10 +204,3 @@ def _flock(descriptor: int, kind: int) -> bool:
     except OSError as error:
         logger.info("no locks in this file system (%s): two runs at once go unnoticed", error)
     return True
-
-
-def _cannot_lock(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot write {path}: {error.strerror or error}. Free some space or make the folder "
-        "writable (config keys paths.results and paths.resources say where results go)."
-    )
