@@ -3,7 +3,7 @@ CORES ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-large bench bench-gpu lint lock environment docs
+.PHONY: demo test test-large test-kills bench bench-gpu lint lock environment docs
 
 demo: environment
 	$(BIN)/snakemake --cores $(CORES)
@@ -15,6 +15,10 @@ test: environment
 # ViT-B-16 and ViT-L-14 at full size: on two cores most of an hour, 20 GB of memory, 30 GB of disk.
 test-large: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m large
+
+# The demo study, killed 20 times: on two cores half an hour. KILLS_SEED=... repeats a run's moments.
+test-kills: environment
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m nightly -s
 
 # Measures, and puts its tables into docs/performance.md. One thread, as the demo's jobs have.
 bench: environment
