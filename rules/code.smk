@@ -54,7 +54,7 @@ CONFIG_READER = (
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
 CODE = {
-    "fetch_pretrained": "compact_checkpoint models.load models.sources sources",
+    "fetch_pretrained": "compact_checkpoint hub_cache models.load models.sources sources",
     "initialize_random": "models.load",
     "locate_dataset": SOURCES,
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
