@@ -15,6 +15,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tangent.errors import UserError
@@ -22,6 +23,9 @@ from tangent.errors import UserError
 logger = logging.getLogger("tangent")
 
 VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+
+SECONDS_OF_A_LINKER = 5.0
+"""A linker that is alive writes again within so long."""
 
 CPU_INFO = Path("/proc/cpuinfo")
 _KINDS = {"vendor_id", "cpu family", "model", "flags", "CPU implementer", "CPU part", "Features"}
@@ -61,9 +65,17 @@ def _remove_damaged_libraries(folder: Path) -> None:
     To load one ends the process (SIGBUS), now and in every later run, or makes torch believe that
     the CPU lacks vector instructions, which gives other bits.
     """
-    for path in folder.rglob("*.so"):
-        with contextlib.suppress(OSError):  # another job was faster
-            if _is_damaged(path):
+    damaged = {}
+    for place, _, names in os.walk(folder):  # unlike `rglob`, it bears that others remove folders
+        for path in (Path(place, name) for name in names if name.endswith(".so")):
+            with contextlib.suppress(FileNotFoundError):
+                if _is_damaged(path):
+                    damaged[path] = path.stat().st_mtime_ns
+    if damaged:
+        time.sleep(SECONDS_OF_A_LINKER)  # another job may just be writing them
+    for path, before in damaged.items():
+        with contextlib.suppress(FileNotFoundError):  # another job was faster
+            if _is_damaged(path) and path.stat().st_mtime_ns == before:
                 path.unlink()
                 logger.warning("%s was cut short: it is compiled anew", path)
 

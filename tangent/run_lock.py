@@ -150,7 +150,10 @@ def _wait_for_jobs(folder: Path) -> None:
     is_told = False
     while not _flock(descriptor, fcntl.LOCK_EX):
         if not is_told:
-            logger.warning("jobs of an earlier run in %s are alive: waiting for their end", folder)
+            logger.warning(
+                "jobs of an earlier run in %s are alive: waiting for their end (if there are none, "
+                "delete its file %s and start again)", folder, JOBS_FILE
+            )  # fmt: skip
             is_told = True
         time.sleep(_SECONDS_BETWEEN_LOOKS / 4)
     os.close(descriptor)

@@ -6,6 +6,7 @@ import _ctypes
 import os
 import stat
 import sys
+import threading
 
 import pytest
 
@@ -76,6 +77,7 @@ def test_each_kind_of_cpu_has_a_folder(line, other, is_same, tmp_path, monkeypat
 @pytest.mark.skipif(sys.platform != "linux", reason="libraries of other systems look different")
 def test_libraries_that_were_cut_short_are_removed(tmp_path, monkeypatch, caplog):
     """Loading a part of a library would kill this process and all later ones."""
+    monkeypatch.setattr(compile_cache, "SECONDS_OF_A_LINKER", 0.5)
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     with open(_ctypes.__file__, "rb") as file:
         whole = file.read()
@@ -84,6 +86,11 @@ def test_libraries_that_were_cut_short_are_removed(tmp_path, monkeypatch, caplog
     (tmp_path / "ab").mkdir()
     for name, content in contents.items():
         (tmp_path / "ab" / f"{name}.so").write_bytes(content)
+    being_linked = tmp_path / "ab" / "linked.so"
+    being_linked.write_bytes(whole[:1000])
+    linker = threading.Timer(0.1, being_linked.write_bytes, [whole[:2000]])
+    linker.start()
     use_compile_cache()
-    assert [path.name for path in tmp_path.glob("*/*.so")] == ["whole.so"]
+    linker.join()
+    assert {path.name for path in tmp_path.glob("*/*.so")} == {"whole.so", "linked.so"}
     assert caplog.text.count("was cut short: it is compiled anew") == len(contents) - 1
