@@ -56,7 +56,7 @@ def test_a_signal_to_snakemake_ends_its_jobs_and_loses_nothing(signal_number, st
     shutil.rmtree(folder)
     study.replace("tangent/finetune/loop.py", "                self.step += 1\n",
         "                self.step += 1\n                time.sleep(0.3)\n")  # fmt: skip
-    command = ("--rerun-triggers", "mtime", f"{FINETUNED}/encoder.safetensors")
+    command = (f"{FINETUNED}/encoder.safetensors", "--rerun-triggers", "mtime")
     run = Run(study.start(*command))
     assert run.wait_until(lambda: (folder / "events").exists()), run.output
     jobs = processes_in(study.folder)

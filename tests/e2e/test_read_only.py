@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import mounts
 import pytest
 from kills import differences
@@ -25,7 +27,7 @@ def run(workspace, *read_only, target):
 @pytest.mark.parametrize("name", ["results", "resources"])
 def test_a_folder_that_must_be_written(name, study):
     made = {"results": ZERO_SHOT, "resources": "resources/datasets/32px/glyphs/dataset.json"}[name]
-    (study.folder / made).unlink()
+    shutil.rmtree((study.folder / made).parent)
     before = sorted((study.folder / name).rglob("*"))
     status, output = run(study, study.folder / name, target=made)
     assert status == 1
