@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -54,15 +55,16 @@ def test_a_signal_to_snakemake_ends_its_jobs_and_loses_nothing(signal_number, st
     """SIGINT as Ctrl-C sends it, to the whole group; SIGTERM to Snakemake alone."""
     folder = study.folder / FINETUNED
     shutil.rmtree(folder)
-    study.replace("tangent/finetune/loop.py", "                self.step += 1\n",
-        "                self.step += 1\n                time.sleep(0.3)\n")  # fmt: skip
-    command = (f"{FINETUNED}/encoder.safetensors", "--rerun-triggers", "mtime")
-    run = Run(study.start(*command))
+    slow = "        self.done += steps\n        time.sleep(3)\n"
+    study.replace("tangent/progress.py", "        self.done += steps\n", slow)
+    target = f"{FINETUNED}/encoder.safetensors"
+    run = Run(study.start(target))
     assert run.wait_until(lambda: (folder / "events").exists()), run.output
+    time.sleep(1.5)
     jobs = processes_in(study.folder)
     status = run.end(signal_number, whole_group=signal_number == signal.SIGINT)
     assert status != 0
-    study.replace("tangent/finetune/loop.py", "                time.sleep(0.3)\n", "")
-    study.snakemake(*command)
+    study.replace("tangent/progress.py", slow, "        self.done += steps\n")
+    study.snakemake(target)
     assert all(is_gone(pid) for pid in jobs)
     assert differences(folder, finished.folder / FINETUNED) == []
