@@ -160,6 +160,7 @@ NOT_RESULTS = (
     "logs",  # when and how often each step ran
     "benchmarks",  # seconds and memory
 )
+LOCKS = (".run", ".jobs", ".preparing")
 TIMES = {"seconds"}  # keys of JSON files
 EVENTS = "events.out.tfevents."  # TensorBoard's own format: wall-clock times in names and records
 
@@ -171,9 +172,7 @@ def differences(one: Path, other: Path) -> list[str]:
     """
     contents = [dict(artefacts(folder)) for folder in (one, other)]
     names = sorted(set(contents[0]) | set(contents[1]))
-    missing = object()
-    return [name for name in names if len({contents[0].get(name, missing),
-            contents[1].get(name, missing)}) > 1]  # fmt: skip
+    return [name for name in names if contents[0].get(name) != contents[1].get(name)]
 
 
 def artefacts(folder: Path) -> Iterator[tuple[str, Any]]:
@@ -185,15 +184,24 @@ def artefacts(folder: Path) -> Iterator[tuple[str, Any]]:
         if path.name.startswith(EVENTS):
             yield str(name.parent), tuple(events(path))
         elif path.suffix == ".json":
-            yield str(name), json.dumps(without_times(json.loads(path.read_text("utf-8"))))
-        elif path.name in (".run", ".jobs", ".preparing"):
-            continue  # locks
+            yield str(name), json_without_times(path)
+        elif path.name in LOCKS:
+            continue
         else:
             yield str(name), path.read_bytes()
 
 
+def json_without_times(path: Path) -> str:
+    """A JSON file's content without what was measured in seconds; if it is none, its text."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        return json.dumps(without_times(json.loads(text)))
+    except json.JSONDecodeError:
+        return text
+
+
 def without_times(content: Any) -> Any:
-    """JSON without what was measured in seconds."""
+    """Parsed JSON without the keys in `TIMES`."""
     if isinstance(content, dict):
         return {key: without_times(value) for key, value in content.items() if key not in TIMES}
     return [without_times(value) for value in content] if isinstance(content, list) else content
