@@ -17,6 +17,8 @@ from typing import Any
 
 from workspace import Workspace
 
+from tangent.files import sha256_file
+
 SECONDS = 3600.0
 """A run that is not where it should be after so long hangs."""
 
@@ -188,7 +190,7 @@ def artefacts(folder: Path) -> Iterator[tuple[str, Any]]:
         elif path.name in LOCKS:
             continue
         else:
-            yield str(name), path.read_bytes()
+            yield str(name), sha256_file(path)
 
 
 def json_without_times(path: Path) -> str:
