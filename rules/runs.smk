@@ -4,6 +4,7 @@ import threading
 import time
 
 from tangent import run_lock
+from tangent.config.sharing import made_otherwise
 from tangent.errors import UserError
 from tangent.files import remove_remains
 
@@ -25,6 +26,10 @@ def begin_run():
         shared = [job for job in jobs if Path(job.output[0]).is_relative_to(resources)]
         if shared:
             prepare_shared(resources, shared, me)
+        made = {file for job in jobs for file in job.output}
+        read = {str(file) for job in jobs for file in job.input} - made
+        if lines := made_otherwise(CONFIG, read):
+            sys.exit("\n".join(lines))
     except UserError as error:
         sys.exit(str(error))
 

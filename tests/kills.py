@@ -90,8 +90,8 @@ def run_with_kills(
     """Run a study to its end, killing its whole process group `kills` times.
 
     Moments are spread over the run: each is a random number of finished jobs after the restart and
-    a random delay. Every fifth kill hits a fine-tuning: the first of them soon after it began, the
-    next ones once it has saved its state.
+    a random delay. The first kill hits a fine-tuning that has just begun, every fifth after it one
+    that has saved its state, if there is one until then.
 
     Args:
         workspace: where it runs.
@@ -104,26 +104,27 @@ def run_with_kills(
         what was hit, for each kill.
     """
     chance = random.Random(seed)
-    left = kills
-    while left:
+    for number in range(kills):
         run = Run(workspace.start(*arguments))
-        begun = run.wait_until(lambda run=run: "Job stats:" in run.output and total_of(run))
-        assert begun, f"seed {seed}: ended before {left} more kills\n{run.output}"
-        if (kills - left) % 5 == 1:
-            sign = "state.pt" if kills - left > 5 else "events"
-            hit = run.wait_until(lambda sign=sign: in_training(results, sign))
-        else:
-            # A mean of an equal share of what is left to do for each kill and for the end.
-            jobs = chance.randint(0, 2 * (total_of(run) - 1) // (left + 1))
+        begun = run.wait_until(lambda run=run: total_of(run))
+        # Twice an equal share of what is left for each kill and for the end, of which some jobs are
+        # kept for the last kill to hit.
+        jobs = chance.randint(0, 2 * max(0, total_of(run) - 8) // (kills - number + 1))
+        if number % 5:
             hit = run.wait_until(lambda run=run, jobs=jobs: run.finished_jobs >= jobs)
-        if hit:
-            time.sleep(chance.uniform(0, 3))
+        else:
+            sign = "state.pt" if number else "events"
+            hit = run.wait_until(
+                lambda run=run, jobs=jobs, sign=sign, is_first=number == 0: (
+                    in_training(results, sign) or (not is_first and run.finished_jobs >= jobs)
+                )
+            )
+        if begun and hit:
+            time.sleep(chance.uniform(0, 3 if total_of(run) > 8 else 1))
+        assert run.process.poll() is None, f"seed {seed}: ended before kill {number}\n{run.output}"
         running = processes_in(workspace.folder)
-        status = run.end(signal.SIGKILL, whole_group=True)
-        if status != -signal.SIGKILL:  # it ended by itself before the delay was over
-            raise AssertionError(f"seed {seed}: ended before {left} more kills\n{run.output}")
+        run.end(signal.SIGKILL, whole_group=True)
         wait_for_the_end_of(running)
-        left -= 1
         steps = sorted(set(re.findall(r"-m scripts\.(\w+)", " ".join(running.values()))))
         yield f"after {run.finished_jobs} of {total_of(run)} jobs, in {', '.join(steps) or 'none'}"
     workspace.snakemake(*arguments)

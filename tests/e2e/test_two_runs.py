@@ -99,6 +99,19 @@ def test_jobs_of_a_killed_snakemake_end_before_the_next_run_goes_on(study):
     assert differences(whole, reference) == []
 
 
+def test_shared_resources_that_were_made_otherwise_are_refused(finished, tmp_path):
+    """Another checkout's Snakemake does not know what they were made from."""
+    other = clone(finished, tmp_path / "other", {"resources": str(finished.folder / "resources")})
+    config = yaml.safe_load((other.folder / "config.yaml").read_text(encoding="utf-8"))
+    config["datasets"]["shapes"]["test_images"] = 30
+    other.write("config.yaml", config)
+    message = other.snakemake(
+        HEAD.replace("heads/tiny/shapes/head", "features/tiny/initial/seed3/test"), fails=True
+    )
+    assert "shapes was made with test_images 40, not 30" in message
+    assert "paths.resources" in message and "Traceback" not in message
+
+
 def can_be_another_user() -> bool:
     """Whether this is root, and another user can run the tests' interpreter."""
     try:
