@@ -119,8 +119,8 @@ def run_with_kills(
                     in_training(results, sign) or (not is_first and run.finished_jobs >= jobs)
                 )
             )
-        if begun and hit:
-            time.sleep(chance.uniform(0, 3 if total_of(run) > 8 else 1))
+        if begun and hit:  # not so long that what is to be hit is over
+            time.sleep(chance.uniform(0, 3 if number % 5 and total_of(run) > 8 else 0.5))
         assert run.process.poll() is None, f"seed {seed}: ended before kill {number}\n{run.output}"
         running = processes_in(workspace.folder)
         run.end(signal.SIGKILL, whole_group=True)
