@@ -165,6 +165,8 @@ NOT_RESULTS = (
 )
 LOCKS = (".run", ".jobs", ".preparing")
 TIMES = {"seconds"}  # keys of JSON files
+# The report's section on wall times and memory.
+TIMES_OF_REPORT = re.compile(r'<section id="cost">.*?</section>', re.DOTALL)
 EVENTS = "events.out.tfevents."  # TensorBoard's own format: wall-clock times in names and records
 
 
@@ -188,6 +190,8 @@ def artefacts(folder: Path) -> Iterator[tuple[str, Any]]:
             yield str(name.parent), tuple(events(path))
         elif path.suffix == ".json":
             yield str(name), json_without_times(path)
+        elif path.suffix == ".html":
+            yield str(name), TIMES_OF_REPORT.sub("", path.read_text(encoding="utf-8"))
         elif path.name in LOCKS:
             continue
         else:
