@@ -3,7 +3,7 @@ CORES ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-large test-slurm bench bench-gpu lint lock environment docs
+.PHONY: demo test test-large test-slurm test-kills bench bench-gpu lint lock environment docs
 
 demo: environment
 	$(BIN)/snakemake --cores $(CORES)
@@ -19,6 +19,10 @@ test-large: environment
 # On a Slurm that it installs (Debian's packages, as root) and starts on this machine alone.
 test-slurm: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/slurm
+
+# The demo study, killed 20 times: on two cores half an hour. KILLS_SEED=... repeats a run's moments.
+test-kills: environment
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m nightly -s
 
 # Measures, and puts its tables into docs/performance.md. One thread, as the demo's jobs have.
 bench: environment

@@ -86,10 +86,5 @@ def minutes(first):
     return lambda wildcards, attempt: attempt * first
 
 
-onstart:
-    if runs_elsewhere():
-        refuse_jobs_of_an_earlier_run()
-
-
 if workflow.remote_exec:
     TERMINATION = pass_on_termination()

@@ -6,7 +6,8 @@ from tangent.fingerprint import fingerprint
 # share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.
 # tests/rules/test_code.py compares the table with what the scripts import. Left out on purpose:
 # modules that read, write, record or report a result but do not make it (errors, files,
-# job_record, memory, progress, provenance, scripts.cli), and those that pick the GPU (gpus, gpu_lease).
+# job_record, memory, progress, provenance, run_lock, scripts.cli), and those that pick the GPU
+# (gpus, gpu_lease).
 IMAGES = (
     "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split features"
     " linearize samples task_vector"
@@ -52,7 +53,7 @@ CONFIG_LOADER = f"config.checks config.load {SCHEMA} tasks validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
 CODE = {
-    "fetch_pretrained": "compact_checkpoint models.load models.sources sources",
+    "fetch_pretrained": "compact_checkpoint hub_cache models.load models.sources sources",
     "initialize_random": "models.load",
     "locate_dataset": SOURCES,
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"

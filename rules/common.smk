@@ -70,8 +70,15 @@ def remove_stale_locks(folder=Path(".snakemake")):
     try:
         fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
         running.seek(0)
-        is_ours = running.read() in ("", platform.node())
-        if is_ours or not locks.exists() or not any(locks.iterdir()):
+        machine = running.read()
+        has_locks = locks.exists() and any(locks.iterdir())
+        if has_locks and machine not in ("", platform.node()):
+            print(
+                f"the last Snakemake here ran on {machine} and left its locks: it may be alive. If"
+                " it is not, `snakemake --unlock --cores 1` removes them",
+                file=sys.stderr,
+            )
+        else:
             shutil.rmtree(locks, ignore_errors=True)
             running.truncate(0)
             running.write(platform.node())

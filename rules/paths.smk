@@ -1,5 +1,7 @@
 """Functions of the wildcards: a model's tasks, input paths, command-line arguments; no rules."""
 
+from tangent.files import sha256_file
+
 
 def tasks_of(wildcards):
     return CONFIG.tasks_of(wildcards.model)
@@ -24,8 +26,8 @@ def training_of(wildcards):
 def source_files(wildcards):
     """The shipped files of a model.
 
-    The weights are too large for Snakemake to compare by content, and a fresh checkout must not
-    look like a change: their SHA-256 is in the parameter `source`.
+    A fresh checkout must not look like a change, also where another one made the shared model: the
+    parameters `source` and `architecture` hold their SHA-256.
     """
     source = CONFIG.pretrained[wildcards.model]
     if source.source != "file":
@@ -37,8 +39,16 @@ def source_files(wildcards):
         )
     return [
         ancient(f"{source.folder}/model.safetensors"),
-        f"{source.folder}/open_clip_config.json",
+        ancient(f"{source.folder}/open_clip_config.json"),
     ]
+
+
+def architecture_digest(wildcards):
+    """SHA-256 of a shipped model's configuration."""
+    source = CONFIG.pretrained[wildcards.model]
+    if source.source != "file":
+        return "not shipped"
+    return sha256_file(f"{source.folder}/open_clip_config.json")
 
 
 def pretrained_config(wildcards):

@@ -22,6 +22,7 @@ rule pretrained:
         runtime=minutes(60),
     params:
         source=lambda wildcards: CONFIG.pretrained[wildcards.model].model_dump_json(),
+        architecture=architecture_digest,
         output_dir=subpath(output.config, parent=True),
         code=code("fetch_pretrained"),
     message:

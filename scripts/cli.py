@@ -30,6 +30,7 @@ from typing import Any, ClassVar, TypeVar
 from tangent import job_record, memory
 from tangent.errors import UserError
 from tangent.progress import start_logging
+from tangent.run_lock import join_run
 
 A = TypeVar("A", bound="Common")
 
@@ -78,6 +79,7 @@ def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
     """
     arguments = parse(arguments_class)
     start_logging(arguments.log)
+    join_run()
     # Of several processes that torchrun started, the first one writes all files.
     is_recorded = arguments.log is not None and os.environ.get("RANK", "0") == "0"
     logger = logging.getLogger("tangent")

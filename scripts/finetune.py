@@ -66,8 +66,7 @@ def run(arguments: Arguments) -> None:
             memory.explained(_remedy(arguments)),
         ):
             if processes.is_first:
-                files.write_text(folder / ".writable", "")  # better now than after hours
-                (folder / ".writable").unlink()
+                files.check_writable(folder)  # better now than after hours
             with closing(Record(folder / "events" if processes.is_first else None)) as record:
                 trained = _train(arguments, processes, record)
     except Interrupted as interruption:

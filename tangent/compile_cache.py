@@ -13,7 +13,9 @@ import logging
 import os
 import platform
 import shutil
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tangent.errors import UserError
@@ -21,6 +23,9 @@ from tangent.errors import UserError
 logger = logging.getLogger("tangent")
 
 VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+
+SECONDS_OF_A_LINKER = 5.0
+"""A linker that is alive writes again within so long."""
 
 CPU_INFO = Path("/proc/cpuinfo")
 _KINDS = {"vendor_id", "cpu family", "model", "flags", "CPU implementer", "CPU part", "Features"}
@@ -49,8 +54,45 @@ def use_compile_cache() -> Path:
             "$XDG_CACHE_HOME",
             error,
         )
+    _remove_damaged_libraries(folder)
     os.environ[VARIABLE] = str(folder)
     return folder
+
+
+def _remove_damaged_libraries(folder: Path) -> None:
+    """Remove libraries that a killed linker or a full disk cut short: they are made again.
+
+    To load one ends the process (SIGBUS), now and in every later run, or makes torch believe that
+    the CPU lacks vector instructions, which gives other bits.
+    """
+    damaged = {}
+    for place, _, names in os.walk(folder):  # unlike `rglob`, it bears that others remove folders
+        for path in (Path(place, name) for name in names if name.endswith(".so")):
+            with contextlib.suppress(FileNotFoundError):
+                if _is_damaged(path):
+                    damaged[path] = path.stat().st_mtime_ns
+    if damaged:
+        time.sleep(SECONDS_OF_A_LINKER)  # another job may just be writing them
+    for path, before in damaged.items():
+        with contextlib.suppress(FileNotFoundError):  # another job was faster
+            if _is_damaged(path) and path.stat().st_mtime_ns == before:
+                path.unlink()
+                logger.warning("%s was cut short: it is compiled anew", path)
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether a library is no ELF file, or ends before its last part, the table of sections."""
+    with open(path, "rb") as file:
+        header = file.read(64)
+    if sys.platform != "linux":
+        return not header
+    start = int.from_bytes(header[40:48], "little")
+    size, count = (int.from_bytes(header[i : i + 2], "little") for i in (58, 60))
+    return (
+        len(header) < 64
+        or header[:5] != b"\x7fELF\x02"
+        or path.stat().st_size < start + size * count
+    )
 
 
 def _wanted() -> Path:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             dir=path.parent, prefix=f".{path.name}.", suffix=".tmp" + path.suffix
         )
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     os.close(descriptor)
     temporary = Path(name)
     try:
@@ -55,7 +56,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, path)
         note_written([path])
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -70,9 +71,35 @@ def written() -> list[str]:
     return [path for path in _written if os.path.exists(path)]
 
 
-def _cannot_write(path: Path, error: OSError) -> UserError:
+_REMAINS = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp(\.\w+)?")
+
+
+def remove_remains(folder: Path) -> None:
+    """Remove the temporary files that killed writers left below a folder, which nobody writes."""
+    for path in folder.rglob(".*"):
+        if _REMAINS.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder and check that a file can be written there.
+
+    Raises:
+        UserError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def cannot_write(path: Path, error: Exception) -> UserError:
+    """What to tell a user whose disk is full or whose folder is read-only."""
+    cause = getattr(error, "strerror", None) or error
     return UserError(
-        f"cannot write {path}: {error.strerror or error}. Free some space or make the folder "
+        f"cannot write {path}: {cause}. Free some space or make the folder "
         "writable (config keys paths.results and paths.resources say where results go)."
     )
 
@@ -142,7 +169,13 @@ def write_safetensors(
     tensors: Mapping[str, torch.Tensor | np.ndarray],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write torch tensors or numpy arrays (not mixed) as safetensors with string metadata."""
+    """Write torch tensors or numpy arrays (not mixed) as safetensors with string metadata.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    from safetensors import SafetensorError
+
     tensors = dict(tensors)
     metadata = dict(metadata or {})
     is_numpy = all(type(value).__module__ == "numpy" for value in tensors.values())
@@ -153,7 +186,10 @@ def write_safetensors(
             from safetensors.torch import save_file
 
             tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(tensors, temporary, metadata=metadata)
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:  # it hides the operating system's error
+            raise cannot_write(Path(path), error) from error
         _sort_header(temporary)
 
 

@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from io import TextIOWrapper
 from pathlib import Path
 
 from tqdm import tqdm
@@ -24,11 +25,35 @@ def start_logging(log: Path | None) -> None:
     stream.setFormatter(logging.Formatter("%(message)s"))
     handlers: list[logging.Handler] = [stream]
     if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(log, mode="a", encoding="utf-8")
+        file = _LogFile(log)
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         handlers.append(file)
     logger.handlers = handlers
+
+
+class _LogFile(logging.FileHandler):
+    """A file that is given up with one line if it cannot be written: the work matters more."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, mode="a", encoding="utf-8", delay=True)
+
+    def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        return super()._open()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:  # the file could not be opened
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif self in logger.handlers:
+            logger.removeHandler(self)
+            logger.warning("cannot write %s: %s", self.baseFilename, error.strerror)
 
 
 class Progress:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,19 +58,28 @@ class Workspace:
         assert before in text, f"{name} does not hold {before!r}"
         path.write_text(text.replace(before, after), encoding="utf-8")
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start Snakemake with the workspace's options, in a process group of its own."""
+    def start(
+        self, *arguments: str, prefix: Sequence[str] = (), **options: Any
+    ) -> subprocess.Popen[str]:
+        """Start Snakemake with the workspace's options, in a process group of its own.
+
+        Args:
+            arguments: of Snakemake.
+            prefix: a command that runs the one that follows it.
+            options: of `subprocess.Popen`.
+        """
         # Jobs must find the interpreter that runs Snakemake.
         environment = {**os.environ, "PATH": self.path, "OMP_NUM_THREADS": "1"}
         environment.pop("PYTHONPATH", None)
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *self.options, *arguments],
+            [*prefix, sys.executable, "-m", "snakemake", *self.options, *arguments],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            **options,
         )
 
     def snakemake(self, *arguments: str, fails: bool = False) -> str:

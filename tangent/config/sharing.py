@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tangent.config.schema import Config
+from tangent.files import read_json, read_metadata
+
+MODEL_FILE = "open_clip_model.safetensors"
+_SIZES = ("train_images", "validation_images", "test_images")
 
 
 def shared_conflicts(config: Config) -> list[str]:
@@ -28,6 +33,43 @@ def shared_conflicts(config: Config) -> list[str]:
         if file.parent.name != config.study
         for line in _differences(mine, _kept(file), file)
     ]
+
+
+def made_otherwise(config: Config, read: Collection[str]) -> list[str]:
+    """Shared data sets and models that this study is about to read but would make otherwise.
+
+    Snakemake knows what a file was made from only in the checkout that made it.
+
+    Args:
+        config: the study's.
+        read: paths of the files that its next jobs read and that none of them makes.
+
+    Returns:
+        One line per data set and model, with the remedy; an empty list if there is none.
+    """
+    lines = []
+    folders = {Path(file).parent for file in read}
+    resources = Path(config.paths.resources)
+    for folder in sorted(folder for folder in folders if folder.is_relative_to(resources)):
+        wanted, found = {}, {}
+        if (folder / "dataset.json").exists() and folder.name in config.datasets:
+            dataset = config.datasets[folder.name]
+            wanted = dataset.model_dump(include=set(_SIZES) | {"order"})
+            wanted |= {f"validation_{key}": value for key, value in config.validation}
+            found = read_json(folder / "dataset.json")["provenance"]["settings"]
+        elif (folder / MODEL_FILE).exists() and folder.name in config.pretrained:
+            # Where a file lies may differ from user to user.
+            wanted = config.pretrained[folder.name].model_dump(mode="json", exclude={"folder"})
+            made = json.loads(read_metadata(folder / MODEL_FILE)["provenance"])
+            found = json.loads(made["settings"]["source"])
+        differ = [key for key, value in wanted.items() if found.get(key) != value]
+        if differ:
+            values = ", ".join(f"{key} {found.get(key)}, not {wanted[key]}" for key in differ)
+            lines.append(
+                f"{folder} was made with {values}. Give this study a folder of its own (config key "
+                "paths.resources), or the same values"
+            )
+    return lines
 
 
 def _kept(file: Path) -> Mapping[str, Any]:

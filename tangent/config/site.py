@@ -69,7 +69,7 @@ class Site(Section):
             gpu: rules that run on a GPU.
             saves: rules whose jobs save their state when they are told to stop.
             grouped: rules of which several jobs share one entry of the queue.
-            slots: so many of these at a time; one on a GPU takes them all, as the entry has one GPU.
+            slots: so many of these at a time; one on a GPU takes them all: the entry has one GPU.
         """
         found: dict[str, dict[str, Any]] = {}
         if self.partitions.gpu is not None:

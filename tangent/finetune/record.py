@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tangent.errors import UserError
-from tangent.files import note_written, write_csv
+from tangent.files import cannot_write, note_written, write_csv
 
 COLUMNS = ("step", "epoch", "learning_rate", "loss", "accuracy", "gradient_norm")
 _SCALARS = ("learning_rate", "loss", "accuracy", "gradient_norm")
@@ -28,6 +28,7 @@ class Record:
     """
 
     def __init__(self, events: Path | None = None) -> None:
+        self._events = events
         self.rows: list[tuple[int, int, float, float, float, float]] = []
         self._writer = None
         if events is not None:
@@ -37,16 +38,13 @@ class Record:
                 shutil.rmtree(events, ignore_errors=True)
                 self._writer = SummaryWriter(str(events))
             except OSError as error:
-                raise UserError(
-                    f"cannot write {events}: {error.strerror or error}. Make the folder writable "
-                    "(config key paths.results says where results go)."
-                ) from error
+                raise cannot_write(events, error) from error
 
     def extend(self, rows: Sequence[Sequence[float]]) -> None:
         """Add rows in the order of `COLUMNS`.
 
         Raises:
-            UserError: a loss or gradient is not finite.
+            UserError: a loss or gradient is not finite, or the events cannot be written.
         """
         for row in rows:
             step, epoch = int(row[0]), int(row[1])
@@ -60,8 +58,11 @@ class Record:
                 )
             self.rows.append((step, epoch, *values.values()))
             if self._writer is not None:
-                for name, value in values.items():
-                    self._writer.add_scalar(f"train/{name}", value, step)
+                try:
+                    for name, value in values.items():
+                        self._writer.add_scalar(f"train/{name}", value, step)
+                except OSError as error:
+                    raise cannot_write(self._events, error) from error
 
     def write_csv(self, path: Path) -> None:
         """Write all rows; numbers are written so that they read back exactly."""
@@ -73,7 +74,14 @@ class Record:
         return tuple(sum(row[column] for row in last) / len(last) for column in (3, 4))
 
     def close(self) -> None:
-        """Finish the event file."""
+        """Finish the event file.
+
+        Raises:
+            UserError: it cannot be written.
+        """
         if self._writer is not None:
-            self._writer.close()
+            try:
+                self._writer.close()
+            except OSError as error:
+                raise cannot_write(self._events, error) from error
             note_written(sorted(Path(self._writer.log_dir).iterdir()))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tangent.errors import UserError, first_line
 from tangent.files import read_json, read_safetensors, sha256_file, write_json, write_safetensors
+from tangent.hub_cache import checked_sha256
 from tangent.models.load import (
     CONFIG_FILE,
     ENCODER_FILE,
@@ -108,7 +109,11 @@ def _from_open_clip(name: str, tag: str) -> tuple[nn.Module, dict[str, Any], lis
     _check_activation(name, tag, config)
     with quiet_root_logger():
         try:
+            weights = open_clip.download_pretrained(open_clip.get_pretrained_cfg(name, tag))
+            checked_sha256(Path(weights), f"pretrained: {name} ({tag})")
             model = open_clip.create_model(name, pretrained=tag)
+        except UserError:
+            raise
         except Exception as error:  # the hub's client has a dozen exceptions for "no network"
             raise UserError(
                 f"pretrained: open_clip could not get {name} ({tag}): {first_line(error)}. Check "

@@ -6,8 +6,7 @@ import logging
 from pathlib import Path
 
 from tangent.errors import UserError, first_line
-from tangent.files import sha256_file
-from tangent.hub_cache import cached_file
+from tangent.hub_cache import checked_sha256
 from tangent.published.fetched import Fetched
 
 logger = logging.getLogger("tangent")
@@ -70,18 +69,4 @@ def download(key: str, repository: str, revision: str, file: str) -> Fetched:
         logger.info(
             "%s is commit %s: name the commit there to get the same file again", key, commit
         )
-    return Fetched(path, _checked_sha256(path, what), commit)
-
-
-def _checked_sha256(path: Path, what: str) -> str:
-    """The file's SHA-256, compared with the hub's for files in large-file storage."""
-    blob, announced = cached_file(path)
-    found = sha256_file(blob)
-    if announced is None:
-        logger.warning("%s: the hub gives no SHA-256 to compare with; it is %s", what, found)
-    elif announced != found:
-        raise UserError(
-            f"{what}: SHA-256 is {found}, but the hub says {announced}. The download was damaged: "
-            f"delete {blob} and run this step again."
-        )
-    return found
+    return Fetched(path, checked_sha256(path, what), commit)

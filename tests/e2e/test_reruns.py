@@ -1,4 +1,4 @@
-"""What runs again after a change, a touch, a kill: no more than must, with the same numbers."""
+"""What runs again after a change or a touch: no more than must; the locks of a killed run."""
 
 import json
 import os
@@ -304,28 +304,6 @@ def without_provenance(result):
     return {name: value for name, value in result.items() if name != "provenance"}
 
 
-def test_a_killed_run_is_started_again_and_gives_the_same_numbers(half, results):
-    target = "results/tiny/addition/tiny/linear/seed3/result.json"
-    folder = half.folder / "results" / "tiny"
-    for sign in ("finetuned/tiny/linear/*/seed3", "products/tiny/linear/*/seed3"):
-        process = half.start(target)
-        while not list(folder.glob(sign)):
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert not (half.folder / target).exists()
-    half.snakemake(target)
-    killed, whole = (read_json(place / target) for place in (half.folder, results.parents[1]))
-    assert without_provenance(killed) == without_provenance(whole)
-    sweep = "alpha/tiny/linear/sum/seed3/sweep.csv"
-    assert (folder / sweep).read_bytes() == (results / sweep).read_bytes()
-    for task in ("shapes", "counting"):
-        encoder = f"finetuned/tiny/linear/{task}/seed3/encoder.safetensors"
-        killed, whole = (load_file(place / encoder) for place in (folder, results))
-        assert all(killed[name].equal(whole[name]) for name in whole)
-
-
 def test_locks_of_a_killed_run_do_not_stop_the_next_and_those_of_a_live_one_do(study):
     study.replace(
         "tangent/figures/figure6.py", "INPUTS =", "import time\n\ntime.sleep(60)\nINPUTS ="
@@ -340,6 +318,18 @@ def test_locks_of_a_killed_run_do_not_stop_the_next_and_those_of_a_live_one_do(s
     live.communicate()
     assert list(locks.iterdir())
     study.replace("tangent/figures/figure6.py", "time.sleep(60)", "time.sleep(0)")
+    study.snakemake("figure6")
+
+
+def test_locks_of_another_machine_are_named_and_removed_by_hand(study):
+    study.replace("tangent/figures/figure6.py", "INPUTS =", "EDITED = 1\nINPUTS =")
+    (study.folder / ".snakemake" / "running").write_text("another-node")
+    lock = study.folder / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text("results/tiny/figures/figure6.svg\n")
+    output = study.snakemake("figure6", fails=True)
+    assert "the last Snakemake here ran on another-node and left its locks" in output
+    study.snakemake("--unlock")
     study.snakemake("figure6")
 
 

@@ -12,6 +12,8 @@ from tangent.datasets.sources.from_torchvision import COPIES
 # They read, write, record or report a result but do not make it.
 NEUTRAL = {"tangent.errors", "tangent.files", "tangent.job_record", "tangent.memory"}
 NEUTRAL |= {"tangent.progress", "tangent.provenance"}
+# It decides which run may write, not what.
+NEUTRAL |= {"tangent.run_lock"}
 # They pick the GPU, not what it computes.
 NEUTRAL |= {"tangent.gpus", "tangent.gpu_lease", "scripts.cli"}
 

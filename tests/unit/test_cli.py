@@ -1,5 +1,6 @@
 """The command line of every script: from a dataclass to argparse, from an error to one line."""
 
+import logging
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Literal
 import pytest
 
 from scripts import cli
+from tangent.progress import start_logging
 
 
 @dataclass(frozen=True)
@@ -91,3 +93,18 @@ def test_errors_reach_terminal_and_log(kind, status, tmp_path):
     else:
         assert "ZeroDivisionError: ours" in answer.stderr
         assert "ZeroDivisionError: ours" in log.read_text()
+
+
+def test_a_log_that_cannot_be_written_is_given_up_with_one_line(tmp_path, small_files, capsys):
+    for path, size in ((tmp_path / "small.log", 100), (tmp_path / "small.log" / "x.log", 10**6)):
+        with small_files(size):
+            start_logging(path)
+            for number in range(5):
+                logging.getLogger("tangent").info("line %d %s", number, "x" * 30)
+        lines = capsys.readouterr().err.splitlines()
+        assert [line[:6] for line in lines if line.startswith("line")] == [
+            f"line {number}" for number in range(5)
+        ]
+        (complaint,) = (line for line in lines if not line.startswith("line"))
+        assert complaint.startswith(f"cannot write {path}: ")
+    logging.getLogger("tangent").handlers.clear()

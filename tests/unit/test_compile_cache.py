@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import _ctypes
 import os
 import stat
+import sys
+import threading
 
 import pytest
 
@@ -69,3 +72,25 @@ def test_each_kind_of_cpu_has_a_folder(line, other, is_same, tmp_path, monkeypat
         compile_cache.CPU_INFO.write_text(f"processor\t: 0\n{content}\n\nprocessor\t: 1\n{line}\n")
         folders.append(use_compile_cache())
     assert (folders[0] == folders[1]) == is_same
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="libraries of other systems look different")
+def test_libraries_that_were_cut_short_are_removed(tmp_path, monkeypatch, caplog):
+    """Loading a part of a library would kill this process and all later ones."""
+    monkeypatch.setattr(compile_cache, "SECONDS_OF_A_LINKER", 0.5)
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    with open(_ctypes.__file__, "rb") as file:
+        whole = file.read()
+    contents = {"whole": whole, "half": whole[: len(whole) // 2], "nearly": whole[:-1]}
+    contents |= {"empty": b"", "start": whole[:40], "zeros": bytes(len(whole))}
+    (tmp_path / "ab").mkdir()
+    for name, content in contents.items():
+        (tmp_path / "ab" / f"{name}.so").write_bytes(content)
+    being_linked = tmp_path / "ab" / "linked.so"
+    being_linked.write_bytes(whole[:1000])
+    linker = threading.Timer(0.1, being_linked.write_bytes, [whole[:2000]])
+    linker.start()
+    use_compile_cache()
+    linker.join()
+    assert {path.name for path in tmp_path.glob("*/*.so")} == {"whole.so", "linked.so"}
+    assert caplog.text.count("was cut short: it is compiled anew") == len(contents) - 1

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,49 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
     (tmp_path / "results").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*results.*paths\.results"):
         files.write_json(tmp_path / "results" / "x" / "result.json", {})
+
+
+def test_a_disk_that_is_full_is_one_clear_error_and_keeps_the_old_file(tmp_path, small_files):
+    writers = {
+        "x.json": lambda path: files.write_json(path, ["x" * 100] * 100),
+        "x.csv": lambda path: files.write_csv(path, ["a"], [["x" * 100]] * 100),
+        "x.safetensors": lambda path: files.write_safetensors(path, {"a": torch.ones(2000)}),
+        "y.safetensors": lambda path: files.write_safetensors(path, {"a": np.ones(2000)}),
+    }
+    for name, write in writers.items():
+        (tmp_path / name).write_text("old")
+        with (
+            small_files(1000),
+            pytest.raises(UserError, match=rf"cannot write .*{name}.*Free some space"),
+        ):
+            write(tmp_path / name)
+        assert (tmp_path / name).read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == set(writers)
+
+
+def test_what_killed_writers_leave_is_removed_and_nothing_else(tmp_path):
+    kept = [".run", ".hidden.tmp", "x.json", ".gitignore", ".x.json.short.tmp.json"]
+    for name in kept:
+        (tmp_path / name).write_text("")
+    (tmp_path / "deep").mkdir()
+    names = ("x.safetensors", "log.csv", "plain")
+    with ExitStack() as writers:
+        paths = [tmp_path / "deep" / name for name in names]
+        left = [writers.enter_context(files.atomic_path(path)) for path in paths]
+        assert all(path.exists() for path in left)
+        files.remove_remains(tmp_path)
+        assert not any(path.exists() for path in left)
+        for path in left:
+            path.write_text("")  # so that the writers end well
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "deep"])
+
+
+def test_a_folder_is_checked_without_a_trace(tmp_path):
+    files.check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*file.folder"):
+        files.check_writable(tmp_path / "file" / "folder")
 
 
 @pytest.mark.parametrize("kind", ["torch", "numpy"])

@@ -12,6 +12,7 @@ from pathlib import Path
 import open_clip
 import pytest
 import torch
+from hub_server import Repository, serve
 from safetensors.torch import load_file, save_file
 
 from tangent.errors import UserError
@@ -181,3 +182,20 @@ def test_open_clips_messages_stay_out_of_the_terminal(pretrained):
     before = list(logging.getLogger().handlers)
     load_model(pretrained)
     assert logging.getLogger().handlers == before
+
+
+def test_a_damaged_download_of_open_clip_is_named_with_what_to_delete(tmp_path):
+    """A changed byte would be a wrong θ0 that nobody sees."""
+    name = "open_clip_model.safetensors"
+    repository = Repository("5a" * 20, {name: b"weights"}, ["main"], announced={name: "0" * 64})
+    entry = json.dumps({"source": "open_clip", "name": "ViT-B-32-quickgelu", "tag": "openai"})
+    arguments = ["--source", entry, "--output-dir", str(tmp_path / "model")]
+    outside = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    with serve({"timm/vit_base_patch32_clip_224.openai": repository}) as hub:
+        done = subprocess.run(
+            [sys.executable, "-m", "scripts.fetch_pretrained", *arguments],
+            capture_output=True, text=True, env=outside | hub.environment(tmp_path / "home"),
+        )  # fmt: skip
+    *_, message = done.stderr.strip().splitlines()
+    assert done.returncode == 1 and "SHA-256 is" in message
+    assert f"but the hub says {'0' * 64}" in message and f"delete {tmp_path}" in message

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tangent.errors import UserError
 from tangent.files import read_json
 from tangent.finetune import Checkpoint
 
@@ -96,6 +97,15 @@ def test_a_state_of_the_same_training_is_resumed(tmp_path, messages):
     state = Checkpoint(tmp_path / "state.pt", "a").load()
     assert state["step"] == 3 and torch.equal(state["values"], torch.ones(2))
     assert messages == []
+
+
+def test_a_state_that_cannot_be_written_keeps_the_former_one(tmp_path, small_files):
+    checkpoint = Checkpoint(tmp_path / "state.pt", "a")
+    checkpoint.save({"step": 3})
+    with small_files(5000), pytest.raises(UserError, match=r"cannot write .*state\.pt.*disk full"):
+        checkpoint.save({"step": 4, "values": torch.ones(10_000)})
+    assert checkpoint.load()["step"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
 
 
 def test_a_state_of_another_training_is_left(tmp_path, messages):
