@@ -111,7 +111,7 @@ def test_the_device_must_be_named_where_jobs_run_elsewhere(workspace):
 def test_resources_of_files_that_exist_grow_with_their_size_and_the_attempt(workspace):
     """The rules' own functions, called as Snakemake calls them."""
     source = (workspace.folder / "rules" / "cluster.smk").read_text("utf-8")
-    start, end = source.index("def memory"), source.index("onstart:")
+    start, end = source.index("def memory"), source.index("if workflow.remote_exec")
     functions = {}
     exec("import os\n" + source[start:end], functions)
     file = workspace.folder / "weights.safetensors"
