@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -29,8 +30,10 @@ def refuse_jobs_of_an_earlier_run():
         capture_output=True,
         text=True,
     )
-    here = [line.split(maxsplit=2) for line in answer.stdout.splitlines()]
-    jobs = [job for job, name, folder in here if folder == os.getcwd()]
+    # The executor names jobs after its run, by a UUID; other jobs may have started from here too.
+    of_a_run = re.compile(r"(\d+) \S*[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12} (.*)")
+    found = filter(None, map(of_a_run.fullmatch, answer.stdout.splitlines()))
+    jobs = [match[1] for match in found if match[2] == os.getcwd()]
     if jobs:
         jobs = " ".join(jobs)
         sys.exit(

@@ -1,7 +1,9 @@
 """Whatever Slurm does to a fine-tuning, it ends with the bits of an uninterrupted one."""
 
+import os
 import random
 import shutil
+import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ from workspace import Workspace
 EPOCHS = 350  # a quarter of a minute of training where nothing else runs
 TRAININGS = ("standard", "linear")
 KINDS = ("cancelled", "requeued", "preempted", "out of time", "node lost", "node drained")
+KINDS += ("snakemake killed",)
 
 
 def encoder(training):
@@ -70,6 +73,8 @@ class Run:
                 self.wait_for_steps(process)
                 time.sleep(random.uniform(0, 3))
                 getattr(self, kind.replace(" ", "_"))(self.job())
+            if kind == "snakemake killed":
+                process = self.start_after_a_kill(process, study)
             output = process.communicate(timeout=900)[0]
         finally:
             process.kill()
@@ -81,6 +86,25 @@ class Run:
         while not self.log.exists() or "steps, loss" not in self.log.read_text():
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.2)
+
+    def snakemake_killed(self, job):
+        """Only its process is killed; `start_after_a_kill` does the rest."""
+
+    def start_after_a_kill(self, process, study):
+        """Kill Snakemake alone: the next one names the job that it left, and submits none twice."""
+        job = self.job()["JobId"]
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        refused = study.snakemake(encoder(self.training), fails=True)
+        assert (
+            f"Slurm's queue holds jobs that an earlier Snakemake submitted from here: {job}."
+            in refused
+        )
+        assert f"scancel {job}" in refused and len(self.jobs()) == 1
+        slurm("scancel", job)
+        while subprocess.check_output(["squeue", "-h", "-j", job], text=True).strip():
+            time.sleep(0.2)
+        return study.start(encoder(self.training))
 
     def jobs(self):
         return jobs_of(self.folder)
@@ -170,7 +194,7 @@ def test_weights_have_the_bits_of_an_uninterrupted_training(kind, outcomes, unin
         assert all(outcome.weights[name].equal(whole[name]) for name in whole)
 
 
-@pytest.mark.parametrize("kind", ["cancelled", "preempted", "out of time"])
+@pytest.mark.parametrize("kind", ["cancelled", "preempted", "out of time", "snakemake killed"])
 def test_a_job_that_is_told_to_stop_saves_its_state_and_goes_on_from_there(kind, outcomes):
     for outcome in of(outcomes, kind):
         assert "resumed after step" in outcome.log
