@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -75,10 +75,14 @@ _REMAINS = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp(\.\w+)?")
 
 
 def remove_remains(folder: Path) -> None:
-    """Remove the temporary files that killed writers left below a folder, which nobody writes."""
-    for path in folder.rglob(".*"):
-        if _REMAINS.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+    """Remove the temporary files that killed writers left below a folder, which nobody writes.
+
+    Those that this user may not remove stay.
+    """
+    for place, _, names in os.walk(folder):
+        for name in filter(_REMAINS.fullmatch, names):
+            with suppress(OSError):
+                os.unlink(os.path.join(place, name))
 
 
 def check_writable(folder: Path) -> None:

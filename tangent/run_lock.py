@@ -112,6 +112,9 @@ class Lock:
         try:
             # Over the old text, and no shorter in between: readers may look at any moment.
             os.pwrite(self._descriptor, text.ljust(400).encode(), 0)
+            # NFS may keep it on this machine for half a minute, and a job of this run that reads
+            # the name of the one before would end itself.
+            os.fsync(self._descriptor)
         except OSError as error:
             raise cannot_write(self._path, error) from error
 

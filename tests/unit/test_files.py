@@ -93,6 +93,24 @@ def test_what_killed_writers_leave_is_removed_and_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "deep"])
 
 
+def test_what_another_user_left_and_this_one_may_not_remove_stays(tmp_path, monkeypatch):
+    """Or nobody else could prepare anything in a folder that users share."""
+    remains = tmp_path / "of-another" / ".x.safetensors.abcdefgh.tmp.safetensors"
+    remains.parent.mkdir()
+    remains.write_text("")
+    remains.parent.chmod(0o555)
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    user = os.geteuid()
+    os.seteuid(user or 65534)  # the superuser may remove everything
+    try:
+        files.remove_remains(Path("."))
+    finally:
+        os.seteuid(user)
+    assert remains.exists()
+    remains.parent.chmod(0o755)
+
+
 def test_a_folder_is_checked_without_a_trace(tmp_path):
     files.check_writable(tmp_path / "new" / "folder")
     assert list((tmp_path / "new" / "folder").iterdir()) == []

@@ -137,6 +137,22 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
         run_lock.begin_run(tmp_path / "file" / "study")
 
 
+def test_the_name_is_on_the_disk_before_a_job_can_start(tmp_path, monkeypatch):
+    """A job on another machine that still read the last run's name would end itself."""
+    on_disk = []
+
+    def fsync(descriptor: int) -> None:
+        real_fsync(descriptor)
+        on_disk.append(os.pread(descriptor, 400, 0).decode())
+
+    real_fsync = os.fsync
+    monkeypatch.setattr(run_lock.os, "fsync", fsync)
+    lock, me = run_lock.begin_run(tmp_path)
+    assert me.token in on_disk[-1]
+    lock.release()
+    assert on_disk[-1].strip() == ""
+
+
 def test_whoever_may_write_into_the_folder_may_lock_it(tmp_path):
     lock = Lock(tmp_path / "lock", Holder.this_process())
     assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o666
