@@ -1,9 +1,8 @@
 """What jobs on other machines need: what they ask a scheduler for, how they are stopped; no rules."""
 
+import atexit
 import contextlib
 import os
-import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,34 +11,42 @@ import threading
 
 import psutil
 
+from tangent.files import write_text
+
 
 def runs_elsewhere():
     """Whether an executor sends jobs to other machines: only then Snakemake counts nodes."""
     return workflow.resource_settings.nodes is not None
 
 
-def refuse_jobs_of_an_earlier_run():
-    """End this Snakemake if jobs that another one submitted from this folder are in Slurm's queue.
+def refuse_jobs_of_an_earlier_run(note):
+    """End this Snakemake if jobs that another one submitted for this study are in Slurm's queue.
 
-    A Snakemake that is killed leaves its jobs there, and the next one would submit them again.
+    A Snakemake that is killed leaves its jobs there, and the next one would submit them again. What
+    they are called is in the file `note`: jobs of other studies may come from the same folder.
     """
-    if not shutil.which("squeue"):
-        return  # another scheduler's executor
-    answer = subprocess.run(
-        ["squeue", "--me", "--noheader", "--format=%i %j %Z"],
-        capture_output=True,
-        text=True,
-    )
-    # The executor names jobs after its run, by a UUID; other jobs may have started from here too.
-    of_a_run = re.compile(r"(\d+) \S*[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12} (.*)")
-    found = filter(None, map(of_a_run.fullmatch, answer.stdout.splitlines()))
-    jobs = [match[1] for match in found if match[2] == os.getcwd()]
-    if jobs:
-        jobs = " ".join(jobs)
+    if not note.exists():
+        return
+    command = ["squeue", "--noheader", "--format=%i", f"--name={note.read_text()}"]
+    answer = subprocess.run(["env", *command], capture_output=True, text=True)
+    if answer.returncode:
         sys.exit(
-            f"Slurm's queue holds jobs that an earlier Snakemake submitted from here: {jobs}. Wait"
-            f" until they have ended, or end them: scancel {jobs}"
+            "cannot ask Slurm for jobs of this study's last run, which was killed:"
+            f" {answer.stderr.strip()}. Try again later; if there are none, delete {note}"
         )
+    if jobs := " ".join(answer.stdout.split()):
+        sys.exit(
+            "Slurm's queue holds jobs that an earlier Snakemake submitted for this study:"
+            f" {jobs}. Wait until they have ended, or end them: scancel {jobs}"
+        )
+
+
+def note_what_jobs_are_called(note, jobs):
+    """Keep the name of this run's jobs until it ends: the executor's, all alike, no other run's."""
+    for job in jobs:
+        if name := getattr(workflow.scheduler.get_executor(job), "run_uuid", None):
+            atexit.register(note.unlink, missing_ok=True)
+            return write_text(note, name)
 
 
 def pass_on_termination():
@@ -53,16 +60,16 @@ def pass_on_termination():
     received, written = socket.socketpair()
     written.setblocking(False)
     signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
-    # A shell would die of it, and with it the job, before the command has saved; srun kills the job.
-    waiting = {"bash", "sh", "srun"}
 
     def watch():
         while number := received.recv(1):
             if number[0] != signal.SIGTERM:
                 continue
             for process in psutil.Process().children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    if process.name() not in waiting:
+                with contextlib.suppress(psutil.Error):
+                    # Not to shells, srun or a container's helpers, which the command needs until it
+                    # has saved, nor to a compiler, whose end would be taken for an error.
+                    if any(word.startswith("scripts.") for word in process.cmdline()):
                         process.terminate()
 
     threading.Thread(target=watch, daemon=True, name="pass_on_termination").start()

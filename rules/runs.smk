@@ -17,11 +17,12 @@ def begin_run():
     jobs = [job for job in workflow.dag.needrun_jobs() if job.output]
     if not jobs:
         return
-    if runs_elsewhere():
-        refuse_jobs_of_an_earlier_run()
+    note = Path(RESULTS, ".slurm")
+    refuse_jobs_of_an_earlier_run(note)
     try:
         lock, me = run_lock.begin_run(Path(RESULTS))
         atexit.register(lock.release)
+        note_what_jobs_are_called(note, jobs)
         remove_remains(Path(RESULTS))
         bring_back_from_the_future(jobs)
         resources = Path(CONFIG.paths.resources)
@@ -80,11 +81,17 @@ def prepare_shared(resources, jobs, me):
     remove_remains(resources)
 
     def release_when_done():
-        while not all(map(workflow.dag.finished, jobs)):
+        while not all(workflow.dag.finished(job) or has_failed(job) for job in jobs):
             time.sleep(1)
         lock.release()
 
     threading.Thread(target=release_when_done, daemon=True).start()
+
+
+def has_failed(job):
+    """Whether a job, or one that it needs, has failed for good: with --keep-going others go on."""
+    needed = workflow.dag.dependencies.get(job, ())
+    return job in workflow.scheduler.failed or any(map(has_failed, needed))
 
 
 onstart:

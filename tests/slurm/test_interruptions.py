@@ -96,10 +96,7 @@ class Run:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         refused = study.snakemake(encoder(self.training), fails=True)
-        assert (
-            f"Slurm's queue holds jobs that an earlier Snakemake submitted from here: {job}."
-            in refused
-        )
+        assert f"an earlier Snakemake submitted for this study: {job}." in refused
         assert f"scancel {job}" in refused and len(self.jobs()) == 1
         slurm("scancel", job)
         while subprocess.check_output(["squeue", "-h", "-j", job], text=True).strip():
