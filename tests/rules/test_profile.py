@@ -7,6 +7,8 @@ from workspace import ROOT, Workspace
 from tangent.config.load import ConfigError
 from tangent.config.site import Site, read_site, rule_names
 
+GROUPS = {"heads": "heads", "plot": "summary", "report": "summary"}
+
 
 def site_file(folder, text):
     path = folder / "site.yaml"
@@ -63,13 +65,21 @@ def test_a_number_grows_with_the_attempt_and_text_is_text():
         "qos": "'long'",
         "slurm_extra": "'--comment=x'",
     }
-    found = site.resources_of_rules(["heads"], ["finetuned"], ["plot", "heads"], slots=4)
+    found = site.resources_of_rules(["heads"], ["finetuned"], GROUPS, slots=4)
     of_training = found["finetuned"]
     assert [eval(of_training["runtime"], {"attempt": n}) for n in (1, 3)] == [90, 270]
     assert [eval(of_training["mem_mb"], {"attempt": n}) for n in (1, 2)] == [8000, 16000]
     assert of_training["gpu"] == 2
     assert eval(of_training["slurm_extra"]) == "--signal=TERM@120 --comment=x"
     assert found["plot"] == {"slots": 1} and found["heads"] == {"slots": 4}
+
+
+def test_rules_that_share_an_entry_of_the_queue_run_in_one_place():
+    site = Site.model_validate({"rules": {"plot": {"qos": "long"}, "report": {"mem_mb": 9}}})
+    with pytest.raises(ConfigError, match=r"rules\.plot\.qos is 'long'.* to all of plot, report$"):
+        site.resources_of_rules([], [], GROUPS, slots=4)
+    site.rules["report"]["qos"] = "long"
+    assert site.resources_of_rules([], [], GROUPS, slots=4)["plot"]["qos"] == "'long'"
 
 
 def test_rules_are_known_by_their_names():
@@ -93,6 +103,12 @@ def test_without_a_site_file_snakemake_says_how_to_make_one(workspace):
     output = workspace.snakemake(fails=True)
     assert "profiles/slurm/site.yaml does not exist: copy profiles/slurm/site.example" in output
     assert "Traceback" not in output
+
+
+def test_rules_of_an_entry_in_different_partitions_are_one_line(workspace):
+    workspace.write("profiles/slurm/site.yaml", {"rules": {"plot": {"slurm_partition": "x"}}})
+    output = workspace.snakemake(fails=True)
+    assert "rules.plot.slurm_partition is 'x'" in output and "Traceback" not in output
 
 
 def test_a_study_is_planned_with_the_example(workspace):

@@ -78,7 +78,7 @@ def test_jobs_that_a_killed_snakemake_left_stop_the_same_study_alone(workspace, 
 
     stand_in("scontrol", "exit 1")
     stand_in("sbatch", "sleep 60")
-    workspace.write("profiles/slurm/site.yaml", {"account": "me", "partitions": {"cpu": "cpu"}})
+    workspace.write("profiles/slurm/site.yaml", {"seconds_between_checks": 1})
     path = f"{commands}:{workspace.path}"
     slurm = Workspace(workspace.folder, ("--profile", "slurm", "--retries", "0"), path)
     note = workspace.folder / "results" / "demo" / ".slurm"

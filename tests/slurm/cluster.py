@@ -9,6 +9,7 @@ CPUs and memory than it has, because the tests look at what Slurm does and not a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -104,11 +105,15 @@ class Cluster:
             if file.exists() and not file.is_symlink():
                 raise CannotRun(f"{file} exists: this machine has a Slurm of its own")
         self._write()
-        start_munge()
-        self._run("slurmctld", "-c")
-        for node in NODES:
-            self.start_node(node)
-        self._wait_until_idle()
+        try:
+            start_munge()
+            self._run("slurmctld", "-c")
+            for node in NODES:
+                self.start_node(node)
+            self._wait_until_idle()
+        except CannotRun:
+            self.stop()
+            raise
 
     def start_node(self, name: str) -> None:
         """Start the daemon of a node."""
@@ -116,7 +121,9 @@ class Cluster:
 
     def kill_node(self, name: str, job: str) -> None:
         """What a power cut does: the node's daemon and all processes of its job die at once."""
-        os.kill(int((self.folder / f"slurmd-{name}.pid").read_text()), signal.SIGKILL)
+        pid_file = self.folder / f"slurmd-{name}.pid"
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+        pid_file.unlink()  # another process may get the number
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 command = (process / "cmdline").read_bytes()
@@ -129,7 +136,8 @@ class Cluster:
 
     def stop(self) -> None:
         """End all jobs and daemons; munge stays."""
-        subprocess.run(["scancel", "--user=root", "--hurry"], capture_output=True, timeout=30)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # the controller may not have come up
+            subprocess.run(["scancel", "--user=root", "--hurry"], capture_output=True, timeout=30)
         for pid_file in self.folder.glob("*.pid"):
             stop_process(int(pid_file.read_text()))
             pid_file.unlink(missing_ok=True)
