@@ -24,7 +24,8 @@ class Arguments(cli.Common):
     It names the first link that does not match, and writes nothing.
     """
 
-    python: str = cli.argument("the Python that runs Snakemake, which is asked for the jobs")
+    python: str = cli.argument("a Python with Snakemake, which is asked for the jobs")
+    rerun_triggers: list[str] = cli.argument("what makes Snakemake run a job again")
     configfiles: list[str] = cli.argument("configuration files beside config.yaml", [])
     config: str = cli.argument("what changes these, as JSON", "{}")
     threads: int = cli.argument("files that are hashed at the same time", 1)
@@ -54,11 +55,12 @@ def planned(arguments: Arguments) -> tuple[list[PlannedJob], list[str]]:
     Raises:
         UserError: Snakemake refuses to plan the study.
     """
-    configuration = {
+    given = {
         "configfiles": arguments.configfiles,
         "config": json.loads(arguments.config),
+        "triggers": arguments.rerun_triggers,
     }
-    command = [arguments.python, "-m", "scripts.planned_jobs", json.dumps(configuration)]
+    command = [arguments.python, "-m", "scripts.planned_jobs", json.dumps(given)]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if answer.returncode != 0:
         raise UserError("Snakemake cannot plan this study, so nothing was verified: see above.")

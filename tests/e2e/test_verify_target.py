@@ -42,6 +42,12 @@ def error(workspace, *arguments):
     return message
 
 
+def arguments(**given):
+    """What the rule gives the script."""
+    triggers = ["mtime", "params", "input", "code"]
+    return Arguments(python=sys.executable, rerun_triggers=triggers, **given)
+
+
 def flip_a_byte(path: Path, position: int) -> None:
     content = bytearray(path.read_bytes())
     content[position] ^= 1
@@ -145,7 +151,7 @@ def plan(finished):
     before = Path.cwd()
     os.chdir(finished.folder)
     try:
-        jobs, pending = planned(Arguments(python=sys.executable))
+        jobs, pending = planned(arguments())
     finally:
         os.chdir(before)
     assert pending == []
@@ -204,7 +210,7 @@ def test_a_model_made_again_makes_what_was_computed_from_it_stale(plan, here):
 
 def test_a_folder_may_be_written_in_another_way(here):
     config = json.dumps({"paths": {"results": "./results"}})
-    jobs, _ = planned(Arguments(python=sys.executable, config=config))
+    jobs, _ = planned(arguments(config=config))
     (finding,) = verify(jobs).findings
     assert finding.path == f"{RESULTS}/config.yaml"
     assert "gives: config.paths.results results, now ./results" in finding.problem
