@@ -74,19 +74,19 @@ def _planned(job: dict[str, Any]) -> PlannedJob:
     """A job's settings are what its script makes of the command that it would run today."""
     from tangent.job_record import record_path
     from tangent.provenance import plain_settings
-    from tangent.verify import PlannedJob
+    from tangent.verify import PlannedJob, plain_path
 
     words = shlex.split(job["command"])
     script = max(position for position, word in enumerate(words) if word.startswith("scripts."))
     module = importlib.import_module(words[script])
     today = cli.parse(module.Arguments, words[script + 1 :])
     return PlannedJob(
-        record=record_path(today.log),
+        record=Path(plain_path(record_path(today.log))),
         step=words[script].removeprefix("scripts."),
         settings=plain_settings(today.settings()),
         code=today.code,
-        inputs=[str(Path(path)) for path in job["inputs"]],
-        outputs=[str(Path(path)) for path in job["outputs"]],
+        inputs=[plain_path(path) for path in job["inputs"]],
+        outputs=[plain_path(path) for path in job["outputs"]],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ def first_difference(recorded: Any, planned: Any) -> str | None:
 
 
 def _difference(key: str, before: Any, now: Any) -> tuple[str, Any, Any] | None:
-    if before == now:
+    if before == now or _is_same_path(before, now):
         return None
     before, now = _opened(before), _opened(now)
     if isinstance(before, Mapping) and isinstance(now, Mapping):
@@ -44,6 +45,12 @@ def _opened(value: Any) -> Any:
         except json.JSONDecodeError:
             pass
     return value
+
+
+def _is_same_path(before: Any, now: Any) -> bool:
+    """Whether two texts are one path, relative in one of them or with a `./`."""
+    are_texts = isinstance(before, str) and isinstance(now, str)
+    return are_texts and os.path.abspath(before) == os.path.abspath(now)
 
 
 def _is_nested(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tangent import job_record, provenance
@@ -12,9 +12,9 @@ from tangent.errors import UserError
 from tangent.job_record import JobRecord, Output
 from tangent.verify.difference import first_difference
 from tangent.verify.hashes import hash_files
-from tangent.verify.plan import PlannedJob, in_order
+from tangent.verify.plan import PlannedJob, in_order, plain_path
 
-AGAIN = "run snakemake, which makes it again"
+AGAIN = "run snakemake, and if that does not make it again, delete it first"
 DELETE = "delete it and run snakemake again"
 
 
@@ -120,8 +120,7 @@ class _Walk:
                 f"has no record of the job that made it ({job.record}): it was made by hand, by "
                 "an older version, or by a job that did not finish"
             )
-            remedy = "run snakemake, and if that does not make it again, delete it first"
-            yield Finding(files[0], problem, remedy)
+            yield Finding(files[0], problem, AGAIN)
             return
         if isinstance(record, UserError):
             yield Finding(files[0], f"has a record that cannot be read ({record})", DELETE)
@@ -139,7 +138,7 @@ class _Walk:
                 foreign = next((name for name in record.outputs if not job.makes(name)), None)
                 if foreign is not None:
                     problem = f"was copied with its record: {job.record} is that of {foreign}"
-                yield Finding(path, problem, f"delete both the file and the record, and {AGAIN}")
+                yield Finding(path, problem, "delete both, and run snakemake again")
             elif self.hashes[path] != record.outputs[path].sha256:
                 yield Finding(path, self._edited(job, record, path), DELETE)
 
@@ -195,9 +194,14 @@ def _read(path: Path) -> JobRecord | UserError | None:
     if not path.exists():
         return None
     try:
-        return job_record.read(path)
+        record = job_record.read(path)
     except UserError as error:
         return error
+    return replace(
+        record,
+        inputs={plain_path(name): digest for name, digest in record.inputs.items()},
+        outputs={plain_path(name): output for name, output in record.outputs.items()},
+    )
 
 
 def _short(digest: str) -> str:

@@ -294,6 +294,8 @@ def test_a_split_counts_with_all_its_bytes_and_with_its_content_for_what_reads_i
         ({"s": ['{"seed":0}']}, {"s": ['{"seed": 0}']}, None),
         ({"c": '{"x":{"y":[1]}}'}, {"c": '{"x":{"y":[2]}}'}, "c.x.y 1, now 2"),
         ({"c": "{broken"}, {"c": "{}"}, "c {broken, now {}"),
+        ({"f": {"a": "x/y"}}, {"f": {"a": f"{os.getcwd()}/x/y"}}, None),
+        ({"f": "x/y"}, {"f": "../x/y"}, "f x/y, now ../x/y"),
     ],
 )
 def test_the_first_difference(before, now, text):
