@@ -42,6 +42,22 @@ def refuse_jobs_of_an_earlier_run():
         )
 
 
+def requeue_if_preempted():
+    """Have Slurm start this job again if it takes the job's resources for another one.
+
+    It does so by itself where the job goes on for its whole grace time. One that saves its state
+    and ends counts as failed, and after some failures Snakemake gives up.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return
+    options = {"capture_output": True, "text": True, "timeout": 5}
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        shown = subprocess.run(["scontrol", "show", "job", job], **options).stdout
+        if re.search(r"\bPreemptTime=\d", shown):
+            subprocess.run(["scontrol", "requeue", job], **options)
+
+
 def pass_on_termination():
     """Pass SIGTERM on to the job's commands.
 
@@ -60,6 +76,7 @@ def pass_on_termination():
         while number := received.recv(1):
             if number[0] != signal.SIGTERM:
                 continue
+            requeue_if_preempted()
             for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if process.name() not in waiting:

@@ -10,7 +10,7 @@ TINY = "results/tiny"
 # The damaged file, and what is made of it.
 DAMAGED = {
     "resources/datasets/32px/counting/test.safetensors": (
-        f"{TINY}/features/tiny/initial/seed3/test.safetensors"
+        f"{TINY}/features/tiny/initial/counting/seed3/test.safetensors"
     ),
     f"{TINY}/finetuned/tiny/linear/shapes/seed3/encoder.safetensors": (
         f"{TINY}/task_vectors/tiny/linear/shapes/seed3/task_vector.safetensors"

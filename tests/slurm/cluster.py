@@ -44,7 +44,7 @@ SlurmdLogFile={folder}/log/slurmd-%n.log
 {tracking}
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
-SchedulerParameters=batch_sched_delay=0,bf_interval=1,requeue_delay=1
+SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=1
 SlurmdParameters=config_overrides
 EnforcePartLimits=ALL
 GresTypes=gpu

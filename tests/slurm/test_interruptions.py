@@ -54,86 +54,81 @@ class Outcome:
     weights: dict
     log: str
     jobs: dict
-    output: str
 
 
 class Run:
     """A fine-tuning on the cluster that is interrupted."""
 
-    def __init__(self, cluster, folder, training):
+    def __init__(self, cluster, folder, kind, training):
         self.cluster, self.folder, self.training = cluster, folder, training
         self.log = folder / f"results/tiny/logs/finetuned/{MODEL}/{training}/shapes/seed{SEED}.log"
+        self.interrupt = getattr(self, kind.replace(" ", "_"))
+        self.study = on_slurm(folder, **SITES.get(kind, {}))
 
-    def interrupt(self, kind):
+    def outcome(self):
         """Start it, interrupt it while it trains, and wait for its end."""
-        study = on_slurm(self.folder, **SITES.get(kind, {}))
-        process = study.start(encoder(self.training))
+        self.process = self.study.start(encoder(self.training))
         try:
-            if kind != "out of time":
-                self.wait_for_steps(process)
-                time.sleep(random.uniform(0, 3))
-                getattr(self, kind.replace(" ", "_"))(self.job())
-            if kind == "snakemake killed":
-                process = self.start_after_a_kill(process, study)
-            output = process.communicate(timeout=900)[0]
+            self.interrupt()
+            output = self.process.communicate(timeout=900)[0]
         finally:
-            process.kill()
-        assert process.returncode == 0, output
+            self.process.kill()
+        assert self.process.returncode == 0, output
         weights = load_file(self.folder / encoder(self.training))
-        return Outcome(self.training, weights, self.log.read_text(), self.jobs(), output)
+        return Outcome(self.training, weights, self.log.read_text(), self.jobs())
 
-    def wait_for_steps(self, process):
+    def training_job(self):
+        """The job, some seconds after its training has begun."""
         while not self.log.exists() or "steps, loss" not in self.log.read_text():
-            assert process.poll() is None, process.communicate()[0]
+            assert self.process.poll() is None, self.process.communicate()[0]
             time.sleep(0.2)
-
-    def snakemake_killed(self, job):
-        """Only its process is killed; `start_after_a_kill` does the rest."""
-
-    def start_after_a_kill(self, process, study):
-        """Kill Snakemake alone: the next one names the job that it left, and submits none twice."""
-        job = self.job()["JobId"]
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        refused = study.snakemake(encoder(self.training), fails=True)
-        assert (
-            f"Slurm's queue holds jobs that an earlier Snakemake submitted from here: {job}."
-            in refused
-        )
-        assert f"scancel {job}" in refused and len(self.jobs()) == 1
-        slurm("scancel", job)
-        while subprocess.check_output(["squeue", "-h", "-j", job], text=True).strip():
-            time.sleep(0.2)
-        return study.start(encoder(self.training))
+        time.sleep(random.uniform(0, 3))
+        (job,) = (job for job in self.jobs().values() if job["JobState"] == "RUNNING")
+        return job
 
     def jobs(self):
         return jobs_of(self.folder)
 
-    def job(self):
-        (job,) = (job for job in self.jobs().values() if job["JobState"] == "RUNNING")
-        return job
+    def cancelled(self):
+        slurm("scancel", self.training_job()["JobId"])
 
-    def cancelled(self, job):
-        slurm("scancel", job["JobId"])
-
-    def requeued(self, job):
+    def requeued(self):
+        job = self.training_job()
         slurm("scontrol", "requeue", job["JobId"])
         self.start_again(job)
 
-    def preempted(self, job):
-        # A job with a higher priority that needs all GPUs of the node.
-        wanted = ["-p", "gpu", "-w", job["NodeList"], "--gpus=2", "--mem=100", "-t", "1"]
+    def preempted(self):
+        """A job with a higher priority needs all GPUs of the node."""
+        job = self.training_job()
+        wanted = ["-p", "gpu", "-N", "1", "-w", job["NodeList"], "--gpus=2", "--mem=100", "-t", "1"]
         slurm("sbatch", *wanted, "-o", "/dev/null", "--wrap", "true")
         self.start_again(job)
 
-    def node_lost(self, job):
+    def out_of_time(self):
+        """Slurm does it."""
+
+    def node_lost(self):
+        job = self.training_job()
         self.cluster.kill_node(job["NodeList"], job["JobId"])
         self.start_again(job)
 
-    def node_drained(self, job):
-        node = f"NodeName={job['NodeList']}"
-        slurm("scontrol", "update", node, "State=DRAIN", "Reason=test")
+    def node_drained(self):
+        job = self.training_job()
+        slurm("scontrol", "update", f"NodeName={job['NodeList']}", "State=DRAIN", "Reason=test")
         slurm("scancel", job["JobId"])
+
+    def snakemake_killed(self):
+        """Snakemake alone: the next one names the job that it left, and submits none twice."""
+        job = self.training_job()["JobId"]
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+        refused = self.study.snakemake(encoder(self.training), fails=True)
+        assert f"that an earlier Snakemake submitted from here: {job}. Wait" in refused
+        assert f"scancel {job}" in refused and len(self.jobs()) == 1
+        slurm("scancel", job)
+        while subprocess.check_output(["squeue", "-h", "-j", job], text=True).strip():
+            time.sleep(0.2)
+        self.process = self.study.start(encoder(self.training))
 
     def start_again(self, job):
         """Slurm holds what it requeued for two minutes: tests do not."""
@@ -143,8 +138,6 @@ class Run:
             if now["Restarts"] != "0" and now["JobState"] == "PENDING":
                 slurm("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")
                 return
-            if now["JobState"] not in ("RUNNING", "PENDING", "COMPLETING"):
-                return  # it ended by itself before Slurm took it back: Snakemake submits it again
             time.sleep(0.5)
 
 
@@ -163,22 +156,19 @@ def slurm(*command):
 @pytest.fixture(scope="module")
 def outcomes(cluster, prepared, tmp_path_factory):
     """All kinds at once: most of their time is waiting."""
-    trainings = dict.fromkeys(KINDS)
-    for kind in KINDS:
-        trainings[kind] = random.choice(TRAININGS)
     runs = [("cancelled", "standard"), ("cancelled", "linear")]
-    runs += [(kind, trainings[kind]) for kind in KINDS if kind != "cancelled"]
+    runs += [(kind, random.choice(TRAININGS)) for kind in KINDS if kind != "cancelled"]
     print("trainings:", runs)
     folder = tmp_path_factory.mktemp("interrupted")
 
-    def interrupt(run):
+    def outcome(run):
         kind, training = run
         place = folder / f"{kind.replace(' ', '-')}-{training}"
         shutil.copytree(prepared.folder, place, symlinks=True)
-        return run, Run(cluster, place, training).interrupt(kind)
+        return run, Run(cluster, place, kind, training).outcome()
 
     with ThreadPoolExecutor(len(runs)) as pool:
-        return dict(pool.map(interrupt, runs))
+        return dict(pool.map(outcome, runs))
 
 
 def of(outcomes, kind):
@@ -209,8 +199,9 @@ def test_cancelled_jobs_are_submitted_again(outcomes):
         assert states(outcome) == ["CANCELLED", "COMPLETED"]
 
 
-def test_requeued_jobs_go_on_as_the_same_job(outcomes):
-    (outcome,) = of(outcomes, "requeued")
+@pytest.mark.parametrize("kind", ["requeued", "preempted", "node lost"])
+def test_jobs_that_slurm_takes_back_go_on_as_the_same_job(kind, outcomes):
+    (outcome,) = of(outcomes, kind)
     (job,) = outcome.jobs.values()
     assert job["JobState"] == "COMPLETED" and job["Restarts"] == "1"
 
@@ -220,12 +211,6 @@ def test_the_second_attempt_has_more_time_and_memory(outcomes):
     first, second, *_ = sorted(outcome.jobs.values(), key=lambda job: int(job["JobId"]))
     assert (first["TimeLimit"], second["TimeLimit"]) == ("00:01:00", "00:02:00")
     assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("4000M", "8000M")
-
-
-def test_jobs_of_a_lost_node_run_on_another(outcomes):
-    (outcome,) = of(outcomes, "node lost")
-    (job,) = outcome.jobs.values()
-    assert job["JobState"] == "COMPLETED" and job["Restarts"] == "1"
 
 
 def test_a_drained_node_gets_no_new_jobs(outcomes):
