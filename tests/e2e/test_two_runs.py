@@ -106,7 +106,8 @@ def test_shared_resources_that_were_made_otherwise_are_refused(finished, tmp_pat
     config["datasets"]["shapes"]["test_images"] = 30
     other.write("config.yaml", config)
     message = other.snakemake(
-        HEAD.replace("heads/tiny/shapes/head", "features/tiny/initial/shapes/seed3/test"), fails=True
+        HEAD.replace("heads/tiny/shapes/head", "features/tiny/initial/shapes/seed3/test"),
+        fails=True,
     )
     assert "shapes was made with test_images 40, not 30" in message
     assert "paths.resources" in message and "Traceback" not in message
