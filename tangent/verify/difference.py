@@ -23,9 +23,11 @@ def first_difference(recorded: Any, planned: Any) -> str | None:
 
 
 def _difference(key: str, before: Any, now: Any) -> tuple[str, Any, Any] | None:
-    if before == now or _is_same_path(before, now):
+    if before == now:
         return None
     before, now = _opened(before), _opened(now)
+    if _is_same_path(before, now):
+        return None
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         names = [*now, *(name for name in before if name not in now)]
         pairs = [(name, before.get(name, _ABSENT), now.get(name, _ABSENT)) for name in names]

@@ -12,8 +12,9 @@ from typing import Any
 
 def plain_path(path: str | Path) -> str:
     """A path as it is compared and shown: relative inside the present folder, absolute outside."""
-    relative = os.path.relpath(path)
-    return os.path.abspath(path) if relative.split(os.sep)[0] == os.pardir else relative
+    absolute = os.path.abspath(path)
+    relative = os.path.relpath(absolute)
+    return absolute if relative.split(os.sep)[0] == os.pardir else relative
 
 
 @dataclass(frozen=True)

@@ -134,11 +134,12 @@ class _Walk:
     ) -> Iterator[Finding]:
         for path in files:
             if path not in record.outputs:
-                problem = f"is not among the files that its job wrote, says {job.record}"
+                problem, remedy = f"is no file that its job wrote, says {job.record}", DELETE
                 foreign = next((name for name in record.outputs if not job.makes(name)), None)
                 if foreign is not None:
                     problem = f"was copied with its record: {job.record} is that of {foreign}"
-                yield Finding(path, problem, "delete both, and run snakemake again")
+                    remedy = "delete it and that record, and run snakemake again"
+                yield Finding(path, problem, remedy)
             elif self.hashes[path] != record.outputs[path].sha256:
                 yield Finding(path, self._edited(job, record, path), DELETE)
 
