@@ -105,11 +105,16 @@ def prepare_shell():
     shell.prefix(f"set -euo pipefail; export {threads} TQDM_MININTERVAL=1; ")
 
 
+def has_containers():
+    """Whether Snakemake is asked to run jobs in containers."""
+    methods = map(str, workflow.deployment_settings.deployment_method)
+    return "apptainer" in methods
+
+
 def image_of_jobs():
     """The container image of all jobs, where Snakemake is asked to run them in one."""
     image = "containers/tangent.sif"
-    methods = map(str, workflow.deployment_settings.deployment_method)
-    if "apptainer" in methods and not Path(image).exists():
+    if has_containers() and not Path(image).exists():
         sys.exit(
             f"{image} does not exist: build it, or copy it there (docs/containers.md)"
         )
@@ -171,9 +176,14 @@ def flags(**values):
     return shlex.join(words)
 
 
-def given_configuration():
-    """What the command line adds to config.yaml, as flags of a script that starts Snakemake."""
-    given, settings = {}, workflow.config_settings
+def given_settings(wildcards):
+    """How this Snakemake was called, as flags of a script that asks another one."""
+    settings = workflow.config_settings
+    given = {
+        # This one's Python is not in a container, but Snakemake is. It is not in conda's.
+        "python": "python" if has_containers() else sys.executable,
+        "rerun_triggers": sorted(map(str, workflow.rerun_triggers)),
+    }
     if settings.configfiles:
         given["configfiles"] = [os.path.relpath(file) for file in settings.configfiles]
     if settings.config:

@@ -59,13 +59,11 @@ rule verify:
         "../envs/train.yaml"
     threads: 8
     params:
-        python=sys.executable,
-        configuration=given_configuration(),
+        settings=given_settings,
     message:
         "verify where the results come from"
     shell:
-        "python -m scripts.verify --python {params.python:q} {params.configuration}"
-        " --threads {threads}"
+        "python -m scripts.verify {params.settings} --threads {threads}"
 
 
 rule figures:

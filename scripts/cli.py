@@ -85,10 +85,10 @@ def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
     logger = logging.getLogger("tangent")
     try:
         if is_recorded:
-            job_record.remove(arguments.log)
+            _tell(lambda: job_record.remove(arguments.log))
         run(arguments)
         if is_recorded:
-            _record(arguments)
+            _tell(lambda: _write_record(arguments))
     except UserError as error:
         logger.error("error: %s", error)
         sys.exit(1)
@@ -100,10 +100,15 @@ def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
         sys.exit(2)
 
 
-def _record(arguments: Common) -> None:
+def _write_record(arguments: Common) -> None:
     step = _module_name(type(arguments)).removeprefix("scripts.")
+    job_record.write(arguments.log, step, arguments.settings(), arguments.code)
+
+
+def _tell(keep_record: Callable[[], None]) -> None:
+    """Do something with the record, and tell what went wrong, but do not fail."""
     try:
-        job_record.write(arguments.log, step, arguments.settings(), arguments.code)
+        keep_record()
     except UserError as error:
         # Snakemake deletes what a failed job wrote: hours of training for a missing record.
         logging.getLogger("tangent").warning("`snakemake verify` will miss a record: %s", error)

@@ -13,23 +13,27 @@ from pathlib import Path
 from typing import Any
 
 
-def main(configfiles: Sequence[str], config: Mapping[str, Any]) -> None:
+def main(configfiles: Sequence[str], config: Mapping[str, Any], triggers: Sequence[str]) -> None:
     """Print all jobs of the target `all`, and the messages of those that Snakemake would run now.
 
     Args:
         configfiles, config: what the command line adds to `config.yaml`.
+        triggers: what makes a job run again, as `--rerun-triggers` has it.
     """
-    jobs = dry_run(configfiles, config, is_forced=True)
-    pending = dry_run(configfiles, config, is_forced=False)
+    jobs = dry_run(configfiles, config, triggers, is_forced=True)
+    pending = dry_run(configfiles, config, triggers, is_forced=False)
     print(json.dumps({"jobs": jobs, "pending": [job["message"] for job in pending]}))
 
 
 def dry_run(
-    configfiles: Sequence[str], config: Mapping[str, Any], is_forced: bool
+    configfiles: Sequence[str],
+    config: Mapping[str, Any],
+    triggers: Sequence[str],
+    is_forced: bool,
 ) -> list[dict[str, Any]]:
     """Message, command, inputs and outputs of every job; if not forced, of those not done."""
     from snakemake.api import SnakemakeApi
-    from snakemake.settings.enums import Quietness
+    from snakemake.settings.enums import Quietness, RerunTrigger
     from snakemake.settings.types import (
         ConfigSettings,
         DAGSettings,
@@ -45,7 +49,14 @@ def dry_run(
             config_settings=ConfigSettings(config, [Path(file) for file in configfiles]),
             snakefile=Path("Snakefile"),
         )
-        plan = workflow.dag(DAGSettings(targets={"all"}, forceall=is_forced, force_incomplete=True))
+        plan = workflow.dag(
+            DAGSettings(
+                targets={"all"},
+                forceall=is_forced,
+                force_incomplete=True,
+                rerun_triggers=RerunTrigger.parse_choices_set(triggers),
+            )
+        )
         plan.execute_workflow(executor="dryrun")
     return collector.jobs
 

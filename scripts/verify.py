@@ -24,7 +24,8 @@ class Arguments(cli.Common):
     It names the first link that does not match, and writes nothing.
     """
 
-    python: str = cli.argument("the Python that runs Snakemake, which is asked for the jobs")
+    python: str = cli.argument("a Python with Snakemake, which is asked for the jobs")
+    rerun_triggers: list[str] = cli.argument("what makes Snakemake run a job again")
     configfiles: list[str] = cli.argument("configuration files beside config.yaml", [])
     config: str = cli.argument("what changes these, as JSON", "{}")
     threads: int = cli.argument("files that are hashed at the same time", 1)
@@ -54,11 +55,12 @@ def planned(arguments: Arguments) -> tuple[list[PlannedJob], list[str]]:
     Raises:
         UserError: Snakemake refuses to plan the study.
     """
-    configuration = {
+    given = {
         "configfiles": arguments.configfiles,
         "config": json.loads(arguments.config),
+        "triggers": arguments.rerun_triggers,
     }
-    command = [arguments.python, "-m", "scripts.planned_jobs", json.dumps(configuration)]
+    command = [arguments.python, "-m", "scripts.planned_jobs", json.dumps(given)]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if answer.returncode != 0:
         raise UserError("Snakemake cannot plan this study, so nothing was verified: see above.")
@@ -72,19 +74,19 @@ def _planned(job: dict[str, Any]) -> PlannedJob:
     """A job's settings are what its script makes of the command that it would run today."""
     from tangent.job_record import record_path
     from tangent.provenance import plain_settings
-    from tangent.verify import PlannedJob
+    from tangent.verify import PlannedJob, plain_path
 
     words = shlex.split(job["command"])
     script = max(position for position, word in enumerate(words) if word.startswith("scripts."))
     module = importlib.import_module(words[script])
     today = cli.parse(module.Arguments, words[script + 1 :])
     return PlannedJob(
-        record=record_path(today.log),
+        record=Path(plain_path(record_path(today.log))),
         step=words[script].removeprefix("scripts."),
         settings=plain_settings(today.settings()),
         code=today.code,
-        inputs=[str(Path(path)) for path in job["inputs"]],
-        outputs=[str(Path(path)) for path in job["outputs"]],
+        inputs=[plain_path(path) for path in job["inputs"]],
+        outputs=[plain_path(path) for path in job["outputs"]],
     )
 
 

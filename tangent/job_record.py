@@ -55,8 +55,15 @@ def record_path(log: Path) -> Path:
 
 
 def remove(log: Path) -> None:
-    """Remove the record of an earlier run of the job that logs to `log`, if there is one."""
-    record_path(log).unlink(missing_ok=True)
+    """Remove the record of an earlier run of the job that logs to `log`, if there is one.
+
+    Raises:
+        UserError: it cannot be removed.
+    """
+    try:
+        record_path(log).unlink(missing_ok=True)
+    except OSError as error:
+        raise files.cannot_write(record_path(log), error) from error
 
 
 def write(log: Path, step: str, settings: Mapping[str, Any], code: str) -> None:

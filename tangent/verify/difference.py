@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ def _difference(key: str, before: Any, now: Any) -> tuple[str, Any, Any] | None:
     if before == now:
         return None
     before, now = _opened(before), _opened(now)
+    if _is_same_path(before, now):
+        return None
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         names = [*now, *(name for name in before if name not in now)]
         pairs = [(name, before.get(name, _ABSENT), now.get(name, _ABSENT)) for name in names]
@@ -44,6 +47,12 @@ def _opened(value: Any) -> Any:
         except json.JSONDecodeError:
             pass
     return value
+
+
+def _is_same_path(before: Any, now: Any) -> bool:
+    """Whether two texts are one path, relative in one of them or with a `./`."""
+    are_texts = isinstance(before, str) and isinstance(now, str)
+    return are_texts and os.path.abspath(before) == os.path.abspath(now)
 
 
 def _is_nested(value: Any) -> bool:

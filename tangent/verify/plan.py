@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Any
 
 
+def plain_path(path: str | Path) -> str:
+    """A path as it is compared and shown: relative inside the present folder, absolute outside."""
+    absolute = os.path.abspath(path)
+    relative = os.path.relpath(absolute)
+    return absolute if relative.split(os.sep)[0] == os.pardir else relative
+
+
 @dataclass(frozen=True)
 class PlannedJob:
     """A job with today's configuration and code, whether it has run or not.
@@ -19,8 +26,8 @@ class PlannedJob:
         step: name of its script.
         settings: the values of its flags, as JSON has them.
         code: fingerprint of the code that it would run.
-        inputs: the files that it reads.
-        outputs: the files and folders that it writes.
+        inputs: the files that it reads, as `plain_path` writes them.
+        outputs: the files and folders that it writes, likewise.
     """
 
     record: Path

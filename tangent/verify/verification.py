@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tangent import job_record, provenance
@@ -12,9 +12,9 @@ from tangent.errors import UserError
 from tangent.job_record import JobRecord, Output
 from tangent.verify.difference import first_difference
 from tangent.verify.hashes import hash_files
-from tangent.verify.plan import PlannedJob, in_order
+from tangent.verify.plan import PlannedJob, in_order, plain_path
 
-AGAIN = "run snakemake, which makes it again"
+AGAIN = "run snakemake, and if that does not make it again, delete it first"
 DELETE = "delete it and run snakemake again"
 
 
@@ -120,8 +120,7 @@ class _Walk:
                 f"has no record of the job that made it ({job.record}): it was made by hand, by "
                 "an older version, or by a job that did not finish"
             )
-            remedy = "run snakemake, and if that does not make it again, delete it first"
-            yield Finding(files[0], problem, remedy)
+            yield Finding(files[0], problem, AGAIN)
             return
         if isinstance(record, UserError):
             yield Finding(files[0], f"has a record that cannot be read ({record})", DELETE)
@@ -135,11 +134,12 @@ class _Walk:
     ) -> Iterator[Finding]:
         for path in files:
             if path not in record.outputs:
-                problem = f"is not among the files that its job wrote, says {job.record}"
+                problem, remedy = f"is no file that its job wrote, says {job.record}", DELETE
                 foreign = next((name for name in record.outputs if not job.makes(name)), None)
                 if foreign is not None:
                     problem = f"was copied with its record: {job.record} is that of {foreign}"
-                yield Finding(path, problem, f"delete both the file and the record, and {AGAIN}")
+                    remedy = "delete it and that record, and run snakemake again"
+                yield Finding(path, problem, remedy)
             elif self.hashes[path] != record.outputs[path].sha256:
                 yield Finding(path, self._edited(job, record, path), DELETE)
 
@@ -195,9 +195,14 @@ def _read(path: Path) -> JobRecord | UserError | None:
     if not path.exists():
         return None
     try:
-        return job_record.read(path)
+        record = job_record.read(path)
     except UserError as error:
         return error
+    return replace(
+        record,
+        inputs={plain_path(name): digest for name, digest in record.inputs.items()},
+        outputs={plain_path(name): output for name, output in record.outputs.items()},
+    )
 
 
 def _short(digest: str) -> str:

@@ -5,6 +5,7 @@ their environment is a virtual one with the packages of this one, their containe
 """
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -35,6 +36,8 @@ echo "$@" > {base}/arguments
 while [ "$1" != bash ]; do shift; done
 PATH={base}/image/bin:/usr/bin:/bin exec "$@"
 """
+# And no "snakemake would run".
+ALL_RIGHT = re.compile(r"results verified\. .*hashed\)\.\n\[")
 ACTIVATE = 'export PATH="$1/bin:$PATH"\n'
 
 
@@ -60,6 +63,8 @@ def test_a_job_has_its_conda_environments_python(deploying):
     listed = deploying.snakemake(FIGURE, "--sdm", "conda", "--list-conda-envs")
     assert "envs/report.yaml" in listed
     assert deploying.planned(FIGURE) == set()  # without conda: nothing runs again
+    for options in ((), ("--sdm", "conda")):
+        assert ALL_RIGHT.search(deploying.snakemake("verify", *options))
 
 
 def test_a_job_has_its_containers_python(deploying, tmp_path):
@@ -77,3 +82,7 @@ def test_a_job_has_its_containers_python(deploying, tmp_path):
     arguments = (tmp_path / "base" / "arguments").read_text()
     assert "--nv --bind /mnt" in arguments and f"--home {deploying.folder}" in arguments
     assert deploying.planned(FIGURE) == set()
+    # Verify asks the image's Snakemake: the host's Python is not in there.
+    assert ALL_RIGHT.search(deploying.snakemake("verify", "--sdm", "apptainer"))
+    asked = (tmp_path / "base" / "arguments").read_text()
+    assert "scripts.verify --python python " in asked and sys.executable not in asked

@@ -42,6 +42,12 @@ def error(workspace, *arguments):
     return message
 
 
+def arguments(**given):
+    """What the rule gives the script."""
+    triggers = ["mtime", "params", "input", "code"]
+    return Arguments(python=sys.executable, rerun_triggers=triggers, **given)
+
+
 def flip_a_byte(path: Path, position: int) -> None:
     content = bytearray(path.read_bytes())
     content[position] ^= 1
@@ -145,7 +151,7 @@ def plan(finished):
     before = Path.cwd()
     os.chdir(finished.folder)
     try:
-        jobs, pending = planned(Arguments(python=sys.executable))
+        jobs, pending = planned(arguments())
     finally:
         os.chdir(before)
     assert pending == []
@@ -202,9 +208,12 @@ def test_a_model_made_again_makes_what_was_computed_from_it_stale(plan, here):
     assert all(f"was computed from another {path}" in finding.problem for finding in found)
 
 
-def test_a_folder_may_be_written_in_another_way(here):
-    config = json.dumps({"paths": {"results": "./results"}})
-    jobs, _ = planned(Arguments(python=sys.executable, config=config))
-    (finding,) = verify(jobs).findings
-    assert finding.path == f"{RESULTS}/config.yaml"
-    assert "gives: config.paths.results results, now ./results" in finding.problem
+@pytest.mark.parametrize("folder", [".", "{here}"])
+def test_folders_may_be_written_in_another_way(folder, plan, here):
+    folder = folder.format(here=here)
+    paths = {"results": f"{folder}/results", "resources": f"{folder}/resources"}
+    jobs, _ = planned(arguments(config=json.dumps({"paths": paths})))
+    found = verify(jobs)
+    assert (found.findings, found.links) == ([], verify(plan).links)
+    (here / ENCODER).write_bytes(b"")
+    assert [finding.path for finding in verify(jobs).findings] == [ENCODER]

@@ -76,6 +76,7 @@ def test_the_study_finishes_with_its_report(finished):
     assert read_csv(results / "tables" / "addition.csv")
     assert {job["JobState"] for job in finished.jobs.values()} == {"COMPLETED"}
     assert "Nothing to be done" in finished.study.snakemake()
+    assert "results verified" in finished.study.snakemake("verify")
 
 
 def test_jobs_ask_for_what_the_rules_declare(finished):

@@ -58,6 +58,14 @@ def test_a_record_that_cannot_be_written_costs_no_result(tmp_path):
     assert (tmp_path / "config.yaml").exists()
 
 
+def test_a_record_that_cannot_be_removed_costs_no_result(tmp_path):
+    (tmp_path / "x.json" / "in-the-way").mkdir(parents=True)
+    done = resolved_config(tmp_path, tmp_path / "x.log")
+    assert done.returncode == 0
+    assert "`snakemake verify` will miss a record: cannot write" in done.stderr
+    assert (tmp_path / "config.yaml").exists()
+
+
 def test_written_files_are_those_still_there(tmp_path):
     code = (
         "import sys\nfrom pathlib import Path\nfrom tangent import files\n"

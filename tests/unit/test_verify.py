@@ -248,6 +248,7 @@ def test_a_damaged_record_is_named(workflow):
     damaged = [whole[: workflow.random.randrange(len(whole) - 2)], "[]", "{}", "null"]
     damaged += [whole.replace(f'"{key}"', '"other"') for key in ("outputs", "inputs", "code")]
     damaged.append(json.dumps({**json.loads(whole), "outputs": {"a": "b"}}))
+    damaged.append(json.dumps({**json.loads(whole), "outputs": {"": {"sha256": ""}}}))
     for content in damaged:
         record.write_text(content)
         assert workflow.first() == "trained/seed0/encoder.bin", content
@@ -271,7 +272,9 @@ def test_missing_results_are_told_and_are_no_finding(workflow):
 
 def test_a_file_that_no_job_wrote_is_named(workflow):
     workflow.write("trained/seed0/events/three.bin")
-    assert workflow.first() == "trained/seed0/events/three.bin"
+    (finding,) = workflow.verify().findings
+    assert finding.path == "trained/seed0/events/three.bin"
+    assert finding.remedy.startswith("delete it and run")
 
 
 def test_a_split_counts_with_all_its_bytes_and_with_its_content_for_what_reads_it(workflow):
@@ -294,6 +297,9 @@ def test_a_split_counts_with_all_its_bytes_and_with_its_content_for_what_reads_i
         ({"s": ['{"seed":0}']}, {"s": ['{"seed": 0}']}, None),
         ({"c": '{"x":{"y":[1]}}'}, {"c": '{"x":{"y":[2]}}'}, "c.x.y 1, now 2"),
         ({"c": "{broken"}, {"c": "{}"}, "c {broken, now {}"),
+        ({"f": {"a": "x/y"}}, {"f": {"a": f"{os.getcwd()}/x/y"}}, None),
+        ({"f": "x/y"}, {"f": "../x/y"}, "f x/y, now ../x/y"),
+        ({"c": '{"x": "a//b"}'}, {"c": '{"x": "//a"}'}, "c.x a//b, now //a"),
     ],
 )
 def test_the_first_difference(before, now, text):
