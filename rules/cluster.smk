@@ -62,7 +62,9 @@ def requeue_if_preempted():
     options = {"capture_output": True, "text": True, "timeout": 5}
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         shown = subprocess.run(["scontrol", "show", "job", job], **options).stdout
-        if re.search(r"\bPreemptTime=\d", shown):
+        # The time of an earlier preemption may still be shown.
+        times = dict(re.findall(r"\b(StartTime|PreemptTime)=(\d\S+)", shown))
+        if times.get("PreemptTime", "") >= times.get("StartTime", "9"):
             subprocess.run(["scontrol", "requeue", job], **options)
 
 
@@ -82,13 +84,13 @@ def pass_on_termination():
         while number := received.recv(1):
             if number[0] != signal.SIGTERM:
                 continue
-            requeue_if_preempted()
             for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     # Not to shells, srun or a container's helpers, which the command needs until it
                     # has saved, nor to a compiler, whose end would be taken for an error.
                     if any(word.startswith("scripts.") for word in process.cmdline()):
                         process.terminate()
+            requeue_if_preempted()
 
     threading.Thread(target=watch, daemon=True, name="pass_on_termination").start()
     return written

@@ -21,13 +21,11 @@ AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-group
 HEAD = "results/tiny/heads/tiny/shapes/head.safetensors"
 
 
-def slow_down(workspace: Workspace, figure: str, seconds: int) -> None:
-    """Make the drawing of a figure take so long, for a test to look at it."""
-    workspace.replace(
-        f"tangent/figures/{figure}.py",
-        "INPUTS =",
-        f"import time\n\ntime.sleep({seconds})\nINPUTS =",
-    )
+def hold(workspace: Workspace, figure: str) -> Path:
+    """Make the drawing of a figure wait for a file, for a test to look at it; returns the file."""
+    wait = "import os\nimport time\n\nwhile not os.path.exists('go-on'):\n    time.sleep(0.1)\n"
+    workspace.replace(f"tangent/figures/{figure}.py", "INPUTS =", f"{wait}INPUTS =")
+    return workspace.folder / "go-on"
 
 
 def clone(workspace: Workspace, folder: Path, paths: dict[str, str], uid: int = 0) -> Workspace:
@@ -50,17 +48,18 @@ def until(condition, run: Run) -> None:
 
 
 def test_a_second_run_of_a_checkout_is_refused(study):
-    slow_down(study, "figure6", 8)
+    go_on = hold(study, "figure6")
     first = Run(study.start("figure6"))
     locks = study.folder / ".snakemake" / "locks"
     until(lambda: locks.exists() and len(list(locks.iterdir())) == 2, first)
     assert "locked" in study.snakemake("figure6", fails=True)
+    go_on.touch()
     assert first.end() == 0, first.output
 
 
 def test_a_second_run_of_a_study_is_refused_in_another_checkout(study, tmp_path):
     """Snakemake's own locks lie in the checkout."""
-    slow_down(study, "figure6", 12)
+    go_on = hold(study, "figure6")
     paths = {name: str(study.folder / name) for name in ("results", "resources")}
     other = clone(study, tmp_path / "other", paths)
     run_file = study.folder / "results" / "tiny" / ".run"
@@ -71,6 +70,7 @@ def test_a_second_run_of_a_study_is_refused_in_another_checkout(study, tmp_path)
     assert "another run is writing" in message and f"process {first.process.pid} of" in message
     assert "Wait until it has ended" in message and "Traceback" not in message
     assert "estimate" in study.snakemake("estimate", "-n")  # what writes nothing may run
+    go_on.touch()
     assert first.end() == 0, first.output
     assert run_file.read_text().strip() == ""
 
