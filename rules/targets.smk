@@ -42,6 +42,8 @@ rule estimate:
     handover: True
     conda:
         "../envs/train.yaml"
+    resources:
+        mem_mb=memory(2000),
     params:
         config=CONFIG.model_dump_json(),
         device=DEVICE_NAME,
@@ -58,6 +60,9 @@ rule verify:
     conda:
         "../envs/train.yaml"
     threads: 8
+    # Without resources it would be given all there are, which on a cluster is no number of cores.
+    resources:
+        mem_mb=memory(2000),
     params:
         settings=given_settings,
     message:
