@@ -15,11 +15,6 @@ import psutil
 from tangent.files import write_text
 
 
-def runs_elsewhere():
-    """Whether an executor sends jobs to other machines: only then Snakemake counts nodes."""
-    return workflow.resource_settings.nodes is not None
-
-
 def refuse_jobs_of_an_earlier_run(note):
     """End this Snakemake if jobs that another one submitted for this study are in Slurm's queue.
 

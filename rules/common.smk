@@ -133,6 +133,11 @@ def resolved_device():
     return auto_device()
 
 
+def runs_elsewhere():
+    """Whether an executor sends jobs to other machines: only then Snakemake counts nodes."""
+    return workflow.resource_settings.nodes is not None
+
+
 def limit_gpus():
     """At most as many GPU jobs at a time as there are GPUs, unless --resources says how many.
 
