@@ -197,7 +197,7 @@ def test_too_little_memory_of_an_evaluation_says_what_to_change(name, key, monke
     arguments = importlib.import_module(f"scripts.{name}").Arguments
     log, argv = tmp_path / "log", []
     for flag in re.findall(r"--[\w-]+", required(arguments)):
-        argv += [flag, "sum=1" if flag == "--task-vectors" else "1"]
+        argv += [flag, "sum=1" if flag in ("--task-vectors", "--initial-features") else "1"]
     monkeypatch.setattr("sys.argv", [name, *argv, "--log", str(log)])
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments, lambda _: torch.empty(2**50, dtype=torch.uint8))  # a petabyte
