@@ -18,6 +18,7 @@ from typing import Any
 from workspace import Workspace
 
 from tangent.files import sha256_file
+from tangent.run_lock import JOBS_FILE, RUN_FILE, SHARED_FILE
 
 SECONDS = 3600.0
 """A run that is not where it should be after so long hangs."""
@@ -163,7 +164,7 @@ NOT_RESULTS = (
     "logs",  # when and how often each step ran
     "benchmarks",  # seconds and memory
 )
-LOCKS = (".run", ".jobs", ".preparing")
+LOCKS = (RUN_FILE, JOBS_FILE, SHARED_FILE)
 TIMES = {"seconds"}  # keys of JSON files
 # The report's section on wall times and memory.
 TIMES_OF_REPORT = re.compile(r'<section id="cost">.*?</section>', re.DOTALL)

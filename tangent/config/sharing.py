@@ -11,8 +11,8 @@ import yaml
 
 from tangent.config.schema import Config
 from tangent.files import read_json, read_metadata
+from tangent.models import MODEL_FILE
 
-MODEL_FILE = "open_clip_model.safetensors"
 _SIZES = ("train_images", "validation_images", "test_images")
 
 

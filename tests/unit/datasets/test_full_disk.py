@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mounts
 import pytest
 
 ROOT = Path(__file__).parents[3]
@@ -34,18 +35,7 @@ def message(process: subprocess.CompletedProcess) -> str:
     return last
 
 
-def mounts_are_allowed() -> bool:
-    try:
-        trial = subprocess.run(
-            ["unshare", "-rm", "mount", "-t", "tmpfs", "-o", "size=64k", "none", "/mnt"],
-            capture_output=True,
-        )
-    except OSError:
-        return False
-    return trial.returncode == 0
-
-
-@pytest.mark.skipif(not mounts_are_allowed(), reason="no file system can be mounted here")
+@pytest.mark.skipif(not mounts.are_allowed(), reason="no file system can be mounted here")
 def test_a_small_disk_is_noticed_before_writing(command, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()

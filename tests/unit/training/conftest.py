@@ -11,6 +11,7 @@ import open_clip
 import pytest
 import torch
 from published_weights import Base, make_base
+from small_study import ARCHITECTURE
 
 from scripts import cli
 from tangent import compact_checkpoint
@@ -19,23 +20,7 @@ from tangent.tasks import load_task
 
 TASKS = ("shapes", "counting")
 CONFIG = {
-    "model_cfg": {
-        "embed_dim": 24,
-        "vision_cfg": {
-            "layers": 2,
-            "width": 32,
-            "head_width": 16,
-            "patch_size": 8,
-            "image_size": 32,
-        },
-        "text_cfg": {
-            "context_length": 12,
-            "vocab_size": 49408,
-            "width": 16,
-            "heads": 2,
-            "layers": 1,
-        },
-    },
+    "model_cfg": ARCHITECTURE | {"text_cfg": ARCHITECTURE["text_cfg"] | {"context_length": 12}},
     "preprocess_cfg": {
         "mean": [0.5, 0.4, 0.3],
         "std": [0.3, 0.25, 0.2],
