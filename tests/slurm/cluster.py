@@ -51,7 +51,7 @@ EnforcePartLimits=ALL
 GresTypes=gpu
 ReturnToService=2
 MinJobAge=3600
-KillWait=20
+KillWait=120
 SlurmdTimeout=30
 AccountingStorageType=accounting_storage/none
 PreemptType=preempt/partition_prio
@@ -59,7 +59,7 @@ PreemptMode=REQUEUE
 {nodes}
 PartitionName=cpu Nodes=ALL Default=YES MaxTime=24:00:00 PriorityTier=10 PreemptMode=OFF
 PartitionName=gpu Nodes=ALL MaxTime=24:00:00 PriorityTier=10 PreemptMode=OFF
-PartitionName=low Nodes=ALL MaxTime=24:00:00 PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
+PartitionName=low Nodes=ALL MaxTime=24:00:00 PriorityTier=1 PreemptMode=REQUEUE GraceTime=120
 """
 # As clusters do it; without writable cgroups (containers) by process groups.
 CGROUPS = """\

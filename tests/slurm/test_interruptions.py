@@ -83,7 +83,8 @@ class Run:
     def wait_for_line(self, text):
         """Until the training's log has it; the next attempt begins another log."""
         while text not in self.lines():
-            assert self.process.poll() is None, self.process.communicate()[0]
+            running = self.process.poll() is None
+            assert running, f"never {text!r}: {self.lines()}\n{self.process.communicate()[0]}"
             time.sleep(0.1)
 
     def lines(self):
