@@ -69,8 +69,21 @@ class PretrainedRandom(PretrainedModel):
     seed: NaturalNumber = Field(description="Seed of the weights. Not the study's seed.")
 
 
+class PretrainedByRecipe(Section):
+    """A model that this workflow pre-trains; the recipe says of which family and for which data."""
+
+    source: Literal["pretraining"] = Field(
+        description="`pretraining`: a recipe of the key `pretraining`."
+    )
+    recipe: Name = Field(description="The recipe's name.")
+    step: NaturalNumber | None = Field(
+        description="After how many steps of its schedule; 0 is the initialisation, null the end."
+    )
+
+
 Pretrained = Annotated[
-    PretrainedFile | PretrainedOpenClip | PretrainedRandom, Field(discriminator="source")
+    PretrainedFile | PretrainedOpenClip | PretrainedRandom | PretrainedByRecipe,
+    Field(discriminator="source"),
 ]
 
 
