@@ -110,8 +110,8 @@ class Dataset(Section):
     )
     validation_images: PositiveInteger | None = Field(
         default=None,
-        description="Images or texts of the data set's own validation split; none if it is cut from "
-        "the training set. A copy without that split gets one by the section `validation`.",
+        description="Images or texts of the data set's own validation split; none if it is cut "
+        "from the training set. A copy without that split gets one by the section `validation`.",
     )
     test_images: PositiveInteger = Field(
         description="Images or texts of the test set. Another number found is an error."
