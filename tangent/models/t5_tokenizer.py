@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tangent.errors import UserError, first_line
+from tangent.files import read_json
+from tangent.models.t5 import CONFIG_FILE
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -86,15 +88,13 @@ def check_tokenizer(tokenizer: Tokenizer, vocabulary: int, files: tuple[Path, Pa
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a T5 model's folder.
+    """The tokenizer of a T5 model's folder, checked; needs no torch.
 
     Raises:
-        UserError: the file is missing, damaged, or does not fit the model.
+        UserError: a file is missing or damaged, or the tokenizer does not fit the model.
     """
-    from tangent.models.t5 import CONFIG_FILE, read_config
-
     path, config_file = Path(folder) / TOKENIZER_FILE, Path(folder) / CONFIG_FILE
-    vocabulary = read_config(config_file)["architecture"]["vocab_size"]
+    vocabulary = read_json(config_file)["model_cfg"]["vocab_size"]
     tokenizer = parse_tokenizer(read_tokenizer_file(path), path)
     check_tokenizer(tokenizer, vocabulary, (path, config_file))
     return tokenizer
