@@ -57,6 +57,7 @@ def build_answers_head(folder: Path, answers: Sequence[str], what: str) -> Answe
     """
     tokens, config = answer_tokens(folder, answers, what), model_config(folder)
     with open_safetensors(Path(folder) / MODEL_FILE, "pt") as file:
-        weights = {name: file.get_tensor(name) for name in file.keys() if name in HEAD_TENSORS}
+        names = set(file.keys()).intersection(HEAD_TENSORS)
+        weights = {name: file.get_tensor(name) for name in names}
     table = language_model_head(weights, config).numpy()
     return AnswersHead(table, tokens, config["input_length"])

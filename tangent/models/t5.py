@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "t5_config.json"
 MODEL_FILE = "t5_model.safetensors"
+TOKENIZER_FILE = "tokenizer.json"
 
 _TABLE, _HEAD = HEAD_TENSORS = ("shared.weight", "lm_head.weight")
 """Token table and language-model head, which are one matrix where there is no second."""
@@ -44,9 +45,7 @@ _ARCHITECTURE = (
 _LENGTHS = ("input_length", "answer_length")
 
 
-def configuration(
-    architecture: T5Config, input_length: int, answer_length: int
-) -> dict[str, Any]:
+def configuration(architecture: T5Config, input_length: int, answer_length: int) -> dict[str, Any]:
     """The content of `t5_config.json`.
 
     Args:

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 from tangent.errors import UserError, first_line
 from tangent.files import read_json
-from tangent.models.t5 import CONFIG_FILE
+from tangent.models.t5 import CONFIG_FILE, TOKENIZER_FILE
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-TOKENIZER_FILE = "tokenizer.json"
 
 PADDING, END = 0, 1
 """Ids of the padding token, with which T5's decoder also starts, and of the end token."""

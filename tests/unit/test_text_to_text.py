@@ -52,9 +52,7 @@ def reference(tied: bool, feed_forward: str) -> T5ForConditionalGeneration:
     return model.double().eval()
 
 
-def ours(
-    model: T5ForConditionalGeneration, answers: Tensor
-) -> tuple[torch.nn.Module, AnswersHead]:
+def ours(model: T5ForConditionalGeneration, answers: Tensor) -> tuple[torch.nn.Module, AnswersHead]:
     """The same weights as an encoder, float64, with the head of some answers."""
     config = t5.configuration(model.config, LENGTH, ANSWER)
     tensors = t5.own_tensors(model.state_dict())
@@ -126,7 +124,9 @@ def test_training_has_transformers_gradients(tied: bool, feed_forward: str, rng)
     frozen = head.on("cpu")
     loss = frozen.loss(frozen.logits(encoder(together(inputs, answers))), labels)
     loss.backward()
-    expected = sum(loss_of(model, row, answers[label]) for row, label in zip(inputs, labels))
+    expected = sum(
+        loss_of(model, row, answers[label]) for row, label in zip(inputs, labels, strict=True)
+    )
     torch.testing.assert_close(loss, expected)
     expected.backward()
     theirs = dict(model.named_parameters())
@@ -222,7 +222,7 @@ def test_heads_are_joined_and_kept(tmp_path, rng) -> None:
     features = [rng.normal(size=(6, head.width)).astype(np.float32) for head in heads]
     joined = AnswersHead.joined(heads)
     joined = AnswersHead.from_arrays(joined.arrays(), tmp_path)
-    expected = np.concatenate([h.logits(f) for h, f in zip(heads, features)], axis=1)
+    expected = np.concatenate([h.logits(f) for h, f in zip(heads, features, strict=True)], axis=1)
     found = joined.logits(np.concatenate(features, axis=1))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
