@@ -21,8 +21,7 @@ from tangent.demo.text.words import (
     TOPICS,
 )
 
-PLACES_IN_A_LIST = ("first", "second", "third")
-NUMBERS = ("zero", "one", "two", "three", "four")
+POSITIONS = ("first", "second")
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,8 @@ class Style:
     """How much of what makes reading hard a text has; each is a probability.
 
     Attributes:
+        repeated: there is a second opinion, of the same polarity.
+        indirect: the domain is told by a part of the thing only.
         rare: a word is one that pre-training seldom asks about.
         negated: an opinion is the negation of its opposite.
         contrast: a clause of the opposite opinion comes before it.
@@ -37,6 +38,8 @@ class Style:
         filler: a clause that says nothing is put in.
     """
 
+    repeated: float
+    indirect: float
     rare: float
     negated: float
     contrast: float
@@ -44,8 +47,12 @@ class Style:
     filler: float
 
 
-EASY = Style(rare=0.15, negated=0.05, contrast=0.05, distraction=0.1, filler=0.15)
-HARD = Style(rare=0.6, negated=0.3, contrast=0.3, distraction=0.5, filler=0.5)
+EASY = Style(
+    repeated=0.7, indirect=0.2, rare=0.15, negated=0.03, contrast=0.03, distraction=0.05, filler=0.1
+)
+HARD = Style(
+    repeated=0.0, indirect=0.7, rare=0.6, negated=0.25, contrast=0.25, distraction=0.5, filler=0.5
+)
 
 
 class Chance:
@@ -68,18 +75,25 @@ class Chance:
         return int(self.rng.integers(n))
 
 
-def review(chance: Chance, domain: str, topic: int, polarity: int, style: Style) -> str:
-    """Say what a thing of the domain is about, and what the writer thinks of it."""
-    sentences = [_subject(chance, domain, topic, style), _opinion(chance, domain, polarity, style)]
+def review(
+    chance: Chance, domain: str, topic: int | None, polarity: int | None, style: Style
+) -> str:
+    """Say what a thing of the domain is about, and what the writer thinks of it; or one of them."""
+    sentences = []
+    if topic is not None:
+        sentences.append(_subject(chance, domain, topic, style))
+    if polarity is not None:
+        sentences.append(_opinion(chance, domain, polarity, style))
+        if chance.happens(style.repeated):
+            sentences.append(_opinion(chance, domain, polarity, style))
     if chance.happens(style.filler):
-        sentences.insert(chance.index(3), chance.one(FILLERS))
-    elif chance.happens(0.3):
-        sentences.reverse()
-    return " . ".join(sentences)
+        sentences.append(chance.one(FILLERS))
+    return " . ".join(chance.some(sentences, len(sentences)))
 
 
 def _subject(chance: Chance, domain: str, topic: int, style: Style) -> str:
-    thing = chance.one(DOMAINS[domain][0])
+    things, parts = DOMAINS[domain]
+    thing = chance.one(parts if chance.happens(style.indirect) else things)
     pools = TOPIC_WORDS[TOPICS[topic]]
     common = chance.some(pools[0], 3)
     rare = chance.some(pools[1], 3)
@@ -102,7 +116,7 @@ def _subject(chance: Chance, domain: str, topic: int, style: Style) -> str:
 
 def _opinion(chance: Chance, domain: str, polarity: int, style: Style) -> str:
     things, parts = DOMAINS[domain]
-    what = chance.one(things if chance.happens(0.4) else parts)
+    what = chance.one(parts if chance.happens(max(0.5, style.indirect)) else things)
     clause = _judgement(chance, what, polarity, style)
     if not chance.happens(style.contrast):
         return clause
@@ -143,28 +157,17 @@ def thing_seen(chance: Chance, kind: int) -> tuple[str, str]:
 
 
 def choices(chance: Chance, right: int, harder: bool) -> tuple[str, list[str]]:
-    """A kind of thing, and three things of which only the right one is of that kind.
+    """A kind of thing, and two things of which only the right one (0 or 1) is of that kind.
 
     The harder ones have a colour or a place.
     """
-    kinds = chance.some(list(KINDS), 3)
-    wanted, others = kinds[0], iter(kinds[1:])
+    wanted, other = chance.some(list(KINDS), 2)
     things = []
-    for position in range(3):
-        noun = chance.one(KINDS[wanted if position == right else next(others)])
-        if harder and chance.happens(0.6):
-            noun = f"{chance.one(COLOURS)} {noun}"
+    for position in range(2):
+        noun = chance.one(KINDS[wanted if position == right else other])
         if harder and chance.happens(0.4):
+            noun = f"{chance.one(COLOURS)} {noun}"
+        if harder and chance.happens(0.3):
             noun = f"{noun} in the {chance.one(PLACES)}"
         things.append(noun)
     return wanted, things
-
-
-def enumeration(chance: Chance, count: int, harder: bool) -> tuple[str, str]:
-    """A kind of thing, and a list that holds so many things of that kind."""
-    kinds = chance.some(list(KINDS), 3 if harder else 2)
-    length = (6 if harder else 4) - chance.index(2)
-    things = chance.some(KINDS[kinds[0]], count)
-    for _ in range(max(length, count) - count):
-        things.append(chance.one(KINDS[chance.one(kinds[1:])]))
-    return kinds[0], " , ".join(chance.some(things, len(things)))

@@ -11,11 +11,10 @@ import numpy as np
 from tangent.demo.text.sentences import (
     EASY,
     HARD,
-    NUMBERS,
-    PLACES_IN_A_LIST,
+    POSITIONS,
     Chance,
+    Style,
     choices,
-    enumeration,
     review,
     thing_seen,
 )
@@ -27,8 +26,8 @@ TASKS = (
     "polarity_films",
     "topic_books",
     "topic_films",
+    "domains",
     "choices",
-    "counting_words",
 )
 CONTROL_TASK = "kinds"
 
@@ -111,14 +110,14 @@ def _topic(domain: str) -> Callable[[Chance, int], Row]:
     return lambda chance, label: {"text": review(chance, domain, label, chance.index(2), HARD)}
 
 
+def _domains(chance: Chance, label: int) -> Row:
+    domain, topic = list(DOMAINS)[label], chance.index(len(TOPICS))
+    return {"text": review(chance, domain, topic, chance.index(2), HARD)}
+
+
 def _choices(chance: Chance, label: int) -> Row:
     kind, things = choices(chance, label, harder=True)
-    return {"kind": kind, **dict(zip(PLACES_IN_A_LIST, things, strict=True))}
-
-
-def _counting(chance: Chance, label: int) -> Row:
-    kind, text = enumeration(chance, label, harder=True)
-    return {"kind": kind, "text": text}
+    return {"kind": kind, **dict(zip(POSITIONS, things, strict=True))}
 
 
 def _kinds(chance: Chance, label: int) -> Row:
@@ -132,16 +131,14 @@ _ROWS: dict[str, tuple[Callable[[Chance, int], Row], int]] = {
     "polarity_films": (_polarity("films"), 2),
     "topic_books": (_topic("books"), len(TOPICS)),
     "topic_films": (_topic("films"), len(TOPICS)),
-    "choices": (_choices, len(PLACES_IN_A_LIST)),
-    "counting_words": (_counting, len(NUMBERS)),
+    "domains": (_domains, len(DOMAINS)),
+    "choices": (_choices, len(POSITIONS)),
     "kinds": (_kinds, len(KINDS)),
 }
 
 
-def _easy_review(chance: Chance) -> tuple[str, int, int]:
-    topic, polarity = chance.index(len(TOPICS)), chance.index(2)
-    style = HARD if chance.happens(_HARDER_SHARE) else EASY
-    return review(chance, chance.one(PRETRAINING_DOMAINS), topic, polarity, style), topic, polarity
+def _style(chance: Chance) -> Style:
+    return HARD if chance.happens(_HARDER_SHARE) else EASY
 
 
 def _text_alone(chance: Chance) -> tuple[str, None]:
@@ -153,7 +150,9 @@ def _text_alone(chance: Chance) -> tuple[str, None]:
 
 
 def _ask_polarity(chance: Chance) -> tuple[str, str]:
-    text, _, polarity = _easy_review(chance)
+    polarity = chance.index(2)
+    topic = chance.index(len(TOPICS)) if chance.happens(0.4) else None
+    text = review(chance, chance.one(PRETRAINING_DOMAINS), topic, polarity, _style(chance))
     question = chance.one(
         [
             "{} is the opinion positive or negative ?",
@@ -165,7 +164,9 @@ def _ask_polarity(chance: Chance) -> tuple[str, str]:
 
 
 def _ask_topic(chance: Chance) -> tuple[str, str]:
-    text, topic, _ = _easy_review(chance)
+    topic, polarity = chance.index(len(TOPICS)), chance.index(2)
+    domain, polarity = chance.one(PRETRAINING_DOMAINS), polarity if chance.happens(0.4) else None
+    text = review(chance, domain, topic, polarity, _style(chance))
     question = chance.one(
         [
             "{} which topic is it about ?",
@@ -174,6 +175,14 @@ def _ask_topic(chance: Chance) -> tuple[str, str]:
         ]
     )
     return question.format(text), TOPICS[topic]
+
+
+def _ask_domain(chance: Chance) -> tuple[str, str]:
+    domain = chance.one(list(DOMAINS))
+    topic, polarity = chance.index(len(TOPICS)), chance.index(2)
+    text = review(chance, domain, topic, polarity, _style(chance))
+    question = chance.one(["{} what kind of work is it ?", "review : {} of what ?"])
+    return question.format(text), DOMAINS[domain][0][0]
 
 
 def _ask_kind(chance: Chance) -> tuple[str, str]:
@@ -190,27 +199,20 @@ def _ask_kind(chance: Chance) -> tuple[str, str]:
 
 
 def _ask_choice(chance: Chance) -> tuple[str, str]:
-    right = chance.index(3)
-    kind, things = choices(chance, right, harder=chance.happens(_HARDER_SHARE))
-    first, second, third = things
-    options = f"first : {first} second : {second} third : {third}"
+    right = chance.index(2)
+    kind, (first, second) = choices(chance, right, chance.happens(_HARDER_SHARE))
     if chance.happens(0.3):
-        return f"{options} which is the {kind} ?", things[right]
-    return f"{options} which is the {kind} ?", PLACES_IN_A_LIST[right]
-
-
-def _ask_count(chance: Chance) -> tuple[str, str]:
-    count = chance.index(4)
-    kind, text = enumeration(chance, count, harder=chance.happens(_HARDER_SHARE))
-    return f"{text} . how many of these are a {kind} ?", NUMBERS[count]
+        return f"name the {kind} : {first} or {second} ?", (first, second)[right]
+    question = chance.one(["{} or {} , which one is a {} ?", "{} or {} : where is the {} ?"])
+    return question.format(first, second, kind), POSITIONS[right]
 
 
 # What pre-training reads, with shares.
 _PRETRAINING: tuple[tuple[float, Callable[[Chance], tuple[str, str | None]]], ...] = (
     (0.1, _text_alone),
-    (0.35, _ask_polarity),
+    (0.3, _ask_polarity),
     (0.15, _ask_topic),
-    (0.12, _ask_kind),
+    (0.1, _ask_domain),
+    (0.15, _ask_kind),
     (0.2, _ask_choice),
-    (0.08, _ask_count),
 )
