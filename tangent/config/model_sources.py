@@ -96,8 +96,24 @@ class PretrainedTransformers(Section):
         return f"{name}-tokens"
 
 
+class PretrainedByRecipe(Section):
+    """A model that this workflow pre-trains; the recipe says of which family and for which data."""
+
+    source: Literal["pretraining"] = Field(
+        description="`pretraining`: a recipe of the key `pretraining`."
+    )
+    recipe: Name = Field(description="The recipe's name.")
+    step: NaturalNumber | None = Field(
+        description="After how many steps of its schedule; 0 is the initialisation, null the end."
+    )
+
+
 Pretrained = Annotated[
-    PretrainedFile | PretrainedOpenClip | PretrainedRandom | PretrainedTransformers,
+    PretrainedFile
+    | PretrainedOpenClip
+    | PretrainedRandom
+    | PretrainedTransformers
+    | PretrainedByRecipe,
     Field(discriminator="source"),
 ]
 

@@ -31,6 +31,10 @@ class PretrainingRecipe(Section):
         """What an epoch passes over."""
         raise NotImplementedError
 
+    def form(self, name: str) -> str:
+        """How data is prepared for the model `name`: the folder of its data sets."""
+        raise NotImplementedError
+
     @property
     def steps(self) -> int:
         """Optimiser steps of the whole schedule; an epoch's incomplete last batch is left out."""
@@ -50,6 +54,9 @@ class Contrastive(PretrainingRecipe):
     @property
     def examples(self) -> int:
         return self.images
+
+    def form(self, name: str) -> str:
+        return f"{self.image_size}px"
 
 
 # A further objective is a further class here: `Contrastive | …` with the discriminator `objective`.
