@@ -44,8 +44,11 @@ SOURCES = (
     "datasets.sources.base datasets.sources.registry datasets.sources.rows sources tasks"
     f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
-HEADS = "heads heads.base heads.zero_shot"
-FAMILIES_CODE = "models.clip models.families models.preprocessing"
+HEADS = "heads heads.answers heads.base heads.zero_shot"
+FAMILIES_CODE = (
+    "models.clip models.families models.preprocessing models.t5 models.t5_tokenizer"
+    " models.text_to_text"
+)
 MODELS = f"{FAMILIES_CODE} models.load"
 ENCODER = f"{IMAGES} {MODELS} runtime"
 LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics tasks"
@@ -60,13 +63,15 @@ PRETRAINING = (
     " runtime"
 )
 CODE = {
-    "fetch_pretrained": f"compact_checkpoint hub_cache {FAMILIES_CODE} models.sources sources",
+    "fetch_pretrained": f"compact_checkpoint hub_cache {MODELS} models.sources models.t5_hub"
+    " published.fetched published.hub published.tensors sources",
     "initialize_random": MODELS,
     "locate_dataset": SOURCES,
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
     " datasets.writer validation",
     "build_head": f"{HEADS} heads.prompts models.clip runtime tasks",
+    "build_answers": f"{HEADS} heads.candidates {MODELS} tasks",
     "finetune": f"activation_checkpointing augment compile_cache compiling datasets.preprocess"
     " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
     " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"

@@ -165,8 +165,8 @@ if workflow.is_main_process:
 
 
 def one_of(names):
-    """A wildcard's constraint: one of these."""
-    return "|".join(re.escape(str(name)) for name in names)
+    """A wildcard's constraint: one of these; of none, that nothing matches."""
+    return "|".join(re.escape(str(name)) for name in names) or "(?!)"
 
 
 def flags(**values):
