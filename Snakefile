@@ -76,5 +76,5 @@ include: "rules/targets.smk"
 rule all:
     input:
         "<results>/report/index.html",
-        expand("<results>/figures/{figure}.pdf", figure=FIGURES),
+        expand("<results>/figures/{figure}.pdf", figure=STUDY_FIGURES),
         expand("<results>/tables/{table}.tex", table=PAPER_TABLES),

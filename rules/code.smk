@@ -82,7 +82,7 @@ CODE = {
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
     "resolved_config": "",
     "collect_tables": f"{CONFIG_LOADER} modes results.columns results.collect"
-    " results.random_init results.raw",
+    " results.emergence results.measure results.random_init results.raw",
     "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
     f" results.claims_text {PAPER} results.render results.studied",
     "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
@@ -95,6 +95,7 @@ CODE = {
     "plot figure6": f"{FIGURE} figures.figure6",
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
     "plot proposition1": f"{FIGURE} figures.proposition1",
+    "plot emergence": f"{FIGURE} figures.emergence modes",
     "report": f"{CONFIG_LOADER} results.configuration modes report.build report.captions report.comparison_tables"
     " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
     f" results.claims_text results.columns results.comparison results.load {PAPER}"

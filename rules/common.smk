@@ -19,7 +19,7 @@ from tangent.results.columns import COLLECTED, DERIVED
 
 PAPER_TABLES = ["table1", "table2", "table3"]
 PAPER_FIGURES = ["figure2", "figure3", "figure5", "figure6"]
-FIGURES = [*PAPER_FIGURES, "alpha_curves", "proposition1"]
+FIGURES = [*PAPER_FIGURES, "alpha_curves", "proposition1", "emergence"]
 # The tidy tables that each of these reads, as its module's INPUTS.
 TABLES_READ = {
     "figure2": ["single_task", "addition"],
@@ -28,6 +28,7 @@ TABLES_READ = {
     "figure6": ["eigenfunctions", "random_init"],
     "alpha_curves": ["alpha_sweep", "addition", "negation"],
     "proposition1": ["proposition1"],
+    "emergence": ["emergence"],
     "paper_tables": ["single_task", "addition", "negation", "random_init"],
     "comparison": ["single_task", "addition", "negation"],
     "claims": [
@@ -152,6 +153,9 @@ CONFIG = checked_config(config)
 CONFIG_JSON = CONFIG.model_dump_json(exclude={"extends"})
 RESULTS = f"{CONFIG.paths.results}/{CONFIG.study}"
 SPLITS = ["validation", "test"]
+# The tables and figures of the parts that this study has.
+STUDY_TABLES = [name for name in [*COLLECTED, *DERIVED] if not CONFIG.leaves_out(name)]
+STUDY_FIGURES = [name for name in FIGURES if not CONFIG.leaves_out(name)]
 TASKS_AND_CONTROL = [*CONFIG.tasks, CONFIG.control]
 # Resolved here, so that a CPU's results are not taken for a GPU's: the device is a parameter.
 DEVICE_NAME = resolved_device()

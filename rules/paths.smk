@@ -154,6 +154,13 @@ RAW_OF_TABLE = {
     "addition_tasks": ["addition"],
     "eigenvalues": ["eigenfunctions"],
     "random_init": ["zero_shot", "single_task", "addition"],
+    "emergence": [
+        "zero_shot",
+        "single_task",
+        "addition",
+        "disentanglement",
+        "eigenfunctions",
+    ],
 }
 
 
@@ -288,6 +295,12 @@ def finetuning_flags(wildcards):
         processes=of_model.processes,
         **DEVICE,
     )
+
+
+def family_labels():
+    """What claims are sorted by."""
+    labels = [f"{model}={CONFIG.family_label(model)}" for model in CONFIG.models]
+    return flags(families=labels)
 
 
 def eigenfunction_flags(wildcards):

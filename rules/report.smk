@@ -4,9 +4,9 @@
 rule report:
     input:
         config="<results>/config.yaml",
-        tables=expand("<results>/tables/{table}.csv", table=[*COLLECTED, *DERIVED]),
+        tables=expand("<results>/tables/{table}.csv", table=STUDY_TABLES),
         paper_tables=expand("<results>/tables/{table}.md", table=PAPER_TABLES),
-        figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
+        figures=expand("<results>/figures/{figure}.svg", figure=STUDY_FIGURES),
     output:
         report="<results>/report/index.html",
     log:

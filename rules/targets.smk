@@ -28,7 +28,7 @@ rule downloads:
 
 rule tables:
     input:
-        expand("<results>/tables/{table}.csv", table=[*COLLECTED, *DERIVED]),
+        expand("<results>/tables/{table}.csv", table=STUDY_TABLES),
         expand(
             "<results>/tables/{table}.{format}",
             table=PAPER_TABLES,
@@ -75,7 +75,7 @@ rule figures:
     input:
         expand(
             "<results>/figures/{figure}.{format}",
-            figure=FIGURES,
+            figure=STUDY_FIGURES,
             format=["svg", "pdf"],
         ),
 

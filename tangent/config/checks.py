@@ -18,6 +18,7 @@ def problems_across_keys(config: Config) -> list[str]:
         *_pairs(config),
         *_sizes(config),
         *_ranges(config),
+        *_emergence(config),
         *_finetuning(config),
         *_published(config),
     ]
@@ -115,6 +116,25 @@ def _ranges(config: Config) -> Iterator[str]:
             f"disentanglement.minimum ({heat_map.minimum}) must be less than "
             f"disentanglement.maximum ({heat_map.maximum})"
         )
+
+
+def _emergence(config: Config) -> Iterator[str]:
+    steps = config.emergence.steps
+    known_models = _nameable(config.models, config.pretrained)
+    yield from _not_in("emergence.steps", steps, known_models, "models")
+    if len(steps) == 1:
+        yield (
+            f"emergence.steps: {', '.join(steps)} is one checkpoint; a curve needs two, or none to "
+            "leave it out"
+        )
+    model_at: dict[int, str] = {}
+    for model, step in steps.items():
+        if step in model_at:
+            yield (
+                f"emergence.steps: {model_at[step]!r} and {model!r} are both at step {step}; give "
+                "each checkpoint its own"
+            )
+        model_at.setdefault(step, model)
 
 
 def _finetuning(config: Config) -> Iterator[str]:

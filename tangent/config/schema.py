@@ -196,6 +196,16 @@ class RandomInitialization(Section):
     learning_rate: LearningRates
 
 
+class Emergence(Section):
+    """When disentanglement emerges: the study of several checkpoints of one pre-training."""
+
+    steps: dict[Name, NaturalNumber] = Field(
+        default={},
+        description="Steps of pre-training behind each checkpoint, by its name in `models`; 0 is "
+        "the random initialisation. None leaves the table and figure `emergence` out.",
+    )
+
+
 class Pretraining(Section):
     """Contrastive pre-training of a demo model (`snakemake pretrain_demo`)."""
 
@@ -241,6 +251,11 @@ class Config(Section):
     pretrained: dict[Name, Pretrained] = Field(
         description="Where each model comes from, by the model's name."
     )
+    architectures: dict[Name, NonEmptyString] = Field(
+        default={},
+        description="Kind of network of a model, as the claims table names it after its family: "
+        "`ViT`, `ConvNeXt`. Labels only; entries of models that are not selected are ignored.",
+    )
     datasets: dict[Name, Dataset] = Field(
         description="Where each task's images come from, by the task's name."
     )
@@ -259,6 +274,7 @@ class Config(Section):
     pretraining: dict[Name, Pretraining] = Field(
         default={}, description="Recipes of the demo models, by the model's name."
     )
+    emergence: Emergence = Emergence()
     estimate: Estimate = Estimate()
 
     @property
@@ -274,6 +290,14 @@ class Config(Section):
     def base_model(self, model: str) -> str:
         """The model that gives architecture and zero-shot head: `NAME` for `NAME-random`."""
         return model.removesuffix(RANDOM_SUFFIX) if self.is_random(model) else model
+
+    def leaves_out(self, name: str) -> bool:
+        """Whether the table and figure `name` belong to a part that this study leaves out."""
+        return name == "emergence" and not self.emergence.steps
+
+    def family_label(self, model: str) -> str:
+        """The block of the claims table that `model` belongs to: `CLIP, ViT`."""
+        return ", ".join(filter(None, ["CLIP", self.architectures.get(model)]))
 
     def tasks_of(self, model: str) -> list[str]:
         """The tasks that `model` is fine-tuned on."""

@@ -113,7 +113,7 @@ def jobs_of(config: Config, held_gradients: Mapping[str, int]) -> list[Jobs]:
         held = held_gradients[config.base_model(model)]
         for of_seed in _of_model(config, model, held):
             jobs.append(replace(of_seed, model=model, count=of_seed.count * len(config.seeds)))
-    return [*jobs, *_summary()]
+    return [*jobs, *_summary(config)]
 
 
 def _resources(config: Config) -> Iterator[Jobs]:
@@ -257,11 +257,14 @@ def kernels_of(config: Config, task: str) -> tuple[int, int]:
     return (1, classes) if logits == "all" else (min(logits, classes), 1)
 
 
-def _summary() -> Iterator[Jobs]:
+def _summary(config: Config) -> Iterator[Jobs]:
     yield Jobs("tables", "resolved_config", 1)
-    yield Jobs("tables", "collect_table", len(COLLECTED))
+    tables, figures = (
+        [name for name in names if not config.leaves_out(name)] for names in (COLLECTED, FIGURES)
+    )
+    yield Jobs("tables", "collect_table", len(tables))
     yield Jobs("tables", "claims_table", 1)
     yield Jobs("tables", "comparison_table", 1)
     yield Jobs("tables", "paper_tables", 1)
-    yield Jobs("figures", "plot", len(FIGURES))
+    yield Jobs("figures", "plot", len(figures))
     yield Jobs("report", "report", 1)

@@ -13,7 +13,9 @@ from tangent.errors import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES = ("figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1")
+FIGURES = (
+    "figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1", "emergence",
+)  # fmt: skip
 
 
 def load_figure(name: str) -> ModuleType:

@@ -16,6 +16,7 @@ from tangent.config.schema import SUM, Config
 from tangent.errors import UserError
 from tangent.modes import MODES
 from tangent.results.columns import COLLECTED, TABLES
+from tangent.results.emergence import emergence_rows
 from tangent.results.random_init import random_init_rows
 from tangent.results.raw import RawFiles
 
@@ -197,6 +198,11 @@ def _random_init(config: Config, raw: RawFiles) -> Iterator[Row]:
     return random_init_rows(config, raw, single_task, addition)
 
 
+def _emergence(config: Config, raw: RawFiles) -> Iterator[Row]:
+    names = ("single_task", "addition", "disentanglement", "eigenfunctions")
+    return emergence_rows(config, {name: _table(name, config, raw) for name in names})
+
+
 _READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
     "single_task": _single_task,
     "alpha_sweep": _alpha_sweep,
@@ -208,4 +214,5 @@ _READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
     "eigenvalues": _eigenvalues,
     "random_init": _random_init,
     "proposition1": _proposition1,
+    "emergence": _emergence,
 }

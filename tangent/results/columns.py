@@ -26,9 +26,13 @@ TABLES: dict[str, tuple[str, ...]] = {
         "tasks_added", "alpha", "absolute", "normalized",
     ),
     "proposition1": ("model", "seed", "coupling", "localization", "interference"),
+    "emergence": (
+        "model", "step", "mode", "seed", "zero_shot", "single_task", "absolute", "normalized",
+        "disentanglement", "localization",
+    ),
     "claims": (
-        "claim", "model", "statement", "criterion", "verdict", "seeds", "seeds_met", "quantity",
-        "unit", "mean", "spread", "minimum", "maximum", "measured", "paper",
+        "family", "model", "claim", "statement", "criterion", "verdict", "seeds", "seeds_met",
+        "quantity", "unit", "mean", "spread", "minimum", "maximum", "measured", "paper",
     ),
     "comparison": (
         "table", "model", "mode", "task", "quantity", "paper", "rerun_low", "rerun_high", "ours",
