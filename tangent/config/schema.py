@@ -319,9 +319,14 @@ class Config(Section):
         """How `model`'s fine-tuning fits into memory."""
         return self.finetuning.models.get(self.base_model(model), ModelFinetuning())
 
-    def image_size(self, model: str) -> int:
-        """Height and width of the input of `model`, in pixels."""
-        return self.pretrained[self.base_model(model)].image_size
+    def family_of(self, model: str) -> str:
+        """The family of `model`, a key of `tangent.models.families.FAMILIES`."""
+        return self.pretrained[self.base_model(model)].family
+
+    def form_of(self, model: str) -> str:
+        """How the data of `model` is prepared: the folder of its data sets."""
+        base = self.base_model(model)
+        return self.pretrained[base].form(base)
 
     def published_weights(self, model: str, training: str, task: str) -> Published | None:
         """Where fine-tuned weights come from that are not trained here; None: they are."""

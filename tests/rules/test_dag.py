@@ -10,7 +10,7 @@ from workspace import ROOT, Workspace
 TASKS, RANDOM_TASKS, MODELS = 8, 3, 2
 TRAINED = TASKS + RANDOM_TASKS
 DEMO = {
-    "pretrained": 1,
+    "pretrained_clip": 1,
     "initial": 1,
     "data_source": TASKS + 1,
     "dataset": TASKS,
@@ -44,7 +44,7 @@ DEMO = {
     "report": 1,
     "all": 1,
 }
-ONCE = ("pretrained", "data_source", "dataset", "control_dataset", "heads", "resolved_config")
+ONCE = ("pretrained_clip", "data_source", "dataset", "control_dataset", "heads", "resolved_config")
 ONCE += ("collect_table", "claims_table", "comparison_table", "paper_tables", "plot", "report")
 ONCE += ("all",)
 
