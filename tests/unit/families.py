@@ -8,6 +8,7 @@ import timm
 import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from open_clip.modified_resnet import ModifiedResNet
+from timm.models import build_model_with_cfg
 from timm.models.convnext import ConvNeXt
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
@@ -49,9 +50,10 @@ def timm_vision_transformer() -> tuple[nn.Module, Tensor]:
 
 
 @timm.models.register_model
-def tiny_convnext(num_classes: int = 1, **_: object) -> ConvNeXt:
+def tiny_convnext(pretrained: bool = False, **options: object) -> ConvNeXt:
     """Found by its name as timm's own ConvNeXts are, but with few weights."""
-    return ConvNeXt(depths=(1, 1, 1, 1), dims=(4, 4, 6, 6), num_classes=num_classes)
+    size = {"depths": (1, 1, 1, 1), "dims": (4, 4, 6, 6)}
+    return build_model_with_cfg(ConvNeXt, "tiny_convnext", pretrained, **size, **options)
 
 
 def timm_convnext() -> tuple[nn.Module, Tensor]:
