@@ -181,6 +181,25 @@ class Eigenfunctions(Section):
     )
 
 
+class Combinations(Section):
+    """Other combinations of task vectors than the sum of all, in the linearized modes (beyond the
+    paper): sums of every number of tasks, an α per task, analogies."""
+
+    models: list[Name] = Field(
+        default=[], description="Models whose task vectors are combined so; none leaves this out."
+    )
+    subsets_per_size: PositiveInteger = Field(
+        default=70,
+        description="Subsets of each number of tasks: all of them if there are no more (of 8 tasks "
+        "70 of 4), otherwise this many, drawn once for all modes and seeds.",
+    )
+    analogies: list[Annotated[list[Name], Field(min_length=4, max_length=4)]] = Field(
+        default=[],
+        description="Tasks a, b, c, d, read “a is to b as c is to d”: θ0 + α(τ_c + τ_b − τ_a) is "
+        "evaluated on d.",
+    )
+
+
 class RandomInitialization(Section):
     """Table 3: the same study from random weights of the encoder, as the model `NAME-random`."""
 
@@ -259,6 +278,7 @@ class Config(Section):
     pretraining: dict[Name, Pretraining] = Field(
         default={}, description="Recipes of the demo models, by the model's name."
     )
+    combinations: Combinations = Combinations()
     estimate: Estimate = Estimate()
 
     @property
@@ -321,10 +341,12 @@ class Config(Section):
         """Whose products J(x)·τ are looked up on a split of `dataset`; `sum` is of all tasks.
 
         Of addition and the task itself; negation looks at the control task; a heat map at the other
-        task's vector, on test images.
+        task's vector, on test images; other combinations at all.
         """
         if dataset not in self.tasks_of(model):
             return self.tasks_of(model)
+        if model in self.combinations.models:
+            return [SUM, *self.tasks_of(model)]
         partners = self.partners(model, dataset) if split == "test" else []
         return [SUM, dataset, *partners]
 
