@@ -47,6 +47,10 @@ SOURCES = (
 ENCODER = f"{IMAGES} models.load runtime"
 LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
+COMBINED = (
+    "evaluation.analogies evaluation.combinations evaluation.coordinates evaluation.directions"
+    " evaluation.records evaluation.subsets evaluation.sweep"
+)
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
 SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
 CONFIG_LOADER = f"config.checks config.load {SCHEMA} tasks validation"
@@ -77,6 +81,8 @@ CODE = {
     "validate_negation": f"{EDITED} evaluation.negation evaluation.sweep",
     "negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
     "disentanglement": f"{EDITED} disentanglement",
+    "validate_combinations": f"{EDITED} {COMBINED}",
+    "evaluate_combinations": f"{EDITED} {COMBINED}",
     "eigenfunctions": f"{KERNEL} evaluation.eigenfunctions ntk.cost ntk.eigenfunctions ntk.lanczos"
     " ntk.localization ntk.matrix_free ntk.operator",
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
@@ -95,7 +101,8 @@ CODE = {
     "plot figure6": f"{FIGURE} figures.figure6",
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
     "plot proposition1": f"{FIGURE} figures.proposition1",
-    "report": f"{CONFIG_LOADER} results.configuration modes report.build report.captions report.comparison_tables"
+    "plot subsets": f"{FIGURE} figures.subsets modes",
+    "report": f"{CONFIG_LOADER} results.configuration figures modes report.build report.captions report.combination_tables report.comparison_tables"
     " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
     f" results.claims_text results.columns results.comparison results.load {PAPER}"
     " results.paper_tables results.render results.studied",

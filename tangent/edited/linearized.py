@@ -71,9 +71,7 @@ class LinearizedEditedModel:
 
         return at
 
-    def _product(
-        self, name: str, dataset: str, split: str, shape: tuple[int, ...]
-    ) -> np.ndarray:
+    def _product(self, name: str, dataset: str, split: str, shape: tuple[int, ...]) -> np.ndarray:
         product = self._products.product(name, dataset, split)
         if product.shape != shape:
             raise UserError(
