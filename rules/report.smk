@@ -4,9 +4,9 @@
 rule report:
     input:
         config="<results>/config.yaml",
-        tables=expand("<results>/tables/{table}.csv", table=STUDY_TABLES),
+        tables=expand("<results>/tables/{table}.csv", table=[*COLLECTED, *DERIVED]),
         paper_tables=expand("<results>/tables/{table}.md", table=PAPER_TABLES),
-        figures=expand("<results>/figures/{figure}.svg", figure=STUDY_FIGURES),
+        figures=expand("<results>/figures/{figure}.svg", figure=FIGURES_OF_STUDY),
     output:
         report="<results>/report/index.html",
     log:

@@ -16,6 +16,7 @@ def problems_across_keys(config: Config) -> list[str]:
         *_names(config),
         *_subsets(config),
         *_pairs(config),
+        *_analogies(config),
         *_sizes(config),
         *_ranges(config),
         *_emergence(config),
@@ -56,7 +57,7 @@ def _subsets(config: Config) -> Iterator[str]:
         yield from _not_in(f"{section}.tasks", tasks, known_tasks, "tasks")
         yield from _repeated(f"{section}.tasks", tasks)
     known_models = _nameable(config.models, config.pretrained)
-    for section in ("disentanglement", "eigenfunctions", "random_initialization"):
+    for section in ("disentanglement", "eigenfunctions", "random_initialization", "combinations"):
         models = getattr(config, section).models
         yield from _not_in(f"{section}.models", models, known_models, "models")
         yield from _repeated(f"{section}.models", models)
@@ -76,6 +77,19 @@ def _pairs(config: Config) -> Iterator[str]:
         elif frozenset(pair) in seen:
             yield f"{key}: the pair {pair[0]!r}, {pair[1]!r} is there already"
         seen.add(frozenset(pair))
+
+
+def _analogies(config: Config) -> Iterator[str]:
+    known_tasks = _nameable(config.tasks, config.datasets)
+    seen = []
+    for number, analogy in enumerate(config.combinations.analogies):
+        key = f"combinations.analogies[{number}]"
+        yield from _not_in(key, analogy, known_tasks, "tasks")
+        if len(set(analogy)) < len(analogy):
+            yield f"{key}: an analogy needs four different tasks, not {', '.join(analogy)}"
+        elif analogy in seen:
+            yield f"{key}: the analogy {', '.join(analogy)} is there already"
+        seen.append(analogy)
 
 
 def _sizes(config: Config) -> Iterator[str]:

@@ -181,6 +181,25 @@ class Eigenfunctions(Section):
     )
 
 
+class Combinations(Section):
+    """Other combinations of task vectors than the sum of all, in the linearized modes (beyond the
+    paper): sums of every number of tasks, an α per task, analogies."""
+
+    models: list[Name] = Field(
+        default=[], description="Models whose task vectors are combined so; none leaves this out."
+    )
+    subsets_per_size: PositiveInteger = Field(
+        default=70,
+        description="Subsets of each number of tasks: all of them if there are no more (of 8 tasks "
+        "70 of 4), otherwise this many, drawn once for all modes and seeds.",
+    )
+    analogies: list[Annotated[list[Name], Field(min_length=4, max_length=4)]] = Field(
+        default=[],
+        description="Tasks a, b, c, d, read “a is to b as c is to d”: θ0 + α(τ_c + τ_b − τ_a) is "
+        "evaluated on d.",
+    )
+
+
 class RandomInitialization(Section):
     """Table 3: the same study from random weights of the encoder, as the model `NAME-random`."""
 
@@ -204,6 +223,11 @@ class Emergence(Section):
         description="Steps of pre-training behind each checkpoint, by its name in `models`; 0 is "
         "the random initialisation. None leaves the table and figure `emergence` out.",
     )
+
+    @property
+    def models(self) -> list[str]:
+        """The checkpoints, in the order of their steps."""
+        return sorted(self.steps, key=self.steps.__getitem__)
 
 
 class Pretraining(Section):
@@ -275,6 +299,7 @@ class Config(Section):
         default={}, description="Recipes of the demo models, by the model's name."
     )
     emergence: Emergence = Emergence()
+    combinations: Combinations = Combinations()
     estimate: Estimate = Estimate()
 
     @property
@@ -290,14 +315,6 @@ class Config(Section):
     def base_model(self, model: str) -> str:
         """The model that gives architecture and zero-shot head: `NAME` for `NAME-random`."""
         return model.removesuffix(RANDOM_SUFFIX) if self.is_random(model) else model
-
-    def leaves_out(self, name: str) -> bool:
-        """Whether the table and figure `name` belong to a part that this study leaves out."""
-        return name == "emergence" and not self.emergence.steps
-
-    def family_label(self, model: str) -> str:
-        """The block of the claims table that `model` belongs to: `CLIP, ViT`."""
-        return ", ".join(filter(None, ["CLIP", self.architectures.get(model)]))
 
     def tasks_of(self, model: str) -> list[str]:
         """The tasks that `model` is fine-tuned on."""
@@ -350,10 +367,12 @@ class Config(Section):
         """Whose products J(x)·τ are looked up on a split of `dataset`; `sum` is of all tasks.
 
         Of addition and the task itself; negation looks at the control task; a heat map at the other
-        task's vector, on test images.
+        task's vector, on test images; other combinations at all.
         """
         if dataset not in self.tasks_of(model):
             return self.tasks_of(model)
+        if model in self.combinations.models:
+            return [SUM, *self.tasks_of(model)]
         partners = self.partners(model, dataset) if split == "test" else []
         return [SUM, dataset, *partners]
 

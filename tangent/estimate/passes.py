@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 
 from tangent.config.schema import Config
-from tangent.figures import FIGURES
+from tangent.figures import figures_of
 from tangent.modes import MODES
 from tangent.ntk.cost import dense_passes, gram_gradients, kernel_method, matrix_free_passes
-from tangent.results.columns import COLLECTED
+from tangent.results.columns import tables_of
 from tangent.tasks import load_task
 from tangent.validation import held_out
 
@@ -143,6 +143,9 @@ def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:
     yield Jobs("single_task", "zero_shot", 1)
     for mode in MODES.values():
         yield from _evaluations(config, model, mode.evaluated_as)
+    if model in config.combinations.models:
+        yield Jobs("combinations", "validate_combinations", linearized_modes())
+        yield Jobs("combinations", "evaluate_combinations", linearized_modes())
     yield from _kernels(config, model, held)
 
 
@@ -259,12 +262,9 @@ def kernels_of(config: Config, task: str) -> tuple[int, int]:
 
 def _summary(config: Config) -> Iterator[Jobs]:
     yield Jobs("tables", "resolved_config", 1)
-    tables, figures = (
-        [name for name in names if not config.leaves_out(name)] for names in (COLLECTED, FIGURES)
-    )
-    yield Jobs("tables", "collect_table", len(tables))
+    yield Jobs("tables", "collect_table", len(tables_of(config)))
     yield Jobs("tables", "claims_table", 1)
     yield Jobs("tables", "comparison_table", 1)
     yield Jobs("tables", "paper_tables", 1)
-    yield Jobs("figures", "plot", len(figures))
+    yield Jobs("figures", "plot", len(figures_of(config)))
     yield Jobs("report", "report", 1)

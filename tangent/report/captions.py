@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 
 from tangent.config.schema import Config
+from tangent.figures import figures_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ def captions(config: Config) -> dict[str, Caption]:
     seeds = len(config.seeds)
     several = seeds > 1
     maps, kernels = config.disentanglement, config.eigenfunctions
-    every = {
+    figures = {
         "figure2": Caption(
             "Figure 2. Non-linear advantage",
             "Single-task test accuracy of the post-hoc linearized model against the non-linear "
@@ -94,6 +96,17 @@ def captions(config: Config) -> dict[str, Caption]:
             "coupling is so by construction; the finding is the point at coupling 1, how far the "
             "model's own kernel is from it.",
         ),
+        "subsets": Caption(
+            "Beyond the paper: sums of fewer tasks",
+            "Test accuracy of θ₀ + α Σ τ over subsets of the tasks, on the subset's own tasks, "
+            "against their number; α is chosen for each subset on validation data. "
+            + _subsets(config)
+            + (" A subset counts with its mean over seeds." if several else "")
+            + " Lines are means over subsets, bands ± one standard deviation. Dashed: the "
+            "pre-trained model, and the single tasks' own accuracy.",
+            "A subset's tasks are easy or hard by themselves: a band shows that too. For the "
+            "non-linear mode the model would have to run for every subset and α; it is left out.",
+        ),
         "emergence": Caption(
             "Emergence during pre-training",
             "The study of each checkpoint of one pre-training against its step; the axis is "
@@ -110,7 +123,16 @@ def captions(config: Config) -> dict[str, Caption]:
             "that the task vectors do little.",
         ),
     }
-    return {name: one for name, one in every.items() if not config.leaves_out(name)}
+    shown = figures_of(config)
+    return {name: caption for name, caption in figures.items() if name in shown}
+
+
+def _subsets(config: Config) -> str:
+    """Which subsets there are."""
+    most, tasks = config.combinations.subsets_per_size, len(config.tasks)
+    if comb(tasks, tasks // 2) <= most:
+        return "All subsets of every size."
+    return f"Of each size all subsets, or {most} at random where there are more."
 
 
 def _kernels(config: Config) -> str:

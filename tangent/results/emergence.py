@@ -26,14 +26,15 @@ def emergence_rows(config: Config, tables: dict[str, pd.DataFrame]) -> Iterator[
     test = single_task[(single_task.split == "test") & single_task.task.isin(config.tasks)]
     accuracies = test.groupby(["model", "mode", "seed"]).accuracy.mean()
     sums = addition.set_index(["model", "mode", "seed"])
-    for model, step in sorted(config.emergence.steps.items(), key=lambda item: item[1]):
+    for model in config.emergence.models:
         errors = mean_errors(tables["disentanglement"], model, SEARCH_BOX)
         ratios = localization_ratios(tables["eigenfunctions"], model)
         for mode in MODES:
             for seed in config.seeds:
                 added = sums.loc[model, mode, seed]
                 yield {
-                    "model": model, "step": step, "mode": mode, "seed": seed,
+                    "model": model, "step": config.emergence.steps[model],
+                    "mode": mode, "seed": seed,
                     "zero_shot": accuracies[model, "zero_shot", seed],
                     "single_task": accuracies[model, mode, seed],
                     "absolute": added.absolute, "normalized": added.normalized,
