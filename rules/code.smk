@@ -44,8 +44,11 @@ SOURCES = (
     "datasets.sources.base datasets.sources.registry datasets.sources.rows sources tasks"
     f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
-HEADS = "heads heads.base heads.zero_shot"
-FAMILIES_CODE = "models.clip models.families models.preprocessing"
+HEADS = "heads heads.answers heads.base heads.zero_shot"
+FAMILIES_CODE = (
+    "models.clip models.families models.preprocessing models.t5 models.t5_tokenizer"
+    " models.text_to_text"
+)
 MODELS = f"{FAMILIES_CODE} models.load"
 ENCODER = f"{IMAGES} {MODELS} runtime"
 LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics tasks"
@@ -55,18 +58,26 @@ COMBINED = (
     " evaluation.records evaluation.subsets evaluation.sweep"
 )
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
-SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
+SCHEMA = (
+    "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
+)
 CONFIG_LOADER = f"config.checks config.load {SCHEMA} tasks validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
+PRETRAINING = (
+    "demo.pretraining demo.pretraining.recipe demo.pretraining.training finetune.checkpoint"
+    " runtime"
+)
 CODE = {
-    "fetch_pretrained": f"compact_checkpoint hub_cache {FAMILIES_CODE} models.sources sources",
+    "fetch_pretrained": f"compact_checkpoint hub_cache {MODELS} models.sources models.t5_hub"
+    " published.fetched published.hub published.tensors sources",
     "initialize_random": MODELS,
     "locate_dataset": SOURCES,
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
     " datasets.writer validation",
     "build_head": f"{HEADS} heads.prompts models.clip runtime tasks",
+    "build_answers": f"{HEADS} heads.candidates {MODELS} tasks",
     "finetune": f"activation_checkpointing augment compile_cache compiling datasets.preprocess"
     " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
     " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"
@@ -116,7 +127,8 @@ CODE = {
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",
-    "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
+    "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive {DEMO}"
+    " tasks",
 }
 
 

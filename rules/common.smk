@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tangent.config.load import ConfigError, load_config
 from tangent.config.sharing import shared_conflicts
+from tangent.demo.pretraining import OBJECTIVES
 from tangent.figures import figures_of
 from tangent.gpus import auto_device, visible_gpus
 from tangent.modes import MODES
@@ -169,8 +170,8 @@ if workflow.is_main_process:
 
 
 def one_of(names):
-    """A wildcard's constraint: one of these."""
-    return "|".join(re.escape(str(name)) for name in names)
+    """A wildcard's constraint: one of these; of none, that nothing matches."""
+    return "|".join(re.escape(str(name)) for name in names) or "(?!)"
 
 
 def flags(**values):

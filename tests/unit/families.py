@@ -12,6 +12,9 @@ from timm.models import build_model_with_cfg
 from timm.models.convnext import ConvNeXt
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+from transformers import T5Config
+
+from tangent.models.text_to_text import TextToText
 
 
 class Perceptron(nn.Module):
@@ -72,6 +75,17 @@ def convolutional() -> tuple[nn.Module, Tensor]:
     return model, torch.randn(2, 3, 32, 32)
 
 
+def text_to_text() -> tuple[nn.Module, Tensor]:
+    """T5 on inputs of 5 tokens with 2 candidate answers of 2 tokens, some of them padding."""
+    architecture = T5Config(
+        vocab_size=9, d_model=6, d_kv=2, d_ff=7, num_layers=1, num_heads=2,
+        num_decoder_layers=2, relative_attention_num_buckets=4, relative_attention_max_distance=6,
+    )  # fmt: skip
+    tokens = torch.randint(1, 9, (4, 9))
+    tokens[1:3, 3:5] = tokens[:, 8] = 0
+    return TextToText(architecture, input_length=5, answer_length=2), tokens
+
+
 FAMILIES: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
     "perceptron": perceptron,
     "vision transformer": vision_transformer,
@@ -79,19 +93,35 @@ FAMILIES: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
     "CLIP ConvNeXt": clip_convnext,
     "timm ViT": timm_vision_transformer,
     "timm ConvNeXt": timm_convnext,
+    "text-to-text": text_to_text,
 }
+CONTINUOUS = [name for name in FAMILIES if name != "text-to-text"]
+"""Families whose inputs are numbers, in which outputs can be differentiated."""
 
 
 def make(family: str) -> tuple[nn.Module, Tensor]:
     """A model in evaluation mode and a batch of inputs, float64."""
     model, inputs = FAMILIES[family]()
-    model, inputs = model.double().eval(), inputs.double()
+    model, inputs = model.double().eval(), cast(inputs, torch.float64)
     with torch.no_grad():
         # Zeros and ones of an initialisation would hide mistakes, in buffers too.
         for tensor in [*model.parameters(), *model.buffers()]:
             if tensor.is_floating_point():
                 tensor.add_(0.1 * torch.rand_like(tensor))
     return model, inputs
+
+
+def cast(inputs: Tensor, dtype: torch.dtype) -> Tensor:
+    """Inputs in a type of floating-point numbers; token ids as they are."""
+    return inputs.to(dtype) if inputs.is_floating_point() else inputs
+
+
+def more_like(inputs: Tensor, count: int) -> Tensor:
+    """Other random inputs of the shape and type of a batch: of token ids, its columns shuffled."""
+    if inputs.is_floating_point():
+        return torch.randn(count, *inputs.shape[1:]).to(inputs)
+    rows = torch.randint(len(inputs), (count, inputs.shape[1]))
+    return inputs.gather(0, rows)
 
 
 def random_direction(model: nn.Module, scale: float = 0.1) -> dict[str, Tensor]:
