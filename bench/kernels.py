@@ -87,7 +87,7 @@ def _eigenfunctions(
             kernel = dense_kernel(f, theta0, batch)
         return np.linalg.eigh(kernel.double().cpu().numpy())
 
-    return ours, dense, [*theta0.values(), head, batch]
+    return ours, dense, [*theta0.values(), batch]
 
 
 def _at_full_size() -> Table:

@@ -33,7 +33,9 @@ class Step:
     def __init__(self, model: nn.Module, subject: Subject, dtype: str, compiled: bool) -> None:
         self._images = subject.batch(subject.setting.scaled(128, 128, 4))
         self._head = subject.head()
-        self._labels = torch.arange(len(self._images), device=self._head.device) % len(self._head)
+        self._labels = (
+            torch.arange(len(self._images), device=self._head.device) % self._head.classes
+        )
         self.model = model
         autocast = "bfloat16" if dtype == "bfloat16" else "none"
         self._forward_backward = ForwardBackward(model, self._head, autocast)
@@ -54,7 +56,7 @@ class Step:
         self._optimizer.zero_grad(set_to_none=True)
         states = [value for state in self._optimizer.state.values() for value in state.values()]
         own = [*self.model.parameters(), *self.model.buffers(), *states]
-        return [*own, self._images, self._head, self._labels]
+        return [*own, self._images, self._labels]
 
 
 def standard_step(subject: Subject, dtype: str, compiled: bool = False) -> Step:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from tangent.heads import TorchHead
+
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 10
 TASK = "shapes"  # of the prepared data set; it has CLASSES classes
@@ -137,14 +139,16 @@ class Subject:
 
         return load_encoder(self.folder, device=self.setting.device)
 
-    def head(self, classes: int = CLASSES) -> Tensor:
+    def head(self, classes: int = CLASSES) -> TorchHead:
         """Random directions of unit length [classes, d]."""
         import torch
         import torch.nn.functional as F
 
+        from tangent.heads import ZeroShotHead
+
         chance = torch.Generator().manual_seed(1)
         head = torch.randn(classes, self.config["embed_dim"], generator=chance)
-        return F.normalize(head, dim=-1).to(self.setting.device)
+        return ZeroShotHead(F.normalize(head, dim=-1).numpy()).on(self.setting.device)
 
     def batch(self, images: int) -> Tensor:
         """Random normalised images [images, 3, size, size]."""

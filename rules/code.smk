@@ -44,31 +44,40 @@ SOURCES = (
     "datasets.sources.base datasets.sources.registry datasets.sources.rows sources tasks"
     f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
-ENCODER = f"{IMAGES} models.load runtime"
-LOOKUPS = "edited edited.linearized edited.plain edited.tables evaluation.tasks heads metrics tasks"
+HEADS = "heads heads.base heads.zero_shot"
+FAMILIES_CODE = "models.clip models.families models.preprocessing"
+MODELS = f"{FAMILIES_CODE} models.load"
+ENCODER = f"{IMAGES} {MODELS} runtime"
+LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics tasks"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 COMBINED = (
     "evaluation.analogies evaluation.combinations evaluation.coordinates evaluation.directions"
     " evaluation.records evaluation.subsets evaluation.sweep"
 )
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
-SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
+SCHEMA = (
+    "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
+)
 CONFIG_LOADER = f"config.checks config.load {SCHEMA} tasks validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
+PRETRAINING = (
+    "demo.pretraining demo.pretraining.recipe demo.pretraining.training finetune.checkpoint"
+    " runtime"
+)
 CODE = {
-    "fetch_pretrained": "compact_checkpoint hub_cache models.load models.sources sources",
-    "initialize_random": "models.load",
+    "fetch_pretrained": f"compact_checkpoint hub_cache {FAMILIES_CODE} models.sources sources",
+    "initialize_random": MODELS,
     "locate_dataset": SOURCES,
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
     " datasets.writer validation",
-    "build_head": "heads models.load runtime tasks",
-    "finetune": "activation_checkpointing augment compile_cache compiling datasets.preprocess"
+    "build_head": f"{HEADS} heads.prompts models.clip runtime tasks",
+    "finetune": f"activation_checkpointing augment compile_cache compiling datasets.preprocess"
     " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
     " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"
-    " finetune.schedule heads linearize models.load modes runtime task_vector tasks",
-    "import_finetuned": "hub_cache models.load modes published.checkpoint published.clip"
+    f" finetune.schedule {HEADS} linearize {MODELS} modes runtime task_vector tasks",
+    "import_finetuned": f"hub_cache {MODELS} modes published.checkpoint published.clip"
     " published.fetched published.hugging_face published.hub published.layout published.sources"
     " published.tensors sources task_vector",
     "extract_task_vector": "task_vector",
@@ -108,11 +117,12 @@ CODE = {
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    " models.load modes ntk.cost ntk.memory product_passes results.columns tasks validation"
+    " models.clip modes ntk.cost ntk.memory product_passes results.columns tasks validation"
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",
-    "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
+    "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive {DEMO}"
+    " tasks",
 }
 
 

@@ -12,6 +12,8 @@ rule heads:
         "<logs>/heads/{model}/{task}.log",
     benchmark:
         "<benchmarks>/heads/{model}/{task}.tsv"
+    wildcard_constraints:
+        model=one_of(models_with_heads("zero_shot")),
     conda:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads

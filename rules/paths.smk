@@ -1,6 +1,7 @@
 """Functions of the wildcards: a model's tasks, input paths, command-line arguments; no rules."""
 
 from tangent.files import sha256_file
+from tangent.models.families import FAMILIES
 
 
 def tasks_of(wildcards):
@@ -15,8 +16,20 @@ def base_model(wildcards):
     return CONFIG.base_model(wildcards.model)
 
 
-def image_size(wildcards):
-    return CONFIG.image_size(wildcards.model)
+def models_of_family(name):
+    """The models of the configuration that are of a family."""
+    return [model for model in CONFIG.models if CONFIG.family_of(model) == name]
+
+
+def models_with_heads(kind):
+    """The models of the configuration whose heads are of a kind."""
+    families = [family.name for family in FAMILIES.values() if family.head == kind]
+    return [model for name in families for model in models_of_family(name)]
+
+
+def form(wildcards):
+    """How a model's data is prepared: the folder of its data sets."""
+    return CONFIG.form_of(wildcards.model)
 
 
 def training_of(wildcards):
@@ -52,7 +65,9 @@ def architecture_digest(wildcards):
 
 
 def pretrained_config(wildcards):
-    return f"<resources>/pretrained/{base_model(wildcards)}/open_clip_config.json"
+    base = base_model(wildcards)
+    file = FAMILIES[CONFIG.family_of(base)].config_file
+    return f"<resources>/pretrained/{base}/{file}"
 
 
 def initial_encoder(wildcards):
@@ -91,8 +106,7 @@ def finetuned_encoder(wildcards):
 
 
 def training_images(wildcards):
-    size = image_size(wildcards)
-    return f"<resources>/datasets/{size}px/{wildcards.task}/train.safetensors"
+    return f"<resources>/datasets/{form(wildcards)}/{wildcards.task}/train.safetensors"
 
 
 # Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.
@@ -102,8 +116,8 @@ def heads(tasks):
 
 
 def datasets(tasks, splits):
-    pattern = "<resources>/datasets/{size}px/{task}/{split}.safetensors"
-    return collect(pattern, size=image_size, task=tasks, split=splits)
+    pattern = "<resources>/datasets/{form}/{task}/{split}.safetensors"
+    return collect(pattern, form=form, task=tasks, split=splits)
 
 
 def features(tasks, splits):
@@ -187,7 +201,7 @@ def raw_results(wildcards):
 
 # Parameters: what goes into a command beside paths of inputs and outputs.
 def datasets_dir(wildcards):
-    return f"{CONFIG.paths.resources}/datasets/{image_size(wildcards)}px"
+    return f"{CONFIG.paths.resources}/datasets/{form(wildcards)}"
 
 
 def sources_of(wildcards):

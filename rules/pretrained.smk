@@ -1,35 +1,43 @@
-# θ0: pre-trained models in open_clip's hub format, and random encoders (table 3).
+# θ0: pre-trained models in the format of their family, and random encoders (table 3).
 
 
-rule pretrained:
-    input:
-        source_files,
-    output:
-        config="<resources>/pretrained/{model}/open_clip_config.json",
-        weights="<resources>/pretrained/{model}/open_clip_model.safetensors",
-        encoder="<resources>/pretrained/{model}/encoder.safetensors",
-    log:
-        "<resources>/logs/pretrained/{model}.log",
-    benchmark:
-        "<benchmarks>/pretrained/{model}.tsv"
-    # Downloads: nodes of a cluster often have no network.
-    localrule: True
-    conda:
-        "../envs/train.yaml"
-    threads: CONFIG.compute.threads
-    resources:
-        mem_mb=memory(4000),
-        runtime=minutes(60),
-    params:
-        source=lambda wildcards: CONFIG.pretrained[wildcards.model].model_dump_json(),
-        architecture=architecture_digest,
-        output_dir=subpath(output.config, parent=True),
-        code=code("fetch_pretrained"),
-    message:
-        "get the model {wildcards.model}"
-    shell:
-        "python -m scripts.fetch_pretrained --source {params.source:q}"
-        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+for family in FAMILIES.values():
+
+    rule:
+        name:
+            f"pretrained_{family.name}"
+        input:
+            source_files,
+        output:
+            config=f"<resources>/pretrained/{{model}}/{family.config_file}",
+            weights=f"<resources>/pretrained/{{model}}/{family.weights_file}",
+            encoder="<resources>/pretrained/{model}/encoder.safetensors",
+        log:
+            "<resources>/logs/pretrained/{model}.log",
+        benchmark:
+            "<benchmarks>/pretrained/{model}.tsv"
+        wildcard_constraints:
+            model=one_of(models_of_family(family.name)),
+        # Downloads: nodes of a cluster often have no network.
+        localrule: True
+        conda:
+            "../envs/train.yaml"
+        threads: CONFIG.compute.threads
+        resources:
+            mem_mb=memory(4000),
+            runtime=minutes(60),
+        params:
+            source=lambda wildcards: CONFIG.pretrained[
+                wildcards.model
+            ].model_dump_json(),
+            architecture=architecture_digest,
+            output_dir=subpath(output.config, parent=True),
+            code=code("fetch_pretrained"),
+        message:
+            "get the model {wildcards.model}"
+        shell:
+            "python -m scripts.fetch_pretrained --source {params.source:q}"
+            " --output-dir {params.output_dir} --code {params.code} --log {log}"
 
 
 rule initial:

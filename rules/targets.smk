@@ -4,8 +4,8 @@
 rule data:
     input:
         expand(
-            "<resources>/datasets/{size}px/{task}/dataset.json",
-            size=sorted({CONFIG.image_size(model) for model in CONFIG.models}),
+            "<resources>/datasets/{form}/{task}/dataset.json",
+            form=sorted({CONFIG.form_of(model) for model in CONFIG.models}),
             task=TASKS_AND_CONTROL,
         ),
 

@@ -22,18 +22,20 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write the head."""
-    from tangent import heads, provenance, runtime
-    from tangent.models import CONFIG_FILE, MODEL_FILE, load_model, load_tokenizer
+    from tangent import provenance, runtime
+    from tangent.heads import save_head
+    from tangent.heads.prompts import build_head
+    from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, load_tokenizer
     from tangent.tasks import load_task
 
     task = load_task(arguments.task)
     device = runtime.setup(arguments.threads, arguments.device)
     folder = arguments.pretrained_dir
-    weight = heads.build_head(load_model(folder, device), load_tokenizer(folder), task)
+    head = build_head(load_model(folder, device), load_tokenizer(folder), task)
     inputs = [folder / CONFIG_FILE, folder / MODEL_FILE]
     block = provenance.record(inputs, arguments.settings(), arguments.code)
     metadata = {"model": folder.name, "provenance": json.dumps(block)}
-    heads.save_head(arguments.output, weight, task, metadata)
+    save_head(arguments.output, head, task, metadata)
 
 
 if __name__ == "__main__":

@@ -91,9 +91,9 @@ class EditedArguments(cli.Common):
         if self._kind() == "linearized":
             folders += self.products.values()
         else:
-            from tangent.models import CONFIG_FILE
+            from tangent.models import config_path
 
-            inputs += [self.pretrained_dir / CONFIG_FILE, self.encoder, *self.task_vectors.values()]
+            inputs += [config_path(self.pretrained_dir), self.encoder, *self.task_vectors.values()]
         inputs += [split_path(folder, split) for folder in folders for split in splits]
         return provenance.record([*inputs, *others], self.settings(), self.code)
 

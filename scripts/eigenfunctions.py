@@ -50,7 +50,7 @@ def run(arguments: Arguments) -> None:
     datasets = [arguments.task, *arguments.control_tasks]
     samples = [sample(arguments.task, "train", "sample")]
     samples += [sample(dataset, "test", "test") for dataset in datasets]
-    logits = _logits(arguments, len(task.head))
+    logits = _logits(arguments, task.head.classes)
     found = localization(arguments.load_encoder(), task.head, samples, logits, arguments.components)
     energies = [
         (of.dataset, of.split, logit, int(row), energy)

@@ -50,7 +50,7 @@ class EncoderArguments(cli.Common):
 
     def provenance(self, others: Iterable[Path]) -> dict[str, Any]:
         """The provenance block: inputs are the encoder, its configuration and `others`."""
-        from tangent.models import CONFIG_FILE
+        from tangent.models import config_path
 
-        inputs = [self.pretrained_dir / CONFIG_FILE, self.encoder, *others]
+        inputs = [config_path(self.pretrained_dir), self.encoder, *others]
         return provenance.record(inputs, self.settings(), self.code)

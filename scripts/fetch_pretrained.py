@@ -1,4 +1,4 @@
-"""Get a pre-trained CLIP model from its source and write it in open_clip's hub format."""
+"""Get a pre-trained model from its source and write its folder."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from scripts import cli
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Get a pre-trained CLIP model from its source and write it in open_clip's hub format."""
+    """Get a pre-trained model from its source and write its folder."""
 
     source: str = cli.argument("the model's entry in the configuration, as JSON")
     output_dir: Path = cli.argument("folder for the configuration, the model and its encoder")
 
 
 def run(arguments: Arguments) -> None:
-    """Write open_clip_config.json, open_clip_model.safetensors and encoder.safetensors."""
+    """Write the configuration, the model and its encoder."""
     from tangent import provenance, sources
     from tangent.models.sources import fetch, write
 
-    model, config, files = fetch(sources.parse(arguments.source))
-    block = provenance.record(files, arguments.settings(), arguments.code)
+    fetched = fetch(sources.parse(arguments.source))
+    block = provenance.record(fetched.files, arguments.settings(), arguments.code)
     metadata = {"model": arguments.output_dir.name, "provenance": json.dumps(block)}
-    write(model, config, arguments.output_dir, metadata)
+    write(fetched, arguments.output_dir, metadata)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def _train(
     from tangent.finetune import Checkpoint, Settings, TrainingImages, finetune
     from tangent.finetune.checkpoint import state_fingerprint
     from tangent.heads import load_head
-    from tangent.models import CONFIG_FILE, load_encoder, preprocess_config
+    from tangent.models import config_path, family_of, load_encoder, preprocess_config
 
     preprocess = preprocess_config(arguments.pretrained_dir)
     settings = Settings(
@@ -97,7 +97,7 @@ def _train(
     encoder = load_encoder(arguments.pretrained_dir, arguments.initial_encoder, processes.device)
     block = provenance.record(
         [
-            arguments.pretrained_dir / CONFIG_FILE,
+            config_path(arguments.pretrained_dir),
             arguments.initial_encoder,
             arguments.head,
             split_path(arguments.data_dir, "train"),
@@ -121,7 +121,7 @@ def _train(
     )
     result = finetune(
         encoder,
-        load_head(arguments.head),
+        load_head(arguments.head, family_of(arguments.pretrained_dir).head),
         TrainingImages(load_split(arguments.data_dir, "train", preprocess)),
         preprocess,
         settings,

@@ -26,7 +26,7 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     """Write θ* with the metadata that a fine-tuning of our own gives it, and where it is from."""
     from tangent import files, provenance, sources
-    from tangent.models import CONFIG_FILE, load_encoder
+    from tangent.models import config_path, load_encoder
     from tangent.published.checkpoint import describe_base, load_checkpoint
     from tangent.published.sources import fetch
 
@@ -39,7 +39,7 @@ def run(arguments: Arguments) -> None:
         load_encoder(arguments.pretrained_dir, arguments.initial_encoder),
         describe_base(arguments.initial_encoder),
     )
-    inputs = [arguments.pretrained_dir / CONFIG_FILE, arguments.initial_encoder]
+    inputs = [config_path(arguments.pretrained_dir), arguments.initial_encoder]
     if fetched.commit is None:
         inputs.append(fetched.path)
     published = {

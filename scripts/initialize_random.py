@@ -1,4 +1,4 @@
-"""Write a randomly initialised image encoder of a model's architecture (paper, table 3)."""
+"""Write a randomly initialised encoder of a model's architecture (paper, table 3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scripts import cli
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Write a randomly initialised image encoder of a model's architecture (table 3)."""
+    """Write a randomly initialised encoder of a model's architecture (table 3)."""
 
     pretrained_dir: Path = cli.argument("the model's folder; only its configuration is read")
     seed: int = cli.argument("seed of the initialisation")
@@ -22,10 +22,10 @@ def run(arguments: Arguments) -> None:
     """Write the encoder's state dict."""
     from tangent import provenance
     from tangent.files import write_safetensors
-    from tangent.models import CONFIG_FILE, random_encoder
+    from tangent.models import config_path, random_encoder
 
     encoder = random_encoder(arguments.pretrained_dir, arguments.seed)
-    inputs = [arguments.pretrained_dir / CONFIG_FILE]
+    inputs = [config_path(arguments.pretrained_dir)]
     block = provenance.record(inputs, arguments.settings(), arguments.code)
     metadata = {
         "model": f"{arguments.pretrained_dir.name}-random",

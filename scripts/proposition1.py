@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from scripts import cli
 from scripts.encoder_arguments import EncoderArguments
 from tangent.datasets.split import split_path
@@ -49,13 +47,13 @@ def run(arguments: Arguments) -> None:
         rows, images = load.sample(task.name, "train", arguments.images, arguments.seed)
         return TaskImages(images.normalized(), task.labels("train")[rows])
 
-    head = np.concatenate([task.head for task in tasks])
-    logit = int(sample_rows(len(head), 1, arguments.seed)[0])
+    head = type(tasks[0].head).joined([task.head for task in tasks])
+    logit = int(sample_rows(head.classes, 1, arguments.seed)[0])
     samples = [sample(task) for task in tasks]
     results = proposition1(arguments.load_encoder(), head, samples, logit, arguments.components)
     rows = [[asdict(result)[column] for column in COLUMNS] for result in results]
     write_csv(arguments.output_dir / "interference.csv", COLUMNS, rows)
-    owners = [(task.name, index) for task in tasks for index in range(len(task.head))]
+    owners = [(task.name, index) for task in tasks for index in range(task.head.classes)]
     inputs = [head_path(arguments.heads_dir, name) for name in arguments.tasks]
     inputs += [split_path(arguments.datasets_dir / name, "train") for name in arguments.tasks]
     result = {name: getattr(arguments, name) for name in ("model", "seed", "tasks", "images")}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tangent.errors import UserError
+from tangent.heads import Head
 from tangent.metrics import predictions
 
 if TYPE_CHECKING:
@@ -26,12 +27,12 @@ class PairMember:
 
     Attributes:
         name: the task's name: of its data set, and of its vector in the edited model.
-        head: zero-shot weight [classes, d].
+        head: the task's.
         rows: the images used, as indices into the split; all of them if None.
     """
 
     name: str
-    head: np.ndarray
+    head: Head
     rows: np.ndarray | None = None
 
 

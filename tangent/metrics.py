@@ -1,4 +1,4 @@
-"""Accuracy of features under a zero-shot head (docs/protocol.md, "Selecting α"); numpy only."""
+"""Accuracy of features under a head (docs/protocol.md, "Selecting α"); numpy only."""
 
 from __future__ import annotations
 
@@ -7,55 +7,29 @@ from collections.abc import Mapping
 import numpy as np
 
 from tangent.errors import UserError
+from tangent.heads import Head
 
 
-def logits(features: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Logits [n, classes] (float32): L2-normalised features times the head's weight.
-
-    Args:
-        features: encoder features [n, d].
-        weight: zero-shot weight [classes, d], class embeddings × exp(logit_scale).
-
-    Raises:
-        UserError: features and head have different widths, or a feature is not finite.
-    """
-    features = np.asarray(features, dtype=np.float32)
-    weight = np.asarray(weight, dtype=np.float32)
-    if features.ndim != 2 or weight.ndim != 2 or features.shape[1] != weight.shape[1]:
-        raise UserError(
-            f"features of shape {features.shape} do not fit a head of shape {weight.shape}: both "
-            "must come from one model (run the steps heads and features again)."
-        )
-    if not np.isfinite(features).all():
-        raise UserError(
-            "some features are not finite numbers: the weights that made them have diverged or "
-            "are damaged; check the fine-tuning's log and lower its learning rate."
-        )
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    # torch's normalize has the same floor: a feature of zeros gives logits of zeros.
-    return (features / np.maximum(norms, 1e-12)) @ weight.T
-
-
-def predictions(features: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def predictions(features: np.ndarray, head: Head) -> np.ndarray:
     """Predicted classes [n] (int64): the largest logit, the first one among equals.
 
     Raises:
-        UserError: as `logits`.
+        UserError: as `Head.logits`.
     """
-    return logits(features, weight).argmax(axis=1)
+    return head.logits(features).argmax(axis=1)
 
 
-def accuracy(features: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> float:
+def accuracy(features: np.ndarray, labels: np.ndarray, head: Head) -> float:
     """Fraction of images, in [0, 1], whose predicted class is the label.
 
     Args:
         features: encoder features [n, d].
         labels: classes [n], integers.
-        weight: zero-shot weight [classes, d].
+        head: of the images' task.
 
     Raises:
         UserError: there are no images, the number of labels differs, a label has no class in the
-            head, or as `logits`.
+            head, or as `Head.logits`.
     """
     labels = np.asarray(labels)
     if len(labels) != len(features) or len(labels) == 0:
@@ -63,12 +37,12 @@ def accuracy(features: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> fl
             f"{len(features)} features and {len(labels)} labels: accuracy needs one label for "
             "each image and at least one image."
         )
-    if labels.min() < 0 or labels.max() >= len(weight):
+    if labels.min() < 0 or labels.max() >= head.classes:
         raise UserError(
-            f"labels run from {labels.min()} to {labels.max()}, but the head has {len(weight)} "
+            f"labels run from {labels.min()} to {labels.max()}, but the head has {head.classes} "
             "classes: head and data set belong to different tasks."
         )
-    return float(np.mean(predictions(features, weight) == labels))
+    return float(np.mean(predictions(features, head) == labels))
 
 
 def normalized_accuracy(edited: Mapping[str, float], single_task: Mapping[str, float]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,12 +19,22 @@ from tangent.config.base import (
 
 
 class PretrainedModel(Section):
-    """What every source of a pre-trained model says."""
+    """What every source of a pre-trained model says, if its inputs are images.
+
+    Attributes:
+        family: of its models, a key of `tangent.models.families.FAMILIES`.
+    """
+
+    family: ClassVar[str] = "clip"
 
     image_size: PositiveInteger = Field(
         description="Height and width of the model's input, in pixels. Images are decoded to it "
         "once; a model that wants another size is refused."
     )
+
+    def form(self, name: str) -> str:
+        """How data is prepared for the model `name`: the folder of its data sets."""
+        return f"{self.image_size}px"
 
 
 class PretrainedFile(PretrainedModel):

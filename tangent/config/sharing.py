@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
+from tangent.config.model_sources import Pretrained
 from tangent.config.schema import Config
 from tangent.files import read_json, read_metadata
-from tangent.models import MODEL_FILE
+from tangent.models import ENCODER_FILE
 
 _SIZES = ("train_images", "validation_images", "test_images")
 
@@ -57,10 +59,10 @@ def made_otherwise(config: Config, read: Collection[str]) -> list[str]:
             wanted = dataset.model_dump(include=set(_SIZES) | {"order"})
             wanted |= {f"validation_{key}": value for key, value in config.validation}
             found = read_json(folder / "dataset.json")["provenance"]["settings"]
-        elif (folder / MODEL_FILE).exists() and folder.name in config.pretrained:
+        elif (folder / ENCODER_FILE).exists() and folder.name in config.pretrained:
             # Where a file lies may differ from user to user.
             wanted = config.pretrained[folder.name].model_dump(mode="json", exclude={"folder"})
-            made = json.loads(read_metadata(folder / MODEL_FILE)["provenance"])
+            made = json.loads(read_metadata(folder / ENCODER_FILE)["provenance"])
             found = json.loads(made["settings"]["source"])
         differ = [key for key, value in wanted.items() if found.get(key) != value]
         if differ:
@@ -107,14 +109,22 @@ def _made_from(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     pretrained = config["pretrained"]
     models = [name for name in config["models"] if name in pretrained]
     made = {f"pretrained/{name}": _keys(f"pretrained.{name}", pretrained[name]) for name in models}
-    sizes = {pretrained[name].get("image_size") for name in models}
+    forms = {_form(name, pretrained[name]) for name in models}
     for task in (*config["tasks"], config.get("control")):
         if task in config["datasets"]:
             settings = _keys(f"datasets.{task}", config["datasets"][task])
             settings |= _keys("validation", config["validation"])
             settings["control"] = task == config.get("control")
-            made |= {f"datasets/{size}px/{task}": settings for size in sizes}
+            made |= {f"datasets/{form}/{task}": settings for form in forms}
     return made
+
+
+def _form(name: str, entry: Mapping[str, Any]) -> str | None:
+    """How a model's data is prepared; None if an older version of this software wrote the entry."""
+    try:
+        return TypeAdapter(Pretrained).validate_python(entry).form(name)
+    except ValidationError:
+        return None
 
 
 def _keys(prefix: str, section: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def resources(config: Config, architectures: Mapping[str, Architecture]) -> Coun
     for model in used:
         whole, encoder = architectures[model].parameters, architectures[model].encoder_parameters
         stages["pretrained"] += BYTES * (whole + encoder)
-    for size in {config.image_size(model) for model in used}:
+    for size in {config.pretrained[model].image_size for model in used}:
         for task in [*config.tasks, config.control]:
             stages["datasets"] += _decoded(config, task, size)
     return stages

@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tangent import provenance, runtime
@@ -21,8 +20,9 @@ from tangent.estimate.throughput import CPU, Measurement, known_gpus
 from tangent.features import attention_of_device
 from tangent.files import read_json
 from tangent.finetune.forward_backward import ForwardBackward
+from tangent.heads import TorchHead, ZeroShotHead
 from tangent.linearize import linearize, parameters_of, stacked_jvp_features
-from tangent.models import CONFIG_FILE, load_encoder
+from tangent.models import config_path, load_encoder
 from tangent.ntk import classifier, logit_gradients
 
 CLASSES = 100
@@ -65,10 +65,10 @@ def measure(setting: Setting) -> Measurement:
     """
     device = runtime.setup(setting.threads, setting.device, seed=0)
     encoder = load_encoder(setting.folder, device=device)
-    numbers = architecture(read_json(setting.folder / CONFIG_FILE)["model_cfg"])
+    numbers = architecture(read_json(config_path(setting.folder))["model_cfg"])
     size = (setting.batch_size, 3, numbers.image_size, numbers.image_size)
     images = torch.randn(size, device=device)
-    head = F.normalize(torch.randn(CLASSES, numbers.embedding, device=device), dim=-1)
+    head = ZeroShotHead(torch.randn(CLASSES, numbers.embedding).numpy()).on(device)
     run = _passes(setting, encoder, head, images)
     with attention_of_device(device):
         seconds = _seconds_per_pass(run, setting, device)
@@ -91,7 +91,7 @@ def measure(setting: Setting) -> Measurement:
 
 
 def _passes(
-    setting: Setting, encoder: nn.Module, head: Tensor, images: Tensor
+    setting: Setting, encoder: nn.Module, head: TorchHead, images: Tensor
 ) -> Callable[[], object]:
     """A function that computes one batch, of the kind to measure."""
     theta0 = parameters_of(encoder)
@@ -122,7 +122,7 @@ def _without_gradients(run: Callable[[], object], device: str, is_autocast: bool
 def _step(forward_backward: ForwardBackward, images: Tensor) -> Callable[[], object]:
     parameters = [value for value in forward_backward.model.parameters() if value.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1e-5, weight_decay=0.1, fused=True)
-    labels = torch.randint(len(forward_backward.head), (len(images),), device=images.device)
+    labels = torch.randint(forward_backward.head.classes, (len(images),), device=images.device)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)

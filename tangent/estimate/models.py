@@ -11,7 +11,7 @@ from typing import Any
 
 from tangent.errors import UserError
 from tangent.files import read_json
-from tangent.models.load import CONFIG_FILE
+from tangent.models.clip import CONFIG_FILE
 
 BYTES = 4
 """A float32 number: weights, features and products are kept in this type."""

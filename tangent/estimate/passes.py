@@ -119,12 +119,12 @@ def jobs_of(config: Config, held_gradients: Mapping[str, int]) -> list[Jobs]:
 def _resources(config: Config) -> Iterator[Jobs]:
     used = [config.base_model(model) for model in config.all_models]
     tasks = [*config.tasks, config.control]
-    sizes = {config.image_size(model) for model in used}
+    forms = {config.form_of(model) for model in used}
     yield Jobs("datasets", "data_source", len(tasks))
-    yield Jobs("datasets", "dataset", len(config.tasks) * len(sizes))
-    yield Jobs("datasets", "control_dataset", len(sizes))
+    yield Jobs("datasets", "dataset", len(config.tasks) * len(forms))
+    yield Jobs("datasets", "control_dataset", len(forms))
     for model in dict.fromkeys(used):
-        yield Jobs("pretrained", "pretrained", 1, model)
+        yield Jobs("pretrained", f"pretrained_{config.family_of(model)}", 1, model)
         for task in map(load_task, tasks):
             prompts = len(task.classes) * len(task.templates)
             yield Jobs("heads", "heads", 1, model, Work("text", prompts))

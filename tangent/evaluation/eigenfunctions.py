@@ -8,9 +8,9 @@ from statistics import fmean
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
+from tangent.heads import Head
 from tangent.linearize import parameters_of
 from tangent.ntk import MatrixFreeEigenfunctions, TangentEigenfunctions, classifier
 from tangent.ntk.cost import kernel_method, products
@@ -65,7 +65,7 @@ class Localization:
 
 def localization(
     encoder: nn.Module,
-    head: np.ndarray,
+    head: Head,
     samples: Sequence[Sample],
     logits: Sequence[int] | Literal["all"],
     components: int,
@@ -74,7 +74,7 @@ def localization(
 
     Args:
         encoder: at θ0.
-        head: zero-shot weight [classes, d] of the task whose kernel it is.
+        head: of the task whose kernel it is.
         samples: the first one defines the kernel; energies are given on all of them.
         logits: classes, one kernel each; or `all`, one kernel of all of them.
         components: leading eigenfunctions per kernel.
@@ -83,9 +83,9 @@ def localization(
         UserError: the sample has fewer independent images than components.
     """
     theta0 = parameters_of(encoder)
-    f = classifier(encoder, torch.from_numpy(head).to(next(iter(theta0.values()))))
+    f = classifier(encoder, head.on(next(iter(theta0.values())).device))
     name, sample = samples[0].dataset, samples[0].images
-    outputs = len(head) if logits == "all" else 1
+    outputs = head.classes if logits == "all" else 1
     method = kernel_method(len(sample), outputs, components, gradients_held(*budget(theta0)))
     kernels = ["all"] if logits == "all" else list(logits)
     if method == "dense":

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tangent.heads import Head
 from tangent.linearize import parameters_of
 from tangent.ntk import CouplingResult, check_proposition1, classifier, ntk_gram
 from tangent.ntk.gram import budget
@@ -32,7 +33,7 @@ class TaskImages:
 
 def proposition1(
     encoder: nn.Module,
-    head: np.ndarray,
+    head: Head,
     tasks: Sequence[TaskImages],
     logit: int,
     components: int,
@@ -43,7 +44,7 @@ def proposition1(
 
     Args:
         encoder: at θ0.
-        head: zero-shot weight [classes, d].
+        head: of all tasks' classes.
         tasks: images of at least two tasks.
         logit: the class whose tangent kernel is used.
         components: leading eigenfunctions per task that localization looks at.
@@ -52,8 +53,9 @@ def proposition1(
         UserError: a task's images are all of even or all of odd classes.
     """
     theta0 = parameters_of(encoder)
-    f = classifier(encoder, torch.from_numpy(head).to(next(iter(theta0.values()))))
-    images = torch.cat([task.images for task in tasks])
+    on_device = head.on(next(iter(theta0.values())).device)
+    f = classifier(encoder, on_device)
+    images = torch.cat([on_device.inputs(task.images) for task in tasks])
     # Gradients are as large as the model: hold those of some images, and make the rest again.
     weights, memory = budget(theta0)
     held, chunk = gradients_held(weights, memory), images_per_chunk(weights, memory, 1)

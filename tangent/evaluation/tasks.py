@@ -1,4 +1,4 @@
-"""A task as evaluations see it: a zero-shot head and the labels of each split."""
+"""A task as evaluations see it: a head and the labels of each split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tangent.datasets.split import split_path
 from tangent.edited import EditedModel
 from tangent.edited.tables import read_entry
 from tangent.errors import UserError
-from tangent.heads import load_head
+from tangent.heads import Head, load_head
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ class Accuracy:
 
 
 class EvaluationTask:
-    """A data set and its zero-shot head.
+    """A data set and its head.
 
     Args:
         name: the data set's name.
-        head: zero-shot weights [classes, features].
+        head: from features to class scores.
         labels: gives the labels [images] (int64) of a split; called once per split that is used,
             so a validation step never touches test data.
     """
 
-    def __init__(self, name: str, head: np.ndarray, labels: Callable[[str], np.ndarray]) -> None:
+    def __init__(self, name: str, head: Head, labels: Callable[[str], np.ndarray]) -> None:
         self.name = name
         self.head = head
         self._load_labels = labels
@@ -60,10 +60,10 @@ class EvaluationTask:
             path = split_path(datasets_dir / name, split)
             labels, metadata = read_entry(path, "labels")
             classes = json.loads(metadata.get("classes", "null"))
-            if classes is not None and len(classes) != len(head):
+            if classes is not None and len(classes) != head.classes:
                 raise UserError(
-                    f"{head_file} is a head of {len(head)} classes, {path} holds {len(classes)}: "
-                    "build the head again from the same task."
+                    f"{head_file} is a head of {head.classes} classes, {path} holds "
+                    f"{len(classes)}: build the head again from the same task."
                 )
             return labels
 

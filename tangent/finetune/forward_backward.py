@@ -5,23 +5,23 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tangent.compiling import compile_for
+from tangent.heads import TorchHead
 
 
 class ForwardBackward:
-    """Adds the gradients of a sum of cross-entropies under a frozen head to a model's parameters.
+    """Adds the gradients of a sum of losses under a frozen head to a model's parameters.
 
     Args:
         model: a plain encoder or a linearized one: they have one signature.
-        head: float32 [classes, d].
+        head: on the model's device.
         autocast: `bfloat16` runs the encoder's matrix products in bfloat16; `none` in float32.
     """
 
-    def __init__(self, model: nn.Module, head: Tensor, autocast: str) -> None:
+    def __init__(self, model: nn.Module, head: TorchHead, autocast: str) -> None:
         self.model, self.head, self._autocast = model, head, autocast
         self._features = model
 
@@ -48,14 +48,14 @@ class ForwardBackward:
         with _attention(images.device):
             with self._precision(images.device):
                 features = self._features(images)
-            logits = F.normalize(features.float(), dim=-1) @ self.head.T
-            loss = scale * F.cross_entropy(logits, labels, reduction="sum")
+            logits = self.head.logits(features.float())
+            loss = scale * self.head.loss(logits, labels)
             loss.backward()
         with torch.no_grad():
             return torch.stack([loss, scale * (logits.argmax(dim=-1) == labels).sum()])
 
     def _precision(self, device: torch.device) -> AbstractContextManager:
-        # The head and the loss stay in float32: logits are about 100 times a cosine.
+        # The head and the loss stay in float32: CLIP's logits are about 100 times a cosine.
         return torch.autocast(device.type, torch.bfloat16, enabled=self._autocast == "bfloat16")
 
 

@@ -13,7 +13,6 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +26,7 @@ from tangent.finetune.forward_backward import ForwardBackward
 from tangent.finetune.images import TrainingImages
 from tangent.finetune.record import Record
 from tangent.finetune.schedule import learning_rate
+from tangent.heads import Head, TorchHead
 from tangent.linearize import linearize
 from tangent.modes import Training
 from tangent.progress import Progress
@@ -92,7 +92,7 @@ class Result:
 
 def finetune(
     encoder: nn.Module,
-    head: Tensor | np.ndarray,
+    head: Head,
     images: TrainingImages,
     preprocess: Mapping[str, Any],
     settings: Settings,
@@ -100,11 +100,11 @@ def finetune(
     checkpoint: Checkpoint | None = None,
     processes: Processes | None = None,
 ) -> Result:
-    """Fine-tune an encoder on one task: cross-entropy under a frozen head.
+    """Fine-tune an encoder on one task: the head's loss, the head frozen.
 
     Args:
         encoder: f(·; θ0), on the device to train on; standard training changes it in place.
-        head: float32 [classes, d], the task's zero-shot head.
+        head: the task's.
         images: the task's training set.
         preprocess: `tangent.models.preprocess_config` of the model.
         settings: what to do.
@@ -120,11 +120,10 @@ def finetune(
     """
     device = next(encoder.parameters()).device
     processes = processes or Processes(device)
-    head = torch.as_tensor(head).to(device)
-    if images.labels.max() >= len(head):
+    if images.labels.max() >= head.classes:
         raise UserError(
-            f"task {settings.task}: a label is {images.labels.max()}, but the head has {len(head)} "
-            "classes: head and data set belong to different tasks."
+            f"task {settings.task}: a label is {images.labels.max()}, but the head has "
+            f"{head.classes} classes: head and data set belong to different tasks."
         )
     batches = TrainingBatches(
         images,
@@ -137,7 +136,7 @@ def finetune(
         processes.count,
     )
     model = _trained_model(encoder, settings)
-    trainer = _Trainer(model, head, batches, settings, record or Record(), processes)
+    trainer = _Trainer(model, head.on(device), batches, settings, record or Record(), processes)
     trainer.run(checkpoint)
     state = model.plain_state_dict() if model is not encoder else encoder.state_dict()
     parameters = dict(encoder.named_parameters())
@@ -164,7 +163,7 @@ class _Trainer:
     def __init__(
         self,
         model: nn.Module,
-        head: Tensor,
+        head: TorchHead,
         batches: TrainingBatches,
         settings: Settings,
         record: Record,

@@ -1,23 +1,22 @@
-"""CLIP models: where they come from (`sources`) and how they are loaded (`load`)."""
+"""Models: where they come from (`sources`), their families (`families`), how they are loaded."""
 
-from tangent.models.load import (
-    CONFIG_FILE,
+from tangent.models.families import (
     ENCODER_FILE,
-    MODEL_FILE,
-    load_encoder,
-    load_model,
-    load_tokenizer,
+    FAMILIES,
+    Family,
+    config_path,
+    family_of,
     preprocess_config,
-    random_encoder,
 )
+from tangent.models.load import load_encoder, random_encoder
 
 __all__ = [
-    "CONFIG_FILE",
     "ENCODER_FILE",
-    "MODEL_FILE",
+    "FAMILIES",
+    "Family",
+    "config_path",
+    "family_of",
     "load_encoder",
-    "load_model",
-    "load_tokenizer",
     "preprocess_config",
     "random_encoder",
 ]

@@ -1,70 +1,97 @@
-"""Registry of model sources: from an entry of the configuration to a folder in hub format."""
+"""Registry of model sources: from an entry of the configuration to a model's folder."""
 
 from __future__ import annotations
 
 import difflib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tangent.errors import UserError, first_line
 from tangent.files import read_json, read_safetensors, sha256_file, write_json, write_safetensors
 from tangent.hub_cache import checked_sha256
-from tangent.models.load import (
-    CONFIG_FILE,
-    ENCODER_FILE,
-    MODEL_FILE,
-    load_model,
-    quiet_root_logger,
-)
+from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
+from tangent.models.families import ENCODER_FILE, FAMILIES, Family
 from tangent.sources import Source, call
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 SOURCE_MODEL_FILE = "model.safetensors"
 
 
-def fetch(entry: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any], list[Path]]:
+@dataclass(frozen=True)
+class Fetched:
+    """A model as its source gives it.
+
+    Attributes:
+        family: its family.
+        config: the content of the family's configuration file; `model_cfg` is the architecture.
+        weights: state dict of the whole model, float32.
+        encoder: state dict of the encoder alone, θ0.
+        files: the local files it was read from.
+    """
+
+    family: Family
+    config: dict[str, Any]
+    weights: dict[str, Tensor]
+    encoder: dict[str, Tensor]
+    files: list[Path]
+
+
+def fetch(entry: Mapping[str, Any]) -> Fetched:
     """Get a model from its source.
 
     Args:
         entry: the model's value under the configuration's key `pretrained`.
 
-    Returns:
-        The CLIP model in float32, its open_clip hub configuration (`model_cfg`, `preprocess_cfg`),
-        and the local files it was read from.
-
     Raises:
         UserError: unknown source, missing or unknown option, or whatever the source finds wrong.
     """
-    options = dict(entry)
-    expected = options.pop("image_size", "nothing")
-    model, model_config, files = call(SOURCES, options, "pretrained")
+    return call(SOURCES, entry, "pretrained")
 
+
+def write(fetched: Fetched, folder: Path, metadata: Mapping[str, str]) -> None:
+    """Write a model's folder, which `tangent.models.load` reads."""
+    write_json(folder / fetched.family.config_file, fetched.config)
+    write_safetensors(folder / fetched.family.weights_file, fetched.weights, metadata)
+    write_safetensors(folder / ENCODER_FILE, fetched.encoder, metadata)
+
+
+def _clip(
+    model: nn.Module, config: Mapping[str, Any], image_size: int, files: list[Path]
+) -> Fetched:
+    """A CLIP model of open_clip; `config` is its `model_cfg`."""
     import open_clip
 
     preprocessing = dict(open_clip.get_model_preprocess_cfg(model))
-    size = preprocessing["size"]
-    if {expected} != set(size if isinstance(size, tuple | list) else [size]):
+    check_image_size(preprocessing["size"], image_size)
+    model = model.float().eval()
+    return Fetched(
+        FAMILIES["clip"],
+        {"model_cfg": dict(config), "preprocess_cfg": preprocessing},
+        model.state_dict(),
+        model.visual.state_dict(),
+        files,
+    )
+
+
+def check_image_size(size: int | Sequence[int], expected: int) -> None:
+    """Compare the size of a model's input with the configuration's.
+
+    Raises:
+        UserError: they differ.
+    """
+    if {expected} != set([size] if isinstance(size, int) else size):
         raise UserError(
             f"pretrained, key image_size: it says {expected}, but the model's input has {size} "
             "pixels (height and width). Correct the key."
         )
-    return model.float().eval(), {"model_cfg": model_config, "preprocess_cfg": preprocessing}, files
 
 
-def write(
-    model: nn.Module, config: Mapping[str, Any], folder: Path, metadata: Mapping[str, str]
-) -> None:
-    """Write a model's folder: open_clip's `local-dir:` schema reads it, and so does `load`."""
-    write_json(folder / CONFIG_FILE, config)
-    write_safetensors(folder / MODEL_FILE, model.state_dict(), metadata)
-    write_safetensors(folder / ENCODER_FILE, model.visual.state_dict(), metadata)
-
-
-def _from_file(folder: str, sha256: str) -> tuple[nn.Module, dict[str, Any], list[Path]]:
+def _from_file(folder: str, sha256: str, image_size: int) -> Fetched:
     """A local folder with `model.safetensors` (whole or compact) and `open_clip_config.json`."""
     from tangent import compact_checkpoint
 
@@ -92,10 +119,10 @@ def _from_file(folder: str, sha256: str) -> tuple[nn.Module, dict[str, Any], lis
             # The user knows the file he gave, not the temporary copy.
             message = str(error).replace(str(Path(temporary) / MODEL_FILE), str(weights))
             raise UserError(message) from error
-    return model, config["model_cfg"], [weights, config_file]
+    return _clip(model, config["model_cfg"], image_size, [weights, config_file])
 
 
-def _from_open_clip(name: str, tag: str) -> tuple[nn.Module, dict[str, Any], list[Path]]:
+def _from_open_clip(name: str, tag: str, image_size: int) -> Fetched:
     """A model that open_clip knows by name and tag, downloaded into its own cache."""
     import open_clip
 
@@ -120,10 +147,10 @@ def _from_open_clip(name: str, tag: str) -> tuple[nn.Module, dict[str, Any], lis
                 "the network (and a proxy's settings), or fetch the model once where there is a "
                 "network and copy the cache folder (HF_HOME) here."
             ) from error
-    return model, config, []
+    return _clip(model, config, image_size, [])
 
 
-def _random(name: str, seed: int) -> tuple[nn.Module, dict[str, Any], list[Path]]:
+def _random(name: str, seed: int, image_size: int) -> Fetched:
     """An architecture of open_clip at its random initialisation; nothing is fetched."""
     import open_clip
     import torch
@@ -132,7 +159,7 @@ def _random(name: str, seed: int) -> tuple[nn.Module, dict[str, Any], list[Path]
     torch.manual_seed(seed)
     with quiet_root_logger():
         model = open_clip.create_model(name, pretrained=None)
-    return model, config, []
+    return _clip(model, config, image_size, [])
 
 
 def _architecture(name: str) -> dict[str, Any]:
@@ -164,7 +191,7 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 SOURCES = {
-    "file": Source(_from_file, ("folder", "sha256")),
-    "open_clip": Source(_from_open_clip, ("name", "tag")),
-    "random": Source(_random, ("name", "seed")),
+    "file": Source(_from_file, ("folder", "sha256", "image_size")),
+    "open_clip": Source(_from_open_clip, ("name", "tag", "image_size")),
+    "random": Source(_random, ("name", "seed", "image_size")),
 }

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
 from tangent.errors import UserError
+from tangent.heads import TorchHead
 from tangent.linearize import forward_mode_attention
 from tangent.ntk.memory import CHUNK_SIZE, GRADIENT_BYTES
 
@@ -29,18 +29,17 @@ def budget(theta0: Mapping[str, Tensor], memory: int | None = None) -> tuple[int
     return size, memory or GRADIENT_BYTES[next(iter(theta0.values())).device.type]
 
 
-def classifier(encoder: nn.Module, head: Tensor) -> Logits:
+def classifier(encoder: nn.Module, head: TorchHead) -> Logits:
     """The whole classifier as a function of the encoder's weights, f(θ, x) → logits [batch, c].
 
     Args:
-        encoder: images to features [batch, d]; used in evaluation mode.
-        head: zero-shot weight [classes, d]; the head normalises features and is constant.
+        encoder: inputs to features [batch, d]; used in evaluation mode.
+        head: features to logits; a constant.
     """
     encoder.eval()
 
     def logits(theta: Mapping[str, Tensor], images: Tensor) -> Tensor:
-        features = functional_call(encoder, dict(theta), (images,))
-        return F.normalize(features, dim=-1) @ head.to(features).T
+        return head.logits(functional_call(encoder, dict(theta), (head.inputs(images),)))
 
     return logits
 

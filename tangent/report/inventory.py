@@ -194,10 +194,9 @@ def provenance(config: Config, folder: Path) -> Provenance:
             if model in config.all_models and set(seeds) <= {f"seed{n}" for n in config.seeds}:
                 _add(found, step, json.loads(files.read_metadata(path).get("provenance", "{}")))
     found.weights = dict(sorted(found.weights.items()))
+    folder = Path(config.paths.resources) / "datasets" / config.form_of(config.models[0])
     for task in (*config.tasks, config.control):
-        size = f"{config.image_size(config.models[0])}px"
-        path = Path(config.paths.resources) / "datasets" / size / task / "dataset.json"
-        splits = files.read_json(path)["splits"]
+        splits = files.read_json(folder / task / "dataset.json")["splits"]
         found.datasets[task] = {name: (one["n"], one["sha256"]) for name, one in splits.items()}
     return found
 

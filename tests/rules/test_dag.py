@@ -10,7 +10,7 @@ from workspace import ROOT, Workspace
 TASKS, RANDOM_TASKS, MODELS = 8, 3, 2
 TRAINED = TASKS + RANDOM_TASKS
 DEMO = {
-    "pretrained": 1,
+    "pretrained_clip": 1,
     "initial": 1,
     "data_source": TASKS + 1,
     "dataset": TASKS,
@@ -46,7 +46,7 @@ DEMO = {
     "report": 1,
     "all": 1,
 }
-ONCE = ("pretrained", "data_source", "dataset", "control_dataset", "heads", "resolved_config")
+ONCE = ("pretrained_clip", "data_source", "dataset", "control_dataset", "heads", "resolved_config")
 ONCE += ("collect_table", "claims_table", "comparison_table", "paper_tables", "plot", "report")
 ONCE += ("all",)
 
@@ -138,5 +138,5 @@ def test_snakemake_finds_nothing_to_improve(workspace):
 
 def test_a_person_can_ask_for_one_artefact_by_name(workspace):
     counts = workspace.job_counts("table1", "figure3", "claims", "figures", "pretrain_demo")
-    assert counts["pretraining"] == 1
+    assert counts["pretraining_demo-vit"] == 1
     assert counts["plot"] == 7 and counts["paper_tables"] == 1 and "report" not in counts

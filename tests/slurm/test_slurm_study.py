@@ -16,7 +16,7 @@ GPU_RULES = [
     "addition_plain", "validate_negation_plain", "negation_plain", "disentanglement_plain",
     "eigenfunctions", "proposition1",
 ]  # fmt: skip
-LOCAL_RULES = ["pretrained", "data_source"]
+LOCAL_RULES = ["pretrained_clip", "data_source"]
 OTHER_MINUTES = 7
 
 

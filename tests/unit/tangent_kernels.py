@@ -8,7 +8,13 @@ from families import make
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
+from tangent.heads import TorchHead, ZeroShotHead
 from tangent.linearize import forward_mode_attention, parameters_of
+
+
+def zero_shot(weight: Tensor) -> TorchHead:
+    """A head of these weights [classes, d], in their precision."""
+    return ZeroShotHead(weight.numpy()).on("cpu")
 
 
 def explicit_jacobian(model: nn.Module, head: Tensor, x: Tensor) -> np.ndarray:

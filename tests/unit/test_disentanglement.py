@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tangent.disentanglement import PairMember, disentanglement_error
 from tangent.edited import LinearizedEditedModel, ProductsOfArrays, TableOfArrays
 from tangent.errors import UserError
+from tangent.heads import ZeroShotHead
 from tangent.linearize import jvp_features, parameters_of
 from tangent.task_vector import TaskVector
 
@@ -56,8 +57,8 @@ def edited(seed: int) -> CopiedModels:
 @pytest.fixture
 def pair(rng: np.random.Generator) -> tuple[PairMember, PairMember]:
     return (
-        PairMember("first", rng.normal(size=(4, 3))),
-        PairMember("second", rng.normal(size=(3, 3)), rows=np.array([7, 1, 4, 2, 9])),
+        PairMember("first", ZeroShotHead(rng.normal(size=(4, 3)))),
+        PairMember("second", ZeroShotHead(rng.normal(size=(3, 3))), rows=np.array([7, 1, 4, 2, 9])),
     )
 
 
@@ -71,7 +72,7 @@ def predicted(
     images = torch.stack([edited.images[member.name][row] for row in rows])
     features = torch.func.functional_call(edited.model, weights, (images,)).detach().numpy()
     return [
-        max(range(len(member.head)), key=lambda c: float(feature @ member.head[c]))
+        max(range(member.head.classes), key=lambda c: float(feature @ member.head.weight[c]))
         for feature in features
     ]
 

@@ -20,6 +20,7 @@ from tangent.estimate.passes import Jobs, Work, jobs_of, sizes_of
 from tangent.estimate.study import estimate
 from tangent.estimate.table import WIDTH, as_text
 from tangent.estimate.throughput import CPU, Machine, Measurement, find_gpu, known_gpus
+from tangent.heads import ZeroShotHead
 
 OPEN_CLIP = ("ViT-B-32-quickgelu", "ViT-B-16-quickgelu", "ViT-L-14-quickgelu")
 DEMO = {"folder": str(ROOT / "pretrained" / "demo-vit")}
@@ -78,13 +79,13 @@ def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, dem
     from tangent.finetune import Settings
     from tangent.finetune.loop import _trained_model
     from tangent.linearize import forward_mode_attention
-    from tangent.models.load import _new_encoder
+    from tangent.models.clip import new_encoder
 
     config = model_config("demo-vit")
     config["vision_cfg"] = dict(layers=6, width=128, patch_size=8, image_size=32)
     switch = "on" if recomputes else "off"
     settings = Settings(training, "toy", 0, 1, 1e-5, activation_checkpointing=switch)
-    model = _trained_model(_new_encoder(config).eval(), settings)
+    model = _trained_model(new_encoder({"model_cfg": config}).eval(), settings)
     with forward_mode_attention(), FlopCounterMode(display=False) as flops:
         model(torch.randn(2, 3, 32, 32)).sum().backward()
 
@@ -105,14 +106,14 @@ def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, dem
 @pytest.mark.parametrize("linear", [False, True])
 def test_activations_are_those_that_autograd_keeps(linear, quick_gelu, rng):
     from tangent.linearize import forward_mode_attention, linearize
-    from tangent.models.load import _new_encoder
+    from tangent.models.clip import new_encoder
 
     width = 64 * int(rng.integers(3, 7))
     config = model_config("demo-vit") | {"quick_gelu": quick_gelu}
     config["vision_cfg"] = dict(
         layers=3, width=width, patch_size=4, image_size=4 * int(rng.integers(6, 12))
     )
-    encoder = _new_encoder(config)
+    encoder = new_encoder({"model_cfg": config})
     model = linearize(encoder) if linear else encoder
     found = architecture(config)
     size = found.image_size
@@ -143,11 +144,11 @@ def test_the_arithmetic_of_products_is_what_torch_counts(demo):
     from torch.utils.flop_counter import FlopCounterMode
 
     from tangent.linearize import multi_jvp_features, parameters_of
-    from tangent.models.load import _new_encoder
+    from tangent.models.clip import new_encoder
 
     config = model_config("demo-vit")
     config["vision_cfg"] = dict(layers=6, width=128, patch_size=8, image_size=32)
-    model, images = _new_encoder(config).eval(), torch.randn(2, 3, 32, 32)
+    model, images = new_encoder({"model_cfg": config}).eval(), torch.randn(2, 3, 32, 32)
     theta0 = parameters_of(model)
 
     @cache
@@ -195,7 +196,7 @@ def test_a_heat_map_has_as_many_passes_as_the_model_is_asked_for(demo, rng):
                 asked.append(dataset)
             return rng.normal(size=(images, 3))
 
-    pair = [PairMember(name, np.eye(3)) for name in ("a", "b")]
+    pair = [PairMember(name, ZeroShotHead(np.eye(3))) for name in ("a", "b")]
     disentanglement_error(Edited(), *pair, np.linspace(minimum, 1.0, points))
     assert len(asked) == 2 * passes._heat_map_passes(config)
 
@@ -255,7 +256,8 @@ def test_the_estimate_needs_no_torch():
 def tiny_model(tmp_path_factory):
     import open_clip
 
-    from tangent.models import sources
+    from tangent.models.families import FAMILIES
+    from tangent.models.sources import Fetched, write
 
     config = model_config("demo-vit")
     config["vision_cfg"] |= {"layers": 1, "width": 32, "head_width": 16, "image_size": 16}
@@ -263,7 +265,9 @@ def tiny_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "tiny"
     preprocessing = {"size": 16, "mean": [0.5] * 3, "std": [0.3] * 3}
     content = {"model_cfg": config, "preprocess_cfg": preprocessing}
-    sources.write(open_clip.CLIP(**config), content, folder, {})
+    model = open_clip.CLIP(**config)
+    states = model.state_dict(), model.visual.state_dict()
+    write(Fetched(FAMILIES["clip"], content, *states, []), folder, {})
     return folder
 
 

@@ -7,20 +7,22 @@ import pytest
 import torch
 
 from tangent.errors import UserError
-from tangent.metrics import accuracy, logits, normalized_accuracy, predictions
+from tangent.heads import ZeroShotHead
+from tangent.metrics import accuracy, normalized_accuracy, predictions
 
 
 def test_logits_are_those_of_the_zero_shot_head(rng: np.random.Generator) -> None:
     features = rng.normal(size=(7, 5)).astype(np.float32)
     features[3] = 0
     weight = 30 * rng.normal(size=(4, 5)).astype(np.float32)
+    head = ZeroShotHead(weight)
     normalized = torch.nn.functional.normalize(torch.from_numpy(features), dim=-1)
     expected = (normalized @ torch.from_numpy(weight).T).numpy()
-    ours = logits(features, weight)
+    ours = head.logits(features)
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_array_equal(predictions(features, weight), ours.argmax(1))
-    np.testing.assert_array_equal(predictions(7.5 * features, weight), ours.argmax(1))
+    np.testing.assert_array_equal(predictions(features, head), ours.argmax(1))
+    np.testing.assert_array_equal(predictions(7.5 * features, head), ours.argmax(1))
 
 
 def test_accuracy_counts(rng: np.random.Generator) -> None:
@@ -30,12 +32,13 @@ def test_accuracy_counts(rng: np.random.Generator) -> None:
         int(np.argmax([f @ w for w in weight]) == label)
         for f, label in zip(features, labels, strict=True)
     )
-    assert accuracy(features, labels, weight) == correct / 50
-    assert accuracy(features, predictions(features, weight), weight) == 1.0
+    head = ZeroShotHead(weight)
+    assert accuracy(features, labels, head) == correct / 50
+    assert accuracy(features, predictions(features, head), head) == 1.0
 
 
 def test_equal_logits_give_the_first_class() -> None:
-    assert predictions(np.ones((1, 2)), np.ones((3, 2))).tolist() == [0]
+    assert predictions(np.ones((1, 2)), ZeroShotHead(np.ones((3, 2)))).tolist() == [0]
 
 
 def test_normalized_accuracy_is_a_mean_of_ratios() -> None:
@@ -57,7 +60,7 @@ def test_normalized_accuracy_is_a_mean_of_ratios() -> None:
 )
 def test_bad_input_is_refused(features: np.ndarray, labels: list[int], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        accuracy(features, np.array(labels), np.ones((5, 2)))
+        accuracy(features, np.array(labels), ZeroShotHead(np.ones((5, 2))))
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ def write_head(study: Study, task: str, classes: int) -> None:
     names = json.dumps([f"{task} {index}" for index in range(classes)])
     path = study.root / "heads" / task / "head.safetensors"
     path.parent.mkdir(parents=True)
-    save_file({"weight": weight}, path, {"task": task, "classes": names})
+    save_file({"weight": weight}, path, {"kind": "zero_shot", "task": task, "classes": names})
 
 
 def finetune(study: Study, task: str) -> dict[str, torch.Tensor]:

@@ -20,6 +20,7 @@ from tangent.files import read_csv, read_json
 from tangent.finetune import engine
 from tangent.finetune.engine import estimate, forward_operations
 from tangent.finetune.forward_backward import ForwardBackward
+from tangent.heads import ZeroShotHead
 from tangent.linearize import forward_mode_attention, linearize
 from tangent.models import load_encoder
 
@@ -91,7 +92,7 @@ def test_compiled_equals_eager_equals_the_reference(family):
     for dtype, compiled, tolerance in kinds:
         linearized = linearize(model.to(dtype))
         linearized.load_parameters(weights)
-        step = InPrecision(linearized, head.to(dtype), "none")
+        step = InPrecision(linearized, ZeroShotHead(head.to(dtype).numpy()).on("cpu"), "none")
         if compiled:
             step.compile(torch.zeros_like(images, dtype=dtype))
         loss, _ = step(images.to(dtype), labels, 1 / len(images))
@@ -108,8 +109,8 @@ class InPrecision(ForwardBackward):
 
     def __call__(self, images, labels, scale):
         with forward_mode_attention():
-            logits = nn.functional.normalize(self._features(images), dim=-1) @ self.head.T
-            loss = scale * nn.functional.cross_entropy(logits, labels, reduction="sum")
+            logits = self.head.logits(self._features(images))
+            loss = scale * self.head.loss(logits, labels)
             loss.backward()
         return torch.stack([loss.detach(), logits.new_zeros(())])
 
@@ -173,7 +174,9 @@ class Untraceable(nn.Linear):
 
 @pytest.mark.usefixtures("compiles")
 def test_a_training_goes_on_as_it_began_or_says_why_not():
-    step = ForwardBackward(Untraceable(8, 24), torch.randn(3, 24), "none")
+    step = ForwardBackward(
+        Untraceable(8, 24), ZeroShotHead(torch.randn(3, 24).numpy()).on("cpu"), "none"
+    )
     compiled, eager = engine.Engine("compiled", "pays"), engine.Engine("eager", "does not pay")
     shape = (4, 3, 8, 8)
     assert engine.prepare(step, compiled, shape, begun=eager) == eager

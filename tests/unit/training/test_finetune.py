@@ -162,7 +162,7 @@ def test_leaving_early_ends_the_thread():
 def test_standard_training_equals_a_plain_loop(train, pretrained, dataset, heads):
     result, record = train()
     encoder = load_encoder(pretrained)
-    head = torch.from_numpy(load_head(heads / "shapes" / "head.safetensors"))
+    head = torch.from_numpy(load_head(heads / "shapes" / "head.safetensors").weight)
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-3, weight_decay=0.1)
     data, losses = batches(dataset, pretrained), []
     for epoch in range(2):

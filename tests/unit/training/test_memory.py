@@ -21,6 +21,7 @@ from tangent.datasets import load_split
 from tangent.errors import UserError
 from tangent.files import read_csv
 from tangent.finetune import Settings, TrainingImages, finetune
+from tangent.heads import ZeroShotHead
 from tangent.linearize import linearize
 from tangent.models import load_encoder, preprocess_config
 
@@ -113,7 +114,7 @@ def test_an_encoder_without_activation_checkpointing_trains_linearly_but_not_oth
     pretrained, dataset
 ):
     images = TrainingImages(load_split(dataset, "train"))
-    encoder, head = convolutional(), torch.randn(10, 24)
+    encoder, head = convolutional(), ZeroShotHead(torch.randn(10, 24).numpy())
 
     def trained(training, activation_checkpointing):
         settings = Settings(

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from tangent.errors import UserError
 from tangent.files import read_json, sha256_file, write_json
-from tangent.models import load_encoder, load_model, preprocess_config
+from tangent.models import load_encoder, preprocess_config
+from tangent.models.clip import load_model
 from tangent.models.sources import fetch
 
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
@@ -131,14 +132,20 @@ def test_a_whole_model_that_does_not_fit_is_refused(source, tmp_path):
 
 def test_openai_weights_without_quickgelu_are_refused():
     with pytest.raises(UserError, match="Set name to ViT-B-32-quickgelu"):
-        fetch({"source": "open_clip", "name": "ViT-B-32", "tag": "openai"})
+        fetch({"source": "open_clip", "name": "ViT-B-32", "tag": "openai", "image_size": 224})
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"source": "open_clip", "name": "ViT-B-23", "tag": "openai"}, "Did you mean ViT-B-32"),
-        ({"source": "open_clip", "name": "ViT-B-32", "tag": "opnai"}, "its tags are openai"),
+        (
+            {"source": "open_clip", "name": "ViT-B-23", "tag": "openai", "image_size": 224},
+            "Did you mean ViT-B-32",
+        ),
+        (
+            {"source": "open_clip", "name": "ViT-B-32", "tag": "opnai", "image_size": 224},
+            "its tags are openai",
+        ),
         ({"source": "hub", "name": "x"}, "unknown source 'hub': choose one of file, open_clip"),
         ({"source": "file", "folder": "x"}, "takes exactly the keys folder, sha256"),
     ],
@@ -149,7 +156,9 @@ def test_bad_entries_are_answered_with_what_is_allowed(entry, message):
 
 
 def test_without_network_one_clear_message(tmp_path):
-    entry = json.dumps({"source": "open_clip", "name": "ViT-B-32-quickgelu", "tag": "openai"})
+    entry = json.dumps(
+        {"source": "open_clip", "name": "ViT-B-32-quickgelu", "tag": "openai", "image_size": 224}
+    )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "empty")}
     flags = ["--source", entry, "--output-dir", str(tmp_path / "model")]
     answer = subprocess.run(
@@ -171,11 +180,12 @@ def test_a_wrong_image_size_is_answered_with_the_models_own(source):
 
 def test_random_weights_of_an_architecture_depend_on_the_seed_alone():
     entry = {"source": "random", "image_size": 224, "name": "ViT-S-32-alt"}
-    first, config, files = fetch({**entry, "seed": 0})
-    again, other = (fetch({**entry, "seed": seed})[0] for seed in (0, 1))
-    first, again, other = (model.visual.conv1.weight for model in (first, again, other))
+    found = [fetch({**entry, "seed": seed}) for seed in (0, 0, 1)]
+    first, again, other = (one.encoder["conv1.weight"] for one in found)
     assert torch.equal(first, again) and not torch.equal(first, other)
-    assert config["model_cfg"]["vision_cfg"]["image_size"] == 224 and files == []
+    assert torch.equal(first, found[0].weights["visual.conv1.weight"])
+    config = found[0].config
+    assert config["model_cfg"]["vision_cfg"]["image_size"] == 224 and found[0].files == []
 
 
 def test_open_clips_messages_stay_out_of_the_terminal(pretrained):
@@ -188,7 +198,9 @@ def test_a_damaged_download_of_open_clip_is_named_with_what_to_delete(tmp_path):
     """A changed byte would be a wrong θ0 that nobody sees."""
     name = "open_clip_model.safetensors"
     repository = Repository("5a" * 20, {name: b"weights"}, ["main"], announced={name: "0" * 64})
-    entry = json.dumps({"source": "open_clip", "name": "ViT-B-32-quickgelu", "tag": "openai"})
+    entry = json.dumps(
+        {"source": "open_clip", "name": "ViT-B-32-quickgelu", "tag": "openai", "image_size": 224}
+    )
     arguments = ["--source", entry, "--output-dir", str(tmp_path / "model")]
     outside = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     with serve({"timm/vit_base_patch32_clip_224.openai": repository}) as hub:

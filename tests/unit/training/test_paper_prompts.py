@@ -8,7 +8,7 @@ import open_clip
 import pytest
 import torch
 
-from tangent.heads import build_head
+from tangent.heads.prompts import build_head
 from tangent.tasks import load_task
 
 NAMES = ("cars", "dtd", "eurosat", "gtsrb", "mnist", "resisc45", "sun397", "svhn", "imagenet")

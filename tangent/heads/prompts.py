@@ -1,16 +1,12 @@
-"""Zero-shot classification heads (docs/protocol.md, "Notation")."""
+"""Zero-shot heads from class names and prompt templates (docs/protocol.md, "Notation")."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tangent.errors import UserError
-from tangent.files import read_safetensors, write_safetensors
+from tangent.heads.zero_shot import ZeroShotHead
 from tangent.tasks import Task
 
 if TYPE_CHECKING:
@@ -22,7 +18,7 @@ _PROMPTS_PER_BATCH = 256
 
 def build_head(
     model: nn.Module, tokenizer: Callable[..., torch.Tensor], task: Task
-) -> torch.Tensor:
+) -> ZeroShotHead:
     """Build a task's head from its class names and prompt templates.
 
     Per class: embed every filled template, L2-normalise, average, L2-normalise again, multiply by
@@ -32,9 +28,6 @@ def build_head(
         model: open_clip's CLIP (both encoders).
         tokenizer: the model's, as `tangent.models.load_tokenizer` gives it.
         task: class names and templates.
-
-    Returns:
-        float32 [classes, d] on the model's device.
 
     Raises:
         UserError: a prompt does not fit into the model's context, or uses a token that a compact
@@ -56,31 +49,8 @@ def build_head(
         )
         per_class = embeddings.view(len(task.classes), len(task.templates), -1)
         weight = F.normalize(per_class.mean(dim=1), dim=-1)
-        return weight * model.logit_scale.exp().float()
-
-
-def save_head(path: Path, weight: torch.Tensor, task: Task, metadata: Mapping[str, str]) -> None:
-    """Write a head with its task's name and classes in the metadata."""
-    content = {"task": task.name, "classes": json.dumps(task.classes), **metadata}
-    write_safetensors(path, {"weight": weight}, content)
-
-
-def load_head(path: Path) -> np.ndarray:
-    """Read a head as float32 [classes, d]; needs no torch.
-
-    Raises:
-        UserError: the file is missing, cut short, or not a head.
-    """
-    arrays, metadata = read_safetensors(path, framework="np")
-    weight = arrays.get("weight")
-    if weight is None or weight.ndim != 2 or weight.dtype != np.float32:
-        raise UserError(f"{path} is not a head (it needs `weight`, float32 [classes, d]).")
-    if len(json.loads(metadata.get("classes", "[]"))) != len(weight):
-        raise UserError(
-            f"{path}: the number of class names in the metadata is not the number of rows of "
-            f"`weight` ({len(weight)}): delete it and run the step `heads` again."
-        )
-    return weight
+        weight = weight * model.logit_scale.exp().float()
+    return ZeroShotHead(weight.cpu().numpy())
 
 
 def _tokenize(
@@ -116,5 +86,5 @@ def _check_embedded(model: nn.Module, tokens: torch.Tensor, prompts: list[str], 
         raise UserError(
             f"task {task.name}: the prompt {prompts[first]!r} uses a token that this model's "
             "checkpoint was shipped without. Use words of the shipped prompts, or make the "
-            "checkpoint again with these (the step `pretrain_demo`)."
+            "checkpoint again with these (the step `pretraining`)."
         )
