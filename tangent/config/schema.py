@@ -191,8 +191,8 @@ class Combinations(Section):
     )
     subsets_per_size: PositiveInteger = Field(
         default=70,
-        description="Subsets of each number of tasks: all of them if there are no more (of 8 tasks "
-        "70 of 4), otherwise this many, drawn once for all modes and seeds.",
+        description="Subsets of each number of tasks: all of them if there are no more, otherwise "
+        "this many, drawn once for all modes and seeds. Of 8 tasks 70 are all.",
     )
     analogies: list[Annotated[list[Name], Field(min_length=4, max_length=4)]] = Field(
         default=[],
@@ -282,6 +282,7 @@ class Config(Section):
     negation: Negation
     disentanglement: Disentanglement
     eigenfunctions: Eigenfunctions
+    combinations: Combinations = Combinations()
     random_initialization: RandomInitialization
     pretraining: dict[Name, Pretraining] = Field(
         default={},
@@ -289,7 +290,6 @@ class Config(Section):
         "name.",
     )
     emergence: Emergence = Emergence()
-    combinations: Combinations = Combinations()
     estimate: Estimate = Estimate()
 
     @property

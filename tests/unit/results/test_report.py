@@ -161,6 +161,7 @@ def partial_study(tmp_path_factory):
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     config["random_initialization"]["models"], config["pretraining"] = [], {}
     config["emergence"] = {}
+    config["combinations"] = {}
     config["disentanglement"]["models"] = config["eigenfunctions"]["models"] = ["ViT-B-32"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return folder
@@ -234,6 +235,14 @@ def test_what_a_partial_study_did_not_run(partial_page):
     assert len(checker.ids) == len(set(checker.ids))
     words = " ".join("".join(checker.text).split())
     assert re.search(r"Verdicts: .*\b\d+ × “not run”", words)
+    assert "Beyond the paper" not in words and "subsets" not in checker.ids
+
+
+def test_other_combinations_are_marked_as_beyond_the_paper(parsed):
+    words = " ".join("".join(parsed.text).split())
+    assert words.count("Beyond the paper") == 3
+    assert {"subsets", "per-task-alpha", "analogies"} <= set(parsed.ids)
+    assert "9 at random where there are more" in words
 
 
 def test_claims_stand_under_the_heading_of_their_family(partial_page):
@@ -288,11 +297,13 @@ def test_usage_counts_the_jobs_of_this_configuration(page_study, tmp_path):
         "finetuned/demo-vit/linear/symbols/seed0", "alpha/demo-vit-random/linear/sum/seed0",
         "finetuned/demo-vit-random/standard/shapes/seed0", "eigenfunctions/demo-vit/digits/seed0",
         "disentanglement/demo-vit/standard/shapes/letters/seed0",
+        "combinations/demo-vit/linear/seed0/choices",
     ]  # fmt: skip
     others = [
         "finetuned/demo-vit/linear/shapes/seed2", "finetuned/older/linear/shapes/seed0",
         "finetuned/demo-vit-random/standard/symbols/seed0", "eigenfunctions/demo-vit/signs/seed0",
         "disentanglement/demo-vit/standard/shapes/digits/seed0", "zero_shot/demo-vit/seed11",
+        "combinations/demo-vit-random/linear/seed0/choices",
     ]  # fmt: skip
     for number, name in enumerate((*mine, *others)):
         path = tmp_path / f"{name}.tsv"
