@@ -58,6 +58,18 @@ class PretrainedOpenClip(PretrainedModel):
     tag: NonEmptyString = Field(description="open_clip's tag of the weights, such as `openai`.")
 
 
+class PretrainedTimm(PretrainedModel):
+    """A classifier of timm, from the Hugging Face hub: its last layer gives way to linear probes."""
+
+    family: ClassVar[str] = "closed_vocabulary"
+
+    source: Literal["timm"] = Field(description="`timm`: one of timm's models with weights.")
+    name: NonEmptyString = Field(
+        description="timm's name of architecture and weights, such as "
+        "`vit_base_patch16_224.augreg_in1k`."
+    )
+
+
 class PretrainedRandom(PretrainedModel):
     """An architecture of open_clip at random weights: to try a study out where there is no network.
 
@@ -70,7 +82,7 @@ class PretrainedRandom(PretrainedModel):
 
 
 Pretrained = Annotated[
-    PretrainedFile | PretrainedOpenClip | PretrainedRandom, Field(discriminator="source")
+    PretrainedFile | PretrainedOpenClip | PretrainedTimm | PretrainedRandom, Field(discriminator="source")
 ]
 
 

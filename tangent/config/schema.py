@@ -100,6 +100,23 @@ class ModelFinetuning(Section):
     )
 
 
+class Probe(Section):
+    """Linear probes, the heads of closed-vocabulary models: a grid of C, on which validation chooses.
+
+    C is scikit-learn's: the weight of the sum of the images' losses against half the squared norm
+    of the probe's weights (protocol).
+    """
+
+    minimum: PositiveNumber = Field(default=1e-4, description="Smallest C.")
+    maximum: PositiveNumber = Field(default=10.0, description="Largest C.")
+    points: PositiveInteger = Field(default=6, description="Points of the grid, log-spaced.")
+    own_classifier: dict[Name, Name] = Field(
+        default={},
+        description="Models whose own classifier is the head of a task, in a probe's place: the "
+        "task, by the model's name. Its classes must be those of the pre-training, in their order.",
+    )
+
+
 class Finetuning(Section):
     """Fine-tuning: AdamW, cosine decay to zero after a linear warm-up, frozen head (protocol)."""
 
@@ -245,6 +262,7 @@ class Config(Section):
         description="Where each task's images come from, by the task's name."
     )
     validation: Validation
+    probe: Probe = Probe()
     finetuning: Finetuning
     published: dict[Name, PublishedTrainings] = Field(
         default={},
@@ -303,6 +321,10 @@ class Config(Section):
         """How the data of `model` is prepared: the folder of its data sets."""
         base = self.base_model(model)
         return self.pretrained[base].form(base)
+
+    def has_own_head(self, model: str, task: str) -> bool:
+        """Whether the classifier of `model`'s pre-training is its head of `task`."""
+        return self.probe.own_classifier.get(self.base_model(model)) == task
 
     def published_weights(self, model: str, training: str, task: str) -> Published | None:
         """Where fine-tuned weights come from that are not trained here; None: they are."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tangent.errors import UserError
 from tangent.files import read_json
-from tangent.models import clip
+from tangent.models import clip, closed_vocabulary
 from tangent.models.preprocessing import image_preprocessing
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Family:
         weights_file: file of the whole model.
         new_encoder: from the configuration to an encoder as it is initialised.
         preprocessing: from the configuration file's path to what prepared data must fit.
+        fits_heads: whether heads are fitted on training data, so that the control task needs some.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Family:
     weights_file: str
     new_encoder: Callable[[Mapping[str, Any]], nn.Module]
     preprocessing: Callable[[Path], dict[str, Any]]
+    fits_heads: bool = False
 
 
 FAMILIES: dict[str, Family] = {
@@ -57,6 +59,16 @@ FAMILIES: dict[str, Family] = {
             weights_file=clip.MODEL_FILE,
             new_encoder=clip.new_encoder,
             preprocessing=image_preprocessing,
+        ),
+        Family(
+            name="closed_vocabulary",
+            label="closed vocabulary",
+            head="probe",
+            config_file=closed_vocabulary.CONFIG_FILE,
+            weights_file=closed_vocabulary.MODEL_FILE,
+            new_encoder=closed_vocabulary.new_encoder,
+            preprocessing=image_preprocessing,
+            fits_heads=True,
         ),
     )
 }
