@@ -51,10 +51,16 @@ ENCODER = f"{IMAGES} {MODELS} runtime"
 LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics tasks"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
-SCHEMA = "config.base config.dataset_sources config.model_sources config.schema"
+SCHEMA = (
+    "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
+)
 CONFIG_LOADER = f"config.checks config.load {SCHEMA} tasks validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
+PRETRAINING = (
+    "demo.pretraining demo.pretraining.recipe demo.pretraining.training finetune.checkpoint"
+    " runtime"
+)
 CODE = {
     "fetch_pretrained": f"compact_checkpoint hub_cache {FAMILIES_CODE} models.sources sources",
     "initialize_random": MODELS,
@@ -108,7 +114,8 @@ CODE = {
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",
-    "pretrain_demo": f"compact_checkpoint {DEMO} demo.pretraining tasks",
+    "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive {DEMO}"
+    " tasks",
 }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tangent.config.load import ConfigError, load_config
 from tangent.config.sharing import shared_conflicts
+from tangent.demo.pretraining import OBJECTIVES
 from tangent.gpus import auto_device, visible_gpus
 from tangent.modes import MODES
 from tangent.results.columns import COLLECTED, DERIVED

@@ -1,40 +1,44 @@
-# `snakemake pretrain_demo` makes the demo's model from nothing. Studies read the shipped one.
+# Models that this workflow pre-trains from nothing: a rule per recipe, with the steps of its models.
 
+for recipe_name, recipe in CONFIG.pretraining.items():
 
-rule pretraining:
-    output:
-        weights="<resources>/pretraining/{model}/model.safetensors",
-        config="<resources>/pretraining/{model}/open_clip_config.json",
-        history="<resources>/pretraining/{model}/log.csv",
-        metrics="<resources>/pretraining/{model}/metrics.json",
-    log:
-        "<logs>/pretraining/{model}.log",
-    benchmark:
-        "<benchmarks>/pretraining/{model}.tsv"
-    wildcard_constraints:
-        model=one_of(CONFIG.pretraining),
-    conda:
-        "../envs/train.yaml"
-    threads: lambda wildcards: CONFIG.pretraining[wildcards.model].threads
-    resources:
-        mem_mb=memory(6000),
-        runtime=minutes(480),
-    params:
-        output_dir=subpath(output.weights, parent=True),
-        settings=lambda wildcards: flags(
-            **CONFIG.pretraining[wildcards.model].model_dump()
-        ),
-        code=code("pretrain_demo"),
-    message:
-        "pre-train {wildcards.model} from nothing"
-    shell:
-        "python -m scripts.pretrain_demo {params.settings} --output-dir {params.output_dir}"
-        " 2>&1 | tee {log}"
+    rule:
+        name:
+            f"pretraining_{recipe_name}"
+        output:
+            models=expand(
+                "<resources>/pretraining/{recipe}/step{step}/{file}",
+                recipe=recipe_name,
+                step=CONFIG.pretraining_steps(recipe_name),
+                file=OBJECTIVES[recipe.objective],
+            ),
+            metrics=expand(
+                "<resources>/pretraining/{recipe}/step{step}/metrics.json",
+                recipe=recipe_name,
+                step=CONFIG.pretraining_steps(recipe_name),
+            ),
+            history=f"<resources>/pretraining/{recipe_name}/log.csv",
+        log:
+            f"<resources>/logs/pretraining/{recipe_name}.log",
+        benchmark:
+            f"<benchmarks>/pretraining/{recipe_name}.tsv"
+        conda:
+            "../envs/train.yaml"
+        threads: recipe.threads
+        resources:
+            mem_mb=memory(6000),
+            runtime=minutes(480),
+        params:
+            # Not the steps: another study's make no other bits of this one's.
+            recipe=recipe.model_dump_json(),
+            code=code(f"pretrain {recipe.objective}"),
+        message:
+            f"pre-train {recipe_name} from nothing"
+        shell:
+            "python -m scripts.pretrain --recipe {params.recipe:q} --metrics {output.metrics}"
+            " --history {output.history} --code {params.code} --log {log}"
 
 
 rule pretrain_demo:
     input:
-        expand(
-            "<resources>/pretraining/{model}/model.safetensors",
-            model=CONFIG.pretraining,
-        ),
+        expand("<resources>/pretraining/{recipe}/log.csv", recipe=CONFIG.pretraining),

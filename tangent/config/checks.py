@@ -61,7 +61,6 @@ def _subsets(config: Config) -> Iterator[str]:
         yield from _repeated(f"{section}.models", models)
     known = {*config.datasets, *task_names()}
     yield from _not_in("finetuning.epochs", config.finetuning.epochs, known, "tangent/tasks")
-    yield from _not_in("pretraining", config.pretraining, config.pretrained, "pretrained")
 
 
 def _pairs(config: Config) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from tangent.config.base import (
     NAME_PATTERN,
@@ -61,7 +62,7 @@ def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Conf
 
 def describe(error: Mapping[str, Any], root: type[BaseModel]) -> str:
     """One line about an error of pydantic's in a file that `root` describes."""
-    location = _shown_location(error["loc"])
+    location = _shown_location(error["loc"], root)
     key, kind, value = _dotted(location) or "the file", error["type"], error["input"]
     context = error.get("ctx", {})
     if kind == "extra_forbidden":
@@ -69,9 +70,10 @@ def describe(error: Mapping[str, Any], root: type[BaseModel]) -> str:
     if kind == "missing":
         return f"{key} is missing"
     if kind == "union_tag_not_found":
-        return f"{key}.source is missing"
+        return f"{key}.{_discriminator(context)} is missing"
     if kind == "union_tag_invalid":
-        return f"{key}.source must be one of {context['expected_tags']}, not {context['tag']!r}"
+        key = f"{key}.{_discriminator(context)}"
+        return f"{key} must be one of {context['expected_tags']}, not {context['tag']!r}"
     if kind == "string_pattern_mismatch":
         return f"{key}: {value!r} {_PATTERNS[context['pattern']]}"
     wanted = _WANTED.get(kind, error["msg"][:1].lower() + error["msg"][1:]).format(**context)
@@ -122,13 +124,47 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _shown_location(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Pydantic's location without its marks: the branch of a union, `[key]` of a mapping."""
-    # pretrained.NAME.<branch>, datasets.NAME.sources[0].<branch>, published.NAME.TRAINING.TASK.<…>
-    branch = {"pretrained": 2, "datasets": 4, "published": 4}.get(str(location[:1] and location[0]))
-    if branch is not None and len(location) > branch:
-        location = (*location[:branch], *location[branch + 1 :])
-    return tuple(part for part in location if part != "[key]")
+def _discriminator(context: Mapping[str, Any]) -> str:
+    """The key that tells the kinds of a mapping apart; pydantic quotes it."""
+    return context["discriminator"].strip("'")
+
+
+def _shown_location(location: Sequence[str | int], root: type[BaseModel]) -> tuple[str | int, ...]:
+    """Pydantic's location without its marks: the kind of a mapping, `[key]` of a mapping's key."""
+    shown, hint = [], root
+    for part in location:
+        kinds = _kinds(hint)
+        if kinds and part in kinds:
+            hint = kinds[part]
+        elif part != "[key]":
+            shown.append(part)
+            hint = _inside(hint, str(part))
+    return tuple(shown)
+
+
+def _kinds(hint: Any) -> dict[str, type[BaseModel]]:
+    """The mappings that may stand at a key in turn, by the value that tells them apart."""
+    for argument in typing.get_args(hint):
+        if isinstance(argument, FieldInfo) and argument.discriminator:
+            return {
+                typing.get_args(model.model_fields[argument.discriminator].annotation)[0]: model
+                for model in _models(hint)
+            }
+    return {}
+
+
+def _inside(hint: Any, part: str) -> Any:
+    """The type of what stands at the key or position `part` of a `hint`."""
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        field = hint.model_fields.get(part)
+        # Pydantic keeps a field's own discriminator beside its annotation.
+        return field and (
+            typing.Annotated[field.annotation, field] if field.discriminator else field.annotation
+        )
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        return _inside(arguments[0], part)
+    return arguments[-1] if typing.get_origin(hint) in (dict, list) else None
 
 
 def _dotted(location: Sequence[str | int]) -> str:
@@ -161,21 +197,24 @@ def known_keys(
     branch: str | int | None = None,
     root: type[BaseModel] = Config,
 ) -> list[str]:
-    """The keys that `root` allows in the mapping at `location`, of its kind `branch` if given.
-
-    The kinds are told apart by the value of their key `source`.
-    """
+    """The keys that `root` allows in the mapping at `location`, of its kind `branch` if given."""
     models: list[type[BaseModel]] = [root]
     for part in location:
         inner = [hint for model in models for hint in _hints(model, str(part))]
         models = [model for hint in inner for model in _models(hint)] or models
     if branch is not None:
-        models = [m for m in models if branch in typing.get_args(_hints(m, "source")[0])]
+        models = [model for model in models if branch in _tags(model)]
     return sorted({name for model in models for name in model.model_fields})
 
 
 def _hints(model: type[BaseModel], name: str) -> list[Any]:
     return [model.model_fields[name].annotation] if name in model.model_fields else []
+
+
+def _tags(model: type[BaseModel]) -> set[Any]:
+    """The values of the keys that hold one value only: those that tell kinds apart."""
+    values = [typing.get_args(field.annotation) for field in model.model_fields.values()]
+    return {value for value, *others in filter(None, values) if not others}
 
 
 def _models(hint: Any) -> list[type[BaseModel]]:
@@ -198,7 +237,7 @@ def _all_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
 
 def _without(mapping: Mapping[str, Any], locations: Sequence[tuple[str | int, ...]]) -> Any:
     """A copy of `mapping` without the entries at `locations` (pydantic's, of unknown keys)."""
-    drop = {_shown_location(location) for location in locations}
+    drop = {_shown_location(location, Config) for location in locations}
 
     def copy(value: Any, here: tuple[str | int, ...]) -> Any:
         if isinstance(value, Mapping):

@@ -28,6 +28,7 @@ from tangent.config.base import (
 )
 from tangent.config.dataset_sources import Dataset
 from tangent.config.model_sources import Pretrained, Published, PublishedTrainings
+from tangent.config.pretraining import Pretraining
 
 RANDOM_SUFFIX = "-random"
 # The vector of task addition has this name where a task vector's folder has its task's.
@@ -213,19 +214,6 @@ class RandomInitialization(Section):
     learning_rate: LearningRates
 
 
-class Pretraining(Section):
-    """Contrastive pre-training of a demo model (`snakemake pretrain_demo`)."""
-
-    images: PositiveInteger = Field(description="Captioned images rendered.")
-    epochs: PositiveInteger = Field(description="Passes over them.")
-    batch_size: Annotated[int, Field(ge=2)] = Field(
-        description="Images per step, contrasted with each other's captions."
-    )
-    learning_rate: PositiveNumber = Field(description="Peak learning rate of AdamW.")
-    seed: NaturalNumber = Field(description="Seed of images, weights and data order.")
-    threads: PositiveInteger = Field(description="CPU threads of the pre-training.")
-
-
 class Estimate(Section):
     """What `snakemake estimate` reckons with where nothing was measured."""
 
@@ -275,7 +263,9 @@ class Config(Section):
     eigenfunctions: Eigenfunctions
     random_initialization: RandomInitialization
     pretraining: dict[Name, Pretraining] = Field(
-        default={}, description="Recipes of the demo models, by the model's name."
+        default={},
+        description="Recipes of models that the workflow pre-trains from nothing, by the recipe's "
+        "name.",
     )
     estimate: Estimate = Estimate()
 
@@ -325,6 +315,16 @@ class Config(Section):
     def has_own_head(self, model: str, task: str) -> bool:
         """Whether the classifier of `model`'s pre-training is its head of `task`."""
         return self.probe.own_classifier.get(self.base_model(model)) == task
+
+    def pretraining_steps(self, recipe: str) -> list[int]:
+        """After how many steps of a recipe its models are wanted: the last ones if nobody says."""
+        named = [
+            entry.step
+            for entry in map(self.pretrained.get, self.models)
+            if entry.source == "pretraining" and entry.recipe == recipe
+        ]
+        last = self.pretraining[recipe].steps
+        return sorted({last if step is None else step for step in named or [last]})
 
     def published_weights(self, model: str, training: str, task: str) -> Published | None:
         """Where fine-tuned weights come from that are not trained here; None: they are."""

@@ -86,5 +86,5 @@ def _check_embedded(model: nn.Module, tokens: torch.Tensor, prompts: list[str], 
         raise UserError(
             f"task {task.name}: the prompt {prompts[first]!r} uses a token that this model's "
             "checkpoint was shipped without. Use words of the shipped prompts, or make the "
-            "checkpoint again with these (the step `pretrain_demo`)."
+            "checkpoint again with these (the step `pretraining`)."
         )

@@ -8,6 +8,7 @@ from imports import ROOT, used_modules
 
 from tangent.datasets.sources import layouts, registry
 from tangent.datasets.sources.from_torchvision import COPIES
+from tangent.demo.pretraining import OBJECTIVES
 
 # They read, write, record or report a result but do not make it.
 NEUTRAL = {"tangent.errors", "tangent.files", "tangent.job_record", "tangent.memory"}
@@ -38,16 +39,18 @@ def module_names(listed):
 
 CONSTANTS = assignments("common.smk") | assignments("code.smk")
 CODE = CONSTANTS["CODE"]
+# Scripts that import one module of a package, by its name.
+PACKAGE_OF_PARTS = {"plot": "tangent.figures", "pretrain": "tangent.demo.pretraining"}
 LAYOUTS = "tangent.datasets.sources.layouts"
 OF_ALL_TASKS = NEUTRAL | module_names("datasets.sources.base datasets.sources.rows tasks")
 
 
 @pytest.mark.parametrize("step", CODE)
 def test_a_step_lists_the_modules_that_its_script_uses(step):
-    script, *figure = step.split()
+    script, *parts = step.split()
     used = used_modules(f"scripts.{script}")
-    for name in figure:
-        used |= used_modules(f"tangent.figures.{name}")
+    for name in parts:
+        used |= used_modules(f"{PACKAGE_OF_PARTS[script]}.{name}")
     used -= NEUTRAL | {f"scripts.{script}"}
     listed = CODE[step].split()
     assert len(listed) == len(set(listed)), f"{step} lists a module twice"
@@ -96,6 +99,11 @@ def test_a_reader_of_tables_has_them_as_input(reader):
     package = "figures" if reader in CONSTANTS["FIGURES"] else "results"
     module = importlib.import_module(f"tangent.{package}.{reader}")
     assert CONSTANTS["TABLES_READ"][reader] == list(module.INPUTS)
+
+
+def test_every_objective_is_listed():
+    listed = {step for step in CODE if step.split()[0] == "pretrain"}
+    assert listed == {f"pretrain {objective}" for objective in OBJECTIVES}
 
 
 def test_every_figure_has_a_rule():

@@ -136,5 +136,5 @@ def test_snakemake_finds_nothing_to_improve(workspace):
 
 def test_a_person_can_ask_for_one_artefact_by_name(workspace):
     counts = workspace.job_counts("table1", "figure3", "claims", "figures", "pretrain_demo")
-    assert counts["pretraining"] == 1
+    assert counts["pretraining_demo-vit"] == 1
     assert counts["plot"] == 6 and counts["paper_tables"] == 1 and "report" not in counts

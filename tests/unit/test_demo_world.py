@@ -161,7 +161,7 @@ def test_captions_name_every_class_of_every_task() -> None:
 def test_prompts_and_captions_fit_into_the_context() -> None:
     from open_clip import SimpleTokenizer
 
-    from tangent.demo.pretraining import CONTEXT_LENGTH, prompts
+    from tangent.demo.pretraining.contrastive import CONTEXT_LENGTH, prompts
 
     texts = prompts() + sorted(set(pretraining_data(1500, seed=0)[1]))
     whole = SimpleTokenizer(context_length=77)(texts)

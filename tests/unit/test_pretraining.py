@@ -10,19 +10,19 @@ import torch
 from safetensors.torch import save_file
 
 from tangent.compact_checkpoint import TOKEN_IDS, expand
-from tangent.demo.pretraining import (
+from tangent.demo.pretraining.contrastive import (
     FULL_VOCABULARY,
-    LogRow,
     Recipe,
     Vocabulary,
     build_model,
     checkpoint,
     contrastive_loss,
     open_clip_config,
-    pretrain,
+    prepare,
     prompts,
     zero_shot_accuracies,
 )
+from tangent.demo.pretraining.training import pretrain
 from tangent.demo.world import CONTROL_TASK, TASKS
 from tangent.errors import UserError
 from tangent.files import read_json, read_safetensors, sha256_file, write_json
@@ -33,11 +33,13 @@ RECIPE = Recipe(images=512, epochs=4, batch_size=128, threads=1, warmup_steps=4)
 
 @pytest.fixture(scope="module")
 def trained():
-    return pretrain(RECIPE, report=lambda line: None)
+    torch.manual_seed(RECIPE.seed)
+    objective = prepare(RECIPE)
+    return objective, pretrain(objective, RECIPE, [RECIPE.steps])
 
 
 def test_a_few_steps_reduce_the_loss(trained) -> None:
-    rows: list[LogRow] = trained[2]
+    rows = trained[1].rows
     assert [row.step for row in rows] == list(range(1, RECIPE.steps + 1))
     first, last = (sum(row.loss for row in part) / 3 for part in (rows[:3], rows[-3:]))
     assert last < first - 0.3
@@ -50,7 +52,7 @@ def test_a_recipe_without_a_step_is_refused(wrong: dict[str, int]) -> None:
 
 
 def test_zero_shot_accuracies_cover_all_tasks(trained) -> None:
-    model, vocabulary, _ = trained
+    model, vocabulary = trained[0].model, trained[0].vocabulary
     accuracies = zero_shot_accuracies(model, vocabulary, images=16, seed=0)
     assert set(accuracies) == {*TASKS, CONTROL_TASK}
     assert all(0 <= value <= 1 for value in accuracies.values())
@@ -58,10 +60,10 @@ def test_zero_shot_accuracies_cover_all_tasks(trained) -> None:
 
 @torch.no_grad()
 def test_open_clip_loads_the_expanded_checkpoint(trained, tmp_path) -> None:
-    model, vocabulary, _ = trained
+    model, vocabulary = trained[0].model, trained[0].vocabulary
     whole = expand(checkpoint(model, vocabulary), FULL_VOCABULARY)
     save_file(whole, tmp_path / "open_clip_model.safetensors")
-    write_json(tmp_path / "open_clip_config.json", open_clip_config())
+    write_json(tmp_path / "open_clip_config.json", open_clip_config("vit"))
     source = f"local-dir:{tmp_path}"
     loaded, preprocess = open_clip.create_model_from_pretrained(source)
     texts = prompts()[:50]
@@ -82,7 +84,7 @@ def test_the_vocabulary_keeps_the_order_of_tokens() -> None:
 
 def test_the_checkpoint_names_its_tokens() -> None:
     vocabulary = Vocabulary(prompts())
-    tensors = checkpoint(build_model(len(vocabulary)), vocabulary)
+    tensors = checkpoint(build_model("vit", len(vocabulary)), vocabulary)
     assert torch.equal(tensors[TOKEN_IDS], vocabulary.token_ids)
     assert all(value.dtype in (torch.float16, torch.int64) for value in tensors.values())
 
@@ -100,11 +102,11 @@ def test_the_shipped_checkpoint_is_what_its_metrics_say() -> None:
     assert sha256_file(SHIPPED / "model.safetensors") == metrics["sha256"]
     assert (SHIPPED / "model.safetensors").stat().st_size < 10_000_000
     assert metrics["sha256"] in (SHIPPED / "README.md").read_text(encoding="utf-8")
-    assert read_json(SHIPPED / "open_clip_config.json") == open_clip_config()
+    assert read_json(SHIPPED / "open_clip_config.json") == open_clip_config("vit")
     tensors, _ = read_safetensors(SHIPPED / "model.safetensors")
     vocabulary = Vocabulary(prompts())
     vocabulary.token_ids = tensors.pop(TOKEN_IDS)
-    model = build_model(len(vocabulary))
+    model = build_model("vit", len(vocabulary))
     model.load_state_dict({name: value.float() for name, value in tensors.items()})
     accuracies = zero_shot_accuracies(model, vocabulary, images=200, seed=2)
     # Both are shares of random images: three standard deviations of 200 are about 0.1.

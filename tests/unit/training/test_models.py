@@ -138,8 +138,14 @@ def test_openai_weights_without_quickgelu_are_refused():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"source": "open_clip", "name": "ViT-B-23", "tag": "openai", "image_size": 224}, "Did you mean ViT-B-32"),
-        ({"source": "open_clip", "name": "ViT-B-32", "tag": "opnai", "image_size": 224}, "its tags are openai"),
+        (
+            {"source": "open_clip", "name": "ViT-B-23", "tag": "openai", "image_size": 224},
+            "Did you mean ViT-B-32",
+        ),
+        (
+            {"source": "open_clip", "name": "ViT-B-32", "tag": "opnai", "image_size": 224},
+            "its tags are openai",
+        ),
         ({"source": "hub", "name": "x"}, "unknown source 'hub': choose one of file, open_clip"),
         ({"source": "file", "folder": "x"}, "takes exactly the keys folder, sha256"),
     ],
@@ -150,7 +156,9 @@ def test_bad_entries_are_answered_with_what_is_allowed(entry, message):
 
 
 def test_without_network_one_clear_message(tmp_path):
-    entry = json.dumps({"source": "open_clip", "name": "ViT-B-32-quickgelu", "tag": "openai", "image_size": 224})
+    entry = json.dumps(
+        {"source": "open_clip", "name": "ViT-B-32-quickgelu", "tag": "openai", "image_size": 224}
+    )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "empty")}
     flags = ["--source", entry, "--output-dir", str(tmp_path / "model")]
     answer = subprocess.run(
@@ -190,7 +198,9 @@ def test_a_damaged_download_of_open_clip_is_named_with_what_to_delete(tmp_path):
     """A changed byte would be a wrong θ0 that nobody sees."""
     name = "open_clip_model.safetensors"
     repository = Repository("5a" * 20, {name: b"weights"}, ["main"], announced={name: "0" * 64})
-    entry = json.dumps({"source": "open_clip", "name": "ViT-B-32-quickgelu", "tag": "openai", "image_size": 224})
+    entry = json.dumps(
+        {"source": "open_clip", "name": "ViT-B-32-quickgelu", "tag": "openai", "image_size": 224}
+    )
     arguments = ["--source", entry, "--output-dir", str(tmp_path / "model")]
     outside = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     with serve({"timm/vit_base_patch32_clip_224.openai": repository}) as hub:

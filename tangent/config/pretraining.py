@@ -1,0 +1,56 @@
+"""Recipes of the models that the workflow pre-trains itself, one class per objective."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from tangent.config.base import NaturalNumber, PositiveInteger, PositiveNumber, Section
+
+
+class PretrainingRecipe(Section):
+    """What every recipe says.
+
+    Attributes:
+        family: name of the models' family, a key of `tangent.models.families.FAMILIES`.
+    """
+
+    family: ClassVar[str]
+
+    epochs: PositiveInteger = Field(description="Passes over the examples.")
+    batch_size: Annotated[int, Field(ge=2)] = Field(description="Examples per step.")
+    learning_rate: PositiveNumber = Field(
+        description="Peak learning rate of AdamW: a warm-up of 100 steps, then a cosine to zero."
+    )
+    seed: NaturalNumber = Field(description="Seed of examples, weights and data order.")
+    threads: PositiveInteger = Field(description="CPU threads of the pre-training.")
+
+    @property
+    def examples(self) -> int:
+        """What an epoch passes over."""
+        raise NotImplementedError
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole schedule; an epoch's incomplete last batch is left out."""
+        return self.epochs * (self.examples // self.batch_size)
+
+
+class Contrastive(PretrainingRecipe):
+    """A CLIP: images are matched with their captions, those of their batch."""
+
+    family: ClassVar[str] = "clip"
+    image_size: ClassVar[int] = 32
+
+    objective: Literal["contrastive"] = Field(description="`contrastive`: a CLIP model.")
+    tower: Literal["vit", "convnext"] = Field(description="Architecture of the image encoder.")
+    images: PositiveInteger = Field(description="Captioned images rendered.")
+
+    @property
+    def examples(self) -> int:
+        return self.images
+
+
+# A further objective is a further class here: `Contrastive | …` with the discriminator `objective`.
+Pretraining = Contrastive
