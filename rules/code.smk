@@ -51,9 +51,7 @@ ENCODER = f"{IMAGES} {MODELS} runtime"
 LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics tasks"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
-SCHEMA = (
-    "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
-)
+SCHEMA = "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
 CONFIG_LOADER = f"config.checks config.load {SCHEMA} tasks validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"

@@ -74,10 +74,11 @@ def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[st
     )
     with threadpool_limits(arguments.threads):  # the last bits of a sum depend on it
         found = fit(train, validation, task.classes, grid(*arguments.strengths), task.name)
+    accuracies = dict(zip(found.strengths, found.accuracies, strict=True))
     details = {
         "made_by": "logistic regression",
         "C": repr(found.chosen),
-        "validation_accuracies": json.dumps(dict(zip(found.strengths, found.accuracies))),
+        "validation_accuracies": json.dumps(accuracies),
     }
     return found.head, [split_path(folder, split) for split, folder in folders.items()], details
 

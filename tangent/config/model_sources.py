@@ -59,7 +59,7 @@ class PretrainedOpenClip(PretrainedModel):
 
 
 class PretrainedTimm(PretrainedModel):
-    """A classifier of timm, from the Hugging Face hub: its last layer gives way to linear probes."""
+    """A classifier of timm, from the hub: linear probes take the place of its last layer."""
 
     family: ClassVar[str] = "closed_vocabulary"
 
@@ -81,8 +81,21 @@ class PretrainedRandom(PretrainedModel):
     seed: NaturalNumber = Field(description="Seed of the weights. Not the study's seed.")
 
 
+class PretrainedByRecipe(Section):
+    """A model that this workflow pre-trains; the recipe says of which family and for which data."""
+
+    source: Literal["pretraining"] = Field(
+        description="`pretraining`: a recipe of the key `pretraining`."
+    )
+    recipe: Name = Field(description="The recipe's name.")
+    step: NaturalNumber | None = Field(
+        description="After how many steps of its schedule; 0 is the initialisation, null the end."
+    )
+
+
 Pretrained = Annotated[
-    PretrainedFile | PretrainedOpenClip | PretrainedTimm | PretrainedRandom, Field(discriminator="source")
+    PretrainedFile | PretrainedOpenClip | PretrainedTimm | PretrainedRandom | PretrainedByRecipe,
+    Field(discriminator="source"),
 ]
 
 

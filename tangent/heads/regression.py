@@ -115,8 +115,9 @@ def _check_classes(labels: np.ndarray, classes: Sequence[str], task: str) -> Non
         others = f" and of {len(missing) - 1} more classes" if len(missing) > 1 else ""
         raise UserError(
             f"task {task}: its training split has no image of the class "
-            f"{classes[missing[0]]!r}{others}, so a linear probe cannot learn it: use more training "
-            f"images (datasets.{task}.train_images) or a copy of the data set that has all classes."
+            f"{classes[missing[0]]!r}{others}, so a linear probe cannot learn it: use more "
+            f"training images (datasets.{task}.train_images) or a copy of the data set that has "
+            "all classes."
         )
 
 

@@ -38,9 +38,7 @@ def new_model(config: Mapping[str, Any]) -> nn.Module:
     return _create(config, num_classes=config["model_cfg"]["num_classes"])
 
 
-def encoder_weights(
-    config: Mapping[str, Any], weights: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+def encoder_weights(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The encoder's part of a whole model's state dict."""
     import torch
 

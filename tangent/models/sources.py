@@ -94,8 +94,6 @@ def check_image_size(size: int | Sequence[int], expected: int) -> None:
 
 def _from_file(folder: str, sha256: str, image_size: int) -> Fetched:
     """A local folder with `model.safetensors` (whole or compact) and `open_clip_config.json`."""
-    from tangent import compact_checkpoint
-
     weights, config_file = Path(folder) / SOURCE_MODEL_FILE, Path(folder) / CONFIG_FILE
     found = sha256_file(weights)
     if found != sha256:
@@ -104,6 +102,13 @@ def _from_file(folder: str, sha256: str, image_size: int) -> Fetched:
             f"expects {sha256}. The file was damaged or replaced: fetch it again, or, if the new "
             "one is what you want, put its SHA-256 there."
         )
+    return _clip(*_read_clip(weights, config_file), image_size, [weights, config_file])
+
+
+def _read_clip(weights: Path, config_file: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The model in a weights file (whole or compact), and its `model_cfg`."""
+    from tangent import compact_checkpoint
+
     config = read_json(config_file)
     tensors, _ = read_safetensors(weights)
     if compact_checkpoint.TOKEN_IDS in tensors:
@@ -120,7 +125,7 @@ def _from_file(folder: str, sha256: str, image_size: int) -> Fetched:
             # The user knows the file he gave, not the temporary copy.
             message = str(error).replace(str(Path(temporary) / MODEL_FILE), str(weights))
             raise UserError(message) from error
-    return _clip(model, config["model_cfg"], image_size, [weights, config_file])
+    return model, config["model_cfg"]
 
 
 def _from_open_clip(name: str, tag: str, image_size: int) -> Fetched:
@@ -212,6 +217,23 @@ def _closed_vocabulary(
     return Fetched(FAMILIES["closed_vocabulary"], config, weights, encoder, files)
 
 
+def _from_pretraining(recipe: Mapping[str, Any], step: int, folder: str) -> Fetched:
+    """What the step `pretraining` wrote into a folder, in the form of the recipe's objective."""
+    return _OF_OBJECTIVE[recipe["objective"]](Path(folder))
+
+
+def _pretrained_clip(folder: Path) -> Fetched:
+    files = [folder / SOURCE_MODEL_FILE, folder / CONFIG_FILE]
+    model, config = _read_clip(*files)
+    return _clip(model, config, model.visual.image_size, files)
+
+
+def _pretrained_classifier(folder: Path) -> Fetched:
+    files = [folder / SOURCE_MODEL_FILE, folder / closed_vocabulary.CONFIG_FILE]
+    weights, _ = read_safetensors(files[0])
+    return _closed_vocabulary(read_json(files[1]), weights, files)
+
+
 def _architecture(name: str) -> dict[str, Any]:
     import open_clip
 
@@ -240,9 +262,11 @@ def _nearest(name: str, known: list[str]) -> str:
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
 
 
+_OF_OBJECTIVE = {"contrastive": _pretrained_clip, "supervised": _pretrained_classifier}
 SOURCES = {
     "file": Source(_from_file, ("folder", "sha256", "image_size")),
     "open_clip": Source(_from_open_clip, ("name", "tag", "image_size")),
     "timm": Source(_from_timm, ("name", "image_size")),
     "random": Source(_random, ("name", "seed", "image_size")),
+    "pretraining": Source(_from_pretraining, ("recipe", "step", "folder")),
 }
