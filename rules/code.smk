@@ -44,8 +44,8 @@ SOURCES = (
     "datasets.sources.base datasets.sources.registry datasets.sources.rows sources tasks"
     f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
-HEADS = "heads heads.base heads.zero_shot"
-FAMILIES_CODE = "models.clip models.families models.preprocessing"
+HEADS = "heads heads.base heads.probe heads.zero_shot"
+FAMILIES_CODE = "models.clip models.closed_vocabulary models.families models.preprocessing"
 MODELS = f"{FAMILIES_CODE} models.load"
 ENCODER = f"{IMAGES} {MODELS} runtime"
 LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics tasks"
@@ -67,6 +67,7 @@ CODE = {
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
     " datasets.writer validation",
     "build_head": f"{HEADS} heads.prompts models.clip runtime tasks",
+    "fit_probe": f"{ENCODER} {HEADS} heads.regression metrics scripts.encoder_arguments tasks",
     "finetune": f"activation_checkpointing augment compile_cache compiling datasets.preprocess"
     " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
     " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"
@@ -112,8 +113,10 @@ CODE = {
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",
-    "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive {DEMO}"
-    " tasks",
+    "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive"
+    f" demo.pretraining.pixels {DEMO} tasks",
+    "pretrain supervised": f"{PRETRAINING} demo.pretraining.pixels demo.pretraining.supervised"
+    f" {DEMO} models.closed_vocabulary tasks",
 }
 
 

@@ -166,7 +166,8 @@ if workflow.is_main_process:
 
 def one_of(names):
     """A wildcard's constraint: one of these."""
-    return "|".join(re.escape(str(name)) for name in names)
+    # Snakemake takes an empty constraint for none.
+    return "|".join(re.escape(str(name)) for name in names) or "(?!)"
 
 
 def flags(**values):

@@ -114,6 +114,21 @@ def training_images(wildcards):
     return f"<resources>/datasets/{form(wildcards)}/{wildcards.task}/train.safetensors"
 
 
+def probe_training_images(wildcards):
+    """What a linear probe is fitted on; the control task's images are prepared for that alone."""
+    if wildcards.task in CONFIG.tasks:
+        return training_images(wildcards)
+    return f"<resources>/control_training/{form(wildcards)}/{wildcards.task}/train.safetensors"
+
+
+def probe_data(wildcards):
+    """Images that a linear probe sees; none if the model's own classifier takes its place."""
+    if CONFIG.has_own_head(wildcards.model, wildcards.task):
+        return []
+    validation = f"{datasets_dir(wildcards)}/{wildcards.task}/validation.safetensors"
+    return [probe_training_images(wildcards), validation]
+
+
 # Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.
 def heads(tasks):
     pattern = "<results>/heads/{base}/{task}/head.safetensors"
@@ -307,6 +322,13 @@ def finetuning_flags(wildcards):
         processes=of_model.processes,
         **DEVICE,
     )
+
+
+def probe_flags(wildcards, input):
+    """How a linear probe is fitted."""
+    strengths = list(CONFIG.probe.model_dump(exclude={"own_classifier"}).values())
+    folder = {"train_dir": Path(input.data[0]).parent} if input.data else {}
+    return flags(**folder, strengths=strengths, **EVALUATION)
 
 
 def eigenfunction_flags(wildcards):
