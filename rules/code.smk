@@ -45,7 +45,9 @@ SOURCES = (
     f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
 HEADS = "heads heads.base heads.probe heads.zero_shot"
-FAMILIES_CODE = "models.clip models.closed_vocabulary models.families models.preprocessing"
+FAMILIES_CODE = (
+    "models.clip models.closed_vocabulary models.families models.preprocessing"
+)
 MODELS = f"{FAMILIES_CODE} models.load"
 ENCODER = f"{IMAGES} {MODELS} runtime"
 LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics tasks"

@@ -27,6 +27,11 @@ def models_with_heads(kind):
     return [model for name in families for model in models_of_family(name)]
 
 
+def head_kind(wildcards):
+    """The kind of a model's heads."""
+    return FAMILIES[CONFIG.family_of(wildcards.model)].head
+
+
 def form(wildcards):
     """How a model's data is prepared: the folder of its data sets."""
     return CONFIG.form_of(wildcards.model)
@@ -259,6 +264,7 @@ def evaluation_flags(wildcards, input):
         mode=wildcards.mode,
         seed=wildcards.seed,
         heads_dir=f"{RESULTS}/heads/{base_model(wildcards)}",
+        head_kind=head_kind(wildcards),
         datasets_dir=datasets_dir(wildcards),
         initial_features=named_folders(input.features),
     )
