@@ -27,6 +27,11 @@ def models_with_heads(kind):
     return [model for name in families for model in models_of_family(name)]
 
 
+def head_kind(wildcards):
+    """The kind of a model's heads."""
+    return FAMILIES[CONFIG.family_of(wildcards.model)].head
+
+
 def form(wildcards):
     """How a model's data is prepared: the folder of its data sets."""
     return CONFIG.form_of(wildcards.model)
@@ -112,6 +117,21 @@ def finetuned_encoder(wildcards):
 
 def training_images(wildcards):
     return f"<resources>/datasets/{form(wildcards)}/{wildcards.task}/train.safetensors"
+
+
+def probe_training_images(wildcards):
+    """What a linear probe is fitted on; the control task's images are prepared for that alone."""
+    if wildcards.task in CONFIG.tasks:
+        return training_images(wildcards)
+    return f"<resources>/control_training/{form(wildcards)}/{wildcards.task}/train.safetensors"
+
+
+def probe_data(wildcards):
+    """Images that a linear probe sees; none if the model's own classifier takes its place."""
+    if CONFIG.has_own_head(wildcards.model, wildcards.task):
+        return []
+    validation = f"{datasets_dir(wildcards)}/{wildcards.task}/validation.safetensors"
+    return [probe_training_images(wildcards), validation]
 
 
 # Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.
@@ -258,6 +278,7 @@ def evaluation_flags(wildcards, input):
         mode=wildcards.mode,
         seed=wildcards.seed,
         heads_dir=f"{RESULTS}/heads/{base_model(wildcards)}",
+        head_kind=head_kind(wildcards),
         datasets_dir=datasets_dir(wildcards),
         initial_features=named_folders(input.features),
     )
@@ -342,6 +363,13 @@ def family_label(model):
 def family_labels():
     """MODEL=LABEL of every model."""
     return flags(families=[f"{model}={family_label(model)}" for model in CONFIG.models])
+
+
+def probe_flags(wildcards, input):
+    """How a linear probe is fitted."""
+    strengths = list(CONFIG.probe.model_dump(exclude={"own_classifier"}).values())
+    folder = {"train_dir": Path(input.data[0]).parent} if input.data else {}
+    return flags(**folder, strengths=strengths, **EVALUATION)
 
 
 def eigenfunction_flags(wildcards):

@@ -23,6 +23,7 @@ def problems_across_keys(config: Config) -> list[str]:
         *_finetuning(config),
         *_published(config),
         *_pretraining(config),
+        *_probe(config),
     ]
 
 
@@ -188,6 +189,18 @@ def _pretraining(config: Config) -> Iterator[str]:
                     f"{key}.step: {entry.step} is beyond the schedule of pretraining."
                     f"{entry.recipe}, which has {recipe.steps} steps"
                 )
+
+
+def _probe(config: Config) -> Iterator[str]:
+    probe = config.probe
+    if probe.minimum > probe.maximum:
+        yield (
+            f"probe.minimum ({probe.minimum:g}) must not be greater than probe.maximum "
+            f"({probe.maximum:g})"
+        )
+    key = "probe.own_classifier"
+    yield from _not_in(key, probe.own_classifier, config.pretrained, "pretrained")
+    yield from _not_in(key, probe.own_classifier.values(), config.datasets, "datasets")
 
 
 def _nameable(chosen: Iterable[str], defined: Iterable[str]) -> set[str]:

@@ -101,6 +101,23 @@ class ModelFinetuning(Section):
     )
 
 
+class Probe(Section):
+    """Linear probes, the heads of closed-vocabulary models: the grid on which validation chooses C.
+
+    C is scikit-learn's: the weight of the sum of the images' losses against half the squared norm
+    of the probe's weights (protocol).
+    """
+
+    minimum: PositiveNumber = Field(default=1e-4, description="Smallest C.")
+    maximum: PositiveNumber = Field(default=10.0, description="Largest C.")
+    points: PositiveInteger = Field(default=6, description="Points of the grid, log-spaced.")
+    own_classifier: dict[Name, Name] = Field(
+        default={},
+        description="Models whose own classifier is the head of a task, in a probe's place: the "
+        "task, by the model's name. Its classes must be those of the pre-training, in their order.",
+    )
+
+
 class Finetuning(Section):
     """Fine-tuning: AdamW, cosine decay to zero after a linear warm-up, frozen head (protocol)."""
 
@@ -272,6 +289,7 @@ class Config(Section):
         description="Where each task's images come from, by the task's name."
     )
     validation: Validation
+    probe: Probe = Probe()
     finetuning: Finetuning
     published: dict[Name, PublishedTrainings] = Field(
         default={},
@@ -352,6 +370,10 @@ class Config(Section):
         step = recipe.steps if step is None else step
         folder = f"{self.paths.resources}/pretraining/{entry['recipe']}/step{step}"
         return entry | {"recipe": recipe.model_dump(mode="json"), "step": step, "folder": folder}
+
+    def has_own_head(self, model: str, task: str) -> bool:
+        """Whether the classifier of `model`'s pre-training is its head of `task`."""
+        return self.probe.own_classifier.get(self.base_model(model)) == task
 
     def pretraining_steps(self, recipe: str) -> list[int]:
         """After how many steps of a recipe its models are wanted: the last ones if nobody says."""

@@ -118,9 +118,7 @@ MISTAKES = {
         "pretrained.demo-vit.image_size": 0
     },
     "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'random', 'pretraining', "
-    "not 'hub'": {
-        "pretrained.demo-vit.source": "hub"
-    },
+    "not 'hub'": {"pretrained.demo-vit.source": "hub"},
     "pretrained.demo-vit.sha256: 'abc' is not a SHA-256: it has 64 hexadecimal digits": {
         "pretrained.demo-vit.sha256": "abc"
     },
@@ -149,9 +147,7 @@ MISTAKES = {
     "combinations.models: 'demo-vit-random' is not in models; did you mean 'demo-vit'?": {
         "combinations.models": ["demo-vit-random"]
     },
-    "combinations.subsets_per_size must be at least 1, not 0": {
-        "combinations.subsets_per_size": 0
-    },
+    "combinations.subsets_per_size must be at least 1, not 0": {"combinations.subsets_per_size": 0},
     "combinations.analogies[0] must have at least 4 entries": {
         "combinations.analogies": [["shapes", "letters", "photos"]]
     },
