@@ -152,7 +152,11 @@ def _probe_head(config: Config, model: str, task: str) -> Jobs:
     return Jobs("heads", "probe_heads", 1, work=Work("forward", images))
 
 
-HEAD_JOBS = {"zero_shot": _zero_shot_head, "probe": _probe_head}
+def _answers_head(config: Config, model: str, task: str) -> Jobs:
+    return Jobs("heads", "answer_heads", 1)
+
+
+HEAD_JOBS = {"zero_shot": _zero_shot_head, "probe": _probe_head, "answers": _answers_head}
 """The job that makes a head of each kind, for a model and a task."""
 
 
