@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tangent.edited import LinearizedEditedModel, ProductsOfArrays, TableOfArrays
 from tangent.errors import UserError
+from tangent.heads import ZeroShotHead
 from tangent.linearize import jvp_features, linearize, parameters_of
 from tangent.metrics import accuracy, normalized_accuracy
 from tangent.selection import alpha_grid, choose_addition_alpha, choose_negation_alpha
@@ -132,7 +133,8 @@ def test_closed_form_curves_are_those_of_re_evaluated_models(
         TableOfArrays({("task", "validation"): value.numpy()}),
         ProductsOfArrays({"task": {("task", "validation"): product.numpy()}}),
     )
-    head, labels = rng.normal(size=(4, value.shape[1])), rng.integers(0, 4, len(x))
+    head = ZeroShotHead(rng.normal(size=(4, value.shape[1])))
+    labels = rng.integers(0, 4, len(x))
     linearized = linearize(model)
     for alpha in GRID[::4]:
         closed_form = edited.features({"task": -alpha}, "task", "validation")
