@@ -148,9 +148,7 @@ MISTAKES = {
     "combinations.models: 'demo-vit-random' is not in models; did you mean 'demo-vit'?": {
         "combinations.models": ["demo-vit-random"]
     },
-    "combinations.subsets_per_size must be at least 1, not 0": {
-        "combinations.subsets_per_size": 0
-    },
+    "combinations.subsets_per_size must be at least 1, not 0": {"combinations.subsets_per_size": 0},
     "combinations.analogies[0] must have at least 4 entries": {
         "combinations.analogies": [["shapes", "letters", "photos"]]
     },
