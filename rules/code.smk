@@ -44,10 +44,10 @@ SOURCES = (
     "datasets.sources.base datasets.sources.registry datasets.sources.rows sources tasks"
     f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
-HEADS = "heads heads.answers heads.base heads.zero_shot"
+HEADS = "heads heads.answers heads.base heads.probe heads.zero_shot"
 FAMILIES_CODE = (
-    "models.clip models.families models.preprocessing models.t5 models.t5_tokenizer"
-    " models.text_to_text"
+    "models.clip models.closed_vocabulary models.families models.preprocessing models.t5"
+    " models.t5_tokenizer models.text_to_text"
 )
 MODELS = f"{FAMILIES_CODE} models.load"
 ENCODER = f"{IMAGES} {MODELS} runtime"
@@ -58,9 +58,7 @@ COMBINED = (
     " evaluation.records evaluation.subsets evaluation.sweep"
 )
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
-SCHEMA = (
-    "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
-)
+SCHEMA = "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
 CONFIG_LOADER = f"config.checks config.load {SCHEMA} tasks validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
@@ -78,6 +76,7 @@ CODE = {
     " datasets.writer validation",
     "build_head": f"{HEADS} heads.prompts models.clip runtime tasks",
     "build_answers": f"{HEADS} heads.candidates {MODELS} tasks",
+    "fit_probe": f"{ENCODER} {HEADS} heads.regression metrics scripts.encoder_arguments tasks",
     "finetune": f"activation_checkpointing augment compile_cache compiling datasets.preprocess"
     " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
     " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"
@@ -127,8 +126,10 @@ CODE = {
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",
-    "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive {DEMO}"
-    " tasks",
+    "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive"
+    f" demo.pretraining.pixels {DEMO} tasks",
+    "pretrain supervised": f"{PRETRAINING} demo.pretraining.pixels demo.pretraining.supervised"
+    f" {DEMO} models.closed_vocabulary tasks",
 }
 
 

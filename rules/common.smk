@@ -171,6 +171,7 @@ if workflow.is_main_process:
 
 def one_of(names):
     """A wildcard's constraint: one of these; of none, that nothing matches."""
+    # Snakemake takes an empty constraint for none.
     return "|".join(re.escape(str(name)) for name in names) or "(?!)"
 
 

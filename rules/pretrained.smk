@@ -31,10 +31,8 @@ for family in FAMILIES.values():
             mem_mb=memory(4000),
             runtime=minutes(60),
         params:
-            source=lambda wildcards: CONFIG.pretrained[
-                wildcards.model
-            ].model_dump_json(),
-            architecture=architecture_digest,
+            source=lambda wildcards: json.dumps(CONFIG.source_of(wildcards.model)),
+            made_as=made_as,
             output_dir=subpath(output.config, parent=True),
             code=code("fetch_pretrained"),
         message:
