@@ -42,6 +42,7 @@ def training_of(wildcards):
 
 
 def config_file(model):
+    """The name of the configuration in a model's folder."""
     return FAMILIES[CONFIG.family_of(model)].config_file
 
 
@@ -80,8 +81,7 @@ def made_as(wildcards):
 
 def pretrained_config(wildcards):
     base = base_model(wildcards)
-    file = FAMILIES[CONFIG.family_of(base)].config_file
-    return f"<resources>/pretrained/{base}/{file}"
+    return f"<resources>/pretrained/{base}/{config_file(base)}"
 
 
 def initial_encoder(wildcards):
