@@ -41,6 +41,11 @@ def training_of(wildcards):
     return MODES[wildcards.mode].trained_as
 
 
+def config_file(model):
+    """The name of the configuration in a model's folder."""
+    return FAMILIES[CONFIG.family_of(model)].config_file
+
+
 def source_files(wildcards):
     """The files of this machine that a model is made from.
 
@@ -52,7 +57,7 @@ def source_files(wildcards):
     if entry.source == "pretraining":
         files = OBJECTIVES[CONFIG.pretraining[entry.recipe].objective]
     elif entry.source == "file":
-        files = ["model.safetensors", "open_clip_config.json"]
+        files = ["model.safetensors", config_file(wildcards.model)]
         if not Path(entry.folder, files[0]).exists():
             sys.exit(
                 f"pretrained.{wildcards.model}.folder: {entry.folder} holds no {files[0]}:"
@@ -70,14 +75,13 @@ def made_as(wildcards):
     if entry.source == "pretraining":
         return code(f"pretrain {CONFIG.pretraining[entry.recipe].objective}")
     if entry.source == "file":
-        return sha256_file(f"{entry.folder}/open_clip_config.json")
+        return sha256_file(f"{entry.folder}/{config_file(wildcards.model)}")
     return "not made here"
 
 
 def pretrained_config(wildcards):
     base = base_model(wildcards)
-    file = FAMILIES[CONFIG.family_of(base)].config_file
-    return f"<resources>/pretrained/{base}/{file}"
+    return f"<resources>/pretrained/{base}/{config_file(base)}"
 
 
 def initial_encoder(wildcards):

@@ -80,7 +80,7 @@ def analogies(table: pd.DataFrame) -> Table:
         ),
         tuple(rows),
         (
-            "α of τ_c and of the analogy chosen on d's validation images; τ_d: the single-task "
+            "α of τ_c and of the analogy chosen on d's validation data; τ_d: the single-task "
             "model.",
             seeds_note(table),
         ),

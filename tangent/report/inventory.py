@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from tangent import files
 from tangent.config.schema import Config
+from tangent.models.families import FAMILIES
 from tangent.modes import MODES, Training
 from tangent.tasks import task_names
 
@@ -222,6 +223,6 @@ def _add(found: Provenance, step: str, block: dict[str, Any]) -> None:
 
 
 _WEIGHTS = {
-    "encoder.safetensors", "open_clip_model.safetensors", "task_vector.safetensors",
-    "head.safetensors",
-}  # fmt: skip
+    *("encoder.safetensors", "task_vector.safetensors", "head.safetensors"),
+    *(family.weights_file for family in FAMILIES.values()),
+}

@@ -59,6 +59,18 @@ def test_a_result_cannot_change_its_configuration(demo):
 
 
 MISTAKES = {
+    "emergence.steps: 'demo-vitt' is not in models; did you mean 'demo-vit'?": {
+        "emergence": {"steps": {"demo-vit": 100, "demo-vitt": 0}},
+    },
+    "emergence.steps: demo-vit is one checkpoint; a curve needs two": {
+        "emergence": {"steps": {"demo-vit": 100}},
+    },
+    "emergence.steps: 'demo-vit' and 'other' are both at step 7; give each checkpoint its own": {
+        "emergence": {"steps": {"demo-vit": 7, "other": 7}},
+    },
+    "emergence.steps.demo-vit must be": {
+        "emergence": {"steps": {"demo-vit": -1, "other": 7}},
+    },
     "finetuning.epoch is not a known key; did you mean finetuning.epochs?": {"finetuning.epoch": 3},
     "finetunig is not a known key; did you mean finetuning?": {"finetunig": {}},
     "learning_rate is not a known key; did you mean finetuning.learning_rate": {
