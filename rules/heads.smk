@@ -1,4 +1,4 @@
-# Heads: one job per task, so that a new task leaves the heads of the others alone, and with
+# Heads from texts: one job per task, so that a new task leaves the heads of the others alone, and with
 # them all that was trained on those.
 
 
@@ -30,6 +30,36 @@ rule heads:
     shell:
         "python -m scripts.build_head --pretrained-dir {params.pretrained_dir}"
         " --task {wildcards.task} {params.settings} --output {output.head}"
+        " --code {params.code} --log {log}"
+
+
+rule answers:
+    input:
+        config="<resources>/pretrained/{model}/t5_config.json",
+        weights="<resources>/pretrained/{model}/t5_model.safetensors",
+        tokenizer="<resources>/pretrained/{model}/tokenizer.json",
+    output:
+        head="<results>/heads/{model}/{task}/head.safetensors",
+    log:
+        "<logs>/heads/{model}/{task}.log",
+    benchmark:
+        "<benchmarks>/heads/{model}/{task}.tsv"
+    wildcard_constraints:
+        model=one_of(models_with_heads("answers")),
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=memory(2000, 2, ["weights"]),
+        runtime=minutes(10),
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        code=lambda wildcards: code("build_answers", tasks=[wildcards.task]),
+    message:
+        "build the head of answers of {wildcards.model} for {wildcards.task}"
+    shell:
+        "python -m scripts.build_answers --pretrained-dir {params.pretrained_dir}"
+        " --task {wildcards.task} --output {output.head}"
         " --code {params.code} --log {log}"
 
 

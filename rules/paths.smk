@@ -183,6 +183,7 @@ RAW = {
     "disentanglement": "disentanglement/{model}/{mode}/{pair}/seed{seed}/error.csv",
     "eigenfunctions": "eigenfunctions/{model}/{kernel}/seed{seed}/energies.csv",
     "proposition1": "proposition1/{model}/seed{seed}/interference.csv",
+    "combinations": "combinations/{model}/{linearized}/seed{seed}/result.json",
 }
 # What a study from random weights leaves out: there is nothing to forget.
 PRETRAINED_ONLY = ["negation_sweep", "negation", "disentanglement", "proposition1"]
@@ -193,6 +194,16 @@ RAW_OF_TABLE = {
     "addition_tasks": ["addition"],
     "eigenvalues": ["eigenfunctions"],
     "random_init": ["zero_shot", "single_task", "addition"],
+    "emergence": [
+        "zero_shot",
+        "single_task",
+        "addition",
+        "disentanglement",
+        "eigenfunctions",
+    ],
+    "subsets": ["combinations"],
+    "per_task_alpha": ["combinations"],
+    "analogies": ["combinations"],
 }
 
 
@@ -203,6 +214,7 @@ def raw_results(wildcards):
         values = {
             "model": model,
             "mode": MODES,
+            "linearized": LINEARIZED_MODES,
             "task": CONFIG.tasks_of(model),
             "pair": ["/".join(pair) for pair in CONFIG.pairs_of(model)],
             "kernel": CONFIG.eigenfunction_tasks_of(model),
@@ -211,6 +223,8 @@ def raw_results(wildcards):
         left_out = PRETRAINED_ONLY if CONFIG.is_random(model) else []
         if not values["kernel"]:
             left_out = [*left_out, "proposition1"]
+        if model not in CONFIG.combinations.models:
+            left_out = [*left_out, "combinations"]
         for name in RAW_OF_TABLE.get(wildcards.table, [wildcards.table]):
             if name not in left_out:
                 files += collect(f"<results>/{RAW[name]}", **values)
@@ -293,6 +307,16 @@ def product_flags(wildcards):
     return flags(**vectors, **EVALUATION)
 
 
+def combination_flags(wildcards):
+    """The combinations of a model's task vectors, and the grid of their coefficients."""
+    settings = {"tasks": tasks_of(wildcards), "alphas": ALPHAS}
+    settings["subsets_per_size"] = CONFIG.combinations.subsets_per_size
+    if CONFIG.combinations.analogies:
+        analogies = CONFIG.combinations.analogies
+        settings["analogies"] = [":".join(tasks) for tasks in analogies]
+    return flags(**settings)
+
+
 def processes_of(wildcards):
     """How many processes fine-tune together."""
     return CONFIG.finetuning_of(wildcards.model).processes
@@ -328,6 +352,17 @@ def finetuning_flags(wildcards):
         processes=of_model.processes,
         **DEVICE,
     )
+
+
+def family_label(model):
+    """The block of the claims table that a model belongs to, such as `CLIP, ViT`."""
+    label = FAMILIES[CONFIG.family_of(model)].label
+    return ", ".join(filter(None, [label, CONFIG.architectures.get(model)]))
+
+
+def family_labels():
+    """MODEL=LABEL of every model."""
+    return flags(families=[f"{model}={family_label(model)}" for model in CONFIG.models])
 
 
 def probe_flags(wildcards, input):

@@ -71,6 +71,19 @@ class EditedArguments(cli.Common):
             return LinearizedEditedModel(initial, StoredProducts(self.products))
         return self._plain_model(initial)
 
+    def linearized_model(self) -> LinearizedEditedModel:
+        """The edited model of a linearized mode, for what is only looked up.
+
+        Raises:
+            UserError: as `edited_model`, or the mode is evaluated by running the model.
+        """
+        if self._kind() != "linearized":
+            raise UserError(
+                f"mode {self.mode!r} is evaluated {self._kind()}: this step looks features up and "
+                "takes linearized modes alone."
+            )
+        return self.edited_model()
+
     def provenance(
         self, tasks: Sequence[str], splits: Sequence[str], others: Iterable[Path] = ()
     ) -> dict[str, Any]:

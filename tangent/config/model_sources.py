@@ -81,6 +81,29 @@ class PretrainedRandom(PretrainedModel):
     seed: NaturalNumber = Field(description="Seed of the weights. Not the study's seed.")
 
 
+class PretrainedTransformers(Section):
+    """A T5 model of transformers on the Hugging Face hub, or in its client's local cache."""
+
+    family: ClassVar[str] = "text_to_text"
+
+    source: Literal["transformers"] = Field(description="`transformers`: a T5 model of the hub.")
+    repository: RepositoryId = Field(
+        description="Repository of the model, `owner/name`. It must hold `tokenizer.json`."
+    )
+    revision: NonEmptyString = Field(description="Commit, tag or branch. A tag or branch may move.")
+    input_length: PositiveInteger = Field(
+        description="Tokens of an input, to which all inputs are padded; the end token counts."
+    )
+    answer_length: PositiveInteger = Field(
+        description="Tokens of a candidate answer, to which all are padded; the end token counts. "
+        "A longer answer is refused."
+    )
+
+    def form(self, name: str) -> str:
+        """How data is prepared for the model `name`: the folder of its data sets."""
+        return f"{name}-tokens"
+
+
 class PretrainedByRecipe(Section):
     """A model that this workflow pre-trains; the recipe says of which family and for which data."""
 
@@ -94,7 +117,12 @@ class PretrainedByRecipe(Section):
 
 
 Pretrained = Annotated[
-    PretrainedFile | PretrainedOpenClip | PretrainedTimm | PretrainedRandom | PretrainedByRecipe,
+    PretrainedFile
+    | PretrainedOpenClip
+    | PretrainedTimm
+    | PretrainedTransformers
+    | PretrainedRandom
+    | PretrainedByRecipe,
     Field(discriminator="source"),
 ]
 
