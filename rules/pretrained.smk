@@ -12,6 +12,10 @@ for family in FAMILIES.values():
             config=f"<resources>/pretrained/{{model}}/{family.config_file}",
             weights=f"<resources>/pretrained/{{model}}/{family.weights_file}",
             encoder="<resources>/pretrained/{model}/encoder.safetensors",
+            others=[
+                f"<resources>/pretrained/{{model}}/{name}"
+                for name in family.other_files
+            ],
         log:
             "<resources>/logs/pretrained/{model}.log",
         benchmark:

@@ -17,6 +17,7 @@ _NAMES = {
     "tangent.disentanglement": ("DisentanglementError", "PairMember", "disentanglement_error"),
     "tangent.edited": ("EditedModel", "LinearizedEditedModel", "PlainEditedModel"),
     "tangent.errors": ("UserError",),
+    "tangent.heads": ("Head", "ZeroShotHead", "load_head"),
     "tangent.linearize": (
         "LinearizedModel",
         "jvp_features",
@@ -24,7 +25,7 @@ _NAMES = {
         "multi_jvp_features",
         "parameters_of",
     ),
-    "tangent.metrics": ("accuracy", "logits", "normalized_accuracy", "predictions"),
+    "tangent.metrics": ("accuracy", "normalized_accuracy", "predictions"),
     "tangent.ntk": (
         "Eigenfunctions",
         "MatrixFreeEigenfunctions",

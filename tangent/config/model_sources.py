@@ -58,6 +58,18 @@ class PretrainedOpenClip(PretrainedModel):
     tag: NonEmptyString = Field(description="open_clip's tag of the weights, such as `openai`.")
 
 
+class PretrainedTimm(PretrainedModel):
+    """A classifier of timm, from the hub: linear probes take the place of its last layer."""
+
+    family: ClassVar[str] = "closed_vocabulary"
+
+    source: Literal["timm"] = Field(description="`timm`: one of timm's models with weights.")
+    name: NonEmptyString = Field(
+        description="timm's name of architecture and weights, such as "
+        "`vit_base_patch16_224.augreg_in1k`."
+    )
+
+
 class PretrainedRandom(PretrainedModel):
     """An architecture of open_clip at random weights: to try a study out where there is no network.
 
@@ -67,6 +79,33 @@ class PretrainedRandom(PretrainedModel):
     source: Literal["random"] = Field(description="`random`: random weights, nothing is fetched.")
     name: NonEmptyString = Field(description="open_clip's name of the architecture.")
     seed: NaturalNumber = Field(description="Seed of the weights. Not the study's seed.")
+
+
+class PretrainedTransformers(Section):
+    """A T5 model of transformers on the Hugging Face hub, or in its client's local cache.
+
+    Attributes:
+        family: of its models, a key of `tangent.models.families.FAMILIES`.
+    """
+
+    family: ClassVar[str] = "text_to_text"
+
+    source: Literal["transformers"] = Field(description="`transformers`: a T5 model of the hub.")
+    repository: RepositoryId = Field(
+        description="Repository of the model, `owner/name`. It must hold `tokenizer.json`."
+    )
+    revision: NonEmptyString = Field(description="Commit, tag or branch. A tag or branch may move.")
+    input_length: PositiveInteger = Field(
+        description="Tokens of an input, to which all inputs are padded; the end token counts."
+    )
+    answer_length: PositiveInteger = Field(
+        description="Tokens of a candidate answer, to which all are padded; the end token counts. "
+        "A longer answer is refused."
+    )
+
+    def form(self, name: str) -> str:
+        """How data is prepared for the model `name`: the folder of its data sets."""
+        return f"{name}-tokens"
 
 
 class PretrainedByRecipe(Section):
@@ -82,7 +121,12 @@ class PretrainedByRecipe(Section):
 
 
 Pretrained = Annotated[
-    PretrainedFile | PretrainedOpenClip | PretrainedRandom | PretrainedByRecipe,
+    PretrainedFile
+    | PretrainedOpenClip
+    | PretrainedTimm
+    | PretrainedTransformers
+    | PretrainedRandom
+    | PretrainedByRecipe,
     Field(discriminator="source"),
 ]
 
