@@ -21,7 +21,7 @@ rule validate_combinations:
     threads: 1
     resources:
         mem_mb=memory(1000, 1, ["products"]),
-        runtime=minutes(120),
+        runtime=minutes(60),
         gpu=0,
     params:
         evaluation=evaluation_flags,

@@ -47,9 +47,9 @@ def run(arguments: Arguments) -> None:
 
 def _analogy(text: str, tasks: list[str]) -> Analogy:
     names = text.split(":")
-    if len(names) != 4 or not set(names) <= set(tasks):
+    if len(names) != 4 or len(set(names[:3])) < 3 or not set(names) <= set(tasks):
         raise UserError(
-            f"--analogies {text}: give four of the tasks {', '.join(tasks)} as A:B:C:D."
+            f"--analogies {text}: give A:B:C:D, of the tasks {', '.join(tasks)}, A to C different."
         )
     return Analogy(*names)
 

@@ -82,11 +82,7 @@ class PretrainedRandom(PretrainedModel):
 
 
 class PretrainedTransformers(Section):
-    """A T5 model of transformers on the Hugging Face hub, or in its client's local cache.
-
-    Attributes:
-        family: of its models, a key of `tangent.models.families.FAMILIES`.
-    """
+    """A T5 model of transformers on the Hugging Face hub, or in its client's local cache."""
 
     family: ClassVar[str] = "text_to_text"
 

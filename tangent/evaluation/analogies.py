@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Analogy:
-    """Four tasks; nothing is fine-tuned on d.
+    """Four tasks; the task vector of d plays no part.
 
     Attributes:
         a, b: the known pair.

@@ -165,9 +165,11 @@ def test_a_mode_that_runs_the_model_is_refused(study, tmp_path):
         validate(study, tmp_path, mode="standard")
 
 
-@pytest.mark.parametrize("analogy", ["red:green:blue", "red:green:blue:grey"])
+@pytest.mark.parametrize(
+    "analogy", ["red:green:blue", "red:green:blue:grey", "red:green:green:blue"]
+)
 def test_an_analogy_needs_four_tasks_of_the_study(study, tmp_path, analogy):
-    with pytest.raises(UserError, match=f"--analogies {analogy}: give four of the tasks red"):
+    with pytest.raises(UserError, match=f"--analogies {analogy}: give A:B:C:D, of the tasks red"):
         validate(study, tmp_path, "--analogies", analogy)
 
 
