@@ -134,6 +134,31 @@ MISTAKES = {
     "pretrained.demo-vit.sha256: 'abc' is not a SHA-256: it has 64 hexadecimal digits": {
         "pretrained.demo-vit.sha256": "abc"
     },
+    "pretraining.demo-vit.objective is missing": {"pretraining.demo-vit": {"tower": "vit"}},
+    "pretraining.demo-vit.objective must be one of 'contrastive', ": {
+        "pretraining.demo-vit.objective": "guessing"
+    },
+    "pretraining.demo-vit.tower must be one of 'vit' or 'convnext', not 'resnet'": {
+        "pretraining.demo-vit.tower": "resnet"
+    },
+    "pretraining.demo-vit.image is not a known key; did you mean pretraining.demo-vit.images?": {
+        "pretraining.demo-vit.image": 3
+    },
+    "pretraining.demo-vit: its 500 examples are fewer than one batch (batch_size: 512)": {
+        "pretraining.demo-vit.images": 500
+    },
+    "pretrained.demo-vit.recipe: 'demo-vti' is not in pretraining; did you mean 'demo-vit'?": {
+        "pretrained.demo-vit": {"source": "pretraining", "recipe": "demo-vti", "step": 0}
+    },
+    "pretrained.demo-vit.step: 2731 is beyond the schedule of pretraining.demo-vit, which has 2730 "
+    "steps": {"pretrained.demo-vit": {"source": "pretraining", "recipe": "demo-vit", "step": 2731}},
+    "pretrained.demo-vit.step must be at least 0, not -1": {
+        "pretrained.demo-vit": {"source": "pretraining", "recipe": "demo-vit", "step": -1}
+    },
+    "emergence.steps.demo-vit: it says 90, but pretrained.demo-vit.step is 100": {
+        "pretrained.demo-vit": {"source": "pretraining", "recipe": "demo-vit", "step": 100},
+        "emergence.steps": {"demo-vit": 90, "another": 0},
+    },
     "control: 'shapes' is also in tasks": {"control": "shapes"},
     "tasks: 'shapes' is not in finetuning.epochs": {"finetuning.epochs": {"letters": 1}},
     "disentanglement.pairs[0] must have at least 2 entries": {
