@@ -44,8 +44,11 @@ SOURCES = (
     "datasets.sources.base datasets.sources.registry datasets.sources.rows sources tasks"
     f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
-HEADS = "heads heads.base heads.zero_shot"
-FAMILIES_CODE = "models.clip models.families models.preprocessing"
+HEADS = "heads heads.answers heads.base heads.probe heads.zero_shot"
+FAMILIES_CODE = (
+    "models.clip models.closed_vocabulary models.families models.preprocessing models.t5"
+    " models.t5_tokenizer models.text_to_text"
+)
 MODELS = f"{FAMILIES_CODE} models.load"
 ENCODER = f"{IMAGES} {MODELS} runtime"
 LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics tasks"
@@ -55,9 +58,7 @@ COMBINED = (
     " evaluation.records evaluation.subsets evaluation.sweep"
 )
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
-SCHEMA = (
-    "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
-)
+SCHEMA = "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
 CONFIG_LOADER = f"config.checks config.load {SCHEMA} tasks validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
@@ -66,13 +67,16 @@ PRETRAINING = (
     " runtime"
 )
 CODE = {
-    "fetch_pretrained": f"compact_checkpoint hub_cache {FAMILIES_CODE} models.sources sources",
+    "fetch_pretrained": f"compact_checkpoint hub_cache {MODELS} models.sources models.t5_hub"
+    " published.fetched published.hub published.tensors sources",
     "initialize_random": MODELS,
     "locate_dataset": SOURCES,
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
     " datasets.writer validation",
     "build_head": f"{HEADS} heads.prompts models.clip runtime tasks",
+    "build_answers": f"{HEADS} heads.candidates {MODELS} tasks",
+    "fit_probe": f"{ENCODER} {HEADS} heads.regression metrics scripts.encoder_arguments tasks",
     "finetune": f"activation_checkpointing augment compile_cache compiling datasets.preprocess"
     " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
     " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"
@@ -97,7 +101,7 @@ CODE = {
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
     "resolved_config": "",
     "collect_tables": f"{CONFIG_LOADER} modes results.columns results.collect"
-    " results.random_init results.raw",
+    " results.emergence results.measure results.random_init results.raw",
     "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
     f" results.claims_text {PAPER} results.render results.studied",
     "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
@@ -110,6 +114,7 @@ CODE = {
     "plot figure6": f"{FIGURE} figures.figure6",
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
     "plot proposition1": f"{FIGURE} figures.proposition1",
+    "plot emergence": f"{FIGURE} figures.emergence modes",
     "plot subsets": f"{FIGURE} figures.subsets modes",
     "report": f"{CONFIG_LOADER} results.configuration figures modes report.build report.captions report.combination_tables report.comparison_tables"
     " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
@@ -121,8 +126,10 @@ CODE = {
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",
-    "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive {DEMO}"
-    " tasks",
+    "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive"
+    f" demo.pretraining.pixels {DEMO} tasks",
+    "pretrain supervised": f"{PRETRAINING} demo.pretraining.pixels demo.pretraining.supervised"
+    f" {DEMO} models.closed_vocabulary tasks",
 }
 
 

@@ -21,7 +21,7 @@ from tangent.results.columns import DERIVED, SECTIONS, tables_of
 
 PAPER_TABLES = ["table1", "table2", "table3"]
 PAPER_FIGURES = ["figure2", "figure3", "figure5", "figure6"]
-FIGURES = [*PAPER_FIGURES, "alpha_curves", "proposition1", "subsets"]
+FIGURES = [*PAPER_FIGURES, "alpha_curves", "proposition1", "subsets", "emergence"]
 # The tidy tables that each of these reads, as its module's INPUTS.
 TABLES_READ = {
     "figure2": ["single_task", "addition"],
@@ -30,6 +30,7 @@ TABLES_READ = {
     "figure6": ["eigenfunctions", "random_init"],
     "alpha_curves": ["alpha_sweep", "addition", "negation"],
     "proposition1": ["proposition1"],
+    "emergence": ["emergence"],
     "subsets": ["subsets", "single_task"],
     "paper_tables": ["single_task", "addition", "negation", "random_init"],
     "comparison": ["single_task", "addition", "negation"],
@@ -169,8 +170,9 @@ if workflow.is_main_process:
 
 
 def one_of(names):
-    """A wildcard's constraint: one of these."""
-    return "|".join(re.escape(str(name)) for name in names)
+    """A wildcard's constraint: one of these; of none, that nothing matches."""
+    # Snakemake takes an empty constraint for none.
+    return "|".join(re.escape(str(name)) for name in names) or "(?!)"
 
 
 def flags(**values):

@@ -74,3 +74,21 @@ use rule dataset as control_dataset with:
         settings=dataset_flags,
         output_dir=subpath(output.description, parent=True),
         code=lambda wildcards: code_of_images("prepare_dataset", wildcards.task),
+
+
+# Linear probes are fitted on training images of the control task too.
+use rule dataset as control_training with:
+    output:
+        train="<resources>/control_training/{size}px/{task}/train.safetensors",
+        description="<resources>/control_training/{size}px/{task}/dataset.json",
+    log:
+        "<resources>/logs/control_training/{size}px/{task}.log",
+    benchmark:
+        "<benchmarks>/control_training/{size}px/{task}.tsv"
+    wildcard_constraints:
+        task=one_of([CONFIG.control]),
+    params:
+        splits="train",
+        settings=dataset_flags,
+        output_dir=subpath(output.description, parent=True),
+        code=lambda wildcards: code_of_images("prepare_dataset", wildcards.task),

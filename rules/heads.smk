@@ -1,4 +1,4 @@
-# Zero-shot heads: one job per task, so that a new task leaves the heads of the others alone, and with
+# Heads from texts: one job per task, so that a new task leaves the heads of the others alone, and with
 # them all that was trained on those.
 
 
@@ -29,5 +29,70 @@ rule heads:
         "build the zero-shot head of {wildcards.model} for {wildcards.task}"
     shell:
         "python -m scripts.build_head --pretrained-dir {params.pretrained_dir}"
+        " --task {wildcards.task} {params.settings} --output {output.head}"
+        " --code {params.code} --log {log}"
+
+
+rule answers:
+    input:
+        config="<resources>/pretrained/{model}/t5_config.json",
+        weights="<resources>/pretrained/{model}/t5_model.safetensors",
+        tokenizer="<resources>/pretrained/{model}/tokenizer.json",
+    output:
+        head="<results>/heads/{model}/{task}/head.safetensors",
+    log:
+        "<logs>/heads/{model}/{task}.log",
+    benchmark:
+        "<benchmarks>/heads/{model}/{task}.tsv"
+    wildcard_constraints:
+        model=one_of(models_with_heads("answers")),
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=memory(2000, 2, ["weights"]),
+        runtime=minutes(10),
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        code=lambda wildcards: code("build_answers", tasks=[wildcards.task]),
+    message:
+        "build the head of answers of {wildcards.model} for {wildcards.task}"
+    shell:
+        "python -m scripts.build_answers --pretrained-dir {params.pretrained_dir}"
+        " --task {wildcards.task} --output {output.head}"
+        " --code {params.code} --log {log}"
+
+
+# The linear probes of closed-vocabulary models, from the training images of each task.
+rule probe_heads:
+    input:
+        config=pretrained_config,
+        encoder="<resources>/pretrained/{model}/encoder.safetensors",
+        data=probe_data,
+    output:
+        head="<results>/heads/{model}/{task}/head.safetensors",
+    log:
+        "<logs>/heads/{model}/{task}.log",
+    benchmark:
+        "<benchmarks>/heads/{model}/{task}.tsv"
+    wildcard_constraints:
+        model=one_of(models_with_heads("probe")),
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=memory(6000, 3, ["encoder"]),
+        runtime=minutes(120),
+        gpu=GPUS,
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        datasets_dir=datasets_dir,
+        settings=probe_flags,
+        code=lambda wildcards: code("fit_probe", tasks=[wildcards.task]),
+    message:
+        "fit the linear probe of {wildcards.model} for {wildcards.task}"
+    shell:
+        "python -m scripts.fit_probe --pretrained-dir {params.pretrained_dir}"
+        " --encoder {input.encoder} --datasets-dir {params.datasets_dir}"
         " --task {wildcards.task} {params.settings} --output {output.head}"
         " --code {params.code} --log {log}"

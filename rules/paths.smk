@@ -27,6 +27,11 @@ def models_with_heads(kind):
     return [model for name in families for model in models_of_family(name)]
 
 
+def head_kind(wildcards):
+    """The kind of a model's heads."""
+    return FAMILIES[CONFIG.family_of(wildcards.model)].head
+
+
 def form(wildcards):
     """How a model's data is prepared: the folder of its data sets."""
     return CONFIG.form_of(wildcards.model)
@@ -37,31 +42,36 @@ def training_of(wildcards):
 
 
 def source_files(wildcards):
-    """The shipped files of a model.
+    """The files of this machine that a model is made from.
 
-    A fresh checkout must not look like a change, also where another one made the shared model: the
-    parameters `source` and `architecture` hold their SHA-256.
+    A fresh checkout must not look like a change, also where another one made the shared model, nor
+    must a pre-training that kept one step more: the parameters `source` and `made_as` say what is
+    in these files.
     """
-    source = CONFIG.pretrained[wildcards.model]
-    if source.source != "file":
+    entry = CONFIG.pretrained[wildcards.model]
+    if entry.source == "pretraining":
+        files = OBJECTIVES[CONFIG.pretraining[entry.recipe].objective]
+    elif entry.source == "file":
+        files = ["model.safetensors", "open_clip_config.json"]
+        if not Path(entry.folder, files[0]).exists():
+            sys.exit(
+                f"pretrained.{wildcards.model}.folder: {entry.folder} holds no {files[0]}:"
+                " correct the key, or fetch the file."
+            )
+    else:
         return []
-    if not Path(source.folder, "model.safetensors").exists():
-        sys.exit(
-            f"pretrained.{wildcards.model}.folder: {source.folder} holds no model.safetensors:"
-            " correct the key, or fetch the file."
-        )
-    return [
-        ancient(f"{source.folder}/model.safetensors"),
-        ancient(f"{source.folder}/open_clip_config.json"),
-    ]
+    folder = CONFIG.source_of(wildcards.model)["folder"]
+    return [ancient(f"{folder}/{file}") for file in files]
 
 
-def architecture_digest(wildcards):
-    """SHA-256 of a shipped model's configuration."""
-    source = CONFIG.pretrained[wildcards.model]
-    if source.source != "file":
-        return "not shipped"
-    return sha256_file(f"{source.folder}/open_clip_config.json")
+def made_as(wildcards):
+    """SHA-256 of a shipped model's configuration, or the code of a pre-training."""
+    entry = CONFIG.pretrained[wildcards.model]
+    if entry.source == "pretraining":
+        return code(f"pretrain {CONFIG.pretraining[entry.recipe].objective}")
+    if entry.source == "file":
+        return sha256_file(f"{entry.folder}/open_clip_config.json")
+    return "not made here"
 
 
 def pretrained_config(wildcards):
@@ -107,6 +117,21 @@ def finetuned_encoder(wildcards):
 
 def training_images(wildcards):
     return f"<resources>/datasets/{form(wildcards)}/{wildcards.task}/train.safetensors"
+
+
+def probe_training_images(wildcards):
+    """What a linear probe is fitted on; the control task's images are prepared for that alone."""
+    if wildcards.task in CONFIG.tasks:
+        return training_images(wildcards)
+    return f"<resources>/control_training/{form(wildcards)}/{wildcards.task}/train.safetensors"
+
+
+def probe_data(wildcards):
+    """Images that a linear probe sees; none if the model's own classifier takes its place."""
+    if CONFIG.has_own_head(wildcards.model, wildcards.task):
+        return []
+    validation = f"{datasets_dir(wildcards)}/{wildcards.task}/validation.safetensors"
+    return [probe_training_images(wildcards), validation]
 
 
 # Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.
@@ -169,6 +194,13 @@ RAW_OF_TABLE = {
     "addition_tasks": ["addition"],
     "eigenvalues": ["eigenfunctions"],
     "random_init": ["zero_shot", "single_task", "addition"],
+    "emergence": [
+        "zero_shot",
+        "single_task",
+        "addition",
+        "disentanglement",
+        "eigenfunctions",
+    ],
     "subsets": ["combinations"],
     "per_task_alpha": ["combinations"],
     "analogies": ["combinations"],
@@ -246,6 +278,7 @@ def evaluation_flags(wildcards, input):
         mode=wildcards.mode,
         seed=wildcards.seed,
         heads_dir=f"{RESULTS}/heads/{base_model(wildcards)}",
+        head_kind=head_kind(wildcards),
         datasets_dir=datasets_dir(wildcards),
         initial_features=named_folders(input.features),
     )
@@ -319,6 +352,24 @@ def finetuning_flags(wildcards):
         processes=of_model.processes,
         **DEVICE,
     )
+
+
+def family_label(model):
+    """The block of the claims table that a model belongs to, such as `CLIP, ViT`."""
+    label = FAMILIES[CONFIG.family_of(model)].label
+    return ", ".join(filter(None, [label, CONFIG.architectures.get(model)]))
+
+
+def family_labels():
+    """MODEL=LABEL of every model."""
+    return flags(families=[f"{model}={family_label(model)}" for model in CONFIG.models])
+
+
+def probe_flags(wildcards, input):
+    """How a linear probe is fitted."""
+    strengths = list(CONFIG.probe.model_dump(exclude={"own_classifier"}).values())
+    folder = {"train_dir": Path(input.data[0]).parent} if input.data else {}
+    return flags(**folder, strengths=strengths, **EVALUATION)
 
 
 def eigenfunction_flags(wildcards):

@@ -12,6 +12,10 @@ for family in FAMILIES.values():
             config=f"<resources>/pretrained/{{model}}/{family.config_file}",
             weights=f"<resources>/pretrained/{{model}}/{family.weights_file}",
             encoder="<resources>/pretrained/{model}/encoder.safetensors",
+            others=[
+                f"<resources>/pretrained/{{model}}/{name}"
+                for name in family.other_files
+            ],
         log:
             "<resources>/logs/pretrained/{model}.log",
         benchmark:
@@ -27,10 +31,8 @@ for family in FAMILIES.values():
             mem_mb=memory(4000),
             runtime=minutes(60),
         params:
-            source=lambda wildcards: CONFIG.pretrained[
-                wildcards.model
-            ].model_dump_json(),
-            architecture=architecture_digest,
+            source=lambda wildcards: json.dumps(CONFIG.source_of(wildcards.model)),
+            made_as=made_as,
             output_dir=subpath(output.config, parent=True),
             code=code("fetch_pretrained"),
         message:

@@ -36,6 +36,7 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     """Write {split}.safetensors, and dataset.json last."""
     from tangent import provenance
+    from tangent.datasets.output import ImageForm
     from tangent.datasets.preparation import Recipe, prepare
     from tangent.datasets.sources import Sizes, open_source, read_located
     from tangent.files import write_json
@@ -45,7 +46,7 @@ def run(arguments: Arguments) -> None:
     located = read_located(arguments.located)
     sizes = Sizes(arguments.train_images, arguments.validation_images, arguments.test_images)
     recipe = Recipe(
-        image_size=arguments.image_size,
+        form=ImageForm(arguments.image_size),
         order=arguments.order,
         has_validation=sizes.validation is not None,
         fraction=arguments.validation_fraction,

@@ -13,7 +13,7 @@ from small_copies import Picture
 from workspace import ROOT
 
 from scripts import cli, locate_dataset
-from tangent.datasets.sources import ImageRows, Sizes, SourceData, open_source, read_located
+from tangent.datasets.sources import Rows, Sizes, SourceData, open_source, read_located
 from tangent.tasks import load_task, match_labels
 
 IN_ONE_PROCESS = """
@@ -79,7 +79,7 @@ def opened(output: Path, task: str, sizes: Sizes) -> SourceData:
     return open_source(load_task(task), read_located(output), sizes)
 
 
-def content(task: str, rows: ImageRows, classes: tuple[str, ...]) -> Counter[tuple]:
+def content(task: str, rows: Rows, classes: tuple[str, ...]) -> Counter[tuple]:
     """Shape, pixels and class of every image; how often each occurs."""
     class_of = match_labels(load_task(task), classes)
     images = ((rows[row], class_of[label]) for row, label in enumerate(rows.labels))

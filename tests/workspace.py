@@ -102,5 +102,7 @@ class Workspace:
         output = self.snakemake("-n", *arguments)
         messages = set(re.findall(r"^Job \d+: (.+)$", output, re.MULTILINE))
         table = output.partition("Job stats:")[2].partition("\n\n")[0]
-        counts = {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+        counts = {
+            name: int(n) for name, n in re.findall(r"^([\w.-]+) +(\d+)$", table, re.MULTILINE)
+        }
         return messages, Counter(counts)

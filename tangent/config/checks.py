@@ -19,8 +19,11 @@ def problems_across_keys(config: Config) -> list[str]:
         *_analogies(config),
         *_sizes(config),
         *_ranges(config),
+        *_emergence(config),
         *_finetuning(config),
         *_published(config),
+        *_pretraining(config),
+        *_probe(config),
     ]
 
 
@@ -130,6 +133,25 @@ def _ranges(config: Config) -> Iterator[str]:
         )
 
 
+def _emergence(config: Config) -> Iterator[str]:
+    steps = config.emergence.steps
+    known_models = _nameable(config.models, config.pretrained)
+    yield from _not_in("emergence.steps", steps, known_models, "models")
+    if len(steps) == 1:
+        yield (
+            f"emergence.steps: {', '.join(steps)} is one checkpoint; a curve needs two, or none to "
+            "leave it out"
+        )
+    model_at: dict[int, str] = {}
+    for model, step in steps.items():
+        if step in model_at:
+            yield (
+                f"emergence.steps: {model_at[step]!r} and {model!r} are both at step {step}; give "
+                "each checkpoint its own"
+            )
+        model_at.setdefault(step, model)
+
+
 def _finetuning(config: Config) -> Iterator[str]:
     settings = config.finetuning.models
     yield from _not_in("finetuning.models", settings, config.pretrained, "pretrained")
@@ -149,6 +171,36 @@ def _published(config: Config) -> Iterator[str]:
         for training, tasks in trainings:
             known = [*config.datasets, *task_names()]
             yield from _not_in(f"published.{model}.{training}", tasks, known, "tangent/tasks")
+
+
+def _pretraining(config: Config) -> Iterator[str]:
+    for name, recipe in config.pretraining.items():
+        if recipe.steps < 1:
+            yield (
+                f"pretraining.{name}: its {recipe.examples} examples are fewer than one batch "
+                f"(batch_size: {recipe.batch_size})"
+            )
+    for name, entry in config.pretrained.items():
+        if entry.source == "pretraining":
+            recipe, key = config.pretraining.get(entry.recipe), f"pretrained.{name}"
+            yield from _not_in(f"{key}.recipe", [entry.recipe], config.pretraining, "pretraining")
+            if recipe and entry.step is not None and entry.step > recipe.steps:
+                yield (
+                    f"{key}.step: {entry.step} is beyond the schedule of pretraining."
+                    f"{entry.recipe}, which has {recipe.steps} steps"
+                )
+
+
+def _probe(config: Config) -> Iterator[str]:
+    probe = config.probe
+    if probe.minimum > probe.maximum:
+        yield (
+            f"probe.minimum ({probe.minimum:g}) must not be greater than probe.maximum "
+            f"({probe.maximum:g})"
+        )
+    key = "probe.own_classifier"
+    yield from _not_in(key, probe.own_classifier, config.pretrained, "pretrained")
+    yield from _not_in(key, probe.own_classifier.values(), config.datasets, "datasets")
 
 
 def _nameable(chosen: Iterable[str], defined: Iterable[str]) -> set[str]:

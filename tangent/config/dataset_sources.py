@@ -1,4 +1,4 @@
-"""Where the images of a task come from."""
+"""Where the images or texts of a task come from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from tangent.config.base import (
 
 
 class HubSource(Section):
-    """A copy on the Hugging Face hub: Parquet files with the columns `image` and `label`."""
+    """A copy on the Hugging Face hub: Parquet files.
+
+    Of images they have the columns `image` and `label`, of texts those that the task's file names.
+    """
 
     source: Literal["hub"] = Field(description="`hub`: the Hugging Face hub, or its local cache.")
     repository: RepositoryId = Field(description="Repository of the data set, `owner/name`.")
@@ -56,6 +59,20 @@ class DemoSource(Section):
     seed: NaturalNumber = Field(description="Seed of the rendering. Not the study's seed.")
 
 
+class DemoTextSource(Section):
+    """Texts of the demo world, written by a grammar."""
+
+    source: Literal["demo_text"] = Field(description="`demo_text`: the demo world's own texts.")
+    seed: NaturalNumber = Field(description="Seed of the texts. Not the study's seed.")
+
+
+class JsonLinesSource(Section):
+    """Texts on this machine: `ROOT/TASK/train.jsonl` and so on, a JSON object per line."""
+
+    source: Literal["json_lines"] = Field(description="`json_lines`: a folder of this machine.")
+    root: Folder = Field(description="Folder that holds the data sets' own folders.")
+
+
 class SyntheticSource(Section):
     """Noise around a pattern per class, in any size: to try a study out without its data.
 
@@ -69,28 +86,35 @@ class SyntheticSource(Section):
 
 
 DatasetSource = Annotated[
-    HubSource | FolderSource | TorchvisionSource | DemoSource | SyntheticSource,
+    HubSource
+    | FolderSource
+    | TorchvisionSource
+    | DemoSource
+    | DemoTextSource
+    | JsonLinesSource
+    | SyntheticSource,
     Field(discriminator="source"),
 ]
 
 
 class Dataset(Section):
-    """Where a task's images come from and how many there must be."""
+    """Where a task's images or texts come from and how many there must be."""
 
     sources: Annotated[list[DatasetSource], Field(min_length=1)] = Field(
         description="Places to look in, in this order; the first that has the data set is used."
     )
     train_images: Annotated[int, Field(ge=2)] = Field(
-        description="Images of the training set, those included that become validation images. "
+        description="Images or texts of the training set, validation ones that are cut from it "
+        "included. "
         "Another number found is an error."
     )
     validation_images: PositiveInteger | None = Field(
         default=None,
-        description="Images of the data set's own validation split; none if it is cut from the "
-        "training set. A copy without that split gets one by the section `validation`.",
+        description="Images or texts of the data set's own validation split; none if it is cut "
+        "from the training set. A copy without that split gets one by the section `validation`.",
     )
     test_images: PositiveInteger = Field(
-        description="Images of the test set. Another number found is an error."
+        description="Images or texts of the test set. Another number found is an error."
     )
     order: Literal["content", "name", "source"] = Field(
         default="content",

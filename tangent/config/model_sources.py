@@ -58,6 +58,18 @@ class PretrainedOpenClip(PretrainedModel):
     tag: NonEmptyString = Field(description="open_clip's tag of the weights, such as `openai`.")
 
 
+class PretrainedTimm(PretrainedModel):
+    """A classifier of timm, from the hub: linear probes take the place of its last layer."""
+
+    family: ClassVar[str] = "closed_vocabulary"
+
+    source: Literal["timm"] = Field(description="`timm`: one of timm's models with weights.")
+    name: NonEmptyString = Field(
+        description="timm's name of architecture and weights, such as "
+        "`vit_base_patch16_224.augreg_in1k`."
+    )
+
+
 class PretrainedRandom(PretrainedModel):
     """An architecture of open_clip at random weights: to try a study out where there is no network.
 
@@ -69,8 +81,49 @@ class PretrainedRandom(PretrainedModel):
     seed: NaturalNumber = Field(description="Seed of the weights. Not the study's seed.")
 
 
+class PretrainedTransformers(Section):
+    """A T5 model of transformers on the Hugging Face hub, or in its client's local cache."""
+
+    family: ClassVar[str] = "text_to_text"
+
+    source: Literal["transformers"] = Field(description="`transformers`: a T5 model of the hub.")
+    repository: RepositoryId = Field(
+        description="Repository of the model, `owner/name`. It must hold `tokenizer.json`."
+    )
+    revision: NonEmptyString = Field(description="Commit, tag or branch. A tag or branch may move.")
+    input_length: PositiveInteger = Field(
+        description="Tokens of an input, to which all inputs are padded; the end token counts."
+    )
+    answer_length: PositiveInteger = Field(
+        description="Tokens of a candidate answer, to which all are padded; the end token counts. "
+        "A longer answer is refused."
+    )
+
+    def form(self, name: str) -> str:
+        """How data is prepared for the model `name`: the folder of its data sets."""
+        return f"{name}-tokens"
+
+
+class PretrainedByRecipe(Section):
+    """A model that this workflow pre-trains; the recipe says of which family and for which data."""
+
+    source: Literal["pretraining"] = Field(
+        description="`pretraining`: a recipe of the key `pretraining`."
+    )
+    recipe: Name = Field(description="The recipe's name.")
+    step: NaturalNumber | None = Field(
+        description="After how many steps of its schedule; 0 is the initialisation, null the end."
+    )
+
+
 Pretrained = Annotated[
-    PretrainedFile | PretrainedOpenClip | PretrainedRandom, Field(discriminator="source")
+    PretrainedFile
+    | PretrainedOpenClip
+    | PretrainedTimm
+    | PretrainedTransformers
+    | PretrainedRandom
+    | PretrainedByRecipe,
+    Field(discriminator="source"),
 ]
 
 

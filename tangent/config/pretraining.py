@@ -31,6 +31,10 @@ class PretrainingRecipe(Section):
         """What an epoch passes over."""
         raise NotImplementedError
 
+    def form(self, name: str) -> str:
+        """How data is prepared for the model `name`: the folder of its data sets."""
+        raise NotImplementedError
+
     @property
     def steps(self) -> int:
         """Optimiser steps of the whole schedule; an epoch's incomplete last batch is left out."""
@@ -51,6 +55,27 @@ class Contrastive(PretrainingRecipe):
     def examples(self) -> int:
         return self.images
 
+    def form(self, name: str) -> str:
+        return f"{self.image_size}px"
 
-# A further objective is a further class here: `Contrastive | …` with the discriminator `objective`.
-Pretraining = Contrastive
+
+class Supervised(PretrainingRecipe):
+    """A closed-vocabulary model: images are classified by domain and class."""
+
+    family: ClassVar[str] = "closed_vocabulary"
+    image_size: ClassVar[int] = 32
+
+    objective: Literal["supervised"] = Field(description="`supervised`: a classifier of timm.")
+    tower: Literal["vit", "convnext"] = Field(description="Architecture of the classifier.")
+    images: PositiveInteger = Field(description="Labelled images rendered.")
+
+    @property
+    def examples(self) -> int:
+        return self.images
+
+    def form(self, name: str) -> str:
+        return f"{self.image_size}px"
+
+
+# A further objective is a further class here.
+Pretraining = Annotated[Contrastive | Supervised, Field(discriminator="objective")]

@@ -6,7 +6,7 @@ Checks that need the code's registries (which tasks exist) are in `tangent.confi
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -98,6 +98,23 @@ class ModelFinetuning(Section):
     )
     processes: PositiveInteger = Field(
         default=1, description="GPUs of one machine that a step's batch is spread over."
+    )
+
+
+class Probe(Section):
+    """Linear probes, the heads of closed-vocabulary models: the grid on which validation chooses C.
+
+    C is scikit-learn's: the weight of the sum of the images' losses against half the squared norm
+    of the probe's weights (protocol).
+    """
+
+    minimum: PositiveNumber = Field(default=1e-4, description="Smallest C.")
+    maximum: PositiveNumber = Field(default=10.0, description="Largest C.")
+    points: PositiveInteger = Field(default=6, description="Points of the grid, log-spaced.")
+    own_classifier: dict[Name, Name] = Field(
+        default={},
+        description="Models whose own classifier is the head of a task, in a probe's place: the "
+        "task, by the model's name. Its classes must be those of the pre-training, in their order.",
     )
 
 
@@ -216,6 +233,21 @@ class RandomInitialization(Section):
     learning_rate: LearningRates
 
 
+class Emergence(Section):
+    """When disentanglement emerges: the study of several checkpoints of one pre-training."""
+
+    steps: dict[Name, NaturalNumber] = Field(
+        default={},
+        description="Steps of pre-training behind each checkpoint, by its name in `models`; 0 is "
+        "the random initialisation. None leaves the table and figure `emergence` out.",
+    )
+
+    @property
+    def models(self) -> list[str]:
+        """The checkpoints, in the order of their steps."""
+        return sorted(self.steps, key=self.steps.__getitem__)
+
+
 class Estimate(Section):
     """What `snakemake estimate` reckons with where nothing was measured."""
 
@@ -248,10 +280,16 @@ class Config(Section):
     pretrained: dict[Name, Pretrained] = Field(
         description="Where each model comes from, by the model's name."
     )
+    architectures: dict[Name, NonEmptyString] = Field(
+        default={},
+        description="Kind of network of a model, as the claims table names it after its family: "
+        "`ViT`, `ConvNeXt`. Labels only; entries of models that are not selected are ignored.",
+    )
     datasets: dict[Name, Dataset] = Field(
         description="Where each task's images come from, by the task's name."
     )
     validation: Validation
+    probe: Probe = Probe()
     finetuning: Finetuning
     published: dict[Name, PublishedTrainings] = Field(
         default={},
@@ -269,6 +307,7 @@ class Config(Section):
         description="Recipes of models that the workflow pre-trains from nothing, by the recipe's "
         "name.",
     )
+    emergence: Emergence = Emergence()
     estimate: Estimate = Estimate()
 
     @property
@@ -307,20 +346,40 @@ class Config(Section):
 
     def family_of(self, model: str) -> str:
         """The family of `model`, a key of `tangent.models.families.FAMILIES`."""
-        return self.pretrained[self.base_model(model)].family
+        return self._described(self.base_model(model)).family
 
     def form_of(self, model: str) -> str:
         """How the data of `model` is prepared: the folder of its data sets."""
         base = self.base_model(model)
-        return self.pretrained[base].form(base)
+        return self._described(base).form(base)
+
+    def _described(self, model: str) -> Any:
+        """What says of which family a model is: its entry in `pretrained`, or that one's recipe."""
+        entry = self.pretrained[model]
+        return self.pretraining[entry.recipe] if entry.source == "pretraining" else entry
+
+    def source_of(self, model: str) -> dict[str, Any]:
+        """What `tangent.models.sources.fetch` takes for `model`.
+
+        A recipe stands for its name, so that another one under this name is another source.
+        """
+        entry = self.pretrained[model].model_dump(mode="json")
+        if entry["source"] != "pretraining":
+            return entry
+        recipe, step = self.pretraining[entry["recipe"]], entry["step"]
+        step = recipe.steps if step is None else step
+        folder = f"{self.paths.resources}/pretraining/{entry['recipe']}/step{step}"
+        return entry | {"recipe": recipe.model_dump(mode="json"), "step": step, "folder": folder}
+
+    def has_own_head(self, model: str, task: str) -> bool:
+        """Whether the classifier of `model`'s pre-training is its head of `task`."""
+        return self.probe.own_classifier.get(self.base_model(model)) == task
 
     def pretraining_steps(self, recipe: str) -> list[int]:
         """After how many steps of a recipe its models are wanted: the last ones if nobody says."""
-        named = [
-            entry.step
-            for entry in map(self.pretrained.get, self.models)
-            if entry.source == "pretraining" and entry.recipe == recipe
-        ]
+        entries = [self.pretrained[model] for model in self.models]
+        of_recipe = [entry for entry in entries if getattr(entry, "recipe", None) == recipe]
+        named = [entry.step for entry in of_recipe]
         last = self.pretraining[recipe].steps
         return sorted({last if step is None else step for step in named or [last]})
 

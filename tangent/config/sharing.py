@@ -11,6 +11,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from tangent.config.model_sources import Pretrained
+from tangent.config.pretraining import Pretraining
 from tangent.config.schema import Config
 from tangent.files import read_json, read_metadata
 from tangent.models import ENCODER_FILE
@@ -61,7 +62,8 @@ def made_otherwise(config: Config, read: Collection[str]) -> list[str]:
             found = read_json(folder / "dataset.json")["provenance"]["settings"]
         elif (folder / ENCODER_FILE).exists() and folder.name in config.pretrained:
             # Where a file lies may differ from user to user.
-            wanted = config.pretrained[folder.name].model_dump(mode="json", exclude={"folder"})
+            wanted = config.source_of(folder.name)
+            wanted.pop("folder", None)
             made = json.loads(read_metadata(folder / ENCODER_FILE)["provenance"])
             found = json.loads(made["settings"]["source"])
         differ = [key for key, value in wanted.items() if found.get(key) != value]
@@ -109,19 +111,29 @@ def _made_from(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     pretrained = config["pretrained"]
     models = [name for name in config["models"] if name in pretrained]
     made = {f"pretrained/{name}": _keys(f"pretrained.{name}", pretrained[name]) for name in models}
-    forms = {_form(name, pretrained[name]) for name in models}
+    forms = set()
+    for name in models:
+        entry = pretrained[name]
+        recipe = config.get("pretraining", {}).get(entry.get("recipe"))
+        if recipe:
+            key = f"pretraining/{entry['recipe']}"
+            made[key] = _keys(key.replace("/", "."), recipe)
+        forms.add(_form(name, entry, recipe))
     for task in (*config["tasks"], config.get("control")):
         if task in config["datasets"]:
             settings = _keys(f"datasets.{task}", config["datasets"][task])
             settings |= _keys("validation", config["validation"])
             settings["control"] = task == config.get("control")
             made |= {f"datasets/{form}/{task}": settings for form in forms}
+            made |= {f"control_training/{form}/{task}": settings for form in forms}
     return made
 
 
-def _form(name: str, entry: Mapping[str, Any]) -> str | None:
+def _form(name: str, entry: Mapping[str, Any], recipe: Mapping[str, Any] | None) -> str | None:
     """How a model's data is prepared; None if an older version of this software wrote the entry."""
     try:
+        if recipe:
+            return TypeAdapter(Pretraining).validate_python(recipe).form(name)
         return TypeAdapter(Pretrained).validate_python(entry).form(name)
     except ValidationError:
         return None

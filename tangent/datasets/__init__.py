@@ -4,6 +4,7 @@ Nothing here imports torch before a function that needs it is called: steps that
 start fast.
 """
 
+from tangent.datasets.output import ImageForm
 from tangent.datasets.preparation import Recipe, cut_validation, prepare
 from tangent.datasets.preprocess import evaluation_images, normalize
 from tangent.datasets.sources import Located, Sizes, SourceData, locate, open_source
@@ -11,6 +12,7 @@ from tangent.datasets.split import SPLITS, Split, load_split
 
 __all__ = [
     "SPLITS",
+    "ImageForm",
     "Located",
     "Recipe",
     "Sizes",

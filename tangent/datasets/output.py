@@ -6,12 +6,14 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tangent.datasets import writer
-from tangent.datasets.examined import Member
+from tangent.datasets.examined import Member, OfficialImages
 from tangent.datasets.parallel import for_each
 from tangent.datasets.preprocess import geometry, resizer
 from tangent.datasets.regions import reachable, reduced, stored_sizes
@@ -22,30 +24,37 @@ from tangent.tasks import Task
 logger = logging.getLogger("tangent")
 
 
-def write_splits(
+@dataclass(frozen=True)
+class ImageForm:
+    """Images as pixels.
+
+    Attributes:
+        image_size: the model's image size, in pixels.
+    """
+
+    image_size: int
+
+    official = OfficialImages
+
+    def describe(self) -> dict[str, Any]:
+        """How images are brought to size."""
+        return geometry(self.image_size)
+
+    def write(
+        self, task: Task, members: Mapping[str, Member], folder: Path, threads: int, what: str
+    ) -> dict[str, dict[str, int]]:
+        """Write all splits, or none of them; see `Form.write`."""
+        return _write_splits(task, members, self.image_size, folder, threads, what)
+
+
+def _write_splits(
     task: Task,
     members: Mapping[str, Member],
     image_size: int,
     folder: Path,
     threads: int,
     what: str,
-) -> dict[str, int]:
-    """Write all splits, or none of them.
-
-    Args:
-        task: the task.
-        members: the splits by name.
-        image_size: the model's image size, in pixels.
-        folder: where the files go.
-        threads: decode so many images at a time.
-        what: the data set's name in messages.
-
-    Returns:
-        The files' sizes in bytes.
-
-    Raises:
-        UserError: the disk is too small, or a file cannot be written.
-    """
+) -> dict[str, dict[str, int]]:
     outputs = {name: _SplitFile(task, name, member, image_size) for name, member in members.items()}
     needed = sum(output.layout.size for output in outputs.values())
     images = sum(map(len, members.values()))
@@ -60,7 +69,7 @@ def write_splits(
         for name, output in outputs.items():
             with Progress(f"write {what}, {name}", len(output.member), "image") as progress:
                 for_each(output.member.rows, output.write, threads, progress)
-    return {name: output.layout.size for name, output in outputs.items()}
+    return {name: {"bytes": output.layout.size} for name, output in outputs.items()}
 
 
 class _SplitFile:

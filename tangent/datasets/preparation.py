@@ -12,25 +12,53 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tangent.datasets.examined import Member, Official
-from tangent.datasets.output import write_splits
-from tangent.datasets.preprocess import geometry
-from tangent.datasets.sources import SourceData
+from tangent.datasets.sources import Rows, SourceData
 from tangent.datasets.split import SPLITS, split_path
 from tangent.errors import UserError
-from tangent.tasks import Task, match_labels
+from tangent.tasks import AnyTask, match_labels
 from tangent.validation import held_out
 
 logger = logging.getLogger("tangent")
 
 # Splits are part of the protocol: this seed is not the study's.
 VALIDATION_SEED = 0
-# Official data sets hold a few images twice; more than these are a leak between the splits.
+# Official data sets hold a few examples twice; more than these are a leak between the splits.
 LARGEST_SHARED_SHARE = 0.005
+
+
+class Form(Protocol):
+    """What examples are prepared as: pixels or tokens."""
+
+    official: type[Official]
+
+    def describe(self) -> dict[str, Any]:
+        """Settings that the model's preprocessing must have too."""
+        ...
+
+    def write(
+        self, task: AnyTask, members: Mapping[str, Member], folder: Path, threads: int, what: str
+    ) -> dict[str, dict[str, int]]:
+        """Write all splits, or none of them.
+
+        Args:
+            task: the task.
+            members: the splits by name.
+            folder: where the files go.
+            threads: decode so many examples at a time.
+            what: the data set's name in messages.
+
+        Returns:
+            Of each split, the `bytes` of its file, and other numbers that people should know.
+
+        Raises:
+            UserError: the disk is too small, or a file cannot be written.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +66,7 @@ class Recipe:
     """How a data set is prepared.
 
     Attributes:
-        image_size: the model's image size, in pixels.
+        form: what examples are prepared as.
         order: of the rows before validation images are drawn: `content` sorts by row digest,
             `name` by file name, `source` keeps the source's.
         has_validation: the data set has a validation split of its own.
@@ -48,7 +76,7 @@ class Recipe:
         threads: decode so many images at a time; no result depends on it.
     """
 
-    image_size: int
+    form: Form
     order: str = "content"
     has_validation: bool = False
     fraction: float = 0.1
@@ -87,7 +115,7 @@ def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, n
     return np.asarray(train.indices), np.asarray(validation.indices)
 
 
-def prepare(task: Task, source: SourceData, recipe: Recipe, folder: Path) -> dict[str, Any]:
+def prepare(task: AnyTask, source: SourceData, recipe: Recipe, folder: Path) -> dict[str, Any]:
     """Write the splits of a task, checked; none is left behind if one fails.
 
     Args:
@@ -97,18 +125,22 @@ def prepare(task: Task, source: SourceData, recipe: Recipe, folder: Path) -> dic
         folder: where the files go.
 
     Returns:
-        What dataset.json says of them: `classes_checked`, `validation`, `shared` (images that two
-        splits share), `geometry`, `order`, and `splits` (number of images, digest, bytes).
+        What dataset.json says of them: `classes_checked`, `validation`, `shared` (examples that two
+        splits share), `geometry`, `order`, and `splits` (number of examples, digest, bytes).
 
     Raises:
-        UserError: there is no such split, labels are not the task's, a class has no training image,
-            an image is unreadable, two splits share images, the disk is full.
+        UserError: there is no such split, labels are not the task's, a class has no training
+            example, one is unreadable, two splits share some, the disk is full.
     """
     what = f"the data set {task.name}"
     for name in recipe.splits:
         split_path(folder, name)  # refuses any other name
+
+    def labels_of(name: str, rows: Rows) -> np.ndarray:
+        return _labels(task, source.classes, rows.labels, f"{what}, {name}")
+
     official = {
-        name: Official(name, rows, _labels(task, source.classes, rows.labels, f"{what}, {name}"))
+        name: recipe.form.official(name, rows, labels_of(name, rows))
         for name, rows in vars(source).items()
         if name in SPLITS and rows is not None
     }
@@ -119,31 +151,27 @@ def prepare(task: Task, source: SourceData, recipe: Recipe, folder: Path) -> dic
         validation += ": this copy has none of its own"
         logger.info("%s: this copy has no validation split, so it is cut from train", what)
     if "train" in recipe.splits:
-        _check_classes(task, official["train"].labels, what)
+        _check_classes(task, official["train"], what)
     members = _members(official, recipe, what)
     for member in members.values():
         member.official.examine(member.rows, recipe.threads, what)
-    shared = _shared_images(members, what)
-    sizes = write_splits(task, members, recipe.image_size, folder, recipe.threads, what)
+    shared = _shared_examples(members, what)
+    written = recipe.form.write(task, members, folder, recipe.threads, what)
     return {
         "classes_checked": source.classes is not None,
         "validation": validation,
         "shared": shared,
-        "geometry": geometry(recipe.image_size),
+        "geometry": recipe.form.describe(),
         "order": recipe.order,
         "splits": {
-            name: {
-                "n": len(member),
-                "sha256": member.content_sha256,
-                "bytes": sizes[name],
-            }
+            name: {"n": len(member), "sha256": member.content_sha256, **written[name]}
             for name, member in members.items()
         },
     }
 
 
 def _labels(
-    task: Task, classes: tuple[str, ...] | None, labels: np.ndarray, where: str
+    task: AnyTask, classes: tuple[str, ...] | None, labels: np.ndarray, where: str
 ) -> np.ndarray:
     """Return labels as indices into the task's classes."""
     count = len(task.classes) if classes is None else len(classes)
@@ -174,37 +202,38 @@ def _members(official: Mapping[str, Official], recipe: Recipe, what: str) -> dic
     return {name: members[name] for name in recipe.splits}
 
 
-def _check_classes(task: Task, labels: np.ndarray, what: str) -> None:
-    missing = np.setdiff1d(np.arange(len(task.classes)), labels)
+def _check_classes(task: AnyTask, train: Official, what: str) -> None:
+    missing = np.setdiff1d(np.arange(len(task.classes)), train.labels)
     if len(missing):
         names = ", ".join(repr(task.classes[index]) for index in missing[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise UserError(
-            f"{what}: no training image is of class {names}{more}. Is the copy complete, and of "
-            "this data set? A smaller selection needs more images."
+            f"{what}: no training {train.noun} is of class {names}{more}. Is the copy complete, "
+            f"and of this data set? A smaller selection needs more {train.noun}s."
         )
 
 
-def _shared_images(members: Mapping[str, Member], what: str) -> dict[str, int]:
-    """Count the images that two splits share; too many are refused.
+def _shared_examples(members: Mapping[str, Member], what: str) -> dict[str, int]:
+    """Count the examples that two splits share; too many are refused.
 
-    What a validation split shares with the images that it was cut from are twins that the data set
+    What a validation split shares with those that it was cut from are twins that the data set
     itself has: they are counted only.
     """
-    known = {name: member.of("images") for name, member in members.items()}
+    known = {name: member.of("contents") for name, member in members.items()}
     hashes = {name: [row.tobytes() for row in rows] for name, rows in known.items()}
     shared = {}
     for first, second in combinations(members, 2):
+        noun = members[first].official.noun
         of_first = set(hashes[first])
-        count = sum(image in of_first for image in hashes[second])
+        count = sum(content in of_first for content in hashes[second])
         shared[f"{first}, {second}"] = count
         is_cut = members[first].official is members[second].official
         if not is_cut and count > LARGEST_SHARED_SHARE * len(hashes[second]):
             raise UserError(
-                f"{what}: {count} of the {len(hashes[second])} {second} images are also {first} "
-                "images (equal SHA-256 of their pixels), so accuracies would be too high. Remove "
+                f"{what}: {count} of the {len(hashes[second])} {second} {noun}s are also {first} "
+                f"{noun}s (equal SHA-256), so accuracies would be too high. Remove "
                 "the duplicates from the source, or choose a source with clean splits."
             )
         if count:
-            logger.warning("%s: %d %s images are also %s images", what, count, second, first)
+            logger.warning("%s: %d %s %ss are also %s %ss", what, count, second, noun, first, noun)
     return shared

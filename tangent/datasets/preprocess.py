@@ -28,7 +28,7 @@ def geometry(image_size: int) -> dict[str, Any]:
 def check_geometry(
     prepared: Mapping[str, Any], preprocess: Mapping[str, Any], where: object
 ) -> None:
-    """Check that images were prepared as a model wants them.
+    """Check that examples were prepared as a model wants them.
 
     Args:
         prepared: the `geometry` of a split.
@@ -36,21 +36,22 @@ def check_geometry(
         where: the split's file.
 
     Raises:
-        UserError: size, interpolation or resize mode differ.
+        UserError: a setting differs, such as the size of images or the length of prompts.
     """
-    wanted = {**preprocess, "size": list(preprocess["size"])}
-    different = [name for name, value in prepared.items() if value != wanted[name]]
+    # Tuples as JSON has them.
+    wanted = {k: list(v) if isinstance(v, tuple) else v for k, v in preprocess.items()}
+    different = [name for name, value in prepared.items() if value != wanted.get(name)]
     if different:
         raise UserError(
             f"{where} was prepared with {_listed(prepared, different)}, but the model's "
             f"preprocessing has {_listed(wanted, different)}: set pretrained.<model>.image_size to "
             "the model's own image size (images are prepared square, bicubic, by the shortest "
-            "side), and give the data sets of that size."
+            "side), and give the data sets that were prepared for this model."
         )
 
 
 def _listed(settings: Mapping[str, Any], names: list[str]) -> str:
-    return ", ".join(f"{name} {settings[name]}" for name in names)
+    return ", ".join(f"{name} {settings.get(name)}" for name in names)
 
 
 def resizer(preprocess: Mapping[str, Any]) -> Callable[[Image], Image]:

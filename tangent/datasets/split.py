@@ -1,4 +1,4 @@
-"""One split of a prepared data set: its file, mapped into memory and read image by image."""
+"""One split of a prepared data set: its file, mapped into memory and read row by row."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tangent.datasets.preprocess import check_geometry
+from tangent.datasets.token_split import TokenSplit
 from tangent.errors import UserError
 from tangent.files import map_safetensors
 
@@ -54,6 +55,8 @@ class Split:
     pixels: np.ndarray
     offsets: np.ndarray
 
+    kind: ClassVar[str] = "image"
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -72,6 +75,43 @@ class Split:
             image[:height, :width] = pixels.reshape(height, width, 3)
         return images
 
+    @classmethod
+    def names(cls, split: str) -> tuple[set[str], ...]:
+        """The sets of tensors that the file of a split may hold."""
+        return (_TRAIN, _RAGGED_TRAIN) if split == "train" else (_EVALUATION,)
+
+    @classmethod
+    def of(
+        cls, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str], labels: np.ndarray
+    ) -> Split:
+        """The split of a file's arrays and metadata, which have been checked."""
+        if "images" in arrays:
+            n, height, width, _ = arrays["images"].shape
+            pixels = arrays["images"].reshape(-1)
+            sizes = np.broadcast_to([height, width], (n, 2))
+            offsets = np.arange(n) * (height * width * 3)
+        else:
+            pixels, sizes, offsets = (np.asarray(arrays[k]) for k in ("pixels", "sizes", "offsets"))
+        return cls(
+            task=metadata["task"],
+            name=metadata["split"],
+            classes=tuple(json.loads(metadata["classes"])),
+            geometry=json.loads(metadata["geometry"]),
+            content=metadata["content_sha256"],
+            labels=labels,
+            hashes=arrays["hashes"],
+            sizes=sizes,
+            originals=np.asarray(arrays["originals"]) if "originals" in arrays else None,
+            pixels=pixels,
+            offsets=offsets,
+        )
+
+
+AnySplit = Split | TokenSplit
+
+# By the key `kind` of a file's metadata; that of images has none.
+_KINDS: dict[str, type[AnySplit]] = {kind.kind: kind for kind in (Split, TokenSplit)}
+
 
 def split_path(folder: Path, split: str) -> Path:
     """Return the file of a split in the task's folder.
@@ -84,13 +124,13 @@ def split_path(folder: Path, split: str) -> Path:
     return Path(folder) / f"{split}.safetensors"
 
 
-def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = None) -> Split:
-    """Open a split of a prepared data set; needs no torch, and reads no image.
+def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = None) -> AnySplit:
+    """Open a split of a prepared data set; needs no torch, and reads no example.
 
     Args:
         folder: the task's folder, with `train`, `validation` and `test.safetensors`.
         split: which of them.
-        preprocess: `tangent.models.preprocess_config` of the model that is to see the images.
+        preprocess: `tangent.models.preprocess_config` of the model that is to see the examples.
 
     Raises:
         UserError: the file is missing, cut short, not what `prepare` writes, or prepared for models
@@ -103,39 +143,19 @@ def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = 
             "this task, or check the folder."
         )
     arrays, metadata = map_safetensors(path)
-    expected = (_TRAIN, _RAGGED_TRAIN) if split == "train" else (_EVALUATION,)
-    is_split = metadata.keys() >= _METADATA and metadata["split"] == split
-    if not is_split or set(arrays) not in expected:
+    kind = _KINDS.get(metadata.get("kind", Split.kind))
+    is_split = kind and metadata.keys() >= _METADATA and metadata["split"] == split
+    if not is_split or set(arrays) not in kind.names(split):
         raise UserError(
             f"{path} is not the {split} split of a prepared data set, or one of another version: "
             "delete it and run the step `datasets` again."
         )
-    labels, classes = np.array(arrays["labels"]), tuple(json.loads(metadata["classes"]))
+    labels, classes = np.array(arrays["labels"]), json.loads(metadata["classes"])
     if labels.min() < 0 or labels.max() >= len(classes):
         raise UserError(
             f"{path}: labels go from {labels.min()} to {labels.max()}, but there are "
             f"{len(classes)} classes: delete it and run the step `datasets` again."
         )
-    geometry = json.loads(metadata["geometry"])
     if preprocess is not None:
-        check_geometry(geometry, preprocess, path)
-    if "images" in arrays:
-        n, height, width, _ = arrays["images"].shape
-        pixels = arrays["images"].reshape(-1)
-        sizes = np.broadcast_to([height, width], (n, 2))
-        offsets = np.arange(n) * (height * width * 3)
-    else:
-        pixels, sizes, offsets = (np.asarray(arrays[k]) for k in ("pixels", "sizes", "offsets"))
-    return Split(
-        task=metadata["task"],
-        name=split,
-        classes=classes,
-        geometry=geometry,
-        content=metadata["content_sha256"],
-        labels=labels,
-        hashes=arrays["hashes"],
-        sizes=sizes,
-        originals=np.asarray(arrays["originals"]) if "originals" in arrays else None,
-        pixels=pixels,
-        offsets=offsets,
-    )
+        check_geometry(json.loads(metadata["geometry"]), preprocess, path)
+    return kind.of(arrays, metadata, labels)

@@ -14,6 +14,7 @@ import numpy as np
 
 from tangent.config.schema import Config
 from tangent.figures import figures_of
+from tangent.models.families import FAMILIES
 from tangent.modes import MODES
 from tangent.ntk.cost import dense_passes, gram_gradients, kernel_method, matrix_free_passes
 from tangent.results.columns import tables_of
@@ -123,11 +124,36 @@ def _resources(config: Config) -> Iterator[Jobs]:
     yield Jobs("datasets", "data_source", len(tasks))
     yield Jobs("datasets", "dataset", len(config.tasks) * len(forms))
     yield Jobs("datasets", "control_dataset", len(forms))
+    probed = {
+        config.form_of(model)
+        for model in used
+        if FAMILIES[config.family_of(model)].fits_heads
+        and not config.has_own_head(model, config.control)
+    }
+    if probed:
+        yield Jobs("datasets", "control_training", len(probed))
     for model in dict.fromkeys(used):
-        yield Jobs("pretrained", f"pretrained_{config.family_of(model)}", 1, model)
-        for task in map(load_task, tasks):
-            prompts = len(task.classes) * len(task.templates)
-            yield Jobs("heads", "heads", 1, model, Work("text", prompts))
+        family = FAMILIES[config.family_of(model)]
+        yield Jobs("pretrained", f"pretrained_{family.name}", 1, model)
+        for task in tasks:
+            yield replace(HEAD_JOBS[family.head](config, model, task), model=model)
+
+
+def _zero_shot_head(config: Config, model: str, task: str) -> Jobs:
+    described = load_task(task)
+    prompts = len(described.classes) * len(described.templates)
+    return Jobs("heads", "heads", 1, work=Work("text", prompts))
+
+
+def _probe_head(config: Config, model: str, task: str) -> Jobs:
+    """The regression itself is small beside the features that it reads."""
+    sizes = sizes_of(config, task)
+    images = 0 if config.has_own_head(model, task) else sizes.train + sizes.validation
+    return Jobs("heads", "probe_heads", 1, work=Work("forward", images))
+
+
+HEAD_JOBS = {"zero_shot": _zero_shot_head, "probe": _probe_head}
+"""The job that makes a head of each kind, for a model and a task."""
 
 
 def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:

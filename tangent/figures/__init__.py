@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     from tangent.config.schema import Config
 
-FIGURES = ("figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1", "subsets")
+FIGURES = (
+    "figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1", "subsets",
+    "emergence",
+)  # fmt: skip
 
-SECTIONS = {"subsets": "combinations"}
+SECTIONS = {"subsets": "combinations", "emergence": "emergence"}
 """Figures that a study has only if this section of its configuration names models."""
 
 

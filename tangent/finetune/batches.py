@@ -66,6 +66,10 @@ class TrainingBatches:
         """Batches of an epoch, a short last one included."""
         return -(-len(self.images) // self.batch_size)
 
+    def like(self, count: int) -> Tensor:
+        """A tensor of the shape and type of `count` images, without values (on `meta`)."""
+        return torch.empty(count, 3, *self.preprocess["size"], device="meta")
+
     def from_step(self, step: int, epochs: int) -> Iterator[Batch]:
         """Yield the batches of a training from a step (counted from 0) to the end of its epochs.
 

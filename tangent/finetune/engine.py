@@ -9,12 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -65,7 +64,7 @@ RATES = {
 def prepare(
     step: ForwardBackward,
     estimated: Engine,
-    shape: Sequence[int],
+    like: Tensor,
     begun: Engine | None = None,
 ) -> Engine:
     """Compile a training's passes, if that pays and can be done.
@@ -73,7 +72,7 @@ def prepare(
     Args:
         step: the passes.
         estimated: the answer of `estimate`.
-        shape: of the images of a full pass [batch, 3, height, width].
+        like: of the shape and type of the inputs of a full pass; it needs no values.
         begun: the engine that a resumed training began with: it goes on with the same.
 
     Returns:
@@ -86,7 +85,7 @@ def prepare(
     if engine.name == "compiled":
         started = time.monotonic()
         try:
-            step.compile(torch.zeros(tuple(shape), device=step.head.device))
+            step.compile(torch.zeros_like(like, device=step.head.device))
         except CannotCompile as error:
             if begun:
                 raise UserError(
@@ -104,7 +103,7 @@ def prepare(
 def estimate(
     training: Training,
     model: nn.Module,
-    shape: Sequence[int],
+    like: Tensor,
     passes: int,
     device: torch.device,
 ) -> Engine:
@@ -115,27 +114,26 @@ def estimate(
     Args:
         training: standard or linear.
         model: what is trained.
-        shape: of the images of a full pass [batch, 3, height, width].
+        like: of the shape and type of the inputs of a full pass; it needs no values.
         passes: full passes of the whole training; others are not compiled.
         device: where it trains.
     """
     rates = RATES[device.type, training]
     tensors = sum(value.requires_grad for value in model.parameters())
     threads = torch.get_num_threads() if device.type == "cpu" else 1
-    arithmetic = rates.per_teraflop * forward_operations(model, shape) / 1e12 / threads
+    arithmetic = rates.per_teraflop * forward_operations(model, like) / 1e12 / threads
     saved = passes * (arithmetic + rates.per_tensor * tensors)
     cost = rates.compiling * tensors
     reason = f"by an estimate, compiling takes {cost:.0f} s and saves {saved:.0f} s"
     return Engine("compiled" if saved > cost else "eager", reason)
 
 
-def forward_operations(model: nn.Module, shape: Sequence[int]) -> int:
+def forward_operations(model: nn.Module, like: Tensor) -> int:
     """Operations of the matrix products and convolutions of a forward pass; computes nothing."""
     plain = model.model if isinstance(model, LinearizedModel) else model
     weights = {**dict(plain.named_parameters()), **dict(plain.named_buffers())}
     without_values = {name: value.detach().to("meta") for name, value in weights.items()}
-    images = torch.empty(tuple(shape), device="meta")
     # Fused attention and the fast path of nn.MultiheadAttention would not be counted.
     with torch.no_grad(), forward_mode_attention(), FlopCounterMode(display=False) as counter:
-        functional_call(plain, without_values, (images,))
+        functional_call(plain, without_values, (like.to("meta"),))
     return counter.get_total_flops()

@@ -216,19 +216,17 @@ class _Trainer:
 
     def _prepare_engine(self, begun: Engine | None) -> Engine:
         settings, batches = self.settings, self.batches
-        size = tuple(batches.preprocess["size"])
         if settings.activation_checkpointing == "on":
             estimated = Engine("eager", "activation checkpointing runs the blocks one by one")
         else:  # of the first process, so that all of them decide alike
             full = -(-settings.batch_size // self.processes.count) // self.pass_size
             passes = settings.epochs * (len(batches.images) // settings.batch_size) * full
-            shape = (self.pass_size, 3, *size)
-            estimated = estimate(
-                settings.training, self.model, shape, passes, self.processes.device
-            )
+            like = batches.like(self.pass_size)
+            device = self.processes.device
+            estimated = estimate(settings.training, self.model, like, passes, device)
         share = len(range(batches.rank, settings.batch_size, batches.processes))
-        shape = (min(self.pass_size, share), 3, *size)
-        return prepare(self.forward_backward, estimated, shape, begun)
+        like = batches.like(min(self.pass_size, share))
+        return prepare(self.forward_backward, estimated, like, begun)
 
     def _gradients(self, batch: Batch) -> Tensor:
         """Add up this process's part of the gradient; returns its part of loss and accuracy [2]."""

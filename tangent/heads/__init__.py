@@ -12,13 +12,24 @@ from pathlib import Path
 
 from tangent.errors import UserError
 from tangent.files import read_safetensors, write_safetensors
+from tangent.heads.answers import AnswersHead
 from tangent.heads.base import Head, TorchHead
+from tangent.heads.probe import ProbeHead
 from tangent.heads.zero_shot import ZeroShotHead
 from tangent.tasks import Task
 
-__all__ = ["HEADS", "Head", "TorchHead", "ZeroShotHead", "load_head", "save_head"]
+__all__ = [
+    "HEADS",
+    "AnswersHead",
+    "Head",
+    "ProbeHead",
+    "TorchHead",
+    "ZeroShotHead",
+    "load_head",
+    "save_head",
+]
 
-HEADS: dict[str, type[Head]] = {kind.kind: kind for kind in (ZeroShotHead,)}
+HEADS: dict[str, type[Head]] = {kind.kind: kind for kind in (ZeroShotHead, ProbeHead, AnswersHead)}
 
 
 def save_head(path: Path, head: Head, task: Task, metadata: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tangent.errors import UserError
 from tangent.files import read_json
-from tangent.models import clip
+from tangent.models import clip, closed_vocabulary, t5
 from tangent.models.preprocessing import image_preprocessing
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ class Family:
         head: kind of its heads, a key of `tangent.heads.HEADS`.
         config_file: file of the configuration in a model's folder.
         weights_file: file of the whole model.
+        other_files: text files that the folder holds besides.
         new_encoder: from the configuration to an encoder as it is initialised.
         preprocessing: from the configuration file's path to what prepared data must fit.
+        fits_heads: whether heads are fitted on training data, so that the control task needs some.
     """
 
     name: str
@@ -42,8 +44,10 @@ class Family:
     head: str
     config_file: str
     weights_file: str
+    other_files: tuple[str, ...]
     new_encoder: Callable[[Mapping[str, Any]], nn.Module]
     preprocessing: Callable[[Path], dict[str, Any]]
+    fits_heads: bool = False
 
 
 FAMILIES: dict[str, Family] = {
@@ -55,8 +59,30 @@ FAMILIES: dict[str, Family] = {
             head="zero_shot",
             config_file=clip.CONFIG_FILE,
             weights_file=clip.MODEL_FILE,
+            other_files=(),
             new_encoder=clip.new_encoder,
             preprocessing=image_preprocessing,
+        ),
+        Family(
+            name="closed_vocabulary",
+            label="closed vocabulary",
+            head="probe",
+            config_file=closed_vocabulary.CONFIG_FILE,
+            weights_file=closed_vocabulary.MODEL_FILE,
+            other_files=(),
+            new_encoder=closed_vocabulary.new_encoder,
+            preprocessing=image_preprocessing,
+            fits_heads=True,
+        ),
+        Family(
+            name="text_to_text",
+            label="text-to-text",
+            head="answers",
+            config_file=t5.CONFIG_FILE,
+            weights_file=t5.MODEL_FILE,
+            other_files=(t5.TOKENIZER_FILE,),
+            new_encoder=t5.new_encoder,
+            preprocessing=t5.text_preprocessing,
         ),
     )
 }

@@ -5,15 +5,25 @@ from __future__ import annotations
 import difflib
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tangent.errors import UserError, first_line
-from tangent.files import read_json, read_safetensors, sha256_file, write_json, write_safetensors
+from tangent.files import (
+    read_json,
+    read_safetensors,
+    sha256_file,
+    write_json,
+    write_safetensors,
+    write_text,
+)
 from tangent.hub_cache import checked_sha256
+from tangent.models import closed_vocabulary, t5
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
 from tangent.models.families import ENCODER_FILE, FAMILIES, Family
+from tangent.models.t5_hub import fetch_t5
+from tangent.models.t5_tokenizer import check_tokenizer, parse_tokenizer
 from tangent.sources import Source, call
 
 if TYPE_CHECKING:
@@ -32,6 +42,7 @@ class Fetched:
         weights: state dict of the whole model, float32.
         encoder: state dict of the encoder alone, θ0.
         files: the local files it was read from.
+        texts: content of the family's other files, by name.
     """
 
     family: Family
@@ -39,6 +50,7 @@ class Fetched:
     weights: dict[str, Tensor]
     encoder: dict[str, Tensor]
     files: list[Path]
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 def fetch(entry: Mapping[str, Any]) -> Fetched:
@@ -58,6 +70,8 @@ def write(fetched: Fetched, folder: Path, metadata: Mapping[str, str]) -> None:
     write_json(folder / fetched.family.config_file, fetched.config)
     write_safetensors(folder / fetched.family.weights_file, fetched.weights, metadata)
     write_safetensors(folder / ENCODER_FILE, fetched.encoder, metadata)
+    for name, text in fetched.texts.items():
+        write_text(folder / name, text)
 
 
 def _clip(
@@ -93,8 +107,6 @@ def check_image_size(size: int | Sequence[int], expected: int) -> None:
 
 def _from_file(folder: str, sha256: str, image_size: int) -> Fetched:
     """A local folder with `model.safetensors` (whole or compact) and `open_clip_config.json`."""
-    from tangent import compact_checkpoint
-
     weights, config_file = Path(folder) / SOURCE_MODEL_FILE, Path(folder) / CONFIG_FILE
     found = sha256_file(weights)
     if found != sha256:
@@ -103,6 +115,13 @@ def _from_file(folder: str, sha256: str, image_size: int) -> Fetched:
             f"expects {sha256}. The file was damaged or replaced: fetch it again, or, if the new "
             "one is what you want, put its SHA-256 there."
         )
+    return _clip(*_read_clip(weights, config_file), image_size, [weights, config_file])
+
+
+def _read_clip(weights: Path, config_file: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The model in a weights file (whole or compact), and its `model_cfg`."""
+    from tangent import compact_checkpoint
+
     config = read_json(config_file)
     tensors, _ = read_safetensors(weights)
     if compact_checkpoint.TOKEN_IDS in tensors:
@@ -119,7 +138,7 @@ def _from_file(folder: str, sha256: str, image_size: int) -> Fetched:
             # The user knows the file he gave, not the temporary copy.
             message = str(error).replace(str(Path(temporary) / MODEL_FILE), str(weights))
             raise UserError(message) from error
-    return _clip(model, config["model_cfg"], image_size, [weights, config_file])
+    return model, config["model_cfg"]
 
 
 def _from_open_clip(name: str, tag: str, image_size: int) -> Fetched:
@@ -162,6 +181,107 @@ def _random(name: str, seed: int, image_size: int) -> Fetched:
     return _clip(model, config, image_size, [])
 
 
+def text_to_text(
+    model: Mapping[str, Tensor], config: Mapping[str, Any], tokenizer: str, files: Sequence[Path]
+) -> Fetched:
+    """A T5 model, checked.
+
+    Args:
+        model: state dict of transformers' whole model.
+        config: as `tangent.models.t5.configuration` makes it.
+        tokenizer: content of its `tokenizer.json`.
+        files: where these are from: the model, the tokenizer, and others.
+
+    Raises:
+        UserError: the weights do not fit the configuration, or the tokenizer does not fit both.
+    """
+    weights = t5.own_tensors(model)
+    t5.check_model(weights, config, files[0])
+    vocabulary = config["model_cfg"]["vocab_size"]
+    check_tokenizer(parse_tokenizer(tokenizer, files[1]), vocabulary, (files[1], files[0]))
+    return Fetched(
+        FAMILIES["text_to_text"],
+        dict(config),
+        weights,
+        t5.encoder_state(weights),
+        list(files),
+        {t5.TOKENIZER_FILE: tokenizer},
+    )
+
+
+def _from_transformers(
+    repository: str, revision: str, input_length: int, answer_length: int
+) -> Fetched:
+    """A T5 model of transformers on the hub."""
+    return text_to_text(*fetch_t5(repository, revision, input_length, answer_length))
+
+
+def _from_timm(name: str, image_size: int) -> Fetched:
+    """A classifier of timm with weights on the hub, downloaded into the hub client's cache."""
+    import timm
+    from huggingface_hub import hf_hub_download
+
+    known = timm.list_pretrained()
+    if name not in known:
+        raise UserError(
+            f"pretrained: timm has no weights {name!r} (its names are <architecture>.<tag>)."
+            f"{_nearest(name, known)}"
+        )
+    settings = timm.get_pretrained_cfg(name)
+    check_image_size(settings.input_size[1:], image_size)
+    try:
+        weights = Path(hf_hub_download(settings.hf_hub_id, SOURCE_MODEL_FILE))
+    except Exception as error:  # the hub's client has a dozen exceptions for "no network"
+        raise UserError(
+            f"pretrained: {name} could not be fetched from the hub's {settings.hf_hub_id}: "
+            f"{first_line(error)}. Check the network (and a proxy's settings), or fetch the model "
+            "once where there is a network and copy the cache folder (HF_HOME) here."
+        ) from error
+    checked_sha256(weights, f"pretrained: {name}")
+    overlay = {"file": str(weights)}
+    model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+    config = {
+        "model_cfg": {
+            "architecture": name,
+            "model_args": {},
+            "num_classes": settings.num_classes,
+        },
+        "preprocess_cfg": {
+            "size": list(settings.input_size[1:]),
+            "mean": list(settings.mean),
+            "std": list(settings.std),
+            "interpolation": settings.interpolation,
+            "resize_mode": "shortest",
+            "fill_color": 0,
+        },
+    }
+    return _closed_vocabulary(config, model.float().state_dict(), [])
+
+
+def _closed_vocabulary(
+    config: dict[str, Any], weights: dict[str, Tensor], files: list[Path]
+) -> Fetched:
+    encoder = closed_vocabulary.encoder_weights(config, weights)
+    return Fetched(FAMILIES["closed_vocabulary"], config, weights, encoder, files)
+
+
+def _from_pretraining(recipe: Mapping[str, Any], step: int, folder: str) -> Fetched:
+    """What the step `pretraining` wrote into a folder, in the form of the recipe's objective."""
+    return _OF_OBJECTIVE[recipe["objective"]](Path(folder))
+
+
+def _pretrained_clip(folder: Path) -> Fetched:
+    files = [folder / SOURCE_MODEL_FILE, folder / CONFIG_FILE]
+    model, config = _read_clip(*files)
+    return _clip(model, config, model.visual.image_size, files)
+
+
+def _pretrained_classifier(folder: Path) -> Fetched:
+    files = [folder / SOURCE_MODEL_FILE, folder / closed_vocabulary.CONFIG_FILE]
+    weights, _ = read_safetensors(files[0])
+    return _closed_vocabulary(read_json(files[1]), weights, files)
+
+
 def _architecture(name: str) -> dict[str, Any]:
     import open_clip
 
@@ -190,8 +310,14 @@ def _nearest(name: str, known: list[str]) -> str:
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
 
 
+_OF_OBJECTIVE = {"contrastive": _pretrained_clip, "supervised": _pretrained_classifier}
 SOURCES = {
     "file": Source(_from_file, ("folder", "sha256", "image_size")),
     "open_clip": Source(_from_open_clip, ("name", "tag", "image_size")),
+    "timm": Source(_from_timm, ("name", "image_size")),
     "random": Source(_random, ("name", "seed", "image_size")),
+    "transformers": Source(
+        _from_transformers, ("repository", "revision", "input_length", "answer_length")
+    ),
+    "pretraining": Source(_from_pretraining, ("recipe", "step", "folder")),
 }

@@ -85,7 +85,8 @@ def logit_gradients(
         raise UserError(f"gradients of {chunk_size} images at once were asked for: at least 1.")
     theta0 = {name: value.detach() for name, value in theta0.items()}
     _check_logits(chosen, f, theta0, images)
-    one_hot = torch.eye(len(chosen), dtype=images.dtype, device=images.device)
+    weight = next(iter(theta0.values()))
+    one_hot = torch.eye(len(chosen), dtype=weight.dtype, device=weight.device)
 
     def gradients(image: Tensor) -> dict[str, Tensor]:
         _, pull = vjp(lambda theta: f(theta, image[None])[0, chosen], theta0)

@@ -12,11 +12,11 @@ from tangent.report import combination_tables, comparison_tables, report_tables
 from tangent.report.captions import captions
 from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg
-from tangent.results.claims_text import readable_claims
+from tangent.results.claims_text import claims_by_family, readable_claims
 from tangent.results.columns import tables_of
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables, table_path
-from tangent.results.paper_numbers import are_paper_tasks, is_paper_model
+from tangent.results.paper_numbers import are_paper_tasks, is_paper_model, paper_family
 from tangent.results.paper_tables import seeds_note, table1, table2, table3
 from tangent.results.render import Table
 
@@ -66,7 +66,7 @@ def build_report(folder: Path) -> str:
         other_scale=[model for model in config.models if model not in compared],
         other_models=[model for model in config.models if not is_paper_model(model)],
         paper_tasks=paper_tasks,
-        claims=claims,
+        claims=claims_by_family(claims),
         # The whole grid repeats the search box's claims on a wider range: not for the first screen.
         main_claims=[row for row in claims if not row["claim"].endswith("_whole_grid")],
         counts=tables["claims"].verdict.value_counts().to_dict(),
@@ -102,6 +102,8 @@ def _comparisons(
     """Single tasks, addition, negation: `compared` against the paper, other models beside it."""
     comparison = tables["comparison"]
     others = [model for model in config.models if model not in compared]
+    claims = tables["claims"]
+    same_family = bool((claims[claims.model.isin(others)].family == paper_family()).any())
     kinds = (
         (comparison_tables.SINGLE_TASK, (seeds_note(tables["single_task"]),)),
         (comparison_tables.ADDITION, table1(tables).notes),
@@ -112,7 +114,9 @@ def _comparisons(
         if compared:
             shown.append(comparison_tables.against_paper(comparison, kind, notes))
         if others:
-            shown.append(comparison_tables.beside_paper(comparison, kind, others, notes))
+            shown.append(
+                comparison_tables.beside_paper(comparison, kind, others, notes, same_family)
+            )
     return shown
 
 

@@ -164,7 +164,7 @@ class Provenance:
         devices: devices.
         code: step -> code fingerprints.
         weights: file -> SHA-256 of every weights file that a result was computed from.
-        datasets: task -> split -> (number of images, SHA-256).
+        datasets: task -> split -> (number of examples, SHA-256).
     """
 
     versions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))

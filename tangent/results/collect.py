@@ -16,6 +16,7 @@ from tangent.config.schema import SUM, Config
 from tangent.errors import UserError
 from tangent.modes import MODES
 from tangent.results.columns import COLLECTED, TABLES
+from tangent.results.emergence import emergence_rows
 from tangent.results.random_init import random_init_rows
 from tangent.results.raw import RawFiles, Result
 
@@ -197,6 +198,11 @@ def _random_init(config: Config, raw: RawFiles) -> Iterator[Row]:
     return random_init_rows(config, raw, single_task, addition)
 
 
+def _emergence(config: Config, raw: RawFiles) -> Iterator[Row]:
+    names = ("single_task", "addition", "disentanglement", "eigenfunctions")
+    return emergence_rows(config, {name: _table(name, config, raw) for name in names})
+
+
 def _subsets(config: Config, raw: RawFiles) -> Iterator[Row]:
     for place, result in _combinations(config, raw):
         for entry in result["subsets"]:
@@ -245,6 +251,7 @@ _READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
     "eigenvalues": _eigenvalues,
     "random_init": _random_init,
     "proposition1": _proposition1,
+    "emergence": _emergence,
     "subsets": _subsets,
     "per_task_alpha": _per_task_alpha,
     "analogies": _analogies,

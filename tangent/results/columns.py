@@ -31,6 +31,10 @@ TABLES: dict[str, tuple[str, ...]] = {
         "tasks_added", "alpha", "absolute", "normalized",
     ),
     "proposition1": ("model", "seed", "coupling", "localization", "interference"),
+    "emergence": (
+        "model", "step", "mode", "seed", "zero_shot", "single_task", "absolute", "normalized",
+        "disentanglement", "localization",
+    ),
     "subsets": ("model", "mode", "seed", "size", "subset", "alpha", "absolute", "normalized"),
     "per_task_alpha": (
         "model", "mode", "task", "seed", "alpha", "accuracy", "normalized", "shared_alpha",
@@ -41,8 +45,8 @@ TABLES: dict[str, tuple[str, ...]] = {
         "baseline_accuracy", "zero_shot", "single_task", "n",
     ),
     "claims": (
-        "claim", "model", "statement", "criterion", "verdict", "seeds", "seeds_met", "quantity",
-        "unit", "mean", "spread", "minimum", "maximum", "measured", "paper",
+        "family", "model", "claim", "statement", "criterion", "verdict", "seeds", "seeds_met",
+        "quantity", "unit", "mean", "spread", "minimum", "maximum", "measured", "paper",
     ),
     "comparison": (
         "table", "model", "mode", "task", "quantity", "paper", "rerun_low", "rerun_high", "ours",
@@ -60,6 +64,7 @@ SECTIONS = {
     "subsets": "combinations",
     "per_task_alpha": "combinations",
     "analogies": "combinations",
+    "emergence": "emergence",
 }
 """Tables that a study has only if this section of its configuration names models."""
 

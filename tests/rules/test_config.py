@@ -117,9 +117,8 @@ MISTAKES = {
     "pretrained.demo-vit.image_size must be at least 1, not 0": {
         "pretrained.demo-vit.image_size": 0
     },
-    "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'random', not 'hub'": {
-        "pretrained.demo-vit.source": "hub"
-    },
+    "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'random', 'pretraining', "
+    "not 'hub'": {"pretrained.demo-vit.source": "hub"},
     "pretrained.demo-vit.sha256: 'abc' is not a SHA-256: it has 64 hexadecimal digits": {
         "pretrained.demo-vit.sha256": "abc"
     },

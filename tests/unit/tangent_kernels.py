@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from families import make
+from families import make, more_like
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
@@ -45,6 +45,6 @@ def perturbation(spectrum: np.ndarray, k: int) -> float:
 
 def problem(family: str, images: int = 5, classes: int = 4) -> tuple[nn.Module, Tensor, Tensor]:
     model, x = make(family)
-    x = torch.randn(images, *x.shape[1:]).double()
+    x = more_like(x, images)
     width = model(x[:2]).shape[1]
     return model, x, 10 * torch.randn(classes, width).double()

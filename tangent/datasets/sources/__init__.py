@@ -6,14 +6,14 @@ opens it without a network. A source is a module with `OPTIONS`, `locate` and `o
 
 from tangent.datasets.sources.base import Absent, Sizes, SourceData
 from tangent.datasets.sources.registry import Located, locate, open_source, read_located
-from tangent.datasets.sources.rows import ArrayRows, FileRows, ImageRows
+from tangent.datasets.sources.rows import ArrayRows, FileRows, Rows
 
 __all__ = [
     "Absent",
     "ArrayRows",
     "FileRows",
-    "ImageRows",
     "Located",
+    "Rows",
     "Sizes",
     "SourceData",
     "locate",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tangent.datasets.sources.rows import ImageRows
+from tangent.datasets.sources.rows import Rows
 
 
 class Absent(Exception):
@@ -17,13 +17,13 @@ class Absent(Exception):
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of images that the configuration expects.
+    """Numbers of examples that the configuration expects.
 
     Attributes:
-        train: images of the official training set.
-        validation: images of the data set's own validation set; None if the configuration cuts
+        train: examples of the official training set.
+        validation: examples of the data set's own validation set; None if the configuration cuts
             one from the training set.
-        test: images of the official test set.
+        test: examples of the official test set.
     """
 
     train: int
@@ -36,13 +36,13 @@ class SourceData:
     """The official splits of a copy, with the labels in the copy's own numbering.
 
     Attributes:
-        train: the training set, from which validation images may be cut.
+        train: the training set, from which validation examples may be cut.
         validation: the data set's own validation set; None if the copy has none.
         test: the test set.
         classes: the copy's class names in the order of its labels; None if it has numbers only.
     """
 
-    train: ImageRows
-    validation: ImageRows | None
-    test: ImageRows
+    train: Rows
+    validation: Rows | None
+    test: Rows
     classes: tuple[str, ...] | None

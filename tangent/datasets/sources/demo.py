@@ -10,6 +10,7 @@ from tangent.datasets.sources.rows import ArrayRows
 from tangent.tasks import Task
 
 OPTIONS = ("seed",)
+KINDS = ("image",)
 
 
 def locate(task: Task, sizes: Sizes, seed: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tangent.errors import UserError
 from tangent.tasks import Task
 
 OPTIONS = ("root",)
+KINDS = ("image",)
 
 
 def locate(task: Task, sizes: Sizes, root: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tangent.errors import UserError, first_line
 from tangent.tasks import Task
 
 OPTIONS = ("root", "download")
+KINDS = ("image",)
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from tangent.datasets.sources.base import Absent, Sizes, SourceData
-from tangent.datasets.sources.parquet import ParquetRows
+from tangent.datasets.sources.parquet import read_images
+from tangent.datasets.sources.parquet_texts import read_texts
+from tangent.datasets.sources.rows import Rows
 from tangent.errors import UserError, first_line
 from tangent.files import sha256_file
 from tangent.hub_cache import cached_file
 from tangent.progress import Progress
-from tangent.tasks import Task
+from tangent.tasks import AnyTask
 
 OPTIONS = ("repository", "revision", "folder", "train", "validation", "test")
+KINDS = ("image", "text")
 _SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.parquet")
+
+# How the files of each kind of task are read.
+_READERS = {"image": read_images, "text": read_texts}
 
 logger = logging.getLogger("tangent")
 
 
 def locate(
-    task: Task,
+    task: AnyTask,
     sizes: Sizes,
     repository: str,
     revision: str,
@@ -72,22 +78,24 @@ def locate(
         files[split] = [(Path(folder) / shard).as_posix() for shard in there[name][0]]
     _verify([snapshot / file for shards in files.values() for file in shards])
     details = {"commit": snapshot.name, "snapshot": str(snapshot), "files": files}
-    _read(details)
+    _read(task, details)
     return details
 
 
-def open_copy(task: Task, sizes: Sizes, details: Mapping[str, Any], **options: Any) -> SourceData:
+def open_copy(
+    task: AnyTask, sizes: Sizes, details: Mapping[str, Any], **options: Any
+) -> SourceData:
     """Open what `locate` found; the network is not used."""
-    rows = _read(details)
+    rows = _read(task, details)
     return SourceData(rows["train"], rows.get("validation"), rows["test"], rows["train"].classes)
 
 
-def _read(details: Mapping[str, Any]) -> dict[str, ParquetRows]:
+def _read(task: AnyTask, details: Mapping[str, Any]) -> dict[str, Rows]:
     snapshot = Path(details["snapshot"])
-    rows = {
-        split: ParquetRows([snapshot / file for file in files])
-        for split, files in details["files"].items()
+    files = {
+        split: [snapshot / file for file in files] for split, files in details["files"].items()
     }
+    rows = _READERS[task.kind](task, files)
     for split, part in rows.items():
         where = f"{snapshot / details['files'][split][0]}"
         if part.classes != rows["train"].classes:

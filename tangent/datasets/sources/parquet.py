@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 
 from tangent.datasets.sources.rows import decode, no_names
 from tangent.errors import UserError, first_line
+from tangent.tasks import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,9 +75,9 @@ class ParquetRows:
         """Note the shard's groups of rows and class names; return its labels."""
         import pyarrow.parquet as pq
 
-        with _complete(file), pq.ParquetFile(file) as content:
+        with complete(file), pq.ParquetFile(file) as content:
             _check_columns(file, content.schema_arrow)
-            classes = _class_names(file, content.schema_arrow)
+            classes = class_names(file, content.schema_arrow, LABEL)
             if start and classes != self.classes:
                 raise UserError(f"{file} names other classes than the split's first file.")
             self.classes, first = classes, 0
@@ -98,7 +99,7 @@ class ParquetRows:
         with self._lock:
             if group not in self._recent:
                 file, number, _ = self._groups[group]
-                with _complete(file), pq.ParquetFile(file) as content:
+                with complete(file), pq.ParquetFile(file) as content:
                     table = content.read_row_group(number, columns=[IMAGE])
                 self._recent[group] = table.column(IMAGE)
                 while len(self._recent) > 2 + _ROWS_IN_MEMORY // table.num_rows:
@@ -114,7 +115,7 @@ class ParquetRows:
 
         paths: list[str | None] = []
         for file in dict.fromkeys(file for file, _, _ in self._groups):
-            with _complete(file), pq.ParquetFile(file) as content:
+            with complete(file), pq.ParquetFile(file) as content:
                 column = content.read([f"{IMAGE}.path"])
                 if column.num_columns:
                     paths += pc.struct_field(column.column(IMAGE), "path").to_pylist()
@@ -131,8 +132,21 @@ class ParquetRows:
         return f"{self._place(row)} ({path})" if path else self._place(row)
 
 
+def read_images(task: Task, files: Mapping[str, Sequence[Path]]) -> dict[str, ParquetRows]:
+    """Open the images of all splits.
+
+    Args:
+        task: the task (not needed here: images have the columns of the library `datasets`).
+        files: the shards of each split, in order.
+
+    Raises:
+        UserError: as `ParquetRows`.
+    """
+    return {split: ParquetRows(shards) for split, shards in files.items()}
+
+
 @contextmanager
-def _complete(file: Path) -> Iterator[None]:
+def complete(file: Path) -> Iterator[None]:
     """Answer what pyarrow raises for a damaged file."""
     import pyarrow as pa
 
@@ -167,12 +181,12 @@ def _check_columns(file: Path, schema: pa.Schema) -> None:
         raise UserError(f"{file}: {LABEL!r} must hold whole numbers; columns: {there}.")
 
 
-def _class_names(file: Path, schema: pa.Schema) -> tuple[str, ...] | None:
+def class_names(file: Path, schema: pa.Schema, column: str) -> tuple[str, ...] | None:
     """The names that the library `datasets` saves with a label column of type ClassLabel."""
     text = (schema.metadata or {}).get(b"huggingface", b"{}")
     try:
         feature: Any = json.loads(text)
-        for key in ("info", "features", LABEL):
+        for key in ("info", "features", column):
             feature = feature.get(key) or {}
         return tuple(feature["names"]) if feature.get("names") else None
     except (ValueError, AttributeError) as error:

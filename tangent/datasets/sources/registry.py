@@ -1,4 +1,4 @@
-"""Which source of a data set is there, and its images: sources are tried in configured order."""
+"""Which source of a data set is there, and its examples: sources are tried in configured order."""
 
 from __future__ import annotations
 
@@ -9,18 +9,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tangent.datasets.sources import demo, folder, from_torchvision, hub, synthetic
+from tangent.datasets.sources import (
+    demo,
+    demo_text,
+    folder,
+    from_torchvision,
+    hub,
+    json_lines,
+    synthetic,
+)
 from tangent.datasets.sources.base import Absent, Sizes, SourceData
 from tangent.errors import UserError
 from tangent.files import read_json
 from tangent.sources import Source, call
-from tangent.tasks import Task
+from tangent.tasks import AnyTask
 
 _MODULES = {
     "hub": hub,
     "folder": folder,
     "torchvision": from_torchvision,
     "demo": demo,
+    "demo_text": demo_text,
+    "json_lines": json_lines,
     "synthetic": synthetic,
 }
 LOCATE = {name: Source(module.locate, module.OPTIONS) for name, module in _MODULES.items()}
@@ -44,20 +54,22 @@ class Located:
     skipped: list[str]
 
 
-def locate(task: Task, entries: Sequence[Mapping[str, Any]], sizes: Sizes) -> Located:
+def locate(task: AnyTask, entries: Sequence[Mapping[str, Any]], sizes: Sizes) -> Located:
     """Find the first source that is there; this may download.
 
     Args:
         task: the task.
         entries: its sources, in the order in which they are tried.
-        sizes: expected numbers of images.
+        sizes: expected numbers of examples.
 
     Raises:
-        UserError: no source is there (each is listed with its remedy), or one is there but wrong.
+        UserError: no source is there (each is listed with its remedy), one is there but wrong, or
+            one has no tasks of this kind.
     """
     skipped: list[str] = []
     for number, entry in enumerate(entries):
         key = f"datasets.{task.name}.sources[{number}]"
+        _check_kind(task, entry, key)
         try:
             details = call(LOCATE, entry, key, task, sizes)
         except Absent as reason:
@@ -70,7 +82,7 @@ def locate(task: Task, entries: Sequence[Mapping[str, Any]], sizes: Sizes) -> Lo
     raise UserError(f"the data set {task.name} is in none of its sources:\n{lines}")
 
 
-def open_source(task: Task, located: Located, sizes: Sizes) -> SourceData:
+def open_source(task: AnyTask, located: Located, sizes: Sizes) -> SourceData:
     """Open the copy that `locate` found. The network is not used.
 
     Raises:
@@ -100,12 +112,22 @@ def read_located(path: str | Path) -> Located:
         ) from error
 
 
-def _check_sizes(task: Task, entry: Mapping[str, Any], data: SourceData, sizes: Sizes) -> None:
+def _check_kind(task: AnyTask, entry: Mapping[str, Any], key: str) -> None:
+    module = _MODULES.get(entry.get("source"))
+    if module is not None and task.kind not in module.KINDS:
+        fitting = ", ".join(name for name, other in _MODULES.items() if task.kind in other.KINDS)
+        raise UserError(
+            f"{key}: the source {entry['source']!r} has no {task.kind}s, but {task.name} is a task "
+            f"about {task.kind}s: choose one of {fitting}."
+        )
+
+
+def _check_sizes(task: AnyTask, entry: Mapping[str, Any], data: SourceData, sizes: Sizes) -> None:
     for split in ("train", "validation", "test"):
         rows, expected = getattr(data, split), getattr(sizes, split)
         if rows is not None and len(rows) != expected:
             raise UserError(
                 f"the {split} set of {task.name} from {json.dumps(dict(entry))} has {len(rows)} "
-                f"images, not {expected} (datasets.{task.name}.{split}_images). Complete this "
+                f"examples, not {expected} (datasets.{task.name}.{split}_images). Complete this "
                 "copy or choose another source; change the number only for another data set."
             )

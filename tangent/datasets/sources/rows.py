@@ -1,4 +1,4 @@
-"""Lazily decoded images of one split: what a source gives, for arrays and for files."""
+"""Lazily decoded examples of one split: what a source gives, for arrays and for files."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from tangent.errors import UserError, first_line
 
 
-class ImageRows(Protocol):
-    """The images and labels of one official split. Images are decoded when they are asked for.
+class Rows(Protocol):
+    """The examples and labels of one official split, which are decoded when they are asked for.
 
     Any number of threads may ask at once. Ascending rows are the fast order: parquet files are
     read in groups of rows.
@@ -33,18 +33,21 @@ class ImageRows(Protocol):
         ...
 
     def key(self, row: int) -> str:
-        """The image's file name without folder and suffix.
+        """The example's file name without folder and suffix.
 
         Raises:
             UserError: the source has no file names.
         """
         ...
 
-    def __getitem__(self, row: int) -> np.ndarray:
-        """Decode an image: uint8 [height, width, 3], RGB, as stored (no Exif rotation).
+    def __getitem__(self, row: int) -> Any:
+        """Decode an example.
+
+        An image: uint8 [height, width, 3], RGB, as stored (no Exif rotation). A text: the values of
+        the columns that its task's prompt reads, by name.
 
         Raises:
-            UserError: the image is missing, truncated or unreadable.
+            UserError: it is missing, truncated or unreadable.
         """
         ...
 
@@ -137,6 +140,6 @@ def decode(content: bytes, name: str, remedy: str) -> np.ndarray:
 def no_names(where: str) -> UserError:
     """The error of a source without file names."""
     return UserError(
-        f"{where}: its images have no file names to sort by. Set the data set's key `order` to "
+        f"{where}: its rows have no file names to sort by. Set the data set's key `order` to "
         "`content`."
     )

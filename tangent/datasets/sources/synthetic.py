@@ -13,6 +13,7 @@ from tangent.datasets.sources.rows import no_names
 from tangent.tasks import Task
 
 OPTIONS = ("height", "width", "seed")
+KINDS = ("image",)
 # Classes differ by a coarse pattern of so many cells a side.
 _CELLS = 4
 _NOISE = 48

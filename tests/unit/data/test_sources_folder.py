@@ -217,7 +217,7 @@ BROKEN = {
             folder / "cars_test_annos_withlabels.mat",
             {"annotations": np.empty((1, 0), [("class", object), ("fname", object)])},
         ),
-        "the test set of cars from .* has 0 images, not 9",
+        "the test set of cars from .* has 0 examples, not 9",
     ),
     "corrupt annotations": (
         "cars",
@@ -297,7 +297,7 @@ BROKEN = {
     "an image too few": (
         "eurosat",
         lambda folder: (folder / "train" / "Forest" / "Forest_1.jpg").unlink(),
-        r"the train set of eurosat from .* has 59 images, not 60 \(datasets.eurosat.train_images\)",
+        r"the train set of eurosat .* has 59 examples, not 60 \(datasets.eurosat.train_images\)",
     ),
 }
 

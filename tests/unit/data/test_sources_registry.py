@@ -72,9 +72,9 @@ def test_a_malformed_entry_is_refused(entry, message):
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        (Sizes(19, 10, 5), "the train set of eurosat from .* has 20 images, not 19"),
-        (Sizes(20, 11, 5), r"validation set .* has 10 images, not 11 .*validation_images\)"),
-        (Sizes(20, 10, 6), "test set .* has 5 images, not 6 .* Complete this copy or choose"),
+        (Sizes(19, 10, 5), "the train set of eurosat from .* has 20 examples, not 19"),
+        (Sizes(20, 11, 5), r"validation set .* has 10 examples, not 11 .*validation_images\)"),
+        (Sizes(20, 10, 6), "test set .* has 5 examples, not 6 .* Complete this copy or choose"),
     ],
 )
 def test_another_number_of_images_is_an_error(sizes, message, tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from toy_data import TASK, Pictures
 
-from tangent.datasets import Recipe, SourceData, prepare
+from tangent.datasets import ImageForm, Recipe, SourceData, prepare
 
 
 @pytest.fixture
@@ -25,7 +25,8 @@ def prepared(tmp_path) -> Callable[..., tuple[Path, dict[str, Any]]]:
         **recipe: Any,
     ) -> tuple[Path, dict[str, Any]]:
         source = SourceData(train, validation, test, classes)
-        settings = {"image_size": 16, "fraction": 0.2, "threads": 2} | recipe
+        form = ImageForm(recipe.pop("image_size", 16))
+        settings = {"form": form, "fraction": 0.2, "threads": 2} | recipe
         return tmp_path / folder, prepare(TASK, source, Recipe(**settings), tmp_path / folder)
 
     return run

@@ -251,7 +251,7 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from tangent.datasets import Recipe, SourceData, prepare
+from tangent.datasets import ImageForm, Recipe, SourceData, prepare
 from tangent.tasks import Task
 
 class Rows:
@@ -265,7 +265,7 @@ class Rows:
 
 def run(train, test):
     source = SourceData(Rows(train, 0), None, Rows(test, 1), None)
-    prepare(Task("toy", "", ("a", "b"), ("{}",)), source, Recipe(112), Path(sys.argv[1]))
+    prepare(Task("toy", "", ("a", "b"), ("{}",)), source, Recipe(ImageForm(112)), Path(sys.argv[1]))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 print(-run(30, 10) + run(1800, 900))

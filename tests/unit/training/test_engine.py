@@ -178,19 +178,19 @@ def test_a_training_goes_on_as_it_began_or_says_why_not():
         Untraceable(8, 24), ZeroShotHead(torch.randn(3, 24).numpy()).on("cpu"), "none"
     )
     compiled, eager = engine.Engine("compiled", "pays"), engine.Engine("eager", "does not pay")
-    shape = (4, 3, 8, 8)
-    assert engine.prepare(step, compiled, shape, begun=eager) == eager
-    instead = engine.prepare(step, compiled, shape)
+    like = torch.empty(4, 3, 8, 8, device="meta")
+    assert engine.prepare(step, compiled, like, begun=eager) == eager
+    instead = engine.prepare(step, compiled, like)
     assert instead.name == "eager" and instead.reason.startswith("compiling fails: ")
     with pytest.raises(UserError, match=r"began with compiled code.*remove state\.pt"):
-        engine.prepare(step, eager, shape, begun=compiled)
+        engine.prepare(step, eager, like, begun=compiled)
 
 
 def test_operations_are_those_of_the_closed_form(pretrained):
     config = read_json(pretrained / "open_clip_config.json")["model_cfg"]
     encoder = load_encoder(pretrained)
     for model in (encoder, linearize(encoder)):
-        found = forward_operations(model, (5, 3, 32, 32))
+        found = forward_operations(model, torch.empty(5, 3, 32, 32, device="meta"))
         assert found == pytest.approx(5 * architecture(config).image_flops, rel=1e-3)
 
 
@@ -214,10 +214,10 @@ def test_long_trainings_of_large_models_are_compiled(name, training, passes, exp
     with torch.device("meta"):
         encoder = CLIP(**config).visual
     # The estimate reads the device of the parameters and the shapes, never a value.
-    shape = (128, 3, *encoder.image_size)
-    found = estimate(training, encoder, shape, passes, torch.device("cpu"))
+    like = torch.empty(128, 3, *encoder.image_size, device="meta")
+    found = estimate(training, encoder, like, passes, torch.device("cpu"))
     assert found.name == expected and found == estimate(
-        training, encoder, shape, passes, torch.device("cpu")
+        training, encoder, like, passes, torch.device("cpu")
     )
 
 

@@ -1,0 +1,38 @@
+"""Build the head of a task's candidate answers for a text-to-text model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Build the head of a task's candidate answers for a text-to-text model."""
+
+    pretrained_dir: Path = cli.argument("the model's folder")
+    task: str = cli.argument("name of the task")
+    output: Path = cli.argument("head.safetensors")
+
+
+def run(arguments: Arguments) -> None:
+    """Write the head."""
+    from tangent import provenance
+    from tangent.heads import save_head
+    from tangent.heads.candidates import build_answers_head
+    from tangent.models.t5 import CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE
+    from tangent.tasks import load_task
+
+    task, folder = load_task(arguments.task), arguments.pretrained_dir
+    head = build_answers_head(folder, task.classes, f"task {task.name}")
+    inputs = [folder / name for name in (CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE)]
+    block = provenance.record(inputs, arguments.settings(), arguments.code)
+    metadata = {"model": folder.name, "provenance": json.dumps(block)}
+    save_head(arguments.output, head, task, metadata)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)
