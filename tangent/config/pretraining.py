@@ -59,5 +59,20 @@ class Contrastive(PretrainingRecipe):
         return f"{self.image_size}px"
 
 
-# A further objective is a further class here: `Contrastive | …` with the discriminator `objective`.
-Pretraining = Contrastive
+class Text(PretrainingRecipe):
+    """A T5: cut-out spans, and questions about the demo's world of text."""
+
+    family: ClassVar[str] = "text_to_text"
+
+    objective: Literal["text"] = Field(description="`text`: a T5 model.")
+    texts: PositiveInteger = Field(description="Texts written, with or without a question.")
+
+    @property
+    def examples(self) -> int:
+        return self.texts
+
+    def form(self, name: str) -> str:
+        return f"{name}-tokens"
+
+
+Pretraining = Annotated[Contrastive | Text, Field(discriminator="objective")]

@@ -118,9 +118,7 @@ MISTAKES = {
         "pretrained.demo-vit.image_size": 0
     },
     "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'random', 'pretraining', "
-    "not 'hub'": {
-        "pretrained.demo-vit.source": "hub"
-    },
+    "not 'hub'": {"pretrained.demo-vit.source": "hub"},
     "pretrained.demo-vit.sha256: 'abc' is not a SHA-256: it has 64 hexadecimal digits": {
         "pretrained.demo-vit.sha256": "abc"
     },

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from tangent.demo.pretraining.recipe import Recipe
 
 WEIGHTS_FILE = "model.safetensors"
-OBJECTIVES = {"contrastive": (WEIGHTS_FILE, "open_clip_config.json")}
+OBJECTIVES = {
+    "contrastive": (WEIGHTS_FILE, "open_clip_config.json"),
+    "text": (WEIGHTS_FILE, "t5_config.json", "tokenizer.json"),
+}
 """What a recipe's key `objective` may say: the name of its module, with the files of its models."""
 
 
