@@ -44,12 +44,12 @@ logger = logging.getLogger("tangent")
 class Recipe(recipes.Recipe):
     """A T5; the defaults are those of configs/demo-t5.yaml."""
 
-    texts: int = 200_000
+    texts: int = 160_000
     epochs: int = 1
     batch_size: int = 64
     learning_rate: float = 3e-3
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
     weight_decay: float = 0.01
 
     @property
