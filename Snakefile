@@ -66,6 +66,7 @@ include: "rules/addition.smk"
 include: "rules/negation.smk"
 include: "rules/disentanglement.smk"
 include: "rules/eigenfunctions.smk"
+include: "rules/combinations.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
@@ -76,5 +77,5 @@ include: "rules/targets.smk"
 rule all:
     input:
         "<results>/report/index.html",
-        expand("<results>/figures/{figure}.pdf", figure=FIGURES),
+        expand("<results>/figures/{figure}.pdf", figure=FIGURES_OF_STUDY),
         expand("<results>/tables/{table}.tex", table=PAPER_TABLES),

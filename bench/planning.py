@@ -77,6 +77,7 @@ def study(tasks: int, models: int, seeds: int) -> dict[str, Any]:
             "pairs": [list(pair) for pair in zip(names[:6:2], names[1:6:2], strict=True)],
         },
         "eigenfunctions": {"models": of_models[:1], "tasks": names[:3]},
+        "combinations": {"models": []},
         "random_initialization": {"models": of_models[:1], "tasks": names},
     }
 

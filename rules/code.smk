@@ -49,15 +49,19 @@ SOURCES = (
     f"datasets.sources.base datasets.sources.registry datasets.sources.rows sources {TASKS}"
     f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
-HEADS = "heads heads.answers heads.base heads.zero_shot"
+HEADS = "heads heads.answers heads.base heads.probe heads.zero_shot"
 FAMILIES_CODE = (
-    "models.clip models.families models.preprocessing models.t5 models.t5_tokenizer"
-    " models.text_to_text"
+    "models.clip models.closed_vocabulary models.families models.preprocessing models.t5"
+    " models.t5_tokenizer models.text_to_text"
 )
 MODELS = f"{FAMILIES_CODE} models.load"
 ENCODER = f"{IMAGES} {MODELS} runtime"
 LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
+COMBINED = (
+    "evaluation.analogies evaluation.combinations evaluation.coordinates evaluation.directions"
+    " evaluation.records evaluation.subsets evaluation.sweep"
+)
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
 SCHEMA = "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
 CONFIG_LOADER = f"config.checks config.load {SCHEMA} {TASKS} validation"
@@ -80,10 +84,12 @@ CODE = {
     f" datasets.prompts heads.answers heads.base heads.candidates {MODELS} validation",
     "build_head": f"{HEADS} heads.prompts models.clip runtime {TASKS}",
     "build_answers": f"{HEADS} heads.candidates {MODELS} {TASKS}",
+    "fit_probe": f"{ENCODER} {HEADS} heads.regression metrics scripts.encoder_arguments {TASKS}",
     "finetune": f"activation_checkpointing augment compile_cache compiling datasets.preprocess"
-    " datasets.regions datasets.split datasets.token_split finetune.batches finetune.checkpoint finetune.distributed"
-    " finetune.engine finetune.examples finetune.forward_backward finetune.images finetune.loop finetune.record"
-    f" finetune.schedule finetune.texts {HEADS} linearize {MODELS} modes runtime task_vector",
+    " datasets.regions datasets.split datasets.token_split finetune.batches finetune.checkpoint"
+    " finetune.distributed finetune.engine finetune.examples finetune.forward_backward"
+    " finetune.images finetune.loop finetune.record finetune.schedule finetune.texts"
+    f" {HEADS} linearize {MODELS} modes runtime task_vector",
     "import_finetuned": f"hub_cache {MODELS} modes published.checkpoint published.clip"
     " published.fetched published.hugging_face published.hub published.layout published.sources"
     " published.tensors sources task_vector",
@@ -97,12 +103,14 @@ CODE = {
     "validate_negation": f"{EDITED} evaluation.negation evaluation.sweep",
     "negation": f"{EDITED} evaluation.negation evaluation.records evaluation.sweep",
     "disentanglement": f"{EDITED} disentanglement",
+    "validate_combinations": f"{EDITED} {COMBINED}",
+    "evaluate_combinations": f"{EDITED} {COMBINED}",
     "eigenfunctions": f"{KERNEL} evaluation.eigenfunctions ntk.cost ntk.eigenfunctions ntk.lanczos"
     " ntk.localization ntk.matrix_free ntk.operator",
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
     "resolved_config": "",
     "collect_tables": f"{CONFIG_LOADER} modes results.columns results.collect"
-    " results.random_init results.raw",
+    " results.emergence results.measure results.random_init results.raw",
     "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
     f" results.claims_text {PAPER} results.render results.studied",
     "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
@@ -115,7 +123,9 @@ CODE = {
     "plot figure6": f"{FIGURE} figures.figure6",
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
     "plot proposition1": f"{FIGURE} figures.proposition1",
-    "report": f"{CONFIG_LOADER} results.configuration modes report.build report.captions report.comparison_tables"
+    "plot emergence": f"{FIGURE} figures.emergence modes",
+    "plot subsets": f"{FIGURE} figures.subsets modes",
+    "report": f"{CONFIG_LOADER} results.configuration figures modes report.build report.captions report.combination_tables report.comparison_tables"
     " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
     f" results.claims_text results.columns results.comparison results.load {PAPER}"
     " results.paper_tables results.render results.studied",
@@ -125,8 +135,10 @@ CODE = {
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",
-    "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive {DEMO}"
-    f" {TASKS}",
+    "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive"
+    f" demo.pretraining.pixels {DEMO} {TASKS}",
+    "pretrain supervised": f"{PRETRAINING} demo.pretraining.pixels demo.pretraining.supervised"
+    f" {DEMO} models.closed_vocabulary {TASKS}",
     "pretrain text": f"{PRETRAINING} datasets.prompts demo.pretraining.text demo.text.tokenizer"
     f" {DEMO_TEXT} heads.answers heads.base heads.candidates {MODELS} {TASKS}",
 }

@@ -14,13 +14,14 @@ from pathlib import Path
 from tangent.config.load import ConfigError, load_config
 from tangent.config.sharing import shared_conflicts
 from tangent.demo.pretraining import OBJECTIVES
+from tangent.figures import figures_of
 from tangent.gpus import auto_device, visible_gpus
 from tangent.modes import MODES
-from tangent.results.columns import COLLECTED, DERIVED
+from tangent.results.columns import DERIVED, SECTIONS, tables_of
 
 PAPER_TABLES = ["table1", "table2", "table3"]
 PAPER_FIGURES = ["figure2", "figure3", "figure5", "figure6"]
-FIGURES = [*PAPER_FIGURES, "alpha_curves", "proposition1"]
+FIGURES = [*PAPER_FIGURES, "alpha_curves", "proposition1", "subsets", "emergence"]
 # The tidy tables that each of these reads, as its module's INPUTS.
 TABLES_READ = {
     "figure2": ["single_task", "addition"],
@@ -29,6 +30,8 @@ TABLES_READ = {
     "figure6": ["eigenfunctions", "random_init"],
     "alpha_curves": ["alpha_sweep", "addition", "negation"],
     "proposition1": ["proposition1"],
+    "emergence": ["emergence"],
+    "subsets": ["subsets", "single_task"],
     "paper_tables": ["single_task", "addition", "negation", "random_init"],
     "comparison": ["single_task", "addition", "negation"],
     "claims": [
@@ -153,6 +156,8 @@ CONFIG = checked_config(config)
 CONFIG_JSON = CONFIG.model_dump_json(exclude={"extends"})
 RESULTS = f"{CONFIG.paths.results}/{CONFIG.study}"
 SPLITS = ["validation", "test"]
+COLLECTED = tables_of(CONFIG)
+FIGURES_OF_STUDY = figures_of(CONFIG)
 TASKS_AND_CONTROL = [*CONFIG.tasks, CONFIG.control]
 # Resolved here, so that a CPU's results are not taken for a GPU's: the device is a parameter.
 DEVICE_NAME = resolved_device()
@@ -166,6 +171,7 @@ if workflow.is_main_process:
 
 def one_of(names):
     """A wildcard's constraint: one of these; of none, that nothing matches."""
+    # Snakemake takes an empty constraint for none.
     return "|".join(re.escape(str(name)) for name in names) or "(?!)"
 
 
@@ -198,9 +204,10 @@ def given_settings(wildcards):
 
 
 PLAIN = one_of(name for name, mode in MODES.items() if mode.evaluated_as == "plain")
-LINEARIZED = one_of(
+LINEARIZED_MODES = [
     name for name, mode in MODES.items() if mode.evaluated_as == "linearized"
-)
+]
+LINEARIZED = one_of(LINEARIZED_MODES)
 DEVICE = {"device": DEVICE_NAME, "threads": CONFIG.compute.threads}
 EVALUATION = {
     "batch_size": CONFIG.compute.evaluation_batch_size,

@@ -76,6 +76,24 @@ use rule dataset as control_dataset with:
         code=lambda wildcards: code_of_data("prepare_dataset", wildcards.task),
 
 
+# Linear probes are fitted on training images of the control task too.
+use rule dataset as control_training with:
+    output:
+        train="<resources>/control_training/{size}px/{task}/train.safetensors",
+        description="<resources>/control_training/{size}px/{task}/dataset.json",
+    log:
+        "<resources>/logs/control_training/{size}px/{task}.log",
+    benchmark:
+        "<benchmarks>/control_training/{size}px/{task}.tsv"
+    wildcard_constraints:
+        task=one_of([CONFIG.control]),
+    params:
+        splits="train",
+        settings=dataset_flags,
+        output_dir=subpath(output.description, parent=True),
+        code=lambda wildcards: code_of_data("prepare_dataset", wildcards.task),
+
+
 rule texts:
     input:
         located="<resources>/sources/{task}.json",

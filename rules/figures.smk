@@ -14,7 +14,7 @@ rule plot:
     benchmark:
         "<benchmarks>/figures/{figure}.tsv"
     wildcard_constraints:
-        figure=one_of(FIGURES),
+        figure=one_of(FIGURES_OF_STUDY),
     conda:
         "../envs/report.yaml"
     threads: 1

@@ -61,3 +61,38 @@ rule answers:
         "python -m scripts.build_answers --pretrained-dir {params.pretrained_dir}"
         " --task {wildcards.task} --output {output.head}"
         " --code {params.code} --log {log}"
+
+
+# The linear probes of closed-vocabulary models, from the training images of each task.
+rule probe_heads:
+    input:
+        config=pretrained_config,
+        encoder="<resources>/pretrained/{model}/encoder.safetensors",
+        data=probe_data,
+    output:
+        head="<results>/heads/{model}/{task}/head.safetensors",
+    log:
+        "<logs>/heads/{model}/{task}.log",
+    benchmark:
+        "<benchmarks>/heads/{model}/{task}.tsv"
+    wildcard_constraints:
+        model=one_of(models_with_heads("probe")),
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=memory(6000, 3, ["encoder"]),
+        runtime=minutes(120),
+        gpu=GPUS,
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        datasets_dir=datasets_dir,
+        settings=probe_flags,
+        code=lambda wildcards: code("fit_probe", tasks=[wildcards.task]),
+    message:
+        "fit the linear probe of {wildcards.model} for {wildcards.task}"
+    shell:
+        "python -m scripts.fit_probe --pretrained-dir {params.pretrained_dir}"
+        " --encoder {input.encoder} --datasets-dir {params.datasets_dir}"
+        " --task {wildcards.task} {params.settings} --output {output.head}"
+        " --code {params.code} --log {log}"

@@ -27,6 +27,11 @@ def models_with_heads(kind):
     return [model for name in families for model in models_of_family(name)]
 
 
+def head_kind(wildcards):
+    """The kind of a model's heads."""
+    return FAMILIES[CONFIG.family_of(wildcards.model)].head
+
+
 def form(wildcards):
     """How a model's data is prepared: the folder of its data sets."""
     return CONFIG.form_of(wildcards.model)
@@ -114,6 +119,21 @@ def training_images(wildcards):
     return f"<resources>/datasets/{form(wildcards)}/{wildcards.task}/train.safetensors"
 
 
+def probe_training_images(wildcards):
+    """What a linear probe is fitted on; the control task's images are prepared for that alone."""
+    if wildcards.task in CONFIG.tasks:
+        return training_images(wildcards)
+    return f"<resources>/control_training/{form(wildcards)}/{wildcards.task}/train.safetensors"
+
+
+def probe_data(wildcards):
+    """Images that a linear probe sees; none if the model's own classifier takes its place."""
+    if CONFIG.has_own_head(wildcards.model, wildcards.task):
+        return []
+    validation = f"{datasets_dir(wildcards)}/{wildcards.task}/validation.safetensors"
+    return [probe_training_images(wildcards), validation]
+
+
 # Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.
 def heads(tasks):
     pattern = "<results>/heads/{base}/{task}/head.safetensors"
@@ -163,6 +183,7 @@ RAW = {
     "disentanglement": "disentanglement/{model}/{mode}/{pair}/seed{seed}/error.csv",
     "eigenfunctions": "eigenfunctions/{model}/{kernel}/seed{seed}/energies.csv",
     "proposition1": "proposition1/{model}/seed{seed}/interference.csv",
+    "combinations": "combinations/{model}/{linearized}/seed{seed}/result.json",
 }
 # What a study from random weights leaves out: there is nothing to forget.
 PRETRAINED_ONLY = ["negation_sweep", "negation", "disentanglement", "proposition1"]
@@ -173,6 +194,16 @@ RAW_OF_TABLE = {
     "addition_tasks": ["addition"],
     "eigenvalues": ["eigenfunctions"],
     "random_init": ["zero_shot", "single_task", "addition"],
+    "emergence": [
+        "zero_shot",
+        "single_task",
+        "addition",
+        "disentanglement",
+        "eigenfunctions",
+    ],
+    "subsets": ["combinations"],
+    "per_task_alpha": ["combinations"],
+    "analogies": ["combinations"],
 }
 
 
@@ -183,6 +214,7 @@ def raw_results(wildcards):
         values = {
             "model": model,
             "mode": MODES,
+            "linearized": LINEARIZED_MODES,
             "task": CONFIG.tasks_of(model),
             "pair": ["/".join(pair) for pair in CONFIG.pairs_of(model)],
             "kernel": CONFIG.eigenfunction_tasks_of(model),
@@ -191,6 +223,8 @@ def raw_results(wildcards):
         left_out = PRETRAINED_ONLY if CONFIG.is_random(model) else []
         if not values["kernel"]:
             left_out = [*left_out, "proposition1"]
+        if model not in CONFIG.combinations.models:
+            left_out = [*left_out, "combinations"]
         for name in RAW_OF_TABLE.get(wildcards.table, [wildcards.table]):
             if name not in left_out:
                 files += collect(f"<results>/{RAW[name]}", **values)
@@ -244,6 +278,7 @@ def evaluation_flags(wildcards, input):
         mode=wildcards.mode,
         seed=wildcards.seed,
         heads_dir=f"{RESULTS}/heads/{base_model(wildcards)}",
+        head_kind=head_kind(wildcards),
         datasets_dir=datasets_dir(wildcards),
         initial_features=named_folders(input.features),
     )
@@ -270,6 +305,16 @@ def product_flags(wildcards):
         for split in SPLITS
     }
     return flags(**vectors, **EVALUATION)
+
+
+def combination_flags(wildcards):
+    """The combinations of a model's task vectors, and the grid of their coefficients."""
+    settings = {"tasks": tasks_of(wildcards), "alphas": ALPHAS}
+    settings["subsets_per_size"] = CONFIG.combinations.subsets_per_size
+    if CONFIG.combinations.analogies:
+        analogies = CONFIG.combinations.analogies
+        settings["analogies"] = [":".join(tasks) for tasks in analogies]
+    return flags(**settings)
 
 
 def processes_of(wildcards):
@@ -307,6 +352,24 @@ def finetuning_flags(wildcards):
         processes=of_model.processes,
         **DEVICE,
     )
+
+
+def family_label(model):
+    """The block of the claims table that a model belongs to, such as `CLIP, ViT`."""
+    label = FAMILIES[CONFIG.family_of(model)].label
+    return ", ".join(filter(None, [label, CONFIG.architectures.get(model)]))
+
+
+def family_labels():
+    """MODEL=LABEL of every model."""
+    return flags(families=[f"{model}={family_label(model)}" for model in CONFIG.models])
+
+
+def probe_flags(wildcards, input):
+    """How a linear probe is fitted."""
+    strengths = list(CONFIG.probe.model_dump(exclude={"own_classifier"}).values())
+    folder = {"train_dir": Path(input.data[0]).parent} if input.data else {}
+    return flags(**folder, strengths=strengths, **EVALUATION)
 
 
 def eigenfunction_flags(wildcards):

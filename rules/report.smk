@@ -6,7 +6,7 @@ rule report:
         config="<results>/config.yaml",
         tables=expand("<results>/tables/{table}.csv", table=[*COLLECTED, *DERIVED]),
         paper_tables=expand("<results>/tables/{table}.md", table=PAPER_TABLES),
-        figures=expand("<results>/figures/{figure}.svg", figure=FIGURES),
+        figures=expand("<results>/figures/{figure}.svg", figure=FIGURES_OF_STUDY),
     output:
         report="<results>/report/index.html",
     log:

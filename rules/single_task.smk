@@ -24,13 +24,14 @@ rule zero_shot:
         ),
         heads_dir=lambda wildcards, input: subpath(input.heads[0], ancestor=2),
         datasets_dir=datasets_dir,
+        head_kind=head_kind,
         code=code("zero_shot"),
     message:
         "zero-shot accuracy of {wildcards.model} (seed {wildcards.seed})"
     shell:
         "python -m scripts.zero_shot --model {wildcards.model} --seed {wildcards.seed}"
-        " {params.features} --heads-dir {params.heads_dir} --datasets-dir {params.datasets_dir}"
-        " --output {output.accuracy} --code {params.code} --log {log}"
+        " {params.features} --heads-dir {params.heads_dir} --head-kind {params.head_kind}"
+        " --datasets-dir {params.datasets_dir} --output {output.accuracy} --code {params.code} --log {log}"
 
 
 rule single_task_plain:

@@ -44,7 +44,7 @@ rule collect_table:
     params:
         # What a table depends on is in the input files and in here.
         selection=CONFIG.model_dump_json(
-            include={"models", "tasks", "control", "seeds", "negation"}
+            include={"models", "tasks", "control", "seeds", "negation", "emergence"}
         ),
         # The rest does not matter: a function of the inputs is not compared with the last run's. (Were
         # the file of `resolved_config` an `ancient` input instead, Snakemake would not look at the set
@@ -79,11 +79,13 @@ rule claims_table:
         runtime=minutes(10),
     params:
         tables_dir=subpath(output.claims, parent=True),
+        families=family_labels(),
         code=code("claims"),
     message:
         "test the paper's claims"
     shell:
-        "python -m scripts.claims --tables-dir {params.tables_dir} --output {output.claims}"
+        "python -m scripts.claims {params.families} --tables-dir {params.tables_dir}"
+        " --output {output.claims}"
         " --markdown {output.markdown}"
         " --code {params.code} --log {log}"
 

@@ -75,7 +75,20 @@ rule figures:
     input:
         expand(
             "<results>/figures/{figure}.{format}",
-            figure=FIGURES,
+            figure=FIGURES_OF_STUDY,
+            format=["svg", "pdf"],
+        ),
+
+
+rule combinations:
+    input:
+        expand(
+            "<results>/tables/{table}.csv",
+            table=[name for name in COLLECTED if SECTIONS.get(name) == "combinations"],
+        ),
+        expand(
+            "<results>/figures/{figure}.{format}",
+            figure=[name for name in FIGURES_OF_STUDY if name == "subsets"],
             format=["svg", "pdf"],
         ),
 

@@ -13,6 +13,7 @@ class Arguments(cli.Common):
     """Test the paper's claims on the tidy tables of a study."""
 
     tables_dir: Path = cli.argument("folder of the tidy tables")
+    families: dict[str, str] = cli.argument("the label of each model's family")
     output: Path = cli.argument("table of the claims (CSV)")
     markdown: Path = cli.argument("the same table to read (Markdown)")
 
@@ -24,7 +25,7 @@ def run(arguments: Arguments) -> None:
     from tangent.results.load import load_tables, table_path
     from tangent.results.render import to_markdown
 
-    table = claims_table(load_tables(arguments.tables_dir, INPUTS))
+    table = claims_table(load_tables(arguments.tables_dir, INPUTS), arguments.families)
     provenance.note_inputs(table_path(arguments.tables_dir, name) for name in INPUTS)
     files.write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
     files.write_text(arguments.markdown, to_markdown(claims_as_table(table)))

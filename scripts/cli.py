@@ -60,7 +60,7 @@ def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
     """Parse `argv` (default: the command line) into `arguments_class`.
 
     Fields of type `list[...]` take one or more values, `X | None` are optional, `dict[str, Path]`
-    take NAME=PATH pairs; underscores in names become dashes.
+    take NAME=PATH (or NAME=TEXT) pairs; underscores in names become dashes.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {_module_name(arguments_class)}", description=arguments_class.__doc__
@@ -126,7 +126,9 @@ def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, hint: Any) -
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     origin = typing.get_origin(hint)
     if origin is dict:
-        options |= {"nargs": "+", "action": _Pairs, "metavar": "NAME=PATH"}
+        of = typing.get_args(hint)[1]
+        metavar = "NAME=PATH" if of is Path else "NAME=TEXT"
+        options |= {"nargs": "+", "action": _Pairs, "type": str, "const": of, "metavar": metavar}
     elif origin is list:
         options |= {"nargs": "+", "type": typing.get_args(hint)[0]}
     elif origin is typing.Literal:
@@ -137,15 +139,15 @@ def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, hint: Any) -
 
 
 class _Pairs(argparse.Action):
-    """NAME=PATH pairs as a dict, in the order given."""
+    """NAME=VALUE pairs as a dict, in the order given; `const` makes the values of texts."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         pairs = {}
         for value in values:
-            name, separator, path = value.partition("=")
-            if not separator or not name or not path:
-                parser.error(f"{option_string}: {value!r} is not of the form NAME=PATH")
-            pairs[name] = Path(path)
+            name, separator, text = value.partition("=")
+            if not separator or not name or not text:
+                parser.error(f"{option_string}: {value!r} is not of the form {self.metavar}")
+            pairs[name] = self.const(text)
         setattr(namespace, self.dest, pairs)
 
 

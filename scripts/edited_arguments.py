@@ -28,7 +28,10 @@ class EditedArguments(cli.Common):
     model: str = cli.argument("name of the model")
     mode: str = cli.argument("standard, posthoc or linear")
     seed: int = cli.argument("study seed of the task vectors")
-    heads_dir: Path = cli.argument("folder of the zero-shot heads, {task}/head.safetensors")
+    heads_dir: Path = cli.argument("folder of the heads, {task}/head.safetensors")
+    head_kind: str | None = cli.argument(
+        "kind that the heads must be of: zero_shot, probe, …", None
+    )
     datasets_dir: Path = cli.argument("folder of the data sets, {task}/{split}.safetensors")
     initial_features: dict[str, Path] = cli.argument("a folder of f(x; θ0) per data set")
     pretrained_dir: Path | None = cli.argument("plain: folder of the pre-trained model", None)
@@ -50,7 +53,7 @@ class EditedArguments(cli.Common):
 
     def load_task(self, name: str) -> EvaluationTask:
         """Head and labels of a task."""
-        return EvaluationTask.load(name, self.heads_dir, self.datasets_dir)
+        return EvaluationTask.load(name, self.heads_dir, self.datasets_dir, self.head_kind)
 
     def edited_model(self) -> EditedModel:
         """The edited model of the mode.
@@ -67,6 +70,19 @@ class EditedArguments(cli.Common):
         if kind == "linearized":
             return LinearizedEditedModel(initial, StoredProducts(self.products))
         return self._plain_model(initial)
+
+    def linearized_model(self) -> LinearizedEditedModel:
+        """The edited model of a linearized mode, for what is only looked up.
+
+        Raises:
+            UserError: as `edited_model`, or the mode is evaluated by running the model.
+        """
+        if self._kind() != "linearized":
+            raise UserError(
+                f"mode {self.mode!r} is evaluated {self._kind()}: this step looks features up and "
+                "takes linearized modes alone."
+            )
+        return self.edited_model()
 
     def provenance(
         self, tasks: Sequence[str], splits: Sequence[str], others: Iterable[Path] = ()

@@ -39,7 +39,8 @@ def run(arguments: Arguments) -> None:
     """Kernels of training images; energies of these and of every data set's test images."""
     from tangent.evaluation.eigenfunctions import Sample, localization
 
-    task = EvaluationTask.load(arguments.task, arguments.heads_dir, arguments.datasets_dir)
+    folders = arguments.heads_dir, arguments.datasets_dir
+    task = EvaluationTask.load(arguments.task, *folders, arguments.head_kind())
     task.labels("train")  # says early if head and data set do not belong together
     load = arguments.images_of()
 

@@ -40,6 +40,12 @@ class EncoderArguments(cli.Common):
 
         return load_encoder(self.pretrained_dir, self.encoder, self.setup()).eval()
 
+    def head_kind(self) -> str:
+        """The kind of the model's heads."""
+        from tangent.models import family_of
+
+        return family_of(self.pretrained_dir).head
+
     def images_of(self) -> StoredExamples:
         """The data sets' images, preprocessed for the encoder."""
         from tangent.features import StoredExamples

@@ -37,10 +37,8 @@ def run(arguments: Arguments) -> None:
 
     if len(set(arguments.tasks)) < 2:
         raise UserError("proposition 1 compares tasks: give at least two different --tasks.")
-    tasks = [
-        EvaluationTask.load(name, arguments.heads_dir, arguments.datasets_dir)
-        for name in arguments.tasks
-    ]
+    folders, kind = (arguments.heads_dir, arguments.datasets_dir), arguments.head_kind()
+    tasks = [EvaluationTask.load(name, *folders, kind) for name in arguments.tasks]
     load = arguments.images_of()
 
     def sample(task: EvaluationTask) -> TaskImages:

@@ -21,7 +21,10 @@ class Arguments(cli.Common):
     model: str = cli.argument("name of the model")
     seed: int = cli.argument("study seed (it matters for a random initialisation only)")
     initial_features: dict[str, Path] = cli.argument("a folder of f(x; θ0) per data set")
-    heads_dir: Path = cli.argument("folder of the zero-shot heads, {task}/head.safetensors")
+    heads_dir: Path = cli.argument("folder of the heads, {task}/head.safetensors")
+    head_kind: str | None = cli.argument(
+        "kind that the heads must be of: zero_shot, probe, …", None
+    )
     datasets_dir: Path = cli.argument("folder of the data sets, {task}/{split}.safetensors")
     output: Path = cli.argument("zero_shot.json")
 
@@ -30,7 +33,8 @@ def run(arguments: Arguments) -> None:
     """Apply each task's head to the stored features of its images."""
     heads_dir, datasets_dir = arguments.heads_dir, arguments.datasets_dir
     folders = arguments.initial_features
-    tasks = [EvaluationTask.load(name, heads_dir, datasets_dir) for name in folders]
+    kind = arguments.head_kind
+    tasks = [EvaluationTask.load(name, heads_dir, datasets_dir, kind) for name in folders]
     measured = zero_shot(StoredFeatures(folders), tasks)
     inputs = [head_path(heads_dir, name) for name in folders]
     for name, folder in folders.items():

@@ -44,6 +44,23 @@ def forward_mode_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
+class LayerNormsInOneType(TorchFunctionMode):
+    """Gives layer normalisations inputs of the type of their weights, as autocast does on a GPU.
+
+    On a CPU autocast leaves them alone, and where types differ torch's forward-mode derivative is
+    of another type than the value: the convolution that follows refuses the two.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is not F.layer_norm:
+            return func(*args, **kwargs)
+        inputs, weight = args[0], (*args, kwargs.get("weight"))[2]
+        return func(inputs if weight is None else inputs.to(weight.dtype), *args[1:], **kwargs)
+
+
 def parameters_of(module: nn.Module) -> dict[str, Tensor]:
     """The parameters of `module` by name, detached (they share the module's memory)."""
     return {name: parameter.detach() for name, parameter in module.named_parameters()}
@@ -375,7 +392,7 @@ def value_and_product(
     # The compiler cannot trace the switches: who compiles enters forward_mode_attention outside.
     compiling = torch.compiler.is_compiling()
     try:
-        with nullcontext() if compiling else forward_mode_attention():
+        with nullcontext() if compiling else forward_mode_attention(), LayerNormsInOneType():
             return jvp(f, (dict(point),), (dict(direction),))
     except RuntimeError as error:  # NotImplementedError is one of these
         unsupported = _NO_FORWARD_MODE.search(str(error))

@@ -80,5 +80,6 @@ def configuration(sha256: str) -> dict[str, Any]:
     }
     config["eigenfunctions"] |= {"models": [MODEL], "tasks": list(TASKS), "images": 8}
     config["eigenfunctions"] |= {"components": 3, "logits": 1}
+    config["combinations"] = {"models": [MODEL]}
     config["random_initialization"] |= {"models": [MODEL], "tasks": [RANDOM_TASK], "epochs": 1}
     return config

@@ -16,11 +16,14 @@ def problems_across_keys(config: Config) -> list[str]:
         *_names(config),
         *_subsets(config),
         *_pairs(config),
+        *_analogies(config),
         *_sizes(config),
         *_ranges(config),
+        *_emergence(config),
         *_finetuning(config),
         *_published(config),
         *_pretraining(config),
+        *_probe(config),
     ]
 
 
@@ -56,7 +59,7 @@ def _subsets(config: Config) -> Iterator[str]:
         yield from _not_in(f"{section}.tasks", tasks, known_tasks, "tasks")
         yield from _repeated(f"{section}.tasks", tasks)
     known_models = _nameable(config.models, config.pretrained)
-    for section in ("disentanglement", "eigenfunctions", "random_initialization"):
+    for section in ("disentanglement", "eigenfunctions", "random_initialization", "combinations"):
         models = getattr(config, section).models
         yield from _not_in(f"{section}.models", models, known_models, "models")
         yield from _repeated(f"{section}.models", models)
@@ -75,6 +78,19 @@ def _pairs(config: Config) -> Iterator[str]:
         elif frozenset(pair) in seen:
             yield f"{key}: the pair {pair[0]!r}, {pair[1]!r} is there already"
         seen.add(frozenset(pair))
+
+
+def _analogies(config: Config) -> Iterator[str]:
+    known_tasks = _nameable(config.tasks, config.datasets)
+    seen = []
+    for number, analogy in enumerate(config.combinations.analogies):
+        key = f"combinations.analogies[{number}]"
+        yield from _not_in(key, analogy, known_tasks, "tasks")
+        if len(set(analogy)) < len(analogy):
+            yield f"{key}: an analogy needs four different tasks, not {', '.join(analogy)}"
+        elif analogy in seen:
+            yield f"{key}: the analogy {', '.join(analogy)} is there already"
+        seen.append(analogy)
 
 
 def _sizes(config: Config) -> Iterator[str]:
@@ -117,6 +133,25 @@ def _ranges(config: Config) -> Iterator[str]:
         )
 
 
+def _emergence(config: Config) -> Iterator[str]:
+    steps = config.emergence.steps
+    known_models = _nameable(config.models, config.pretrained)
+    yield from _not_in("emergence.steps", steps, known_models, "models")
+    if len(steps) == 1:
+        yield (
+            f"emergence.steps: {', '.join(steps)} is one checkpoint; a curve needs two, or none to "
+            "leave it out"
+        )
+    model_at: dict[int, str] = {}
+    for model, step in steps.items():
+        if step in model_at:
+            yield (
+                f"emergence.steps: {model_at[step]!r} and {model!r} are both at step {step}; give "
+                "each checkpoint its own"
+            )
+        model_at.setdefault(step, model)
+
+
 def _finetuning(config: Config) -> Iterator[str]:
     settings = config.finetuning.models
     yield from _not_in("finetuning.models", settings, config.pretrained, "pretrained")
@@ -154,6 +189,18 @@ def _pretraining(config: Config) -> Iterator[str]:
                     f"{key}.step: {entry.step} is beyond the schedule of pretraining."
                     f"{entry.recipe}, which has {recipe.steps} steps"
                 )
+
+
+def _probe(config: Config) -> Iterator[str]:
+    probe = config.probe
+    if probe.minimum > probe.maximum:
+        yield (
+            f"probe.minimum ({probe.minimum:g}) must not be greater than probe.maximum "
+            f"({probe.maximum:g})"
+        )
+    key = "probe.own_classifier"
+    yield from _not_in(key, probe.own_classifier, config.pretrained, "pretrained")
+    yield from _not_in(key, probe.own_classifier.values(), config.datasets, "datasets")
 
 
 def _nameable(chosen: Iterable[str], defined: Iterable[str]) -> set[str]:

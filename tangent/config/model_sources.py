@@ -58,6 +58,18 @@ class PretrainedOpenClip(PretrainedModel):
     tag: NonEmptyString = Field(description="open_clip's tag of the weights, such as `openai`.")
 
 
+class PretrainedTimm(PretrainedModel):
+    """A classifier of timm, from the hub: linear probes take the place of its last layer."""
+
+    family: ClassVar[str] = "closed_vocabulary"
+
+    source: Literal["timm"] = Field(description="`timm`: one of timm's models with weights.")
+    name: NonEmptyString = Field(
+        description="timm's name of architecture and weights, such as "
+        "`vit_base_patch16_224.augreg_in1k`."
+    )
+
+
 class PretrainedRandom(PretrainedModel):
     """An architecture of open_clip at random weights: to try a study out where there is no network.
 
@@ -70,11 +82,7 @@ class PretrainedRandom(PretrainedModel):
 
 
 class PretrainedTransformers(Section):
-    """A T5 model of transformers on the Hugging Face hub, or in its client's local cache.
-
-    Attributes:
-        family: of its models, a key of `tangent.models.families.FAMILIES`.
-    """
+    """A T5 model of transformers on the Hugging Face hub, or in its client's local cache."""
 
     family: ClassVar[str] = "text_to_text"
 
@@ -111,8 +119,9 @@ class PretrainedByRecipe(Section):
 Pretrained = Annotated[
     PretrainedFile
     | PretrainedOpenClip
-    | PretrainedRandom
+    | PretrainedTimm
     | PretrainedTransformers
+    | PretrainedRandom
     | PretrainedByRecipe,
     Field(discriminator="source"),
 ]

@@ -75,4 +75,23 @@ class Text(PretrainingRecipe):
         return f"{name}-tokens"
 
 
-Pretraining = Annotated[Contrastive | Text, Field(discriminator="objective")]
+class Supervised(PretrainingRecipe):
+    """A closed-vocabulary model: images are classified by domain and class."""
+
+    family: ClassVar[str] = "closed_vocabulary"
+    image_size: ClassVar[int] = 32
+
+    objective: Literal["supervised"] = Field(description="`supervised`: a classifier of timm.")
+    tower: Literal["vit", "convnext"] = Field(description="Architecture of the classifier.")
+    images: PositiveInteger = Field(description="Labelled images rendered.")
+
+    @property
+    def examples(self) -> int:
+        return self.images
+
+    def form(self, name: str) -> str:
+        return f"{self.image_size}px"
+
+
+# A further objective is a further class here.
+Pretraining = Annotated[Contrastive | Supervised | Text, Field(discriminator="objective")]

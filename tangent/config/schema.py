@@ -101,6 +101,23 @@ class ModelFinetuning(Section):
     )
 
 
+class Probe(Section):
+    """Linear probes, the heads of closed-vocabulary models: the grid on which validation chooses C.
+
+    C is scikit-learn's: the weight of the sum of the images' losses against half the squared norm
+    of the probe's weights (protocol).
+    """
+
+    minimum: PositiveNumber = Field(default=1e-4, description="Smallest C.")
+    maximum: PositiveNumber = Field(default=10.0, description="Largest C.")
+    points: PositiveInteger = Field(default=6, description="Points of the grid, log-spaced.")
+    own_classifier: dict[Name, Name] = Field(
+        default={},
+        description="Models whose own classifier is the head of a task, in a probe's place: the "
+        "task, by the model's name. Its classes must be those of the pre-training, in their order.",
+    )
+
+
 class Finetuning(Section):
     """Fine-tuning: AdamW, cosine decay to zero after a linear warm-up, frozen head (protocol)."""
 
@@ -182,6 +199,25 @@ class Eigenfunctions(Section):
     )
 
 
+class Combinations(Section):
+    """Other combinations of task vectors than the sum of all, in the linearized modes (beyond the
+    paper): sums of every number of tasks, an α per task, analogies."""
+
+    models: list[Name] = Field(
+        default=[], description="Models whose task vectors are combined so; none leaves this out."
+    )
+    subsets_per_size: PositiveInteger = Field(
+        default=70,
+        description="Subsets of each number of tasks: all of them if there are no more, otherwise "
+        "this many, drawn once for all modes and seeds. Of 8 tasks 70 are all.",
+    )
+    analogies: list[Annotated[list[Name], Field(min_length=4, max_length=4)]] = Field(
+        default=[],
+        description="Tasks a, b, c, d, read “a is to b as c is to d”: θ0 + α(τ_c + τ_b − τ_a) is "
+        "evaluated on d.",
+    )
+
+
 class RandomInitialization(Section):
     """Table 3: the same study from random weights of the encoder, as the model `NAME-random`."""
 
@@ -195,6 +231,21 @@ class RandomInitialization(Section):
         "`finetuning.epochs`."
     )
     learning_rate: LearningRates
+
+
+class Emergence(Section):
+    """When disentanglement emerges: the study of several checkpoints of one pre-training."""
+
+    steps: dict[Name, NaturalNumber] = Field(
+        default={},
+        description="Steps of pre-training behind each checkpoint, by its name in `models`; 0 is "
+        "the random initialisation. None leaves the table and figure `emergence` out.",
+    )
+
+    @property
+    def models(self) -> list[str]:
+        """The checkpoints, in the order of their steps."""
+        return sorted(self.steps, key=self.steps.__getitem__)
 
 
 class Estimate(Section):
@@ -229,10 +280,16 @@ class Config(Section):
     pretrained: dict[Name, Pretrained] = Field(
         description="Where each model comes from, by the model's name."
     )
+    architectures: dict[Name, NonEmptyString] = Field(
+        default={},
+        description="Kind of network of a model, as the claims table names it after its family: "
+        "`ViT`, `ConvNeXt`. Labels only; entries of models that are not selected are ignored.",
+    )
     datasets: dict[Name, Dataset] = Field(
         description="Where each task's images come from, by the task's name."
     )
     validation: Validation
+    probe: Probe = Probe()
     finetuning: Finetuning
     published: dict[Name, PublishedTrainings] = Field(
         default={},
@@ -243,12 +300,14 @@ class Config(Section):
     negation: Negation
     disentanglement: Disentanglement
     eigenfunctions: Eigenfunctions
+    combinations: Combinations = Combinations()
     random_initialization: RandomInitialization
     pretraining: dict[Name, Pretraining] = Field(
         default={},
         description="Recipes of models that the workflow pre-trains from nothing, by the recipe's "
         "name.",
     )
+    emergence: Emergence = Emergence()
     estimate: Estimate = Estimate()
 
     @property
@@ -312,6 +371,10 @@ class Config(Section):
         folder = f"{self.paths.resources}/pretraining/{entry['recipe']}/step{step}"
         return entry | {"recipe": recipe.model_dump(mode="json"), "step": step, "folder": folder}
 
+    def has_own_head(self, model: str, task: str) -> bool:
+        """Whether the classifier of `model`'s pre-training is its head of `task`."""
+        return self.probe.own_classifier.get(self.base_model(model)) == task
+
     def pretraining_steps(self, recipe: str) -> list[int]:
         """After how many steps of a recipe its models are wanted: the last ones if nobody says."""
         entries = [self.pretrained[model] for model in self.models]
@@ -342,10 +405,12 @@ class Config(Section):
         """Whose products J(x)·τ are looked up on a split of `dataset`; `sum` is of all tasks.
 
         Of addition and the task itself; negation looks at the control task; a heat map at the other
-        task's vector, on test images.
+        task's vector, on test images; other combinations at all.
         """
         if dataset not in self.tasks_of(model):
             return self.tasks_of(model)
+        if model in self.combinations.models:
+            return [SUM, *self.tasks_of(model)]
         partners = self.partners(model, dataset) if split == "test" else []
         return [SUM, dataset, *partners]
 

@@ -125,6 +125,7 @@ def _made_from(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             settings |= _keys("validation", config["validation"])
             settings["control"] = task == config.get("control")
             made |= {f"datasets/{form}/{task}": settings for form in forms}
+            made |= {f"control_training/{form}/{task}": settings for form in forms}
     return made
 
 

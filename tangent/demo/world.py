@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -110,13 +111,38 @@ def pretraining_data(images: int, seed: int) -> tuple[np.ndarray, list[str]]:
     Raises:
         UserError: less than one image.
     """
+    pixels, captions, _ = _pretraining_images(images, seed)
+    return pixels, captions
+
+
+def labelled_pretraining_data(images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The images of `pretraining_data`, labelled by task and class instead of captioned.
+
+    Returns:
+        Images uint8 [images, 32, 32, 3] and labels int64 [images], indices into
+        `pretraining_classes()`.
+
+    Raises:
+        UserError: less than one image.
+    """
+    pixels, _, labels = _pretraining_images(images, seed)
+    return pixels, labels
+
+
+def pretraining_classes() -> list[tuple[str, str]]:
+    """Task and name of each class of the labelled pre-training images, in the labels' order."""
+    return [(task, name) for task in _WEIGHTS for name in load_task(task).classes]
+
+
+def _pretraining_images(images: int, seed: int) -> tuple[np.ndarray, list[str], np.ndarray]:
     if images < 1:
         raise UserError(f"pre-training needs at least one image, not {images}.")
     tasks = list(_WEIGHTS)
     classes = {task: load_task(task).classes for task in tasks}
+    first_label = dict(zip(tasks, accumulate(map(len, classes.values()), initial=0), strict=False))
     bounds = np.cumsum(list(_WEIGHTS.values())) / sum(_WEIGHTS.values())
     pixels = np.empty((images, IMAGE, IMAGE, 3), np.uint8)
-    captions = []
+    captions, labels = [], np.empty(images, np.int64)
     for index in range(images):
         rng = np.random.default_rng([_STREAMS["pretraining"], seed, index])
         task = tasks[int(np.searchsorted(bounds, rng.random(), side="right"))]
@@ -125,5 +151,6 @@ def pretraining_data(images: int, seed: int) -> tuple[np.ndarray, list[str]]:
         is_generic = bool(rng.random() < _GENERIC_SHARE)
         picture = RENDERERS[task](rng, label, harder)
         captions.append(caption(rng, task, classes[task][label], picture, is_generic))
+        labels[index] = first_label[task] + label
         pixels[index] = to_pixels(picture.image, rng, harder)
-    return pixels, captions
+    return pixels, captions, labels

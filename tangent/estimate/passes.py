@@ -13,10 +13,11 @@ from typing import Literal
 import numpy as np
 
 from tangent.config.schema import Config
-from tangent.figures import FIGURES
+from tangent.figures import figures_of
+from tangent.models.families import FAMILIES
 from tangent.modes import MODES
 from tangent.ntk.cost import dense_passes, gram_gradients, kernel_method, matrix_free_passes
-from tangent.results.columns import COLLECTED
+from tangent.results.columns import tables_of
 from tangent.tasks import load_task
 from tangent.validation import held_out
 
@@ -113,7 +114,7 @@ def jobs_of(config: Config, held_gradients: Mapping[str, int]) -> list[Jobs]:
         held = held_gradients[config.base_model(model)]
         for of_seed in _of_model(config, model, held):
             jobs.append(replace(of_seed, model=model, count=of_seed.count * len(config.seeds)))
-    return [*jobs, *_summary()]
+    return [*jobs, *_summary(config)]
 
 
 def _resources(config: Config) -> Iterator[Jobs]:
@@ -123,11 +124,36 @@ def _resources(config: Config) -> Iterator[Jobs]:
     yield Jobs("datasets", "data_source", len(tasks))
     yield Jobs("datasets", "dataset", len(config.tasks) * len(forms))
     yield Jobs("datasets", "control_dataset", len(forms))
+    probed = {
+        config.form_of(model)
+        for model in used
+        if FAMILIES[config.family_of(model)].fits_heads
+        and not config.has_own_head(model, config.control)
+    }
+    if probed:
+        yield Jobs("datasets", "control_training", len(probed))
     for model in dict.fromkeys(used):
-        yield Jobs("pretrained", f"pretrained_{config.family_of(model)}", 1, model)
-        for task in map(load_task, tasks):
-            prompts = len(task.classes) * len(task.templates)
-            yield Jobs("heads", "heads", 1, model, Work("text", prompts))
+        family = FAMILIES[config.family_of(model)]
+        yield Jobs("pretrained", f"pretrained_{family.name}", 1, model)
+        for task in tasks:
+            yield replace(HEAD_JOBS[family.head](config, model, task), model=model)
+
+
+def _zero_shot_head(config: Config, model: str, task: str) -> Jobs:
+    described = load_task(task)
+    prompts = len(described.classes) * len(described.templates)
+    return Jobs("heads", "heads", 1, work=Work("text", prompts))
+
+
+def _probe_head(config: Config, model: str, task: str) -> Jobs:
+    """The regression itself is small beside the features that it reads."""
+    sizes = sizes_of(config, task)
+    images = 0 if config.has_own_head(model, task) else sizes.train + sizes.validation
+    return Jobs("heads", "probe_heads", 1, work=Work("forward", images))
+
+
+HEAD_JOBS = {"zero_shot": _zero_shot_head, "probe": _probe_head}
+"""The job that makes a head of each kind, for a model and a task."""
 
 
 def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:
@@ -143,6 +169,9 @@ def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:
     yield Jobs("single_task", "zero_shot", 1)
     for mode in MODES.values():
         yield from _evaluations(config, model, mode.evaluated_as)
+    if model in config.combinations.models:
+        yield Jobs("combinations", "validate_combinations", linearized_modes())
+        yield Jobs("combinations", "evaluate_combinations", linearized_modes())
     yield from _kernels(config, model, held)
 
 
@@ -257,11 +286,11 @@ def kernels_of(config: Config, task: str) -> tuple[int, int]:
     return (1, classes) if logits == "all" else (min(logits, classes), 1)
 
 
-def _summary() -> Iterator[Jobs]:
+def _summary(config: Config) -> Iterator[Jobs]:
     yield Jobs("tables", "resolved_config", 1)
-    yield Jobs("tables", "collect_table", len(COLLECTED))
+    yield Jobs("tables", "collect_table", len(tables_of(config)))
     yield Jobs("tables", "claims_table", 1)
     yield Jobs("tables", "comparison_table", 1)
     yield Jobs("tables", "paper_tables", 1)
-    yield Jobs("figures", "plot", len(FIGURES))
+    yield Jobs("figures", "plot", len(figures_of(config)))
     yield Jobs("report", "report", 1)

@@ -47,14 +47,22 @@ class EvaluationTask:
         self._labels: dict[str, np.ndarray] = {}
 
     @classmethod
-    def load(cls, name: str, heads_dir: Path, datasets_dir: Path) -> EvaluationTask:
+    def load(
+        cls, name: str, heads_dir: Path, datasets_dir: Path, kind: str | None = None
+    ) -> EvaluationTask:
         """The task of `heads_dir/{name}/head.safetensors` and `datasets_dir/{name}/*.safetensors`.
 
+        Args:
+            name: the data set's name.
+            heads_dir, datasets_dir: the folders.
+            kind: what the head must be (`tangent.heads.HEADS`); None takes any.
+
         Raises:
-            UserError: the head is missing; later, a split is missing or has other classes.
+            UserError: the head is missing or of another kind; later, a split is missing or has
+                other classes.
         """
         head_file = head_path(heads_dir, name)
-        head = load_head(head_file)
+        head = load_head(head_file, kind)
 
         def labels(split: str) -> np.ndarray:
             path = split_path(datasets_dir / name, split)

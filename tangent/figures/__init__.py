@@ -13,7 +13,22 @@ from tangent.errors import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES = ("figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1")
+    from tangent.config.schema import Config
+
+FIGURES = (
+    "figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1", "subsets",
+    "emergence",
+)  # fmt: skip
+
+SECTIONS = {"subsets": "combinations", "emergence": "emergence"}
+"""Figures that a study has only if this section of its configuration names models."""
+
+
+def figures_of(config: Config) -> list[str]:
+    """The figures of a study."""
+    return [
+        name for name in FIGURES if name not in SECTIONS or getattr(config, SECTIONS[name]).models
+    ]
 
 
 def load_figure(name: str) -> ModuleType:

@@ -16,7 +16,7 @@ INPUTS = ("eigenfunctions", "random_init")
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Local energies as distributions: a column per kernel's task, a row per model.
 
-    A box holds the energies of all test images and kernels (and seeds) of one data set: median,
+    A box holds the energies of all test examples and kernels (and seeds) of one data set: median,
     quartiles, whiskers from the 5th to the 95th percentile, and the mean as a diamond.
     """
     energies = tables["eigenfunctions"]
@@ -49,7 +49,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         bottom.xaxis.set_tick_params(labelbottom=True)
     figure.legend(
         handles=[
-            Patch(color=style.VERMILLION, label="held-out images of the kernel's own task"),
+            Patch(color=style.VERMILLION, label="held-out examples of the kernel's own task"),
             Patch(color=style.SKY, label="other data sets"),
         ],
         loc="outside lower center",

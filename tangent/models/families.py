@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tangent.errors import UserError
 from tangent.files import read_json
-from tangent.models import clip, t5
+from tangent.models import clip, closed_vocabulary, t5
 from tangent.models.preprocessing import image_preprocessing
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Family:
         other_files: text files that the folder holds besides.
         new_encoder: from the configuration to an encoder as it is initialised.
         preprocessing: from the configuration file's path to what prepared data must fit.
+        fits_heads: whether heads are fitted on training data, so that the control task needs some.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Family:
     other_files: tuple[str, ...]
     new_encoder: Callable[[Mapping[str, Any]], nn.Module]
     preprocessing: Callable[[Path], dict[str, Any]]
+    fits_heads: bool = False
 
 
 FAMILIES: dict[str, Family] = {
@@ -60,6 +62,17 @@ FAMILIES: dict[str, Family] = {
             other_files=(),
             new_encoder=clip.new_encoder,
             preprocessing=image_preprocessing,
+        ),
+        Family(
+            name="closed_vocabulary",
+            label="closed vocabulary",
+            head="probe",
+            config_file=closed_vocabulary.CONFIG_FILE,
+            weights_file=closed_vocabulary.MODEL_FILE,
+            other_files=(),
+            new_encoder=closed_vocabulary.new_encoder,
+            preprocessing=image_preprocessing,
+            fits_heads=True,
         ),
         Family(
             name="text_to_text",

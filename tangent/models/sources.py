@@ -19,7 +19,7 @@ from tangent.files import (
     write_text,
 )
 from tangent.hub_cache import checked_sha256
-from tangent.models import t5
+from tangent.models import closed_vocabulary, t5
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
 from tangent.models.families import ENCODER_FILE, FAMILIES, Family
 from tangent.models.t5_hub import fetch_t5
@@ -216,6 +216,55 @@ def _from_transformers(
     return text_to_text(*fetch_t5(repository, revision, input_length, answer_length))
 
 
+def _from_timm(name: str, image_size: int) -> Fetched:
+    """A classifier of timm with weights on the hub, downloaded into the hub client's cache."""
+    import timm
+    from huggingface_hub import hf_hub_download
+
+    known = timm.list_pretrained()
+    if name not in known:
+        raise UserError(
+            f"pretrained: timm has no weights {name!r} (its names are <architecture>.<tag>)."
+            f"{_nearest(name, known)}"
+        )
+    settings = timm.get_pretrained_cfg(name)
+    check_image_size(settings.input_size[1:], image_size)
+    try:
+        weights = Path(hf_hub_download(settings.hf_hub_id, SOURCE_MODEL_FILE))
+    except Exception as error:  # the hub's client has a dozen exceptions for "no network"
+        raise UserError(
+            f"pretrained: {name} could not be fetched from the hub's {settings.hf_hub_id}: "
+            f"{first_line(error)}. Check the network (and a proxy's settings), or fetch the model "
+            "once where there is a network and copy the cache folder (HF_HOME) here."
+        ) from error
+    checked_sha256(weights, f"pretrained: {name}")
+    overlay = {"file": str(weights)}
+    model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+    config = {
+        "model_cfg": {
+            "architecture": name,
+            "model_args": {},
+            "num_classes": settings.num_classes,
+        },
+        "preprocess_cfg": {
+            "size": list(settings.input_size[1:]),
+            "mean": list(settings.mean),
+            "std": list(settings.std),
+            "interpolation": settings.interpolation,
+            "resize_mode": "shortest",
+            "fill_color": 0,
+        },
+    }
+    return _closed_vocabulary(config, model.float().state_dict(), [])
+
+
+def _closed_vocabulary(
+    config: dict[str, Any], weights: dict[str, Tensor], files: list[Path]
+) -> Fetched:
+    encoder = closed_vocabulary.encoder_weights(config, weights)
+    return Fetched(FAMILIES["closed_vocabulary"], config, weights, encoder, files)
+
+
 def _from_pretraining(recipe: Mapping[str, Any], step: int, folder: str) -> Fetched:
     """What the step `pretraining` wrote into a folder, in the form of the recipe's objective."""
     return _OF_OBJECTIVE[recipe["objective"]](Path(folder))
@@ -231,6 +280,12 @@ def _pretrained_text_to_text(folder: Path) -> Fetched:
     files = [folder / name for name in (SOURCE_MODEL_FILE, t5.TOKENIZER_FILE, t5.CONFIG_FILE)]
     weights, _ = read_safetensors(files[0])
     return text_to_text(weights, read_json(files[2]), read_tokenizer_file(files[1]), files)
+
+
+def _pretrained_classifier(folder: Path) -> Fetched:
+    files = [folder / SOURCE_MODEL_FILE, folder / closed_vocabulary.CONFIG_FILE]
+    weights, _ = read_safetensors(files[0])
+    return _closed_vocabulary(read_json(files[1]), weights, files)
 
 
 def _architecture(name: str) -> dict[str, Any]:
@@ -261,10 +316,15 @@ def _nearest(name: str, known: list[str]) -> str:
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
 
 
-_OF_OBJECTIVE = {"contrastive": _pretrained_clip, "text": _pretrained_text_to_text}
+_OF_OBJECTIVE = {
+    "contrastive": _pretrained_clip,
+    "supervised": _pretrained_classifier,
+    "text": _pretrained_text_to_text,
+}
 SOURCES = {
     "file": Source(_from_file, ("folder", "sha256", "image_size")),
     "open_clip": Source(_from_open_clip, ("name", "tag", "image_size")),
+    "timm": Source(_from_timm, ("name", "image_size")),
     "random": Source(_random, ("name", "seed", "image_size")),
     "transformers": Source(
         _from_transformers, ("repository", "revision", "input_length", "answer_length")

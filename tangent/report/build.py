@@ -8,14 +8,15 @@ import jinja2
 import pandas as pd
 
 from tangent.config.schema import Config
-from tangent.report import comparison_tables, report_tables
+from tangent.report import combination_tables, comparison_tables, report_tables
 from tangent.report.captions import captions
 from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg
-from tangent.results.claims_text import readable_claims
+from tangent.results.claims_text import claims_by_family, readable_claims
+from tangent.results.columns import tables_of
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables, table_path
-from tangent.results.paper_numbers import are_paper_tasks, is_paper_model
+from tangent.results.paper_numbers import are_paper_tasks, is_paper_model, paper_family
 from tangent.results.paper_tables import seeds_note, table1, table2, table3
 from tangent.results.render import Table
 
@@ -27,9 +28,15 @@ _MARKS = {"reproduced": "✓", "not reproduced": "✗", "mixed": "±", "not run"
 def inputs(folder: Path) -> list[Path]:
     """The configuration, tables and figures that the report of the study in `folder` shows."""
     configuration = folder / "config.yaml"
-    tables = [table_path(folder / "tables", name) for name in _INPUTS]
-    figures = [_figure_path(folder, name) for name in captions(read_configuration(configuration))]
+    config = read_configuration(configuration)
+    tables = [table_path(folder / "tables", name) for name in _inputs_of(config)]
+    figures = [_figure_path(folder, name) for name in captions(config)]
     return [configuration, *tables, *figures]
+
+
+def _inputs_of(config: Config) -> list[str]:
+    shown = tables_of(config)
+    return [*_INPUTS, *(name for name in combination_tables.INPUTS if name in shown)]
 
 
 def build_report(folder: Path) -> str:
@@ -39,7 +46,7 @@ def build_report(folder: Path) -> str:
         UserError: the configuration, a table, a figure or a data set's description is missing.
     """
     config = read_configuration(folder / "config.yaml")
-    tables = load_tables(folder / "tables", _INPUTS)
+    tables = load_tables(folder / "tables", _inputs_of(config))
     steps, modes = usage(config, folder / "benchmarks")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -59,7 +66,7 @@ def build_report(folder: Path) -> str:
         other_scale=[model for model in config.models if model not in compared],
         other_models=[model for model in config.models if not is_paper_model(model)],
         paper_tasks=paper_tasks,
-        claims=claims,
+        claims=claims_by_family(claims),
         # The whole grid repeats the search box's claims on a wider range: not for the first screen.
         main_claims=[row for row in claims if not row["claim"].endswith("_whole_grid")],
         counts=tables["claims"].verdict.value_counts().to_dict(),
@@ -71,6 +78,7 @@ def build_report(folder: Path) -> str:
         ],
         table3=table3(tables),
         per_task=[report_tables.per_task(tables, model) for model in config.models],
+        beyond_paper=combination_tables.beyond_paper(tables) if config.combinations.models else [],
         later_work=comparison_tables.later_work(),
         figures=[
             (name, caption, inline_svg(_figure_path(folder, name), caption.title))
@@ -94,6 +102,8 @@ def _comparisons(
     """Single tasks, addition, negation: `compared` against the paper, other models beside it."""
     comparison = tables["comparison"]
     others = [model for model in config.models if model not in compared]
+    claims = tables["claims"]
+    same_family = bool((claims[claims.model.isin(others)].family == paper_family()).any())
     kinds = (
         (comparison_tables.SINGLE_TASK, (seeds_note(tables["single_task"]),)),
         (comparison_tables.ADDITION, table1(tables).notes),
@@ -104,7 +114,9 @@ def _comparisons(
         if compared:
             shown.append(comparison_tables.against_paper(comparison, kind, notes))
         if others:
-            shown.append(comparison_tables.beside_paper(comparison, kind, others, notes))
+            shown.append(
+                comparison_tables.beside_paper(comparison, kind, others, notes, same_family)
+            )
     return shown
 
 

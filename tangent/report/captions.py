@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 
 from tangent.config.schema import Config
+from tangent.figures import figures_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ def captions(config: Config) -> dict[str, Caption]:
     seeds = len(config.seeds)
     several = seeds > 1
     maps, kernels = config.disentanglement, config.eigenfunctions
-    return {
+    figures = {
         "figure2": Caption(
             "Figure 2. Non-linear advantage",
             "Single-task test accuracy of the post-hoc linearized model against the non-linear "
@@ -47,13 +49,13 @@ def captions(config: Config) -> dict[str, Caption]:
         ),
         "alpha_curves": Caption(
             "Choosing α",
-            "Accuracy on validation images against the coefficient α. Left: sum of all task "
+            "Accuracy on validation data against the coefficient α. Left: sum of all task "
             "vectors, mean normalised accuracy. Middle and right: negation, accuracy on the target "
             "task and, relative to the pre-trained model, on the control task. Lines are means "
             "over the tasks"
             + (" and seeds, bands the range over seeds. " if several else ". ")
             + "A marker is a chosen α: for negation one per task, at that task's own accuracy.",
-            "Test images play no part here. A mean below the threshold is no contradiction: α is "
+            "Test data play no part here. A mean below the threshold is no contradiction: α is "
             "chosen, and the threshold kept, for each task by itself.",
         ),
         "figure3": Caption(
@@ -61,7 +63,7 @@ def captions(config: Config) -> dict[str, Caption]:
             "How often the model edited with both task vectors and the model edited with one of "
             "them predict different classes, on the one's own task: ξ is the sum of these two "
             "disagreement rates, 0 (dark) to 2. The red box is the range [−1, 1] of the α search. "
-            f"{maps.points} × {maps.points} points, up to {maps.images} test images per task"
+            f"{maps.points} × {maps.points} points, up to {maps.images} test examples per task"
             + (f", mean over {seeds} seeds." if several else "."),
             "ξ compares predictions, not accuracies: two models that are wrong together agree. "
             "Standard and linear task vectors differ in length: equal α are not equal steps.",
@@ -69,8 +71,9 @@ def captions(config: Config) -> dict[str, Caption]:
         "figure6": Caption(
             "Figure 6. Eigenfunction localization",
             f"Local energy E(x) = Σ φ(x)² of the k = {kernels.components} leading eigenfunctions "
-            f"of the kernel at θ₀ on n = {kernels.images} training images of one task, for "
-            f"held-out images of that task and images of the other data sets. {_kernels(config)}"
+            f"of the kernel at θ₀ on n = {kernels.images} training examples of one task, for "
+            "held-out examples of that task and examples of the other data sets. "
+            + _kernels(config)
             + (" and seeds" if several else "")
             + ": median, quartiles, whiskers from the 5th to the 95th percentile, mean as a "
             "diamond; the axis is logarithmic. On the sample itself the mean is k by construction. "
@@ -80,20 +83,56 @@ def captions(config: Config) -> dict[str, Caption]:
         ),
         "proposition1": Caption(
             "Proposition 1. A numerical check",
-            f"The kernel at θ₀ on up to {kernels.images} training images each of "
+            f"The kernel at θ₀ on up to {kernels.images} training examples each of "
             f"{', '.join(kernels.tasks)}, for one logit, its blocks between tasks multiplied by a "
             "coupling: 0 makes every eigenfunction local, 1 is the model's own kernel. Left: the "
             "largest share of a leading eigenfunction's energy on one task, weighted by eigenvalue "
             f"(1 is localized, 1/{len(kernels.tasks)} spread evenly). Right: kernel regressions, "
             "one per task, are added; squared norm of the others' contribution on a task's "
-            "images, relative to the task's own."
+            "examples, relative to the task's own."
             + (" Lines are means over seeds, bands their range." if several else ""),
             "The weakened kernels belong to no model. That nothing interferes at coupling 0 is "
             "what the proposition says, and that the interference grows as the square of the "
             "coupling is so by construction; the finding is the point at coupling 1, how far the "
             "model's own kernel is from it.",
         ),
+        "subsets": Caption(
+            "Beyond the paper: sums of fewer tasks",
+            "Test accuracy of θ₀ + α Σ τ over subsets of the tasks, on the subset's own tasks, "
+            "against their number; α is chosen for each subset on validation data. "
+            + _subsets(config)
+            + (" A subset counts with its mean over seeds." if several else "")
+            + " Lines are means over subsets, bands ± one standard deviation. Dashed: the "
+            "pre-trained model, and the single tasks' own accuracy.",
+            "A subset's tasks are easy or hard by themselves: a band shows that too. For the "
+            "non-linear mode the model would have to run for every subset and α; it is left out.",
+        ),
+        "emergence": Caption(
+            "Emergence during pre-training",
+            "The study of each checkpoint of one pre-training against its step; the axis is "
+            "logarithmic, with the random initialisation at 0. Accuracies are means over the "
+            "tasks: before fine-tuning (diamonds), of single tasks, and after adding all task "
+            "vectors at the chosen α. ξ is the mean of figure 3 over the range [−1, 1]² of the α "
+            "search and the pairs. Local energy: that of figure 6 on the kernel's own task divided "
+            "by that on the other data sets, geometric mean over the kernels; above 1 (dashed) "
+            "eigenfunctions lean to their task. It belongs to the checkpoint and to no mode."
+            + (f" Lines are means over {seeds} seeds, bands their range." if several else ""),
+            "One pre-training: another seed or recipe may have other turning points. All "
+            "checkpoints are fine-tuned with the same learning rates and epochs, which were chosen "
+            "for none of the early ones; where single tasks are hardly learnt, a small ξ only says "
+            "that the task vectors do little.",
+        ),
     }
+    shown = figures_of(config)
+    return {name: caption for name, caption in figures.items() if name in shown}
+
+
+def _subsets(config: Config) -> str:
+    """Which subsets there are."""
+    most, tasks = config.combinations.subsets_per_size, len(config.tasks)
+    if comb(tasks, tasks // 2) <= most:
+        return "All subsets of every size."
+    return f"Of each size all subsets, or {most} at random where there are more."
 
 
 def _kernels(config: Config) -> str:
@@ -102,9 +141,9 @@ def _kernels(config: Config) -> str:
     if logits == "all":
         return (
             "One kernel of all the task's output logits together, its eigenfunctions φ(x) vectors "
-            "with an entry for each and φ(x)² their squared length; a box pools images"
+            "with an entry for each and φ(x)² their squared length; a box pools examples"
         )
     return (
         f"One kernel per output logit ({logits} classes of the task, drawn with the seed); a box "
-        "pools images and logits"
+        "pools examples and logits"
     )

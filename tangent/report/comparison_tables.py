@@ -95,17 +95,23 @@ _READING = {
 
 
 def beside_paper(
-    comparison: pd.DataFrame, kind: Kind, models: Sequence[str], notes: Sequence[str] = ()
+    comparison: pd.DataFrame,
+    kind: Kind,
+    models: Sequence[str],
+    notes: Sequence[str] = (),
+    same_family: bool = True,
 ) -> Table:
     """This study's `models` at the left, the paper's at the right, a row per mode; no differences.
 
-    For another scale: models or tasks that are not the paper's.
+    For another scale: models or tasks that are not the paper's. Where not even the family is
+    (`same_family`), the models stand alone.
     """
+    others = paper_models() if same_family else []
     means = _means(comparison, kind)
     rows = []
     for mode, label in _LABELS.items():
         columns = [(model, "This study") for model in models]
-        columns += [(model, "Paper") for model in paper_models()]
+        columns += [(model, "Paper") for model in others]
         cells = []
         for model, whose in columns:
             texts = [_texts(means, model, mode, quantity) for quantity, _ in kind.quantities]
@@ -121,7 +127,7 @@ def beside_paper(
         "Mode",
         (
             ("this study", tuple(models)),
-            (f"{kind.source}; {other}", tuple(paper_models())),
+            *([(f"{kind.source}; {other}", tuple(others))] if others else []),
         ),
         tuple(rows),
         tuple(notes),

@@ -18,7 +18,7 @@ from tangent.tasks import task_names
 STEPS = (
     "pretrained", "initial", "datasets", "heads", "finetuned", "published", "task_vectors",
     "features", "zero_shot", "products", "single_task", "alpha", "addition", "negation",
-    "disentanglement", "eigenfunctions", "proposition1", "tables", "figures",
+    "disentanglement", "combinations", "eigenfunctions", "proposition1", "tables", "figures",
 )  # fmt: skip
 # The steps whose cost the closed form in α is about.
 EDITING_STEPS = ("products", "alpha", "addition", "negation", "disentanglement")
@@ -80,6 +80,8 @@ def _is_job_of(config: Config, step: str, *names: str) -> bool:
             is_published = config.published_weights(model, *names[:2]) is not None
             if is_published != (step == "published"):
                 return False
+        if step == "combinations" and model not in config.combinations.models:
+            return False
         if step == "disentanglement" and names[1:3] not in config.pairs_of(model):
             return False
     other_tasks = {*task_names()} - tasks
@@ -162,7 +164,7 @@ class Provenance:
         devices: devices.
         code: step -> code fingerprints.
         weights: file -> SHA-256 of every weights file that a result was computed from.
-        datasets: task -> split -> (number of images, SHA-256).
+        datasets: task -> split -> (number of examples, SHA-256).
     """
 
     versions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))

@@ -74,7 +74,7 @@ def per_task(tables: dict[str, pd.DataFrame], model: str) -> Table:
         f"{model}, every task: test accuracy in %",
         "Task",
         (
-            ("Single task", ("Zero-shot", *modes)),
+            ("Single task", ("Pre-trained", *modes)),
             ("After addition of all τ", modes),
             ("After negation of its τ", modes),
         ),

@@ -6,7 +6,7 @@ nobody has to trust an adjective.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 
 from tangent.results import measure
 from tangent.results.columns import TABLES
-from tangent.results.paper_numbers import paper_difference
+from tangent.results.paper_numbers import paper_difference, paper_family
 from tangent.results.studied import studied_models
 
 Tables = dict[str, pd.DataFrame]
@@ -35,8 +35,8 @@ class Claim:
         quantity: what `measure` measures.
         measure: (tables, model) -> one row per seed with the columns `value` and `holds` and the
             numbers that `value` was computed from; None where the study has no such results.
-        unit: `fraction` (of test images; texts write it in percent) or `number` (anything else).
-        paper: the paper's own numbers as text, empty where we know none.
+        unit: `fraction` (of test examples; texts write it in percent) or `number` (anything else).
+        paper: the paper's own numbers as text, of its models' family; empty where we know none.
     """
 
     name: str
@@ -101,7 +101,7 @@ CLAIMS: tuple[Claim, ...] = (
             unit="number",
         )
         for region, limit, where in (
-            ("search_box", 1.0, "search box [−1, 1]²"),
+            ("search_box", measure.SEARCH_BOX, "search box [−1, 1]²"),
             ("whole_grid", np.inf, "whole grid"),
         )
         for mode in ("posthoc", "linear")
@@ -109,8 +109,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "eigenfunctions_localized",
         "The kernel's leading eigenfunctions are localized on its task",
-        "ratio of mean local energies, held-out images of the task / mean of the other data sets, "
-        f"geometric mean over the kernels: at least {measure.LOCALIZED:g}",
+        "ratio of mean local energies, held-out examples of the task / mean of the other data "
+        f"sets, geometric mean over the kernels: at least {measure.LOCALIZED:g}",
         "ratio of mean local energies, task / other data sets",
         measure.localization,
         unit="number",
@@ -128,9 +128,10 @@ CLAIMS: tuple[Claim, ...] = (
         Claim(
             f"random_gain_{mode}",
             f"From a random initialisation task addition fails: less of the gain survives ({mode})",
-            "(absolute addition − zero-shot) / (single task − zero-shot) is larger from the "
-            "pre-trained than from the random initialisation; not tested where a model's single "
-            f"tasks gained less than {100 * measure.LEARNT:g} points",
+            "(absolute addition − start) / (single task − start), start: accuracy before "
+            "fine-tuning, is larger from the pre-trained than from the random initialisation; not "
+            "tested where a model's single tasks gained less than "
+            f"{100 * measure.LEARNT:g} points",
             "difference of the share of the gain that survives, pre-trained − random",
             lambda tables, model, mode=mode: measure.random_gain(tables, model, mode),
             unit="number",
@@ -149,8 +150,8 @@ CLAIMS: tuple[Claim, ...] = (
 )
 
 
-def judge(claim: Claim, model: str, tables: Tables) -> dict[str, object]:
-    """One row of claims.csv: `claim` for `model`.
+def judge(claim: Claim, model: str, family: str, tables: Tables) -> dict[str, object]:
+    """One row of claims.csv: `claim` for `model`, one of `family` (a label).
 
     `verdict` is `reproduced` if the criterion holds for every seed, `not reproduced` if for none,
     `mixed` if the seeds disagree, `not run` if there are no results to judge.
@@ -159,9 +160,9 @@ def judge(claim: Claim, model: str, tables: Tables) -> dict[str, object]:
     if measured is not None:
         measured = measured.dropna(subset="value")
     row: dict[str, object] = {
-        "claim": claim.name, "model": model, "statement": claim.statement,
+        "family": family, "model": model, "claim": claim.name, "statement": claim.statement,
         "criterion": claim.criterion, "quantity": claim.quantity, "unit": claim.unit,
-        "paper": claim.paper,
+        "paper": claim.paper if family == paper_family() else "",
     }  # fmt: skip
     if measured is None or measured.empty:
         return row | {"verdict": "not run", "seeds": 0, "seeds_met": 0, "measured": ""}
@@ -178,9 +179,18 @@ def judge(claim: Claim, model: str, tables: Tables) -> dict[str, object]:
     }
 
 
-def claims_table(tables: Tables) -> pd.DataFrame:
-    """Every claim for every pre-trained model, from the tidy tables named in `INPUTS`."""
-    rows = [judge(claim, model, tables) for model in studied_models(tables) for claim in CLAIMS]
+def claims_table(tables: Tables, families: Mapping[str, str]) -> pd.DataFrame:
+    """Every claim for every pre-trained model, from the tidy tables named in `INPUTS`.
+
+    Args:
+        tables: the tidy tables.
+        families: model -> label of its family. A family's models stand together, in the order of
+            the study's models, the families in the order of their first model.
+    """
+    models = studied_models(tables)
+    order = list(dict.fromkeys(families[model] for model in models))
+    models.sort(key=lambda model: order.index(families[model]))
+    rows = [judge(claim, model, families[model], tables) for model in models for claim in CLAIMS]
     return pd.DataFrame.from_records(rows, columns=list(TABLES["claims"]))
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from tangent.results.render import MISSING, Table
+
+_SHOWN = ("criterion", "measured", "value", "range", "met_by", "verdict", "paper")
+
+
+def claims_by_family(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of `readable_claims` in blocks: label of a family -> the claims of its models."""
+    blocks: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        blocks.setdefault(row["family"], []).append(row)
+    return blocks
 
 
 def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -45,32 +56,20 @@ def _paper_lines(text: str, model: str) -> list[str]:
 
 
 def claims_as_table(table: pd.DataFrame) -> Table:
-    """claims.csv as a table to print: what was measured, over how many seeds, and the verdict."""
-    rows = readable_claims(table)
+    """claims.csv as a table to print: a block per model family; values, seeds and verdicts."""
     several_models = table["model"].nunique() > 1
+    rows: list[tuple[str, tuple[str, ...]]] = []
+    for family, block in claims_by_family(readable_claims(table)).items():
+        rows.append((family, ()))
+        for row in block:
+            label = f"{row['model']}: {row['statement']}" if several_models else row["statement"]
+            rows.append((label, tuple(str(row[name]) for name in _SHOWN)))
     return Table(
         name="claims",
         caption="The paper's claims as statements with a criterion, measured in this study",
         stub="Claim",
         groups=(("", ("Criterion", "Measured", "Value", "Range", "Met by", "Verdict", "Paper")),),
-        rows=tuple(
-            (
-                f"{row['model']}: {row['statement']}" if several_models else row["statement"],
-                tuple(
-                    str(row[name])
-                    for name in (
-                        "criterion",
-                        "measured",
-                        "value",
-                        "range",
-                        "met_by",
-                        "verdict",
-                        "paper",
-                    )
-                ),
-            )
-            for row in rows
-        ),
+        rows=tuple(rows),
         notes=(
             "Value: mean over seeds ± standard deviation. Range: smallest to largest seed. "
             "Verdict, for these models and tasks at their scale: reproduced if the criterion holds "

@@ -16,8 +16,9 @@ from tangent.config.schema import SUM, Config
 from tangent.errors import UserError
 from tangent.modes import MODES
 from tangent.results.columns import COLLECTED, TABLES
+from tangent.results.emergence import emergence_rows
 from tangent.results.random_init import random_init_rows
-from tangent.results.raw import RawFiles
+from tangent.results.raw import RawFiles, Result
 
 Row = dict[str, object]
 
@@ -197,6 +198,48 @@ def _random_init(config: Config, raw: RawFiles) -> Iterator[Row]:
     return random_init_rows(config, raw, single_task, addition)
 
 
+def _emergence(config: Config, raw: RawFiles) -> Iterator[Row]:
+    names = ("single_task", "addition", "disentanglement", "eigenfunctions")
+    return emergence_rows(config, {name: _table(name, config, raw) for name in names})
+
+
+def _subsets(config: Config, raw: RawFiles) -> Iterator[Row]:
+    for place, result in _combinations(config, raw):
+        for entry in result["subsets"]:
+            yield (
+                place
+                | {"size": len(entry["tasks"]), "subset": "+".join(entry["tasks"])}
+                | {name: entry[name] for name in ("alpha", "absolute", "normalized")}
+            )
+
+
+def _per_task_alpha(config: Config, raw: RawFiles) -> Iterator[Row]:
+    given = ("model", "mode", "task", "seed")
+    for place, result in _combinations(config, raw):
+        for task in config.tasks:
+            entry = result["per_task_alpha"][task]
+            yield (
+                place
+                | {"task": task}
+                | {name: entry[name] for name in TABLES["per_task_alpha"] if name not in given}
+            )
+
+
+def _analogies(config: Config, raw: RawFiles) -> Iterator[Row]:
+    for place, result in _combinations(config, raw):
+        for entry in result["analogies"]:
+            yield place | {name: entry[name] for name in TABLES["analogies"] if name not in place}
+
+
+def _combinations(config: Config, raw: RawFiles) -> Iterator[tuple[Row, Result]]:
+    for model in config.combinations.models:
+        for mode in (name for name, mode in MODES.items() if mode.evaluated_as == "linearized"):
+            for seed in config.seeds:
+                path = f"combinations/{model}/{mode}/seed{seed}/result.json"
+                place = {"model": model, "mode": mode, "seed": seed}
+                yield place, raw.json("evaluate_combinations", path)
+
+
 _READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
     "single_task": _single_task,
     "alpha_sweep": _alpha_sweep,
@@ -208,4 +251,8 @@ _READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
     "eigenvalues": _eigenvalues,
     "random_init": _random_init,
     "proposition1": _proposition1,
+    "emergence": _emergence,
+    "subsets": _subsets,
+    "per_task_alpha": _per_task_alpha,
+    "analogies": _analogies,
 }

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tangent.config.schema import Config
+
 TABLES: dict[str, tuple[str, ...]] = {
     "single_task": ("model", "mode", "task", "split", "seed", "accuracy", "n"),
     "alpha_sweep": (
@@ -26,9 +31,22 @@ TABLES: dict[str, tuple[str, ...]] = {
         "tasks_added", "alpha", "absolute", "normalized",
     ),
     "proposition1": ("model", "seed", "coupling", "localization", "interference"),
+    "emergence": (
+        "model", "step", "mode", "seed", "zero_shot", "single_task", "absolute", "normalized",
+        "disentanglement", "localization",
+    ),
+    "subsets": ("model", "mode", "seed", "size", "subset", "alpha", "absolute", "normalized"),
+    "per_task_alpha": (
+        "model", "mode", "task", "seed", "alpha", "accuracy", "normalized", "shared_alpha",
+        "shared_accuracy", "shared_normalized", "n",
+    ),
+    "analogies": (
+        "model", "mode", "seed", "a", "b", "c", "d", "alpha", "accuracy", "baseline_alpha",
+        "baseline_accuracy", "zero_shot", "single_task", "n",
+    ),
     "claims": (
-        "claim", "model", "statement", "criterion", "verdict", "seeds", "seeds_met", "quantity",
-        "unit", "mean", "spread", "minimum", "maximum", "measured", "paper",
+        "family", "model", "claim", "statement", "criterion", "verdict", "seeds", "seeds_met",
+        "quantity", "unit", "mean", "spread", "minimum", "maximum", "measured", "paper",
     ),
     "comparison": (
         "table", "model", "mode", "task", "quantity", "paper", "rerun_low", "rerun_high", "ours",
@@ -41,3 +59,18 @@ DERIVED = ("claims", "comparison")
 
 COLLECTED = tuple(name for name in TABLES if name not in DERIVED)
 """Tables that hold results."""
+
+SECTIONS = {
+    "subsets": "combinations",
+    "per_task_alpha": "combinations",
+    "analogies": "combinations",
+    "emergence": "emergence",
+}
+"""Tables that a study has only if this section of its configuration names models."""
+
+
+def tables_of(config: Config) -> list[str]:
+    """The tables that hold a study's results."""
+    return [
+        name for name in COLLECTED if name not in SECTIONS or getattr(config, SECTIONS[name]).models
+    ]

@@ -11,8 +11,9 @@ from tangent.errors import UserError
 from tangent.results.columns import TABLES
 
 _TEXT = {
-    "model", "mode", "task", "split", "operation", "dataset", "task_1", "task_2", "initialization",
-    "claim", "statement", "criterion", "verdict", "quantity", "unit", "measured", "table", "within",
+    "family", "model", "mode", "task", "split", "operation", "dataset", "task_1", "task_2",
+    "initialization", "claim", "statement", "criterion", "verdict", "quantity", "unit", "measured",
+    "table", "within", "subset", "a", "b", "c", "d",
 }  # fmt: skip
 
 # Numbers in other tables.

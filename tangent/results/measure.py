@@ -15,10 +15,13 @@ from tangent.config.schema import RANDOM_SUFFIX
 Tables = dict[str, pd.DataFrame]
 
 LEARNT = 0.05
-"""A model has learnt its single tasks if their mean accuracy rose by this much over zero-shot."""
+"""A model has learnt its single tasks if their mean accuracy rose by this much."""
 
 LOCALIZED = 2.0
 """Eigenfunctions count as localized from this ratio of mean local energies on."""
+
+SEARCH_BOX = 1.0
+"""The search for α stays within |α| ≤ 1."""
 
 CONTROL_TOLERANCE = 0.01
 """By how much control accuracies may differ and still be called the same."""
@@ -65,16 +68,20 @@ def negation(tables: Tables, model: str) -> pd.DataFrame | None:
 
 def disentanglement(tables: Tables, model: str, mode: str, limit: float) -> pd.DataFrame | None:
     """Mean ξ over |α1|, |α2| ≤ `limit` and the pairs, standard − `mode` (figure 3)."""
-    table = tables["disentanglement"]
+    return _difference(mean_errors(tables["disentanglement"], model, limit), "standard", mode)
+
+
+def mean_errors(table: pd.DataFrame, model: str, limit: float) -> pd.DataFrame:
+    """Mean ξ over |α1|, |α2| ≤ `limit` and the pairs: a row per seed, a column per mode."""
     # Grid points are sums of floating-point steps: 1 may come as 1.0000000000000002.
     inside = table[["alpha_1", "alpha_2"]].abs().max(axis=1) <= limit + 1e-6
     rows = table[(table.model == model) & inside]
     per_pair = rows.groupby(["seed", "mode", "task_1", "task_2"]).error.mean()
-    return _difference(per_pair.groupby(["seed", "mode"]).mean().unstack("mode"), "standard", mode)
+    return per_pair.groupby(["seed", "mode"]).mean().unstack("mode")
 
 
 def localization(tables: Tables, model: str) -> pd.DataFrame | None:
-    """Mean local energy on held-out images of the task / on the other data sets (figure 6)."""
+    """Mean local energy on held-out examples of the task / on the other data sets (figure 6)."""
     energies = mean_energies(tables["eigenfunctions"], model)
     if energies.empty:
         return None
@@ -103,11 +110,12 @@ def random_single_task(tables: Tables, model: str) -> pd.DataFrame | None:
 
 
 def random_gain(tables: Tables, model: str, mode: str) -> pd.DataFrame | None:
-    """Share of the single tasks' gain over zero-shot that survives the addition, both models.
+    """Share of the single tasks' gain by fine-tuning that survives the addition, both models.
 
-    share = (absolute − zero-shot) / (single task − zero-shot), accuracies averaged over the model's
-    tasks. Unlike normalised accuracy it gives no credit for what the model could do at α = 0. None
-    where a model hardly learnt its single tasks: there is no gain to have a share of.
+    share = (absolute − start) / (single task − start), accuracies averaged over the model's tasks;
+    start is the accuracy before fine-tuning. Unlike normalised accuracy it gives no credit for what
+    the model could do at α = 0. None where a model hardly learnt its single tasks: there is no gain
+    to have a share of.
     """
     random = tables["random_init"]
     random = random[(random.model == model + RANDOM_SUFFIX) & (random["mode"] == mode)]
@@ -158,7 +166,7 @@ def random_localization(tables: Tables, model: str) -> pd.DataFrame | None:
 
 
 def mean_energies(eigenfunctions: pd.DataFrame, model: str) -> pd.Series:
-    """Mean local energy on test images, indexed by (seed, task, dataset)."""
+    """Mean local energy on test examples, indexed by (seed, task, dataset)."""
     rows = eigenfunctions[(eigenfunctions.model == model) & (eigenfunctions.split == "test")]
     return rows.groupby(["seed", "task", "dataset"]).energy.mean()
 
@@ -169,6 +177,11 @@ def energy_ratios(energies: pd.Series) -> pd.Series:
     own = table[table.dataset == table.task].set_index(["seed", "task"]).energy
     others = table[table.dataset != table.task].groupby(["seed", "task"]).energy.mean()
     return own / others
+
+
+def localization_ratios(eigenfunctions: pd.DataFrame, model: str) -> pd.Series:
+    """Ratio of mean local energies, geometric mean over the kernels, by seed; may be empty."""
+    return _geometric_mean(energy_ratios(mean_energies(eigenfunctions, model)))
 
 
 def _geometric_mean(ratios: pd.Series) -> pd.Series:

@@ -34,6 +34,11 @@ def paper_models() -> list[str]:
     return paper_numbers()["models"]
 
 
+def paper_family() -> str:
+    """The label of the family that the paper's models belong to."""
+    return paper_numbers()["family"]
+
+
 def is_paper_model(model: str) -> bool:
     """Whether `model` has the name of one of the paper's models."""
     return model in paper_models()

@@ -113,7 +113,7 @@ def _table3_notes(random_init: pd.DataFrame) -> tuple[str, ...]:
     tasks = f"{number} task" if number == 1 else f"{number} tasks"
     notes = [
         f"Means over the same {tasks} in all rows. Only the encoder starts at random; the "
-        "zero-shot head is the pre-trained model's."
+        "head is the pre-trained model's."
     ]
     notes.append(
         "Normalised accuracy divides by the single tasks' accuracy: it says little where these "
@@ -129,7 +129,7 @@ def _table3_notes(random_init: pd.DataFrame) -> tuple[str, ...]:
 
 
 def pretrained_accuracy(single_task: pd.DataFrame, model: str, tasks: Sequence[str]) -> pd.Series:
-    """Mean zero-shot test accuracy of `model` over `tasks`, one value per seed."""
+    """Mean test accuracy before fine-tuning of `model` over `tasks`, one value per seed."""
     rows = single_task.query("model == @model and mode == 'zero_shot' and split == 'test'")
     return rows[rows.task.isin(list(tasks))].groupby("seed").accuracy.mean()
 
@@ -154,10 +154,10 @@ def _joined(
 
 
 def _kept(negation: pd.DataFrame) -> str:
-    """What the chosen α, which keep the threshold on validation images, keep on test images."""
+    """What the chosen α, which keep the threshold on validation data, keep on test data."""
     share = (negation.control / negation.control_pretrained).groupby(negation["mode"]).mean()
     kept = [f"{MODES[mode].label} {100 * share[mode]:.1f} %" for mode in MODES if mode in share]
-    return f" On test images the control keeps on average {', '.join(kept)}." if kept else ""
+    return f" On test data the control keeps on average {', '.join(kept)}." if kept else ""
 
 
 def _alphas(addition: pd.DataFrame) -> str:

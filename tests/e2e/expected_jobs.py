@@ -14,11 +14,13 @@ LINEARIZED = ("posthoc", "linear")
 PAIR = "shapes and counting"
 TABLES = set(COLLECTED)
 FIGURES = {"figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1"}
+FIGURES |= {"subsets"}
 SUMMARY = {"test the paper's claims", "compare with other people's numbers"}
 SUMMARY |= {"write the paper's tables", "write the report"}
 CONFIGURED = {"keep the study's configuration beside its results"}
 ADDED = {"alpha_sweep", "addition", "addition_tasks", "negation", "random_init"}
-ADDED_FIGURES = {"figure2", "figure5", "figure6", "alpha_curves"}
+ADDED |= {"subsets", "per_task_alpha", "analogies"}
+ADDED_FIGURES = {"figure2", "figure5", "figure6", "alpha_curves", "subsets"}
 
 
 def jobs(template, **values):
@@ -59,9 +61,14 @@ def alone(tasks, modes, **place):
 
 
 def added(modes, **place):
-    """What edits with the sum of all vectors."""
+    """What edits with the sum of all vectors, and with other sums of theirs."""
     found = at("choose α of task addition", modes=modes, **place)
-    return found | at("task addition", modes=modes, **place)
+    found |= at("task addition", modes=modes, **place)
+    if place.get("model", "tiny") != "tiny":
+        return found
+    linearized = tuple(set(modes) & set(LINEARIZED))
+    found |= at("choose α of other combinations", modes=linearized, **place)
+    return found | at("other combinations of task vectors", modes=linearized, **place)
 
 
 def heat_maps(modes, seed=SEED):

@@ -13,6 +13,7 @@ import sys
 import pytest
 import yaml
 from conftest import read_json
+from safetensors.numpy import load_file
 from small_study import CONTROL, MODEL, RANDOM_TASK, SEED, TASKS
 
 from tangent.config.load import load_config
@@ -45,9 +46,11 @@ def test_every_file_is_there(results):
         for name in (
             *("single_task", "alpha_sweep", "addition", "negation", "disentanglement"),
             *("eigenfunctions", "random_init", "claims", "comparison"),
+            *("subsets", "per_task_alpha", "analogies"),
         )
     ]
     names += [f"figures/figure{n}.{suffix}" for n in (2, 3, 5, 6) for suffix in ("svg", "pdf")]
+    names += [f"figures/subsets.{suffix}" for suffix in ("svg", "pdf")]
     for training in ("standard", "linear"):
         folder = f"finetuned/{MODEL}/{training}/shapes/seed{SEED}"
         names += [f"{folder}/{name}" for name in ("encoder.safetensors", "log.csv")]
@@ -181,6 +184,52 @@ def test_heat_maps(results, mode):
         assert 0 <= total <= 2
         if not any(alphas.values()):
             assert total == 0
+
+
+def looked_up(finished, results, mode, coefficients, task):
+    """Test accuracy at θ0 + Σ α τ from the stored features and products, with numpy alone."""
+    place = f"{task}/seed{SEED}/test.safetensors"
+    features = load_file(results / f"features/{MODEL}/initial/{place}")["features"]
+    products = load_file(results / f"products/{MODEL}/{mode}/{place}")
+    head = load_file(results / f"heads/{MODEL}/{task}/head.safetensors")["weight"]
+    data = finished.folder / "resources" / "datasets" / "32px" / task / "test.safetensors"
+    edited = features + sum(alpha * products[name] for name, alpha in coefficients.items())
+    return float(((edited @ head.T).argmax(axis=1) == load_file(data)["labels"]).mean())
+
+
+@pytest.mark.parametrize("mode", ("posthoc", "linear"))
+def test_other_combinations(finished, results, mode):
+    rows = select(table(results, "subsets"), model=MODEL, mode=mode, seed=SEED)
+    assert [row["subset"] for row in rows] == [*TASKS, "+".join(TASKS)]
+    addition = one(table(results, "addition"), model=MODEL, mode=mode)
+    assert all(rows[-1][name] == addition[name] for name in ("alpha", "absolute", "normalized"))
+    for task, row in zip(TASKS, rows, strict=False):
+        accuracy = looked_up(finished, results, mode, {task: float(row["alpha"])}, task)
+        assert float(row["absolute"]) == pytest.approx(accuracy)
+    rows = select(table(results, "per_task_alpha"), model=MODEL, mode=mode, seed=SEED)
+    assert [row["task"] for row in rows] == list(TASKS)
+    alphas = {row["task"]: float(row["alpha"]) for row in rows}
+    for row in rows:
+        assert row["shared_alpha"] == addition["alpha"]
+        accuracy = looked_up(finished, results, mode, alphas, row["task"])
+        assert float(row["accuracy"]) == pytest.approx(accuracy)
+    assert table(results, "analogies") == []
+
+    choices = read_json(results / f"combinations/{MODEL}/{mode}/seed{SEED}/choices.json")
+    inputs = choices["provenance"]["inputs"]
+    assert any(name.endswith("validation.safetensors") for name in inputs)
+    assert not any(name.endswith("test.safetensors") for name in inputs)
+    text = (results / "report" / "index.html").read_text(encoding="utf-8")
+    assert 'id="subsets"' in text and 'id="per-task-alpha"' in text
+
+
+def test_a_study_without_other_combinations_plans_none(study):
+    config = yaml.safe_load((study.folder / "config.yaml").read_text(encoding="utf-8"))
+    study.write("config.yaml", config | {"combinations": {}})
+    _, rules = study.plan("--forceall")
+    assert not {"validate_combinations", "evaluate_combinations"} & set(rules)
+    assert (rules["collect_table"], rules["plot"]) == (10, 6)
+    assert "Nothing to be done" in study.snakemake("-n", "combinations")
 
 
 def test_random_initialization(results):

@@ -144,6 +144,22 @@ MISTAKES = {
         "eigenfunctions.logits": "some"
     },
     "eigenfunctions.components: 101 eigenfunctions cannot": {"eigenfunctions.components": 101},
+    "combinations.models: 'demo-vit-random' is not in models; did you mean 'demo-vit'?": {
+        "combinations.models": ["demo-vit-random"]
+    },
+    "combinations.subsets_per_size must be at least 1, not 0": {"combinations.subsets_per_size": 0},
+    "combinations.analogies[0] must have at least 4 entries": {
+        "combinations.analogies": [["shapes", "letters", "photos"]]
+    },
+    "combinations.analogies[0]: 'glyphs' is not in tasks": {
+        "combinations.analogies": [["shapes", "letters", "photos", "glyphs"]]
+    },
+    "combinations.analogies[0]: an analogy needs four different tasks, not shapes, letters": {
+        "combinations.analogies": [["shapes", "letters", "shapes", "digits"]]
+    },
+    "combinations.analogies[1]: the analogy shapes, letters, photos, digits is there already": {
+        "combinations.analogies": [["shapes", "letters", "photos", "digits"]] * 2
+    },
     "random_initialization.tasks: 'glyphs' is not in tasks": {
         "random_initialization.tasks": ["glyphs"]
     },

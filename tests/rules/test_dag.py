@@ -35,12 +35,14 @@ DEMO = {
     "disentanglement_linearized": 6,
     "eigenfunctions": 5,
     "proposition1": 1,
+    "validate_combinations": 2,
+    "evaluate_combinations": 2,
     "resolved_config": 1,
-    "collect_table": 10,
+    "collect_table": 13,
     "claims_table": 1,
     "comparison_table": 1,
     "paper_tables": 1,
-    "plot": 6,
+    "plot": 7,
     "report": 1,
     "all": 1,
 }
@@ -137,4 +139,4 @@ def test_snakemake_finds_nothing_to_improve(workspace):
 def test_a_person_can_ask_for_one_artefact_by_name(workspace):
     counts = workspace.job_counts("table1", "figure3", "claims", "figures", "pretrain_demo")
     assert counts["pretraining_demo-vit"] == 1
-    assert counts["plot"] == 6 and counts["paper_tables"] == 1 and "report" not in counts
+    assert counts["plot"] == 7 and counts["paper_tables"] == 1 and "report" not in counts

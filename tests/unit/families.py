@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import timm
 import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from open_clip.modified_resnet import ModifiedResNet
+from timm.models import build_model_with_cfg
+from timm.models.convnext import ConvNeXt
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from transformers import T5Config
 
@@ -41,6 +45,31 @@ def vision_transformer() -> tuple[nn.Module, Tensor]:
     return CLIP(embed_dim=5, vision_cfg=vision, text_cfg=text).visual, torch.randn(3, 3, 8, 8)
 
 
+def timm_vision_transformer() -> tuple[nn.Module, Tensor]:
+    model = VisionTransformer(
+        img_size=8, patch_size=4, embed_dim=12, depth=2, num_heads=2, mlp_ratio=2, num_classes=0
+    )
+    return model, torch.randn(3, 3, 8, 8)
+
+
+@timm.models.register_model
+def tiny_convnext(pretrained: bool = False, **options: object) -> ConvNeXt:
+    """Found by its name as timm's own ConvNeXts are, but with few weights."""
+    size = {"depths": (1, 1, 1, 1), "dims": (4, 4, 6, 6)}
+    return build_model_with_cfg(ConvNeXt, "tiny_convnext", pretrained, **size, **options)
+
+
+def timm_convnext() -> tuple[nn.Module, Tensor]:
+    return timm.create_model("tiny_convnext", num_classes=0), torch.randn(2, 3, 32, 32)
+
+
+def clip_convnext() -> tuple[nn.Module, Tensor]:
+    config = {"timm_model_name": "tiny_convnext", "timm_model_pretrained": False, "image_size": 32}
+    vision = CLIPVisionCfg(**config, timm_pool="avg", timm_proj="linear")
+    text = CLIPTextCfg(context_length=4, vocab_size=8, width=6, heads=1, layers=1)
+    return CLIP(embed_dim=5, vision_cfg=vision, text_cfg=text).visual, torch.randn(2, 3, 32, 32)
+
+
 def convolutional() -> tuple[nn.Module, Tensor]:
     model = ModifiedResNet(layers=(1, 1, 1, 1), output_dim=4, heads=2, image_size=32, width=4)
     return model, torch.randn(2, 3, 32, 32)
@@ -61,6 +90,9 @@ FAMILIES: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
     "perceptron": perceptron,
     "vision transformer": vision_transformer,
     "convolutional": convolutional,
+    "CLIP ConvNeXt": clip_convnext,
+    "timm ViT": timm_vision_transformer,
+    "timm ConvNeXt": timm_convnext,
     "text-to-text": text_to_text,
 }
 CONTINUOUS = [name for name in FAMILIES if name != "text-to-text"]

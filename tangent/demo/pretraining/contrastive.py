@@ -25,12 +25,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tangent.compact_checkpoint import TOKEN_IDS
 from tangent.demo.handwriting import TEST_IMAGES
 from tangent.demo.pretraining import recipe as recipes
+from tangent.demo.pretraining.pixels import MEAN, STD, normalise
 from tangent.demo.world import CONTROL_TASK, TASKS, pretraining_data, render_task
 from tangent.errors import UserError
 from tangent.files import write_json, write_safetensors
 from tangent.tasks import load_task
 
-MEAN, STD = 0.5, 0.25
 CONTEXT_LENGTH = 16
 FULL_VOCABULARY = 49408
 EMBED_DIM = 192
@@ -127,11 +127,6 @@ def open_clip_config(tower: str) -> dict[str, Any]:
             "resize_mode": "shortest",
         },
     }
-
-
-def normalise(pixels: np.ndarray) -> torch.Tensor:
-    """uint8 [n, 32, 32, 3] to float32 [n, 3, 32, 32] as the model reads it."""
-    return (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255 - MEAN) / STD
 
 
 def contrastive_loss(logits: torch.Tensor, caption_of_image: torch.Tensor) -> torch.Tensor:

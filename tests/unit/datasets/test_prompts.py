@@ -67,7 +67,13 @@ def test_fields_are_columns_or_entries_of_columns():
     row = {"question": "why?", "choices": {"text": ["so", "not so"]}, "n": 3}
     pieces = task.fill(row, "row 0")
     assert "".join(piece.text for piece in pieces) == "{q} why? a) so b) not so 3why?"
-    assert [piece.text for piece in pieces if piece.is_field] == ["why?", "so", "not so", "3", "why?"]
+    assert [piece.text for piece in pieces if piece.is_field] == [
+        "why?",
+        "so",
+        "not so",
+        "3",
+        "why?",
+    ]
     assert task.columns == ("question", "choices", "n")
 
 
@@ -118,14 +124,14 @@ def test_prompts_are_cut_in_their_longest_field_only(tokenizer):
     def tokens(text: str) -> list[int]:
         return tokenizer.encode(text, add_special_tokens=False).ids
 
-    length = int(rng.integers(18, 26))
     rows = [
         {name: " ".join(rng.choice(WORDS[4:], rng.integers(1, 14))) for name in "ab"}
         for _ in range(40)
     ]
+    wholes = [tokens(task.prompt.format(**row)) for row in rows]
+    length = int(np.median([len(whole) for whole in wholes])) + int(rng.integers(3))
     found, truncated = prompt_tokens(tokenizer, [task.fill(row, "") for row in rows], length, "it")
     assert found.shape == (40, length) and found.dtype == np.int64
-    wholes = [tokens(task.prompt.format(**row)) for row in rows]
     assert truncated == sum(len(whole) + 1 > length for whole in wholes)
     assert 0 < truncated < 40
     for row, whole, one in zip(rows, wholes, found, strict=True):

@@ -88,6 +88,21 @@ def test_linearized_equals_the_taylor_expansion_at_the_edited_weights(
     )
 
 
+def test_a_line_goes_through_the_models_at_its_coefficients(study, linearized, rng):
+    names = ("red", "green", "blue", "sum")
+    direction, origin = (dict(zip(names, rng.normal(size=4), strict=True)) for _ in range(2))
+    at = linearized.line(direction, "blue", "validation", origin)
+    for alpha in (0.0, 1.0, float(rng.normal())):
+        point = {name: origin[name] + alpha * direction[name] for name in names}
+        expected = study.oracle("linear", point, "blue", "validation").numpy()
+        np.testing.assert_allclose(at(alpha), expected, rtol=1e-3, atol=1e-4)
+    # Task addition has the same bits by either way.
+    alpha = float(rng.uniform())
+    shared = linearized.line({"sum": 1.0}, "red", "test")
+    expected = linearized.features({"sum": alpha}, "red", "test")
+    np.testing.assert_array_equal(shared(alpha), expected)
+
+
 def test_looking_up_features_leaves_the_tables_alone(linearized):
     before = linearized.features({}, "red", "test").copy()
     linearized.features({"red": 5.0}, "red", "test")

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from tangent import files
+from tangent.evaluation.subsets import subsets
 from tangent.modes import MODES
 
 REPOSITORY = Path(__file__).parents[3]
@@ -34,6 +35,8 @@ def configuration(root: Path, seeds: list[int], models: list[str]) -> dict[str, 
         "seeds": seeds,
         "models": models,
         "pretrained": {model: source for model in models},
+        "architectures": {"demo-vit": "ViT", "ViT-B-32": "ViT", "other_vit": "ResNet"},
+        "emergence": {"steps": dict(zip(models, (40, 7), strict=True)) if models[1:] else {}},
         "disentanglement": config["disentanglement"]
         | {
             "models": models,
@@ -41,6 +44,11 @@ def configuration(root: Path, seeds: list[int], models: list[str]) -> dict[str, 
         },
         "eigenfunctions": config["eigenfunctions"]
         | {"models": models, "tasks": ["letters", "digits", "patterns"]},
+        "combinations": {
+            "models": models,
+            "subsets_per_size": 9,
+            "analogies": [["shapes", "letters", "photos", "digits"]],
+        },
         "random_initialization": config["random_initialization"]
         | {"models": models[:1], "tasks": ["shapes", "letters", "digits"]},
     }
@@ -100,6 +108,8 @@ def _model(folder, config, random, model, tasks, seed, start) -> None:
             )  # fmt: skip
         peak = 0.25 if is_random else SUM[mode]
         _addition(folder, random, model, mode, seed, zero, single, peak)
+        if not is_random and mode != "standard":
+            _combinations(folder, config, random, model, mode, seed, zero, single)
         if not is_random:
             _negation(folder, config, random, model, mode, seed, zero, tasks)
             _disentanglement(folder, config, random, model, mode, seed)
@@ -145,6 +155,47 @@ def _addition(folder, random, model, mode, seed, zero, single, peak) -> None:
                 t: {"accuracy": normalized[t] * single[t], "normalized": normalized[t], "n": 500}
                 for t in single
             },
+            "provenance": PROVENANCE,
+        },
+    )  # fmt: skip
+
+
+def _combinations(folder, config, random, model, mode, seed, zero, single) -> None:
+    tasks = config["tasks"]
+    listed = subsets(tasks, config["combinations"]["subsets_per_size"])
+    sums = []
+    for subset in listed:
+        normalized = SUM[mode] + 0.35 / len(subset) + 0.03 * random.standard_normal()
+        absolute = normalized * float(np.mean([single[task] for task in subset]))
+        sums.append(
+            {
+                "tasks": list(subset), "alpha": ALPHAS[int(random.integers(21))],
+                "absolute": absolute, "normalized": float(normalized),
+            }
+        )  # fmt: skip
+    shared = [SUM[mode] + 0.05 * random.standard_normal() for _ in tasks]
+    own = [value + 0.02 * random.random() for value in shared]
+    files.write_json(
+        folder / f"combinations/{model}/{mode}/seed{seed}/result.json",
+        {
+            "model": model, "mode": mode, "seed": seed, "subsets": sums,
+            "per_task_alpha": {
+                task: {
+                    "alpha": ALPHAS[int(random.integers(21))], "accuracy": own[i] * single[task],
+                    "normalized": own[i], "shared_alpha": sums[-1]["alpha"],
+                    "shared_accuracy": shared[i] * single[task], "shared_normalized": shared[i],
+                    "n": 500,
+                }
+                for i, task in enumerate(tasks)
+            },
+            "analogies": [
+                dict(zip("abcd", names, strict=True)) | {
+                    "alpha": 0.4, "accuracy": zero[names[3]] + 0.05 * random.random(),
+                    "baseline_alpha": 0.2, "baseline_accuracy": zero[names[3]] + 0.01,
+                    "zero_shot": zero[names[3]], "single_task": single[names[3]], "n": 500,
+                }
+                for names in config["combinations"]["analogies"]
+            ],
             "provenance": PROVENANCE,
         },
     )  # fmt: skip

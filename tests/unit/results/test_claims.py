@@ -8,8 +8,12 @@ import pytest
 
 from tangent.results import measure
 from tangent.results.claims import CLAIMS, INPUTS, claims_table, judge
+from tangent.results.claims_text import claims_as_table
 from tangent.results.columns import TABLES
+from tangent.results.paper_numbers import paper_family
+from tangent.results.render import to_markdown
 
+PAPER = paper_family()
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 
 
@@ -44,7 +48,7 @@ def test_all_seeds_must_agree(linear, verdict, met):
     tables = addition(
         {"standard": [(0.5, 0.6)] * 2, "linear": [(a, 0.0) for a in linear], "posthoc": []}
     )
-    row = judge(BY_NAME["linear_addition_absolute"], "m", tables)
+    row = judge(BY_NAME["linear_addition_absolute"], "m", PAPER, tables)
     assert row["verdict"] == verdict
     assert (row["seeds"], row["seeds_met"]) == (2, met)
     assert row["mean"] == pytest.approx(mean(linear) - 0.5)
@@ -56,7 +60,7 @@ def test_all_seeds_must_agree(linear, verdict, met):
 
 def test_one_seed_has_no_spread():
     tables = addition({"standard": [(0.5, 0.6)], "linear": [(0.6, 0.6)], "posthoc": [(0.4, 0.7)]})
-    row = judge(BY_NAME["posthoc_addition_normalized"], "m", tables)
+    row = judge(BY_NAME["posthoc_addition_normalized"], "m", PAPER, tables)
     assert (row["verdict"], row["seeds"], row["spread"]) == (
         "reproduced",
         1,
@@ -66,7 +70,7 @@ def test_one_seed_has_no_spread():
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 def test_nothing_measured_is_not_run(claim):
-    row = judge(claim, "m", empty())
+    row = judge(claim, "m", PAPER, empty())
     assert (row["verdict"], row["seeds"], row["seeds_met"]) == ("not run", 0, 0)
     assert row["measured"] == ""
 
@@ -87,7 +91,7 @@ def test_negation_needs_the_same_control(target, control, verdict):
         for mode, t, c in (("standard", 0.2, 0.8), ("posthoc", 0, 0), ("linear", target, control))
     ]
     tables = empty() | {"negation": table("negation", rows)}
-    assert judge(BY_NAME["linear_negation"], "m", tables)["verdict"] == verdict
+    assert judge(BY_NAME["linear_negation"], "m", PAPER, tables)["verdict"] == verdict
 
 
 def test_the_search_box_includes_its_border_and_nothing_else():
@@ -100,7 +104,7 @@ def test_the_search_box_includes_its_border_and_nothing_else():
     ]  # fmt: skip
     tables = empty() | {"disentanglement": table("disentanglement", rows)}
     verdicts = {
-        name: judge(BY_NAME[name], "m", tables)["verdict"]
+        name: judge(BY_NAME[name], "m", PAPER, tables)["verdict"]
         for name in BY_NAME
         if "disentanglement" in name
     }
@@ -110,7 +114,7 @@ def test_the_search_box_includes_its_border_and_nothing_else():
         "posthoc_disentanglement_whole_grid": "reproduced",
         "linear_disentanglement_whole_grid": "not reproduced",
     }
-    row = judge(BY_NAME["linear_disentanglement_search_box"], "m", tables)
+    row = judge(BY_NAME["linear_disentanglement_search_box"], "m", PAPER, tables)
     assert row["mean"] == pytest.approx(0.2)
 
 
@@ -133,7 +137,7 @@ def energies(model, ratios):
 def test_localization_is_a_geometric_mean_over_kernels(ratios, verdict):
     rows = energies("m", dict(zip("ab", ratios, strict=True)))
     tables = empty() | {"eigenfunctions": table("eigenfunctions", rows)}
-    row = judge(BY_NAME["eigenfunctions_localized"], "m", tables)
+    row = judge(BY_NAME["eigenfunctions_localized"], "m", PAPER, tables)
     assert row["mean"] == pytest.approx(geometric_mean(ratios))
     assert row["verdict"] == verdict
 
@@ -144,7 +148,7 @@ def test_localization_is_a_geometric_mean_over_kernels(ratios, verdict):
 def test_random_localization_uses_the_common_kernels(random, verdict):
     rows = energies("m", {"a": 4.0, "b": 1000.0}) + energies("m-random", {"a": random})
     tables = empty() | {"eigenfunctions": table("eigenfunctions", rows)}
-    row = judge(BY_NAME["random_eigenfunctions"], "m", tables)
+    row = judge(BY_NAME["random_eigenfunctions"], "m", PAPER, tables)
     assert row["mean"] == pytest.approx(4.0 / random)
     assert row["verdict"] == verdict
 
@@ -186,7 +190,7 @@ def random_study(normalized, absolute, single):
 def test_random_initialisation(normalized, absolute, single, verdicts):
     tables = random_study(normalized, absolute, single)
     names = ("random_single_task", "random_gain_standard")
-    rows = [judge(BY_NAME[name], "m", tables) for name in names]
+    rows = [judge(BY_NAME[name], "m", PAPER, tables) for name in names]
     assert tuple(row["verdict"] for row in rows) == verdicts
     assert rows[0]["mean"] == pytest.approx((single - 0.1) / 0.8)
     assert rows[1]["mean"] == pytest.approx(0.5 - (absolute - 0.1) / (single - 0.1))
@@ -195,11 +199,32 @@ def test_random_initialisation(normalized, absolute, single, verdicts):
 
 def test_a_share_of_no_gain_is_not_tested():
     tables = random_study(0.3, 0.2, 0.1 + measure.LEARNT / 2)
-    assert judge(BY_NAME["random_gain_standard"], "m", tables)["verdict"] == "not run"
+    assert judge(BY_NAME["random_gain_standard"], "m", PAPER, tables)["verdict"] == "not run"
+
+
+def test_a_block_of_rows_per_family(tables):
+    """Families in the order of their first model, each in one piece, the models in their order."""
+    for name in INPUTS:
+        third = tables[name][tables[name].model == "other_vit"].assign(model="third")
+        tables = tables | {name: pd.concat([tables[name], third])}
+    families = {"demo-vit": "A, b", "other_vit": PAPER, "third": "A, b"}
+    claims = claims_table(tables, families)
+    blocks = list(dict.fromkeys(zip(claims.family, claims.model, strict=True)))
+    assert blocks == [("A, b", "demo-vit"), ("A, b", "third"), (PAPER, "other_vit")]
+    for _, rows in claims.groupby("model"):
+        assert list(rows.claim) == [claim.name for claim in CLAIMS]
+    # The paper's numbers are of its own family alone.
+    assert set(claims[claims.family != PAPER].paper) == {""}
+    assert list(claims[claims.family == PAPER].paper) == [claim.paper for claim in CLAIMS]
+    rows = claims_as_table(claims).rows
+    headings = [number for number, (_, cells) in enumerate(rows) if not cells]
+    assert headings == [0, 1 + 2 * len(CLAIMS)] and len(rows) == 2 + 3 * len(CLAIMS)
+    assert [rows[number][0] for number in headings] == ["A, b", PAPER]
+    assert f"\n| {PAPER} |  |" in to_markdown(claims_as_table(claims))
 
 
 def test_claims_table_of_the_study(tables):
-    claims = claims_table(tables)
+    claims = claims_table(tables, {"demo-vit": PAPER, "other_vit": "another"})
     assert tuple(claims.columns) == TABLES["claims"]
     assert len(claims) == 2 * len(CLAIMS)
     assert set(claims.verdict) <= {"reproduced", "not reproduced", "mixed", "not run"}

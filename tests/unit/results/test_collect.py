@@ -3,13 +3,13 @@
 import csv
 import json
 import shutil
-from statistics import mean
+from statistics import geometric_mean, mean
 
 import pytest
 from synthetic_study import REPOSITORY, write_study
 
 from tangent.errors import UserError
-from tangent.figures import figure6
+from tangent.figures import emergence, figure6
 from tangent.files import write_csv
 from tangent.report.captions import captions
 from tangent.results.collect import collect, write_tables
@@ -254,3 +254,61 @@ def test_missing_or_foreign_tables_and_configurations(tmp_path):
         (tmp_path / "config.yaml").write_text(text)
         with pytest.raises(UserError, match="config.yaml"):
             read_configuration(tmp_path / "config.yaml")
+
+
+def test_emergence_equals_the_results_of_each_checkpoint(study, config):
+    """From the raw files, by loops."""
+    rows = rows_of(study, "emergence")
+    assert len(rows) == 2 * 3 * len(config.seeds)
+    assert [int(row["step"]) for row in rows] == sorted(int(row["step"]) for row in rows)
+    for row in rows:
+        model, mode, seed = row["model"], row["mode"], row["seed"]
+        assert int(row["step"]) == config.emergence.steps[model]
+        zero_shot = read(study / f"zero_shot/{model}/seed{seed}/zero_shot.json")["tasks"]
+        single = [
+            read(study / f"single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json")
+            for task in config.tasks
+        ]
+        added = read(study / f"addition/{model}/{mode}/seed{seed}/result.json")
+        errors = []
+        for path in study.glob(f"disentanglement/{model}/{mode}/*/*/seed{seed}/error.csv"):
+            header, *lines = read_csv(path)
+            points = [dict(zip(header, map(float, line), strict=True)) for line in lines]
+            inside = [p["error"] for p in points if max(abs(p["alpha_1"]), abs(p["alpha_2"])) <= 1]
+            assert len(inside) == 25
+            errors += inside
+        ratios = []
+        for path in study.glob(f"eigenfunctions/{model}/*/seed{seed}/energies.csv"):
+            header, *lines = read_csv(path)
+            means = {}
+            for line in lines:
+                point = dict(zip(header, line, strict=True))
+                if point["split"] == "test":
+                    means.setdefault(point["dataset"], []).append(float(point["energy"]))
+            means = {name: mean(values) for name, values in means.items()}
+            ratios.append(means.pop(path.parents[1].name) / mean(means.values()))
+        assert len(ratios) == len(config.eigenfunctions.tasks)
+        expected = {
+            "zero_shot": mean(zero_shot[task]["test"]["accuracy"] for task in config.tasks),
+            "single_task": mean(one["test"]["accuracy"] for one in single),
+            "absolute": added["absolute"],
+            "normalized": added["normalized"],
+            "disentanglement": mean(errors),
+            "localization": geometric_mean(ratios),
+        }
+        found = {name: float(row[name]) for name in expected}
+        assert found == pytest.approx(expected)
+
+
+def test_a_checkpoint_without_heat_maps_or_kernels_has_no_such_numbers(study, config):
+    left = config.model_copy(
+        update={
+            "disentanglement": config.disentanglement.model_copy(update={"models": ["demo-vit"]}),
+            "eigenfunctions": config.eigenfunctions.model_copy(update={"models": ["other_vit"]}),
+        }
+    )
+    (table,) = collect(left, RawFiles(study), ["emergence"]).values()
+    missing = table.isna().groupby(table.model).mean().T
+    assert missing["other_vit"]["disentanglement"] == 1 == missing["demo-vit"]["localization"]
+    assert missing.sum().sum() == 2
+    emergence.draw({"emergence": table})

@@ -20,6 +20,7 @@ from tangent.results.paper_numbers import rerun_accuracies
 from tangent.results.paper_tables import paper_tables
 from tangent.results.render import to_latex, to_markdown
 
+FAMILIES = dict.fromkeys(MODELS, "CLIP, ViT")
 PER_MODEL = 7 + 8 + (1 + 8 + 1) + 3 * (1 + 8)
 
 
@@ -271,7 +272,9 @@ def test_a_mode_that_was_not_run(tables, mode):
     assert "not run" not in headline["ViT-L-14"][label]
     per_task = report_tables.per_task(rest, "ViT-B-16")
     assert all(cells.count("not run") == 3 for _, cells in per_task.rows)
-    claims = claims_table(rest | {name: empty(name) for name in INPUTS if name not in rest})
+    claims = claims_table(
+        rest | {name: empty(name) for name in INPUTS if name not in rest}, FAMILIES
+    )
     verdicts = claims[claims.model == "ViT-B-16"].set_index("claim").verdict
     assert verdicts["posthoc_addition_normalized"] == "not run" or mode == "linear"
     assert (verdicts["linear_negation"] == "not run") == (mode != "posthoc")
@@ -301,7 +304,9 @@ def test_an_artefact_that_was_not_run(tables, left_out):
             kind.name in names or "single_task" in names and kind is ADDITION
         )
     report_tables.headline(rest)
-    claims = claims_table(rest | {name: empty(name) for name in INPUTS if name not in rest})
+    claims = claims_table(
+        rest | {name: empty(name) for name in INPUTS if name not in rest}, FAMILIES
+    )
     judged = {"single_task": "single", "addition": "addition", "negation": "negation"}
     for name in names:
         mine = claims[claims.claim.str.contains(judged.get(name, "random"))]
@@ -324,7 +329,9 @@ def test_a_seed_that_lacks_a_task_does_not_count(tables):
 
 def test_a_seed_that_ran_one_of_two_modes_is_not_judged(tables):
     gone = without(tables, model="ViT-B-32", mode="linear", seed=1)
-    claims = claims_table(gone | {name: empty(name) for name in INPUTS if name not in gone})
+    claims = claims_table(
+        gone | {name: empty(name) for name in INPUTS if name not in gone}, FAMILIES
+    )
     rows = claims[claims.model == "ViT-B-32"].set_index("claim")
     assert rows.seeds["linear_addition_absolute"] == rows.seeds["linear_negation"] == 2
     assert rows.seeds["posthoc_single_task"] == 3

@@ -4,10 +4,20 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tangent.errors import UserError
-from tangent.figures import FIGURES, alpha_curves, figure3, figure6, load_figure, save, scatter
+from tangent.figures import (
+    FIGURES,
+    alpha_curves,
+    emergence,
+    figure3,
+    figure6,
+    load_figure,
+    save,
+    scatter,
+)
 from tangent.figures.style import MODE_COLOURS, TASK_MARKERS
 from tangent.results.columns import TABLES
 
@@ -32,6 +42,39 @@ def test_every_figure_is_deterministic_and_self_contained(tmp_path, one_model, n
     assert "<text" in svg
     assert not re.search(r'(href|src)="(?!#|data:)', svg)
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_emergence_draws_every_checkpoint_at_its_step(tables):
+    table = tables["emergence"]
+    single, addition, error, energy = emergence.draw(tables).axes
+    panels = {"single_task": single, "absolute": addition, "disentanglement": error}
+    for column, panel in panels.items():
+        scale = 1 if column == "disentanglement" else 100
+        for mode, colour in MODE_COLOURS.items():
+            (line,) = [line for line in panel.lines if line.get_color() == colour]
+            means = table[table["mode"] == mode].groupby("step")[column].mean()
+            assert list(line.get_xdata()) == [7, 40] == list(means.index)
+            assert list(line.get_ydata()) == pytest.approx(list(scale * means))
+    (curve,) = [
+        line for line in energy.lines if len(line.get_xdata()) == 2 and line.get_marker() == "D"
+    ]
+    means = table[table["mode"] == "linear"].groupby("step").localization.mean()
+    assert list(curve.get_ydata()) == pytest.approx(list(means))
+
+
+def test_the_random_initialisation_has_a_place_on_the_logarithmic_axis(tables):
+    table = tables["emergence"]
+    inputs = {"emergence": pd.concat([table, table[table.step == 7].assign(step=0)])}
+    for panel in emergence.draw(inputs).axes[2:]:  # the upper ones share theirs
+        labels = {text.get_position()[0]: text.get_text() for text in panel.get_xticklabels()}
+        assert labels == {0: "0\nrandom", 7: "7", 40: "40"}
+        places = panel.transData.transform([(step, 1.0) for step in (0, 7, 40)])[:, 0]
+        assert places[1] - places[0] > 0.1 * (places[2] - places[0])
+    assert not any(
+        "random" in text.get_text() for text in emergence.draw(tables).axes[3].get_xticklabels()
+    )
+    with pytest.raises(UserError, match="emergence.steps"):
+        emergence.draw({"emergence": table.iloc[:0]})
 
 
 @pytest.mark.parametrize("name", FIGURES)

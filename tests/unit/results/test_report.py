@@ -15,27 +15,30 @@ from scripts import claims as claims_script
 from scripts import cli, collect_tables, comparison, paper_tables, plot, report
 from tangent.config.model_sources import PublishedTrainings
 from tangent.errors import UserError
-from tangent.figures import FIGURES
+from tangent.figures import FIGURES, figures_of
 from tangent.files import write_safetensors
 from tangent.report.build import build_report, duration
 from tangent.report.inventory import provenance, published_weights, usage
 from tangent.report.svg import inline_svg
-from tangent.results.columns import COLLECTED
+from tangent.results.columns import tables_of
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables
 from tangent.results.paper_numbers import paper_numbers, rerun_accuracies
 
+MODELS = ("ViT-B-32", "other_vit")
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
 
-def make_report(folder, figures=tuple(FIGURES)):
+def make_report(folder, figures=None):
     """Everything after the evaluations, through the scripts as the rules call them."""
     tables, config = str(folder / "tables"), read_configuration(folder / "config.yaml")
+    families = [f"{model}=CLIP, {config.architectures[model]}" for model in config.models]
+    figures = figures or figures_of(config)
     steps = [
         (collect_tables, ["--config", config.model_dump_json(), "--study-dir", str(folder),
-                          "--output-dir", tables, "--tables", *COLLECTED]),
+                          "--output-dir", tables, "--tables", *tables_of(config)]),
         (claims_script, ["--tables-dir", tables, "--output", f"{tables}/claims.csv",
-                         "--markdown", f"{tables}/claims.md"]),
+                         "--markdown", f"{tables}/claims.md", "--families", *families]),
         (comparison, ["--tables-dir", tables, "--output", f"{tables}/comparison.csv"]),
         (paper_tables, ["--tables-dir", tables, "--output-dir", tables]),
     ]  # fmt: skip
@@ -132,7 +135,7 @@ def test_every_claim_with_its_verdict(page_study, parsed):
 
 def test_figures_configuration_versions_and_hashes_are_there(parsed):
     words = " ".join("".join(parsed.text).split())
-    assert set(FIGURES) <= set(parsed.ids)
+    assert set(FIGURES) - set(parsed.ids) == {"emergence", "subsets"}  # not asked for
     for text in ("study: demo", "torch 2.12.1".replace(" ", "\N{NO-BREAK SPACE}"), "ab" * 32,
                  "t" * 64, "c0ffee" * 6, "cpu: x86_64", "k = ", "0123abcd"):  # fmt: skip
         assert text in words or text in "".join(parsed.text), text
@@ -154,10 +157,11 @@ def test_text_from_the_study_is_escaped(copied):
 @pytest.fixture(scope="module")
 def partial_study(tmp_path_factory):
     """One seed, one of the paper's models and another; no random initialisation."""
-    models = ("ViT-B-32", "other_vit")
-    folder = write_study(tmp_path_factory.mktemp("partial"), seeds=(0,), models=models)
+    folder = write_study(tmp_path_factory.mktemp("partial"), seeds=(0,), models=MODELS)
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     config["random_initialization"]["models"], config["pretraining"] = [], {}
+    config["emergence"] = {}
+    config["combinations"] = {}
     config["disentanglement"]["models"] = config["eigenfunctions"]["models"] = ["ViT-B-32"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return folder
@@ -180,7 +184,7 @@ def partial_page(partial_study, page, page_study):
 
 def rows_of(page, table):
     """The texts of the cells of a table of the page, row by row."""
-    (content,) = re.findall(rf'<table id="{re.escape(table)}">(.*?)</table>', page, re.DOTALL)
+    (content,) = re.findall(rf'<table [^>]*id="{re.escape(table)}">(.*?)</table>', page, re.DOTALL)
     body = content.split("<tbody>")[1]
     cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in body.split("<tr")[1:]]
     return [row for row in cells if row]
@@ -198,8 +202,9 @@ def test_the_papers_models_are_compared_and_others_are_not(partial_study, partia
             f"{paper}", f"{100 * value:.1f}", difference,
         ]  # fmt: skip
     assert [row[3] for row in others] == ["not run", "not run"]
+    # The numbers of another family are no comparison.
     beside = rows_of(partial_page, "addition-beside-paper")
-    assert [row[2] for row in beside if row[0] == "Linear"] == ["76.5 (85.4)"]
+    assert [len(row) for row in beside if row[0] == "Linear"] == [2]
     assert "other_vit is not among the paper’s models." in partial_page
     assert "Is the paper reproduced at this scale?" in partial_page
 
@@ -230,12 +235,32 @@ def test_what_a_partial_study_did_not_run(partial_page):
     assert len(checker.ids) == len(set(checker.ids))
     words = " ".join("".join(checker.text).split())
     assert re.search(r"Verdicts: .*\b\d+ × “not run”", words)
+    assert "Beyond the paper" not in words and "subsets" not in checker.ids
+
+
+def test_other_combinations_are_marked_as_beyond_the_paper(parsed):
+    words = " ".join("".join(parsed.text).split())
+    assert words.count("Beyond the paper") == 3
+    assert {"subsets", "per-task-alpha", "analogies"} <= set(parsed.ids)
+    assert "9 at random where there are more" in words
+
+
+def test_claims_stand_under_the_heading_of_their_family(partial_page):
+    rows = rows_of(partial_page, "claims-table")
+    headings = [row[0] for row in rows if len(row) == 1]
+    assert headings == ["CLIP, ViT", "CLIP, ResNet"]
+    blocks = [len([row for row in rows if f"({model})" in str(row)]) for model in MODELS]
+    assert len(rows) == len(headings) + sum(blocks) and blocks[0] == blocks[1] > 10
+    second = rows[rows.index(["CLIP, ResNet"]) :]
+    assert "+5.1" in str(rows) and "+5.1" not in str(second) and "(other_vit)" in str(second)
 
 
 def test_another_scale_has_no_differences(page):
     assert "-against-paper" not in page and "-against-rerun" not in page
     assert "Is the paper reproduced at this scale?" in page
     assert len(rows_of(page, "single_task-beside-paper")) == 4
+    beside = rows_of(page, "addition-beside-paper")
+    assert [row[2] for row in beside if row[0] == "Linear"] == ["76.5 (85.4)"]
 
 
 def test_missing_parts_are_named(copied):
@@ -272,11 +297,13 @@ def test_usage_counts_the_jobs_of_this_configuration(page_study, tmp_path):
         "finetuned/demo-vit/linear/symbols/seed0", "alpha/demo-vit-random/linear/sum/seed0",
         "finetuned/demo-vit-random/standard/shapes/seed0", "eigenfunctions/demo-vit/digits/seed0",
         "disentanglement/demo-vit/standard/shapes/letters/seed0",
+        "combinations/demo-vit/linear/seed0/choices",
     ]  # fmt: skip
     others = [
         "finetuned/demo-vit/linear/shapes/seed2", "finetuned/older/linear/shapes/seed0",
         "finetuned/demo-vit-random/standard/symbols/seed0", "eigenfunctions/demo-vit/signs/seed0",
         "disentanglement/demo-vit/standard/shapes/digits/seed0", "zero_shot/demo-vit/seed11",
+        "combinations/demo-vit-random/linear/seed0/choices",
     ]  # fmt: skip
     for number, name in enumerate((*mine, *others)):
         path = tmp_path / f"{name}.tsv"

@@ -1,0 +1,41 @@
+"""Combinations of task vectors beyond the paper, tested once at what validation chose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+from scripts.edited_arguments import EditedArguments
+from tangent.evaluation import combinations
+from tangent.evaluation.records import read_record, single_task_accuracies
+from tangent.evaluation.sweep import SPLIT
+from tangent.files import write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(EditedArguments):
+    """Test accuracy of sums over subsets of the tasks, of an α per task, and of analogies."""
+
+    tasks: list[str] = cli.argument("all tasks")
+    single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
+    choices: Path = cli.argument("choices.json of the validation")
+    output: Path = cli.argument("result.json")
+
+
+def run(arguments: Arguments) -> None:
+    """Evaluate the test splits."""
+    identity = arguments.identity()
+    expected = identity | {"split": SPLIT, "all_tasks": arguments.tasks}
+    chosen = read_record(arguments.choices, **expected)
+    single_task = single_task_accuracies(arguments.single_task, arguments.tasks, "test", **identity)
+    tasks = [arguments.load_task(name) for name in arguments.tasks]
+    edited = arguments.linearized_model()
+    result = identity | combinations.evaluate(edited, tasks, single_task, chosen)
+    others = [arguments.choices, *arguments.single_task.values()]
+    result["provenance"] = arguments.provenance(arguments.tasks, ["test"], others)
+    write_json(arguments.output, result)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

@@ -1,0 +1,102 @@
+"""Make the head of a task for a closed-vocabulary model: a linear probe of its features."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from scripts import cli
+from scripts.encoder_arguments import EncoderArguments
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tangent.heads import Head
+    from tangent.heads.regression import Labelled
+    from tangent.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(EncoderArguments):
+    """Fit a linear probe of the features at θ0; without --train-dir the model's own classifier."""
+
+    task: str = cli.argument("name of the task")
+    train_dir: Path | None = cli.argument("folder of the data set with the training images", None)
+    strengths: list[float] = cli.argument("log-spaced grid of C: MINIMUM MAXIMUM POINTS")
+    batch_size: int = cli.argument("images per pass", 256)
+    autocast: Literal["bfloat16", "none"] = cli.argument("precision of matrix products", "none")
+    output: Path = cli.argument("head.safetensors")
+
+
+def run(arguments: Arguments) -> None:
+    """Write the head; its metadata say how it was made."""
+    from tangent.heads import save_head
+    from tangent.tasks import load_task
+
+    task = load_task(arguments.task)
+    make = _own_classifier if arguments.train_dir is None else _fitted
+    head, inputs, details = make(arguments, task)
+    metadata = {
+        "model": arguments.pretrained_dir.name,
+        **details,
+        "provenance": json.dumps(arguments.provenance(inputs)),
+    }
+    save_head(arguments.output, head, task, metadata)
+
+
+def _own_classifier(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[str, str]]:
+    from tangent.errors import UserError
+    from tangent.heads import ProbeHead
+    from tangent.models.closed_vocabulary import MODEL_FILE, own_classifier
+
+    head = ProbeHead(*own_classifier(arguments.pretrained_dir))
+    if head.classes != len(task.classes):
+        raise UserError(
+            f"the classifier of {arguments.pretrained_dir} knows {head.classes} classes, but the "
+            f"task {task.name} has {len(task.classes)}: remove the model from the config key "
+            "probe.own_classifier, and a probe is fitted."
+        )
+    return head, [arguments.pretrained_dir / MODEL_FILE], {"made_by": "pre-training"}
+
+
+def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[str, str]]:
+    from threadpoolctl import threadpool_limits
+
+    from tangent.datasets.split import split_path
+    from tangent.heads.regression import fit, grid
+
+    folders = {"train": arguments.train_dir, "validation": arguments.datasets_dir / task.name}
+    encoder = arguments.load_encoder()
+    train, validation = (
+        _labelled(arguments, encoder, folder, split) for split, folder in folders.items()
+    )
+    with threadpool_limits(arguments.threads):  # the last bits of a sum depend on it
+        found = fit(train, validation, task.classes, grid(*arguments.strengths), task.name)
+    accuracies = dict(zip(found.strengths, found.accuracies, strict=True))
+    details = {
+        "made_by": "logistic regression",
+        "C": repr(found.chosen),
+        "validation_accuracies": json.dumps(accuracies),
+    }
+    return found.head, [split_path(folder, split) for split, folder in folders.items()], details
+
+
+def _labelled(arguments: Arguments, encoder: nn.Module, folder: Path, split: str) -> Labelled:
+    from tangent.datasets.split import load_split
+    from tangent.features import Images, encode
+    from tangent.heads.regression import Labelled
+    from tangent.models import preprocess_config
+    from tangent.progress import Progress
+
+    preprocess = preprocess_config(arguments.pretrained_dir)
+    stored = load_split(folder, split, preprocess)
+    images = Images(stored, preprocess, next(encoder.parameters()).device)
+    with Progress(f"features, {arguments.task}, {split}", len(images), "image") as progress:
+        features = encode(encoder, images, arguments.batch_size, arguments.autocast, progress)
+    return Labelled(features, stored.labels)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

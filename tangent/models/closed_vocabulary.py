@@ -1,0 +1,85 @@
+"""timm's classifiers of images: the encoder is all but the last linear layer.
+
+A model's configuration is, beside open_clip's `preprocess_cfg`,
+
+    {"model_cfg": {"architecture": name, "model_args": {...}, "num_classes": classes}}
+
+with timm's name of the architecture and what differs from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tangent.errors import UserError
+from tangent.files import read_safetensors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+CONFIG_FILE = "timm_config.json"
+MODEL_FILE = "timm_model.safetensors"
+
+
+def new_encoder(config: Mapping[str, Any]) -> nn.Module:
+    """The encoder of a configuration as timm initialises it: images to pooled features [batch, d].
+
+    Raises:
+        UserError: timm has no such architecture.
+    """
+    return _create(config, num_classes=0)
+
+
+def new_model(config: Mapping[str, Any]) -> nn.Module:
+    """The same with its classifier: images to scores of its own classes."""
+    return _create(config, num_classes=config["model_cfg"]["num_classes"])
+
+
+def encoder_weights(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The encoder's part of a whole model's state dict."""
+    import torch
+
+    with torch.device("meta"):
+        names = new_encoder(config).state_dict()
+    return {name: weights[name] for name in names if name in weights}
+
+
+def own_classifier(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Weight [classes, d] and bias [classes] of the classifier that a model was pre-trained with.
+
+    Raises:
+        UserError: a file is missing or damaged, or the model has no linear classifier with a bias.
+    """
+    from tangent.models.families import ENCODER_FILE
+
+    path = Path(folder) / MODEL_FILE
+    whole, _ = read_safetensors(path, framework="np")
+    encoder, _ = read_safetensors(Path(folder) / ENCODER_FILE, framework="np")
+    others = {name.rpartition(".")[2]: whole[name] for name in whole if name not in encoder}
+    if set(others) != {"weight", "bias"} or others["weight"].ndim != 2:
+        raise UserError(
+            f"{path} has no linear classifier of its own: remove the model from the config key "
+            "probe.own_classifier, and a probe is fitted."
+        )
+    return others["weight"], others["bias"]
+
+
+def _create(config: Mapping[str, Any], num_classes: int) -> nn.Module:
+    import timm
+
+    architecture = config["model_cfg"]
+    try:
+        return timm.create_model(
+            architecture["architecture"],
+            pretrained=False,
+            num_classes=num_classes,
+            **architecture["model_args"],
+        )
+    except RuntimeError as error:  # "Unknown model"
+        raise UserError(
+            f"timm has no architecture {architecture['architecture']!r}: delete the model's folder "
+            "and run the step `pretrained` again with this version of timm."
+        ) from error

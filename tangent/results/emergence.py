@@ -1,0 +1,43 @@
+"""Emergence: what the study measures of each checkpoint of one pre-training, by its step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from tangent.config.schema import Config
+from tangent.modes import MODES
+from tangent.results.measure import SEARCH_BOX, localization_ratios, mean_errors
+
+
+def emergence_rows(config: Config, tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, object]]:
+    """Rows of emergence.csv: per checkpoint, mode and seed, in the order of the steps.
+
+    Accuracies are means over the tasks on test examples. A number is empty where the checkpoint has
+    no such results: no heat maps, no kernels.
+
+    Args:
+        config: the study's, with `emergence.steps`.
+        tables: `single_task`, `addition`, `disentanglement` and `eigenfunctions`.
+    """
+    single_task, addition = tables["single_task"], tables["addition"]
+    test = single_task[(single_task.split == "test") & single_task.task.isin(config.tasks)]
+    accuracies = test.groupby(["model", "mode", "seed"]).accuracy.mean()
+    sums = addition.set_index(["model", "mode", "seed"])
+    for model in config.emergence.models:
+        errors = mean_errors(tables["disentanglement"], model, SEARCH_BOX)
+        ratios = localization_ratios(tables["eigenfunctions"], model)
+        for mode in MODES:
+            for seed in config.seeds:
+                added = sums.loc[model, mode, seed]
+                yield {
+                    "model": model, "step": config.emergence.steps[model],
+                    "mode": mode, "seed": seed,
+                    "zero_shot": accuracies[model, "zero_shot", seed],
+                    "single_task": accuracies[model, mode, seed],
+                    "absolute": added.absolute, "normalized": added.normalized,
+                    "disentanglement": errors[mode].get(seed, np.nan) if mode in errors else np.nan,
+                    "localization": ratios.get(seed, np.nan),
+                }  # fmt: skip
