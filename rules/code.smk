@@ -131,7 +131,7 @@ CODE = {
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    f" {FAMILIES_CODE} modes ntk.cost ntk.memory product_passes results.columns {TASKS} validation"
+    f" {MODELS} modes ntk.cost ntk.memory product_passes results.columns {TASKS} validation"
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",

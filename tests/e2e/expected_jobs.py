@@ -109,7 +109,7 @@ def kernels(tasks=TASKS, seed=SEED):
 
 def images_of(task):
     """A data set, from its source on."""
-    return {f"find the images of {task}", f"prepare the images of {task} in 32 pixels"}
+    return {f"find the data of {task}", f"prepare the images of {task} in 32 pixels"}
 
 
 def of_model(what, models=("tiny", "tiny-random"), seed=SEED):

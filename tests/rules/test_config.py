@@ -101,6 +101,7 @@ MISTAKES = {
         }
     },
     "datasets.shapes.sources[0].source must be one of 'hub', 'folder', 'torchvision', 'demo', "
+    "'demo_text', 'json_lines', "
     "'synthetic', not 'hbu'": {"datasets.shapes.sources": [{"source": "hbu"}]},
     "datasets.shapes.sources[0].repository: 'mnist' is not a repository of the hub": {
         "datasets.shapes.sources": [{"source": "hub", "repository": "mnist", "revision": "main"}]
@@ -129,7 +130,8 @@ MISTAKES = {
     "pretrained.demo-vit.image_size must be at least 1, not 0": {
         "pretrained.demo-vit.image_size": 0
     },
-    "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'random', 'pretraining', "
+    "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'timm', "
+    "'transformers', 'random', 'pretraining', "
     "not 'hub'": {"pretrained.demo-vit.source": "hub"},
     "pretrained.demo-vit.sha256: 'abc' is not a SHA-256: it has 64 hexadecimal digits": {
         "pretrained.demo-vit.sha256": "abc"
@@ -157,7 +159,7 @@ MISTAKES = {
     },
     "emergence.steps.demo-vit: it says 90, but pretrained.demo-vit.step is 100": {
         "pretrained.demo-vit": {"source": "pretraining", "recipe": "demo-vit", "step": 100},
-        "emergence.steps": {"demo-vit": 90, "another": 0},
+        "emergence": {"steps": {"demo-vit": 90, "another": 0}},
     },
     "control: 'shapes' is also in tasks": {"control": "shapes"},
     "tasks: 'shapes' is not in finetuning.epochs": {"finetuning.epochs": {"letters": 1}},

@@ -124,7 +124,7 @@ def test_a_study_may_extend_one_that_extends_another(workspace):
     # The file in the middle has neither tasks nor a control task of its own.
     assert workspace.planned("data", "--configfile", "own.yaml") == {
         f"{what} {task}{size}"
-        for what, size in (("find the images of", ""), ("prepare the images of", " in 224 pixels"))
+        for what, size in (("find the data of", ""), ("prepare the images of", " in 224 pixels"))
         for task in NINE
     }
 
