@@ -132,6 +132,10 @@ def _resources(config: Config) -> Iterator[Jobs]:
     }
     if probed:
         yield Jobs("datasets", "control_training", len(probed))
+    entries = [config.pretrained[model] for model in used]
+    recipes = {entry.recipe for entry in entries if entry.source == "pretraining"}
+    for recipe in sorted(recipes):
+        yield Jobs("pretrained", f"pretraining_{recipe}", 1)
     for model in dict.fromkeys(used):
         family = FAMILIES[config.family_of(model)]
         yield Jobs("pretrained", f"pretrained_{family.name}", 1, model)
