@@ -87,10 +87,12 @@ def _is_job_of(config: Config, step: str, *names: str) -> bool:
             return False
     other_tasks = {*task_names()} - tasks
     seeds = {f"seed{seed}" for seed in config.seeds}
-    return not any(
-        name in other_tasks or (re.fullmatch(r"seed\d+", name) and name not in seeds)
-        for name in names
-    )
+    for name in names:
+        if re.fullmatch(r"seed\d+", name):
+            return name in seeds  # what comes after it names a file and no task
+        if name in other_tasks:
+            return False
+    return True
 
 
 def _jobs(path: Path) -> Iterator[tuple[float, float | None]]:
