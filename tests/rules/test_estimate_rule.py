@@ -49,7 +49,7 @@ def merged(workspace, name):
     return load_config(content)
 
 
-@pytest.mark.parametrize("name", [*OVERLAYS, "configs/paper.yaml"])
+@pytest.mark.parametrize("name", [*OVERLAYS, "configs/paper.yaml", "configs/paper-t5.yaml"])
 def test_jobs_are_those_of_a_dry_run(workspace, name):
     expected = workspace.job_counts("--configfile", name)
     assert expected.pop("total") == sum(expected.values())
