@@ -25,7 +25,7 @@ OVERLAYS = {
 }
 
 CONFIGURATIONS = ("configs/paper.yaml", "configs/demo-closed-vocabulary.yaml")
-CONFIGURATIONS += ("configs/paper-closed-vocabulary.yaml",)
+CONFIGURATIONS += ("configs/paper-closed-vocabulary.yaml", "configs/paper-t5.yaml")
 
 
 @pytest.fixture(scope="module")
