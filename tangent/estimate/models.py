@@ -136,6 +136,11 @@ def architecture_of(entry: Mapping[str, Any], name: str) -> Architecture:
     if "folder" in entry:
         path = Path(entry["folder"]) / CONFIG_FILE
         config = read_json(path).get("model_cfg", {})
+    elif "name" not in entry:
+        raise UserError(
+            f"pretrained.{name}: there is no estimate for models of the source "
+            f"{entry['source']!r}: leave the model out of the estimate."
+        )
     else:
         path = _open_clip_file(entry["name"], name)
         config = read_json(path)
