@@ -32,7 +32,7 @@ for family in FAMILIES.values():
             runtime=minutes(60),
         params:
             source=lambda wildcards: json.dumps(CONFIG.source_of(wildcards.model)),
-            made_as=made_as,
+            architecture=architecture_digest,
             output_dir=subpath(output.config, parent=True),
             code=code_of_model("fetch_pretrained"),
         message:
