@@ -133,6 +133,15 @@ MISTAKES = {
     },
     "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'timm', 'transformers', "
     "'random', 'pretraining', not 'hub'": {"pretrained.demo-vit.source": "hub"},
+    "probe.minimum (2) must not be greater than probe.maximum (1)": {
+        "probe": {"minimum": 2.0, "maximum": 1.0}
+    },
+    "probe.own_classifier: 'demo-vitt' is not in pretrained; did you mean 'demo-vit'?": {
+        "probe": {"own_classifier": {"demo-vitt": "shapes"}}
+    },
+    "probe.own_classifier: 'shape' is not in datasets; did you mean 'shapes'?": {
+        "probe": {"own_classifier": {"demo-vit": "shape"}}
+    },
     "pretrained.demo-vit.sha256: 'abc' is not a SHA-256: it has 64 hexadecimal digits": {
         "pretrained.demo-vit.sha256": "abc"
     },
