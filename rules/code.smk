@@ -49,6 +49,14 @@ SOURCES = (
     f"datasets.sources.base datasets.sources.registry datasets.sources.rows sources {TASKS}"
     f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
+# Of the families' modules, only those of a model's own family count for what is made with it.
+FAMILY_CODE = {
+    "clip": "heads.zero_shot models.clip",
+    "closed_vocabulary": "heads.probe models.closed_vocabulary",
+    "text_to_text": "datasets.token_split heads.answers models.t5 models.t5_hub models.t5_tokenizer"
+    " models.text_to_text",
+}
+OF_SOME_FAMILIES = set(" ".join(FAMILY_CODE.values()).split())
 HEADS = "heads heads.answers heads.base heads.probe heads.zero_shot"
 FAMILIES_CODE = (
     "models.clip models.closed_vocabulary models.families models.preprocessing models.t5"
@@ -127,11 +135,11 @@ CODE = {
     "plot subsets": f"{FIGURE} figures.subsets modes",
     "report": f"{CONFIG_LOADER} results.configuration figures modes report.build report.captions report.combination_tables report.comparison_tables"
     " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
-    f" results.claims_text results.columns results.comparison results.load {PAPER}"
+    f" results.claims_text results.columns results.comparison results.load {PAPER} {MODELS}"
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    f" models.clip modes ntk.cost ntk.memory product_passes results.columns {TASKS} validation"
+    f" {MODELS} modes ntk.cost ntk.memory product_passes results.columns {TASKS} validation"
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",
@@ -163,3 +171,13 @@ def code_of_data(step, task):
     used = [SOURCE_CODE[source] for source in sources] + [LAYOUT_CODE.get(task, "")]
     without = OF_SOME_TASKS - set(" ".join(used).split())
     return code(step, tasks=[task], without=without)
+
+
+def code_of_model(step):
+    """The same for a step of a model, as a function of its wildcards."""
+
+    def of_family(wildcards):
+        used = FAMILY_CODE[CONFIG.family_of(wildcards.model)].split()
+        return code(step, without=OF_SOME_FAMILIES - set(used))
+
+    return of_family

@@ -206,6 +206,12 @@ def _pretraining(config: Config) -> Iterator[str]:
                     f"{key}.step: {entry.step} is beyond the schedule of pretraining."
                     f"{entry.recipe}, which has {recipe.steps} steps"
                 )
+            shown = config.emergence.steps.get(name)
+            if recipe and shown is not None and shown != config.source_of(name)["step"]:
+                yield (
+                    f"emergence.steps.{name}: it says {shown}, but {key}.step is "
+                    f"{config.source_of(name)['step']}"
+                )
 
 
 def _probe(config: Config) -> Iterator[str]:

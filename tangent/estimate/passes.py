@@ -133,6 +133,10 @@ def _resources(config: Config) -> Iterator[Jobs]:
     }
     if probed:
         yield Jobs("datasets", "control_training", len(probed))
+    entries = [config.pretrained[model] for model in used]
+    recipes = {entry.recipe for entry in entries if entry.source == "pretraining"}
+    for recipe in sorted(recipes):
+        yield Jobs("pretrained", f"pretraining_{recipe}", 1)
     for model in dict.fromkeys(used):
         family = FAMILIES[config.family_of(model)]
         yield Jobs("pretrained", f"pretrained_{family.name}", 1, model)
@@ -155,7 +159,7 @@ def _probe_head(config: Config, model: str, task: str) -> Jobs:
 
 def _answers_head(config: Config, model: str, task: str) -> Jobs:
     """The answers are tokenised; nothing runs."""
-    return Jobs("heads", "answers", 1)
+    return Jobs("heads", "answer_heads", 1)
 
 
 DATASET_RULES = {"image": ("dataset", "control_dataset"), "text": ("texts", "control_texts")}

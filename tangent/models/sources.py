@@ -273,7 +273,7 @@ def _from_pretraining(recipe: Mapping[str, Any], step: int, folder: str) -> Fetc
 def _pretrained_clip(folder: Path) -> Fetched:
     files = [folder / SOURCE_MODEL_FILE, folder / CONFIG_FILE]
     model, config = _read_clip(*files)
-    return _clip(model, config, model.visual.image_size, files)
+    return _clip(model, config, config["vision_cfg"]["image_size"], files)
 
 
 def _pretrained_text_to_text(folder: Path) -> Fetched:
