@@ -76,7 +76,7 @@ def _eigenfunctions(
     subject = setting.subject
     encoder, head = subject.encoder(), subject.head(OUTPUTS)
     # Real images: eigenvalues of noise hardly differ, and Lanczos would have to tell them apart.
-    batch = subject.test_images(images).normalized()
+    batch = subject.test_images(images).whole()
     f, theta0 = classifier(encoder, head), parameters_of(encoder)
 
     def ours() -> MatrixFreeEigenfunctions:

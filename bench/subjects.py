@@ -206,7 +206,7 @@ class Subject:
 
     def test_images(self, images: int) -> Any:
         """Test images of a data set of the demo, or of a synthetic one of the paper's size."""
-        from tangent.features import StoredImages
+        from tangent.features import StoredExamples
 
         if self.image_size == 32 and not self.setting.quick:
             folder = self.dataset({"source": "demo", "seed": 0}, 2000, 500)
@@ -214,7 +214,7 @@ class Subject:
             side = self.image_size
             source = {"source": "synthetic", "height": side, "width": side, "seed": 0}
             folder = self.dataset(source, 2 * CLASSES, images)
-        stored = StoredImages(folder, self.preprocess, self.setting.device)
+        stored = StoredExamples(folder, self.preprocess, self.setting.device)
         return stored(TASK, "test", _first(images))
 
 

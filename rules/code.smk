@@ -9,20 +9,25 @@ from tangent.fingerprint import fingerprint
 # job_record, memory, progress, provenance, run_lock, scripts.cli), and those that pick the GPU
 # (gpus, gpu_lease).
 IMAGES = (
-    "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split features"
+    "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split datasets.token_split features"
     " linearize samples task_vector"
 )
 DEMO = (
     "demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
     " demo.package_files demo.photographs demo.shifts demo.textures demo.world"
 )
+DEMO_TEXT = "demo.text.sentences demo.text.words demo.text.world"
+TASKS = "tasks tasks.image tasks.labels tasks.text"
 # Of the sources' modules, only those of a task's own sources and layout count for its images.
 LAYOUT = "datasets.sources.layouts datasets.sources.layouts.layout"
 SOURCE_CODE = {
-    "hub": "datasets.sources.hub datasets.sources.parquet hub_cache",
+    "hub": "datasets.sources.hub datasets.sources.parquet datasets.sources.parquet_texts"
+    " datasets.sources.texts hub_cache",
     "folder": f"datasets.sources.folder {LAYOUT}",
     "torchvision": f"datasets.sources.from_torchvision {LAYOUT}",
     "demo": f"datasets.sources.demo {DEMO}",
+    "demo_text": f"datasets.sources.demo_text datasets.sources.texts {DEMO_TEXT}",
+    "json_lines": "datasets.sources.json_lines datasets.sources.texts",
     "synthetic": "datasets.sources.synthetic",
 }
 LAYOUT_CODE = {
@@ -41,7 +46,7 @@ LAYOUT_CODE = {
 }
 OF_SOME_TASKS = set(" ".join([*SOURCE_CODE.values(), *LAYOUT_CODE.values()]).split())
 SOURCES = (
-    "datasets.sources.base datasets.sources.registry datasets.sources.rows sources tasks"
+    f"datasets.sources.base datasets.sources.registry datasets.sources.rows sources {TASKS}"
     f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
 HEADS = "heads heads.answers heads.base heads.probe heads.zero_shot"
@@ -51,7 +56,7 @@ FAMILIES_CODE = (
 )
 MODELS = f"{FAMILIES_CODE} models.load"
 ENCODER = f"{IMAGES} {MODELS} runtime"
-LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics tasks"
+LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics"
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 COMBINED = (
     "evaluation.analogies evaluation.combinations evaluation.coordinates evaluation.directions"
@@ -59,7 +64,7 @@ COMBINED = (
 )
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
 SCHEMA = "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
-CONFIG_LOADER = f"config.checks config.load {SCHEMA} tasks validation"
+CONFIG_LOADER = f"config.checks config.load {SCHEMA} {TASKS} validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
 PRETRAINING = (
@@ -73,14 +78,18 @@ CODE = {
     "locate_dataset": SOURCES,
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"
     " datasets.parallel datasets.preparation datasets.preprocess datasets.regions datasets.split"
-    " datasets.writer validation",
-    "build_head": f"{HEADS} heads.prompts models.clip runtime tasks",
-    "build_answers": f"{HEADS} heads.candidates {MODELS} tasks",
-    "fit_probe": f"{ENCODER} {HEADS} heads.regression metrics scripts.encoder_arguments tasks",
+    " datasets.token_split datasets.writer validation",
+    "prepare_text": f"{SOURCES} datasets.digest datasets.examined datasets.parallel"
+    " datasets.preparation datasets.preprocess datasets.split datasets.token_split datasets.tokens"
+    f" datasets.prompts heads.answers heads.base heads.candidates {MODELS} validation",
+    "build_head": f"{HEADS} heads.prompts models.clip runtime {TASKS}",
+    "build_answers": f"{HEADS} heads.candidates {MODELS} {TASKS}",
+    "fit_probe": f"{ENCODER} {HEADS} heads.regression metrics scripts.encoder_arguments {TASKS}",
     "finetune": f"activation_checkpointing augment compile_cache compiling datasets.preprocess"
-    " datasets.regions datasets.split finetune.batches finetune.checkpoint finetune.distributed"
-    " finetune.engine finetune.forward_backward finetune.images finetune.loop finetune.record"
-    f" finetune.schedule {HEADS} linearize {MODELS} modes runtime task_vector tasks",
+    " datasets.regions datasets.split datasets.token_split finetune.batches finetune.checkpoint"
+    " finetune.distributed finetune.engine finetune.examples finetune.forward_backward"
+    " finetune.images finetune.loop finetune.record finetune.schedule finetune.texts"
+    f" {HEADS} linearize {MODELS} modes runtime task_vector",
     "import_finetuned": f"hub_cache {MODELS} modes published.checkpoint published.clip"
     " published.fetched published.hugging_face published.hub published.layout published.sources"
     " published.tensors sources task_vector",
@@ -118,18 +127,20 @@ CODE = {
     "plot subsets": f"{FIGURE} figures.subsets modes",
     "report": f"{CONFIG_LOADER} results.configuration figures modes report.build report.captions report.combination_tables report.comparison_tables"
     " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
-    f" results.claims_text results.columns results.comparison results.load {PAPER}"
+    f" results.claims_text results.columns results.comparison results.load {PAPER} {MODELS}"
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    " models.clip modes ntk.cost ntk.memory product_passes results.columns tasks validation"
+    f" {MODELS} modes ntk.cost ntk.memory product_passes results.columns {TASKS} validation"
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",
     "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive"
-    f" demo.pretraining.pixels {DEMO} tasks",
+    f" demo.pretraining.pixels {DEMO} {TASKS}",
     "pretrain supervised": f"{PRETRAINING} demo.pretraining.pixels demo.pretraining.supervised"
-    f" {DEMO} models.closed_vocabulary tasks",
+    f" {DEMO} models.closed_vocabulary {TASKS}",
+    "pretrain text": f"{PRETRAINING} datasets.prompts demo.pretraining.text demo.text.tokenizer"
+    f" {DEMO_TEXT} heads.answers heads.base heads.candidates {MODELS} {TASKS}",
 }
 
 
@@ -146,7 +157,7 @@ def code(step, tasks=(), without=()):
     return fingerprint([f"scripts.{step.split()[0]}", *modules], data, workflow.basedir)
 
 
-def code_of_images(step, task):
+def code_of_data(step, task):
     """The same for a step that reads a task's source."""
     sources = [entry.source for entry in CONFIG.datasets[task].sources]
     used = [SOURCE_CODE[source] for source in sources] + [LAYOUT_CODE.get(task, "")]

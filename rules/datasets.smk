@@ -1,5 +1,5 @@
-# Images and labels of every task and the control task: found, then decoded once per image size,
-# with the protocol's splits.
+# Examples and labels of every task and the control task, with the protocol's splits: found, then
+# decoded once per image size, or tokenised once per model.
 
 
 rule data_source:
@@ -20,9 +20,9 @@ rule data_source:
     params:
         sources=lambda wildcards: flags(sources=sources_of(wildcards)),
         sizes=official_sizes,
-        code=lambda wildcards: code_of_images("locate_dataset", wildcards.task),
+        code=lambda wildcards: code_of_data("locate_dataset", wildcards.task),
     message:
-        "find the images of {wildcards.task}"
+        "find the data of {wildcards.task}"
     shell:
         "python -m scripts.locate_dataset --task {wildcards.task} {params.sources} {params.sizes}"
         " --output {output.located} --code {params.code} --log {log}"
@@ -52,7 +52,7 @@ rule dataset:
         splits="train validation test",
         settings=dataset_flags,
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code_of_images("prepare_dataset", wildcards.task),
+        code=lambda wildcards: code_of_data("prepare_dataset", wildcards.task),
     message:
         "prepare the images of {wildcards.task} in {wildcards.size} pixels"
     shell:
@@ -73,7 +73,7 @@ use rule dataset as control_dataset with:
         splits="validation test",
         settings=dataset_flags,
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code_of_images("prepare_dataset", wildcards.task),
+        code=lambda wildcards: code_of_data("prepare_dataset", wildcards.task),
 
 
 # Linear probes are fitted on training images of the control task too.
@@ -91,4 +91,55 @@ use rule dataset as control_training with:
         splits="train",
         settings=dataset_flags,
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code_of_images("prepare_dataset", wildcards.task),
+        code=lambda wildcards: code_of_data("prepare_dataset", wildcards.task),
+
+
+rule texts:
+    input:
+        located="<resources>/sources/{task}.json",
+        config="<resources>/pretrained/{model}/t5_config.json",
+        tokenizer="<resources>/pretrained/{model}/tokenizer.json",
+    output:
+        train="<resources>/datasets/{model}-tokens/{task}/train.safetensors",
+        validation="<resources>/datasets/{model}-tokens/{task}/validation.safetensors",
+        test="<resources>/datasets/{model}-tokens/{task}/test.safetensors",
+        description="<resources>/datasets/{model}-tokens/{task}/dataset.json",
+    log:
+        "<resources>/logs/datasets/{model}-tokens/{task}.log",
+    benchmark:
+        "<benchmarks>/datasets/{model}-tokens/{task}.tsv"
+    wildcard_constraints:
+        task=one_of(CONFIG.tasks),
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(8000),
+        runtime=minutes(120),
+    params:
+        splits="train validation test",
+        settings=dataset_flags,
+        pretrained_dir=subpath(input.config, parent=True),
+        output_dir=subpath(output.description, parent=True),
+        code=lambda wildcards: code_of_data("prepare_text", wildcards.task),
+    message:
+        "tokenise the texts of {wildcards.task} for {wildcards.model}"
+    shell:
+        "python -m scripts.prepare_text --task {wildcards.task} --located {input.located}"
+        " --pretrained-dir {params.pretrained_dir} --splits {params.splits} {params.settings}"
+        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+
+
+use rule texts as control_texts with:
+    output:
+        validation="<resources>/datasets/{model}-tokens/{task}/validation.safetensors",
+        test="<resources>/datasets/{model}-tokens/{task}/test.safetensors",
+        description="<resources>/datasets/{model}-tokens/{task}/dataset.json",
+    wildcard_constraints:
+        task=one_of([CONFIG.control]),
+    params:
+        splits="validation test",
+        settings=dataset_flags,
+        pretrained_dir=subpath(input.config, parent=True),
+        output_dir=subpath(output.description, parent=True),
+        code=lambda wildcards: code_of_data("prepare_text", wildcards.task),

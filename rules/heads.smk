@@ -33,7 +33,8 @@ rule heads:
         " --code {params.code} --log {log}"
 
 
-rule answers:
+# The answers of text-to-text models, as tokens beside the language-model head.
+rule answer_heads:
     input:
         config="<resources>/pretrained/{model}/t5_config.json",
         weights="<resources>/pretrained/{model}/t5_model.safetensors",

@@ -41,6 +41,11 @@ def training_of(wildcards):
     return MODES[wildcards.mode].trained_as
 
 
+def config_file(model):
+    """The name of the configuration in a model's folder."""
+    return FAMILIES[CONFIG.family_of(model)].config_file
+
+
 def source_files(wildcards):
     """The files of this machine that a model is made from.
 
@@ -54,15 +59,13 @@ def source_files(wildcards):
         return [f"{folder}/{file}" for file in files]
     if entry.source != "file":
         return []
-    if not Path(entry.folder, "model.safetensors").exists():
+    files = ["model.safetensors", config_file(wildcards.model)]
+    if not Path(entry.folder, files[0]).exists():
         sys.exit(
-            f"pretrained.{wildcards.model}.folder: {entry.folder} holds no model.safetensors:"
+            f"pretrained.{wildcards.model}.folder: {entry.folder} holds no {files[0]}:"
             " correct the key, or fetch the file."
         )
-    return [
-        ancient(f"{entry.folder}/model.safetensors"),
-        ancient(f"{entry.folder}/open_clip_config.json"),
-    ]
+    return [ancient(f"{entry.folder}/{file}") for file in files]
 
 
 def architecture_digest(wildcards):
@@ -70,13 +73,12 @@ def architecture_digest(wildcards):
     source = CONFIG.pretrained[wildcards.model]
     if source.source != "file":
         return "not shipped"
-    return sha256_file(f"{source.folder}/open_clip_config.json")
+    return sha256_file(f"{source.folder}/{config_file(wildcards.model)}")
 
 
 def pretrained_config(wildcards):
     base = base_model(wildcards)
-    file = FAMILIES[CONFIG.family_of(base)].config_file
-    return f"<resources>/pretrained/{base}/{file}"
+    return f"<resources>/pretrained/{base}/{config_file(base)}"
 
 
 def initial_encoder(wildcards):

@@ -106,7 +106,7 @@ class EditedArguments(cli.Common):
     def _plain_model(self, initial: StoredFeatures) -> EditedModel:
         from tangent import runtime
         from tangent.edited import PlainEditedModel
-        from tangent.features import StoredImages
+        from tangent.features import StoredExamples
         from tangent.models import load_encoder, preprocess_config
         from tangent.task_vector import TaskVector
 
@@ -115,7 +115,7 @@ class EditedArguments(cli.Common):
         return PlainEditedModel(
             load_encoder(self.pretrained_dir, self.encoder, device),
             {name: TaskVector.load(path) for name, path in self.task_vectors.items()},
-            StoredImages(self.datasets_dir, preprocess, device),
+            StoredExamples(self.datasets_dir, preprocess, device),
             initial,
             self.batch_size,
             self.autocast,

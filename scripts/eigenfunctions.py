@@ -46,7 +46,7 @@ def run(arguments: Arguments) -> None:
 
     def sample(dataset: str, split: str, name: str) -> Sample:
         rows, images = load.sample(dataset, split, arguments.images, arguments.seed)
-        return Sample(dataset, name, rows, images.normalized())
+        return Sample(dataset, name, rows, images.whole())
 
     datasets = [arguments.task, *arguments.control_tasks]
     samples = [sample(arguments.task, "train", "sample")]

@@ -13,7 +13,7 @@ from tangent import provenance
 if TYPE_CHECKING:
     from torch import device, nn
 
-    from tangent.features import StoredImages
+    from tangent.features import StoredExamples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +46,13 @@ class EncoderArguments(cli.Common):
 
         return family_of(self.pretrained_dir).head
 
-    def images_of(self) -> StoredImages:
+    def images_of(self) -> StoredExamples:
         """The data sets' images, preprocessed for the encoder."""
-        from tangent.features import StoredImages
+        from tangent.features import StoredExamples
         from tangent.models import preprocess_config
 
         preprocess = preprocess_config(self.pretrained_dir)
-        return StoredImages(self.datasets_dir, preprocess, self.setup())
+        return StoredExamples(self.datasets_dir, preprocess, self.setup())
 
     def provenance(self, others: Iterable[Path]) -> dict[str, Any]:
         """The provenance block: inputs are the encoder, its configuration and `others`."""

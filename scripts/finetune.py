@@ -84,7 +84,7 @@ def _train(
     """Returns the result, the saved state that is not needed any more, and the provenance."""
     from tangent import provenance
     from tangent.datasets.split import load_split, split_path
-    from tangent.finetune import Checkpoint, Settings, TrainingImages, finetune
+    from tangent.finetune import Checkpoint, Settings, finetune, training_examples
     from tangent.finetune.checkpoint import state_fingerprint
     from tangent.heads import load_head
     from tangent.models import config_path, family_of, load_encoder, preprocess_config
@@ -122,7 +122,7 @@ def _train(
     result = finetune(
         encoder,
         load_head(arguments.head, family_of(arguments.pretrained_dir).head),
-        TrainingImages(load_split(arguments.data_dir, "train", preprocess)),
+        training_examples(load_split(arguments.data_dir, "train", preprocess)),
         preprocess,
         settings,
         record,

@@ -51,14 +51,15 @@ def _own_classifier(arguments: Arguments, task: Task) -> tuple[Head, list[Path],
     from tangent.heads import ProbeHead
     from tangent.models.closed_vocabulary import MODEL_FILE, own_classifier
 
-    head = ProbeHead(*own_classifier(arguments.pretrained_dir))
+    path = arguments.pretrained_dir / MODEL_FILE
+    head = ProbeHead(*own_classifier(path, arguments.encoder))
     if head.classes != len(task.classes):
         raise UserError(
             f"the classifier of {arguments.pretrained_dir} knows {head.classes} classes, but the "
             f"task {task.name} has {len(task.classes)}: remove the model from the config key "
             "probe.own_classifier, and a probe is fitted."
         )
-    return head, [arguments.pretrained_dir / MODEL_FILE], {"made_by": "pre-training"}
+    return head, [path], {"made_by": "pre-training"}
 
 
 def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[str, str]]:

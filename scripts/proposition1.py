@@ -43,7 +43,7 @@ def run(arguments: Arguments) -> None:
 
     def sample(task: EvaluationTask) -> TaskImages:
         rows, images = load.sample(task.name, "train", arguments.images, arguments.seed)
-        return TaskImages(images.normalized(), task.labels("train")[rows])
+        return TaskImages(images.whole(), task.labels("train")[rows])
 
     head = type(tasks[0].head).joined([task.head for task in tasks])
     logit = int(sample_rows(head.classes, 1, arguments.seed)[0])

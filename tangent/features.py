@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from tangent.augment import central_squares, in_stored_pixels, resized_crop
 from tangent.datasets.preprocess import normalize, to_device
-from tangent.datasets.split import Split, load_split
+from tangent.datasets.split import AnySplit, Split, load_split
+from tangent.datasets.token_split import TokenSplit
 from tangent.linearize import forward_mode_attention, parameters_of, stacked_jvp_features
 from tangent.progress import Progress
 from tangent.samples import sample_rows
@@ -21,8 +22,31 @@ from tangent.samples import sample_rows
 Pass = Callable[[Tensor], Tensor]
 
 
+class Examples(Protocol):
+    """Examples of one split, as evaluations see them: the inputs of an encoder, batch by batch."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all examples as they are kept."""
+        ...
+
+    def keep(self) -> None:
+        """Keep examples on the device once they have been read."""
+        ...
+
+    def whole(self) -> Tensor:
+        """All examples at once."""
+        ...
+
+    def batches(self, batch_size: int) -> Iterator[Tensor]:
+        """Batches [batch_size, ...] in order."""
+        ...
+
+
 class Images:
-    """Images of one split, as evaluations see them: read, moved and normalised batch by batch.
+    """Images of one split: read, moved and normalised batch by batch.
 
     Of training images only `tangent.datasets.regions` are kept. Their central squares, resampled,
     are what the evaluation preprocessing makes of the originals up to rounding, and exactly that
@@ -62,7 +86,7 @@ class Images:
         shape = (len(self), height, width, 3)
         self._kept = torch.empty(shape, dtype=torch.uint8, device=self._device)
 
-    def normalized(self) -> Tensor:
+    def whole(self) -> Tensor:
         """All images at once, float32 [images, 3, height, width]."""
         return next(self.batches(len(self)))
 
@@ -93,13 +117,56 @@ class Images:
         return normalize(pixels, self._preprocess)
 
 
-class StoredImages:
-    """Images of the data sets in a folder, `{dataset}/{split}.safetensors`.
+class Texts:
+    """Texts of one split: tokens int64 [texts, L + C·T], which are small enough to be kept.
+
+    Args:
+        split: the split.
+        preprocess: the model's preprocessing, which the split was prepared by.
+        device: where batches go.
+        rows: the texts wanted, in this order; all of them if None.
+    """
+
+    def __init__(
+        self,
+        split: TokenSplit,
+        preprocess: Mapping[str, Any],
+        device: torch.device | str = "cpu",
+        rows: np.ndarray | None = None,
+    ) -> None:
+        wanted = np.arange(len(split)) if rows is None else rows
+        self._tokens = torch.from_numpy(split.read(wanted)).to(device)
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    @property
+    def nbytes(self) -> int:
+        return self._tokens.nbytes
+
+    def keep(self) -> None:
+        """They are kept."""
+
+    def whole(self) -> Tensor:
+        """All texts at once."""
+        return self._tokens
+
+    def batches(self, batch_size: int) -> Iterator[Tensor]:
+        """Batches [batch_size, L + C·T] in order."""
+        yield from self._tokens.split(batch_size)
+
+
+# How evaluations see the splits of each kind.
+_EXAMPLES: dict[str, Callable[..., Examples]] = {Split.kind: Images, TokenSplit.kind: Texts}
+
+
+class StoredExamples:
+    """Examples of the data sets in a folder, `{dataset}/{split}.safetensors`.
 
     Args:
         folder: folder of the data sets.
         preprocess: the model's evaluation preprocessing.
-        device: where images are wanted.
+        device: where examples are wanted.
     """
 
     def __init__(
@@ -109,25 +176,30 @@ class StoredImages:
         self._preprocess = preprocess
         self._device = device
 
-    def __call__(self, dataset: str, split: str, rows: np.ndarray | None = None) -> Images:
-        """Images of `split`: all of them, or those of `rows`.
+    def __call__(self, dataset: str, split: str, rows: np.ndarray | None = None) -> Examples:
+        """Examples of `split`: all of them, or those of `rows`.
 
         Raises:
-            UserError: the split is missing, unreadable or prepared for models of another size.
+            UserError: the split is missing, unreadable or prepared for other models.
         """
-        return Images(self._load(dataset, split), self._preprocess, self._device, rows)
+        return self._examples(self._load(dataset, split), rows)
 
-    def sample(self, dataset: str, split: str, images: int, seed: int) -> tuple[np.ndarray, Images]:
-        """Rows and images of a seeded sample of `split`: all of them if there are fewer.
+    def sample(
+        self, dataset: str, split: str, examples: int, seed: int
+    ) -> tuple[np.ndarray, Examples]:
+        """Rows and examples of a seeded sample of `split`: all of them if there are fewer.
 
         Raises:
             UserError: as above.
         """
         stored = self._load(dataset, split)
-        rows = sample_rows(len(stored), images, seed)
-        return rows, Images(stored, self._preprocess, self._device, rows)
+        rows = sample_rows(len(stored), examples, seed)
+        return rows, self._examples(stored, rows)
 
-    def _load(self, dataset: str, split: str) -> Split:
+    def _examples(self, split: AnySplit, rows: np.ndarray | None) -> Examples:
+        return _EXAMPLES[split.kind](split, self._preprocess, self._device, rows)
+
+    def _load(self, dataset: str, split: str) -> AnySplit:
         return load_split(self._folder / dataset, split, self._preprocess)
 
 
@@ -142,34 +214,34 @@ def attention_of_device(device: torch.device | str) -> AbstractContextManager[No
 
 def encode(
     encoder: nn.Module,
-    images: Images,
+    examples: Examples,
     batch_size: int,
     autocast: str = "none",
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Features f(x; θ) [images, features] (float32) at the encoder's present weights θ.
+    """Features f(x; θ) [examples, features] (float32) at the encoder's present weights θ.
 
     Args:
         encoder: f.
-        images: on the encoder's device.
-        batch_size: images per pass.
+        examples: on the encoder's device.
+        batch_size: examples per pass.
         autocast: `bfloat16` or `none` (float32).
-        progress: counts images.
+        progress: counts examples.
     """
     device = next(encoder.parameters()).device
     with torch.inference_mode(), attention_of_device(device):
-        return _in_batches(encoder, images, batch_size, autocast, progress)
+        return _in_batches(encoder, examples, batch_size, autocast, progress)
 
 
 def jacobian_products(
     encoder: nn.Module,
     directions: Mapping[str, Tensor],
-    images: Images,
+    examples: Examples,
     batch_size: int,
     autocast: str = "none",
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Products J(x)·τ [directions, images, features] (float32), with J at the encoder's weights.
+    """Products J(x)·τ [directions, examples, features] (float32), with J at the encoder's weights.
 
     One primal pass and a tangent per direction for each batch; with the features at θ0 they give
     the linearized model at every α (section 3 of the paper).
@@ -177,13 +249,13 @@ def jacobian_products(
     Args:
         encoder: f.
         directions: of each weight all τ, [directions, *shape], on the encoder's device.
-        images, batch_size, autocast, progress: as for `encode`.
+        examples, batch_size, autocast, progress: as for `encode`.
     """
     theta0 = parameters_of(encoder)
     with torch.no_grad():
         return _in_batches(
             lambda batch: stacked_jvp_features(encoder, theta0, directions, batch)[1],
-            images,
+            examples,
             batch_size,
             autocast,
             progress,
@@ -191,10 +263,10 @@ def jacobian_products(
 
 
 def _in_batches(
-    run: Pass, images: Images, batch_size: int, autocast: str, progress: Progress | None
+    run: Pass, examples: Examples, batch_size: int, autocast: str, progress: Progress | None
 ) -> np.ndarray:
     results = []
-    for batch in images.batches(batch_size):
+    for batch in examples.batches(batch_size):
         # Results stay on the device until the end: a copy per batch would make a GPU wait.
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=autocast == "bfloat16"):
             results.append(run(batch).float())

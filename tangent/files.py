@@ -185,7 +185,11 @@ def write_safetensors(
     is_numpy = all(type(value).__module__ == "numpy" for value in tensors.values())
     with atomic_path(path) as temporary:
         if is_numpy:
+            import numpy as np
             from safetensors.numpy import save_file
+
+            # The library would write a transposed array's memory as it lies.
+            tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
         else:
             from safetensors.torch import save_file
 

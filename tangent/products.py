@@ -18,14 +18,14 @@ from tangent.progress import Progress
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from tangent.features import Images
+    from tangent.features import Examples
 
 
 def dataset_products(
     encoder: nn.Module,
     files: Mapping[str, Path],
     vectors: Mapping[str, Sequence[str]],
-    load_images: Callable[[str, str], Images],
+    load_images: Callable[[str, str], Examples],
     dataset: str,
     batch_size: int,
     autocast: str = "none",

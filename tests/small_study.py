@@ -34,7 +34,7 @@ PREPROCESSING = {"mean": [0.5] * 3, "std": [0.3] * 3, "interpolation": "bicubic"
 PREPROCESSING |= {"resize_mode": "shortest"}
 
 
-def ship_checkpoint(folder: Path) -> str:
+def ship_checkpoint(folder: Path, seed: int = 0) -> str:
     """Write a model of random weights in the shipped format; returns the weights' SHA-256."""
     import open_clip
     import torch
@@ -43,7 +43,7 @@ def ship_checkpoint(folder: Path) -> str:
     from tangent.files import sha256_file, write_json, write_safetensors
     from tangent.tasks import load_task
 
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = open_clip.CLIP(**copy.deepcopy(ARCHITECTURE))
     names = (*TASKS, CONTROL, NEW_TASK)
     prompts = [text for name in names for row in load_task(name).prompts() for text in row]

@@ -59,6 +59,22 @@ class Contrastive(PretrainingRecipe):
         return f"{self.image_size}px"
 
 
+class Text(PretrainingRecipe):
+    """A T5: cut-out spans, and questions about the demo's world of text."""
+
+    family: ClassVar[str] = "text_to_text"
+
+    objective: Literal["text"] = Field(description="`text`: a T5 model.")
+    texts: PositiveInteger = Field(description="Texts written, with or without a question.")
+
+    @property
+    def examples(self) -> int:
+        return self.texts
+
+    def form(self, name: str) -> str:
+        return f"{name}-tokens"
+
+
 class Supervised(PretrainingRecipe):
     """A closed-vocabulary model: images are classified by domain and class."""
 
@@ -78,4 +94,4 @@ class Supervised(PretrainingRecipe):
 
 
 # A further objective is a further class here.
-Pretraining = Annotated[Contrastive | Supervised, Field(discriminator="objective")]
+Pretraining = Annotated[Contrastive | Supervised | Text, Field(discriminator="objective")]

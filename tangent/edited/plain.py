@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tangent.edited.tables import FeatureTable
 from tangent.errors import UserError
-from tangent.features import Images, encode
+from tangent.features import Examples, encode
 from tangent.linearize import parameters_of
 from tangent.task_vector import SUM, TaskVector, edit_
 
@@ -51,7 +51,7 @@ class PlainEditedModel:
         self,
         encoder: nn.Module,
         task_vectors: Mapping[str, Mapping[str, Tensor]],
-        load_images: Callable[[str, str, np.ndarray | None], Images],
+        load_images: Callable[[str, str, np.ndarray | None], Examples],
         initial: FeatureTable | None = None,
         batch_size: int = 256,
         autocast: str = "none",
@@ -68,7 +68,7 @@ class PlainEditedModel:
         self._batch_size = batch_size
         self._autocast = autocast
         self._image_bytes = image_budget(device) if image_bytes is None else image_bytes
-        self._images: dict[tuple[str, str, bytes | None], Images] = {}
+        self._images: dict[tuple[str, str, bytes | None], Examples] = {}
         self._present: dict[str, float] = {}  # coefficients of the weights now in the encoder
 
     def features(
@@ -99,7 +99,7 @@ class PlainEditedModel:
             edit_(self._encoder, self._theta0, edits)
             self._present = edit
 
-    def _images_of(self, dataset: str, split: str, rows: np.ndarray | None) -> Images:
+    def _images_of(self, dataset: str, split: str, rows: np.ndarray | None) -> Examples:
         key = (dataset, split, None if rows is None else np.asarray(rows).tobytes())
         if key not in self._images:
             images = self._load_images(dataset, split, rows)

@@ -136,14 +136,14 @@ def architecture_of(entry: Mapping[str, Any], name: str) -> Architecture:
     if "folder" in entry:
         path = Path(entry["folder"]) / CONFIG_FILE
         config = read_json(path).get("model_cfg", {})
-    elif "name" not in entry:
-        raise UserError(
-            f"pretrained.{name}: there is no estimate for models of the source "
-            f"{entry['source']!r}: leave the model out of the estimate."
-        )
-    else:
+    elif entry["source"] in ("open_clip", "random"):
         path = _open_clip_file(entry["name"], name)
         config = read_json(path)
+    else:
+        raise UserError(
+            f"pretrained.{name}: there is no estimate for models of the source "
+            f"{entry['source']}: leave the model out of the estimate."
+        )
     try:
         return architecture(config)
     except (KeyError, TypeError) as error:

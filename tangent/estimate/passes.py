@@ -122,8 +122,9 @@ def _resources(config: Config) -> Iterator[Jobs]:
     tasks = [*config.tasks, config.control]
     forms = {config.form_of(model) for model in used}
     yield Jobs("datasets", "data_source", len(tasks))
-    yield Jobs("datasets", "dataset", len(config.tasks) * len(forms))
-    yield Jobs("datasets", "control_dataset", len(forms))
+    for task in config.tasks:
+        yield Jobs("datasets", DATASET_RULES[load_task(task).kind][0], len(forms))
+    yield Jobs("datasets", DATASET_RULES[load_task(config.control).kind][1], len(forms))
     probed = {
         config.form_of(model)
         for model in used
@@ -132,6 +133,10 @@ def _resources(config: Config) -> Iterator[Jobs]:
     }
     if probed:
         yield Jobs("datasets", "control_training", len(probed))
+    entries = [config.pretrained[model] for model in used]
+    recipes = {entry.recipe for entry in entries if entry.source == "pretraining"}
+    for recipe in sorted(recipes):
+        yield Jobs("pretrained", f"pretraining_{recipe}", 1)
     for model in dict.fromkeys(used):
         family = FAMILIES[config.family_of(model)]
         yield Jobs("pretrained", f"pretrained_{family.name}", 1, model)
@@ -152,7 +157,15 @@ def _probe_head(config: Config, model: str, task: str) -> Jobs:
     return Jobs("heads", "probe_heads", 1, work=Work("forward", images))
 
 
-HEAD_JOBS = {"zero_shot": _zero_shot_head, "probe": _probe_head}
+def _answers_head(config: Config, model: str, task: str) -> Jobs:
+    """The answers are tokenised; nothing runs."""
+    return Jobs("heads", "answer_heads", 1)
+
+
+DATASET_RULES = {"image": ("dataset", "control_dataset"), "text": ("texts", "control_texts")}
+"""The rules that prepare data, by the kind of task: of a task, and of the control task."""
+
+HEAD_JOBS = {"zero_shot": _zero_shot_head, "probe": _probe_head, "answers": _answers_head}
 """The job that makes a head of each kind, for a model and a task."""
 
 

@@ -2,6 +2,7 @@
 
 from tangent.finetune.checkpoint import Checkpoint, Interrupted
 from tangent.finetune.distributed import PeerFailed, Processes, process_group
+from tangent.finetune.examples import TrainingExamples, training_examples
 from tangent.finetune.images import TrainingImages
 from tangent.finetune.loop import Result, Settings, finetune
 from tangent.finetune.record import Record
@@ -15,8 +16,10 @@ __all__ = [
     "Record",
     "Result",
     "Settings",
+    "TrainingExamples",
     "TrainingImages",
     "finetune",
     "learning_rate",
     "process_group",
+    "training_examples",
 ]

@@ -1,4 +1,4 @@
-"""Order and augmentation of the training images, both functions of (seed, task, epoch) alone."""
+"""Order and augmentation of the training examples, both functions of (seed, task, epoch) alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from tangent.finetune.images import TrainingImages
+from tangent.finetune.examples import TrainingExamples
 from tangent.runtime import generator
 
 T = TypeVar("T")
@@ -18,16 +18,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Batch:
-    """One process's share of a step's images, augmented, on its device.
+    """One process's share of a step's examples, augmented, on its device.
 
     Attributes:
-        images: float32 [share, 3, size, size].
+        inputs: [share, ...], what the encoder reads.
         labels: int64 [share].
-        size: images of all shares.
-        weight: 1; 0 for an image that only stands in where there are fewer images than processes.
+        size: examples of all shares.
+        weight: 1; 0 for one that only stands in where there are fewer examples than processes.
     """
 
-    images: Tensor
+    inputs: Tensor
     labels: Tensor
     size: int
     weight: float
@@ -42,9 +42,9 @@ class TrainingBatches:
     be short.
 
     Attributes:
-        images: the training set.
+        examples: the training set.
         preprocess: `tangent.models.preprocess_config` of the model.
-        batch_size: images per step, over all processes.
+        batch_size: examples per step, over all processes.
         seed: the study's seed.
         task: name of the task; tasks have independent streams of chance.
         device: where batches are made.
@@ -52,7 +52,7 @@ class TrainingBatches:
         processes: number of processes.
     """
 
-    images: TrainingImages
+    examples: TrainingExamples
     preprocess: Mapping[str, Any]
     batch_size: int
     seed: int
@@ -64,11 +64,11 @@ class TrainingBatches:
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch, a short last one included."""
-        return -(-len(self.images) // self.batch_size)
+        return -(-len(self.examples) // self.batch_size)
 
     def like(self, count: int) -> Tensor:
-        """A tensor of the shape and type of `count` images, without values (on `meta`)."""
-        return torch.empty(count, 3, *self.preprocess["size"], device="meta")
+        """A tensor of the shape and type of `count` inputs, without values (on `meta`)."""
+        return self.examples.like(count, self.preprocess)
 
     def from_step(self, step: int, epochs: int) -> Iterator[Batch]:
         """Yield the batches of a training from a step (counted from 0) to the end of its epochs.
@@ -91,18 +91,18 @@ class TrainingBatches:
             skip: leave out this many batches at its beginning (a resumed run has trained on them).
         """
         chance = generator(self.seed, self.task, number)
-        n = len(self.images)
+        n = len(self.examples)
         order = torch.randperm(n, generator=chance)
-        boxes = self.images.draw_boxes(chance, order)
+        drawn = self.examples.draw(chance, order)
         for start in range(skip * self.batch_size, n, self.batch_size):
             end = min(start + self.batch_size, n)
             share, weight = slice(start + self.rank, end, self.processes), 1.0
-            if share.start >= end:  # a process without images would have no gradient to add
+            if share.start >= end:  # a process without examples would have no gradient to add
                 share, weight = slice(start, start + 1), 0.0
             rows = order[share]
-            images = self.images.batch(rows, boxes[share], self.device, self.preprocess)
-            labels = self.images.labels[rows].to(self.device)
-            yield Batch(images, labels, end - start, weight)
+            inputs = self.examples.batch(rows, drawn[share], self.device, self.preprocess)
+            labels = self.examples.labels[rows].to(self.device)
+            yield Batch(inputs, labels, end - start, weight)
 
 
 def one_ahead(items: Iterator[T]) -> Iterator[T]:

@@ -1,4 +1,4 @@
-"""The training images of a task, and how a batch of them is made."""
+"""The training images of a task, and how a batch of them is made (see `examples`)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TrainingImages:
     def __len__(self) -> int:
         return len(self._split)
 
-    def draw_boxes(self, generator: torch.Generator, rows: Tensor) -> Boxes:
+    def draw(self, generator: torch.Generator, rows: Tensor) -> Boxes:
         """Draw a crop, in stored pixels, for each of some images.
 
         Args:
@@ -57,3 +57,7 @@ class TrainingImages:
         """
         pixels = to_device(self._split.read(rows.numpy()), device).contiguous()
         return training_images(pixels, boxes, preprocess)
+
+    def like(self, count: int, preprocess: Mapping[str, Any]) -> Tensor:
+        """A tensor of the shape and type of a batch of `count`, without values (on `meta`)."""
+        return torch.empty(count, 3, *preprocess["size"], device="meta")

@@ -22,8 +22,8 @@ from tangent.finetune.batches import Batch, TrainingBatches
 from tangent.finetune.checkpoint import Checkpoint, Interrupted
 from tangent.finetune.distributed import Processes
 from tangent.finetune.engine import Engine, estimate, prepare
+from tangent.finetune.examples import TrainingExamples
 from tangent.finetune.forward_backward import ForwardBackward
-from tangent.finetune.images import TrainingImages
 from tangent.finetune.record import Record
 from tangent.finetune.schedule import learning_rate
 from tangent.heads import Head, TorchHead
@@ -46,15 +46,15 @@ class Settings:
         task: name of the task; decides the stream of chance together with `seed`.
         seed: the study's seed, for order and augmentation.
         epochs: passes over the training set.
-        batch_size: images per step, over all processes and forward passes.
+        batch_size: examples per step, over all processes and forward passes.
         learning_rate: AdamW's peak learning rate.
         weight_decay: AdamW's decoupled weight decay, of all parameters θ.
         warmup_steps: steps of the linear warm-up.
         gradient_clip: largest global norm of the gradient.
         autocast: `bfloat16` runs the encoder's matrix products in bfloat16; `none` in float32.
         accumulation_steps: forward and backward passes into which each process divides its share of
-            a step's images. The gradient is that of the whole batch's mean (the authors' code adds
-            up the means of the parts).
+            a step's examples. The gradient is that of the whole batch's mean (the authors' code
+            adds up the means of the parts).
         activation_checkpointing: `on` computes activations again in the backward pass, which takes
             less memory and more time; `off` keeps them.
     """
@@ -93,7 +93,7 @@ class Result:
 def finetune(
     encoder: nn.Module,
     head: Head,
-    images: TrainingImages,
+    examples: TrainingExamples,
     preprocess: Mapping[str, Any],
     settings: Settings,
     record: Record | None = None,
@@ -105,7 +105,7 @@ def finetune(
     Args:
         encoder: f(·; θ0), on the device to train on; standard training changes it in place.
         head: the task's.
-        images: the task's training set.
+        examples: the task's training set.
         preprocess: `tangent.models.preprocess_config` of the model.
         settings: what to do.
         record: receives a row per step.
@@ -120,13 +120,13 @@ def finetune(
     """
     device = next(encoder.parameters()).device
     processes = processes or Processes(device)
-    if images.labels.max() >= head.classes:
+    if examples.labels.max() >= head.classes:
         raise UserError(
-            f"task {settings.task}: a label is {images.labels.max()}, but the head has "
+            f"task {settings.task}: a label is {examples.labels.max()}, but the head has "
             f"{head.classes} classes: head and data set belong to different tasks."
         )
     batches = TrainingBatches(
-        images,
+        examples,
         preprocess,
         settings.batch_size,
         settings.seed,
@@ -172,7 +172,7 @@ class _Trainer:
         self.model, self.batches, self.settings = model, batches, settings
         self.record, self.processes = record, processes
         self.forward_backward = ForwardBackward(model, head, settings.autocast)
-        # Images of a pass, at most.
+        # Examples of a pass, at most.
         self.pass_size = -(-settings.batch_size // (processes.count * settings.accumulation_steps))
         self.parameters = [value for value in model.parameters() if value.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -220,7 +220,7 @@ class _Trainer:
             estimated = Engine("eager", "activation checkpointing runs the blocks one by one")
         else:  # of the first process, so that all of them decide alike
             full = -(-settings.batch_size // self.processes.count) // self.pass_size
-            passes = settings.epochs * (len(batches.images) // settings.batch_size) * full
+            passes = settings.epochs * (len(batches.examples) // settings.batch_size) * full
             like = batches.like(self.pass_size)
             device = self.processes.device
             estimated = estimate(settings.training, self.model, like, passes, device)
@@ -232,8 +232,8 @@ class _Trainer:
         """Add up this process's part of the gradient; returns its part of loss and accuracy [2]."""
         self.optimizer.zero_grad(set_to_none=True)
         scale = batch.weight / batch.size
-        images, labels = (part.split(self.pass_size) for part in (batch.images, batch.labels))
-        return sum(self.forward_backward(*part, scale) for part in zip(images, labels, strict=True))
+        inputs, labels = (part.split(self.pass_size) for part in (batch.inputs, batch.labels))
+        return sum(self.forward_backward(*part, scale) for part in zip(inputs, labels, strict=True))
 
     def _update(self, values: Tensor) -> Tensor:
         """Take the step; returns loss, accuracy and gradient norm [3] of the whole batch."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tangent.errors import UserError
 from tangent.files import read_safetensors, write_safetensors
@@ -16,7 +17,9 @@ from tangent.heads.answers import AnswersHead
 from tangent.heads.base import Head, TorchHead
 from tangent.heads.probe import ProbeHead
 from tangent.heads.zero_shot import ZeroShotHead
-from tangent.tasks import Task
+
+if TYPE_CHECKING:
+    from tangent.tasks import AnyTask
 
 __all__ = [
     "HEADS",
@@ -32,7 +35,7 @@ __all__ = [
 HEADS: dict[str, type[Head]] = {kind.kind: kind for kind in (ZeroShotHead, ProbeHead, AnswersHead)}
 
 
-def save_head(path: Path, head: Head, task: Task, metadata: Mapping[str, str]) -> None:
+def save_head(path: Path, head: Head, task: AnyTask, metadata: Mapping[str, str]) -> None:
     """Write a head with its kind, its task's name and classes in the metadata."""
     content = {"kind": head.kind, "task": task.name, "classes": json.dumps(task.classes)}
     write_safetensors(path, head.arrays(), {**content, **metadata})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from tangent.heads.answers import AnswersHead
 from tangent.models.families import model_config
 from tangent.models.t5 import HEAD_TENSORS, MODEL_FILE, language_model_head
 from tangent.models.t5_tokenizer import PADDING, load_tokenizer, token_ids
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 def answer_tokens(folder: Path, answers: Sequence[str], what: str) -> np.ndarray:
@@ -28,7 +32,18 @@ def answer_tokens(folder: Path, answers: Sequence[str], what: str) -> np.ndarray
             the tokenizer does not fit the model.
     """
     length = model_config(folder)["answer_length"]
-    ids = token_ids(load_tokenizer(folder), answers)
+    return padded_answers(load_tokenizer(folder), answers, length, what)
+
+
+def padded_answers(
+    tokenizer: Tokenizer, answers: Sequence[str], length: int, what: str
+) -> np.ndarray:
+    """The same for a tokenizer and T, the `length` of an answer.
+
+    Raises:
+        UserError: an answer has more tokens, or two have the same ones.
+    """
+    ids = token_ids(tokenizer, answers)
     seen: dict[tuple[int, ...], str] = {}
     for answer, tokens in zip(answers, ids, strict=True):
         if len(tokens) > length:

@@ -47,19 +47,20 @@ def encoder_weights(config: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
     return {name: weights[name] for name in names if name in weights}
 
 
-def own_classifier(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def own_classifier(path: Path, encoder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Weight [classes, d] and bias [classes] of the classifier that a model was pre-trained with.
+
+    Args:
+        path: the whole model.
+        encoder: its encoder alone.
 
     Raises:
         UserError: a file is missing or damaged, or the model has no linear classifier with a bias.
     """
-    from tangent.models.families import ENCODER_FILE
-
-    path = Path(folder) / MODEL_FILE
     whole, _ = read_safetensors(path, framework="np")
-    encoder, _ = read_safetensors(Path(folder) / ENCODER_FILE, framework="np")
-    others = {name.rpartition(".")[2]: whole[name] for name in whole if name not in encoder}
-    if set(others) != {"weight", "bias"} or others["weight"].ndim != 2:
+    rest = whole.keys() - read_safetensors(encoder, framework="np")[0].keys()
+    others = {name.rpartition(".")[2]: whole[name] for name in rest}
+    if len(rest) != 2 or set(others) != {"weight", "bias"} or others["weight"].ndim != 2:
         raise UserError(
             f"{path} has no linear classifier of its own: remove the model from the config key "
             "probe.own_classifier, and a probe is fitted."

@@ -23,7 +23,7 @@ from tangent.models import closed_vocabulary, t5
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
 from tangent.models.families import ENCODER_FILE, FAMILIES, Family
 from tangent.models.t5_hub import fetch_t5
-from tangent.models.t5_tokenizer import check_tokenizer, parse_tokenizer
+from tangent.models.t5_tokenizer import check_tokenizer, parse_tokenizer, read_tokenizer_file
 from tangent.sources import Source, call
 
 if TYPE_CHECKING:
@@ -276,6 +276,12 @@ def _pretrained_clip(folder: Path) -> Fetched:
     return _clip(model, config, config["vision_cfg"]["image_size"], files)
 
 
+def _pretrained_text_to_text(folder: Path) -> Fetched:
+    files = [folder / name for name in (SOURCE_MODEL_FILE, t5.TOKENIZER_FILE, t5.CONFIG_FILE)]
+    weights, _ = read_safetensors(files[0])
+    return text_to_text(weights, read_json(files[2]), read_tokenizer_file(files[1]), files)
+
+
 def _pretrained_classifier(folder: Path) -> Fetched:
     files = [folder / SOURCE_MODEL_FILE, folder / closed_vocabulary.CONFIG_FILE]
     weights, _ = read_safetensors(files[0])
@@ -310,7 +316,11 @@ def _nearest(name: str, known: list[str]) -> str:
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
 
 
-_OF_OBJECTIVE = {"contrastive": _pretrained_clip, "supervised": _pretrained_classifier}
+_OF_OBJECTIVE = {
+    "contrastive": _pretrained_clip,
+    "supervised": _pretrained_classifier,
+    "text": _pretrained_text_to_text,
+}
 SOURCES = {
     "file": Source(_from_file, ("folder", "sha256", "image_size")),
     "open_clip": Source(_from_open_clip, ("name", "tag", "image_size")),

@@ -53,7 +53,7 @@ def per_task_alpha(table: pd.DataFrame) -> Table:
             "The α per task are found by coordinate ascent on validation data: from the shared α "
             "on, one at a time goes to its best value on the grid, until none improves the mean "
             "normalised accuracy.",
-            seeds_note(table),
+            _seeds(table),
         ),
     )
 
@@ -80,9 +80,9 @@ def analogies(table: pd.DataFrame) -> Table:
         ),
         tuple(rows),
         (
-            "α of τ_c and of the analogy chosen on d's validation images; τ_d: the single-task "
+            "α of τ_c and of the analogy chosen on d's validation data; τ_d: the single-task "
             "model.",
-            seeds_note(table),
+            _seeds(table),
         ),
     )
 
@@ -96,6 +96,11 @@ def _places(table: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
         for name, mode in MODES.items()
         if ((table.model == model) & (table["mode"] == name)).any()
     ]
+
+
+def _seeds(table: pd.DataFrame) -> str:
+    note = seeds_note(table)
+    return note if table.seed.nunique() < 2 else f"{note} α: lowest to highest of the seeds."
 
 
 def _coefficient(values: pd.Series) -> str:

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from tangent import files
 from tangent.config.schema import Config
+from tangent.models.families import FAMILIES
 from tangent.modes import MODES, Training
 from tangent.tasks import task_names
 
@@ -86,10 +87,12 @@ def _is_job_of(config: Config, step: str, *names: str) -> bool:
             return False
     other_tasks = {*task_names()} - tasks
     seeds = {f"seed{seed}" for seed in config.seeds}
-    return not any(
-        name in other_tasks or (re.fullmatch(r"seed\d+", name) and name not in seeds)
-        for name in names
-    )
+    for name in names:
+        if re.fullmatch(r"seed\d+", name):
+            return name in seeds  # what comes after it names a file and no task
+        if name in other_tasks:
+            return False
+    return True
 
 
 def _jobs(path: Path) -> Iterator[tuple[float, float | None]]:
@@ -222,6 +225,6 @@ def _add(found: Provenance, step: str, block: dict[str, Any]) -> None:
 
 
 _WEIGHTS = {
-    "encoder.safetensors", "open_clip_model.safetensors", "task_vector.safetensors",
-    "head.safetensors",
-}  # fmt: skip
+    *("encoder.safetensors", "task_vector.safetensors", "head.safetensors"),
+    *(family.weights_file for family in FAMILIES.values()),
+}

@@ -98,6 +98,11 @@ class TextTask:
         return str(value)
 
 
+def literals(prompt: str) -> list[str]:
+    """The text around the fields of a prompt."""
+    return [literal for literal, _ in _parts(prompt) if literal]
+
+
 def read(path: Path, content: Mapping[str, Any]) -> TextTask:
     """A text task from a file's content, which has the right keys."""
     answers = strings(path, "answers", content["answers"])

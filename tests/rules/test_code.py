@@ -42,7 +42,9 @@ CODE = CONSTANTS["CODE"]
 # Scripts that import one module of a package, by its name.
 PACKAGE_OF_PARTS = {"plot": "tangent.figures", "pretrain": "tangent.demo.pretraining"}
 LAYOUTS = "tangent.datasets.sources.layouts"
-OF_ALL_TASKS = NEUTRAL | module_names("datasets.sources.base datasets.sources.rows tasks")
+OF_ALL_TASKS = NEUTRAL | module_names(
+    f"datasets.sources.base datasets.sources.rows {CONSTANTS['TASKS']}"
+)
 
 
 @pytest.mark.parametrize("step", CODE)

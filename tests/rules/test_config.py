@@ -59,6 +59,18 @@ def test_a_result_cannot_change_its_configuration(demo):
 
 
 MISTAKES = {
+    "emergence.steps: 'demo-vitt' is not in models; did you mean 'demo-vit'?": {
+        "emergence": {"steps": {"demo-vit": 100, "demo-vitt": 0}},
+    },
+    "emergence.steps: demo-vit is one checkpoint; a curve needs two": {
+        "emergence": {"steps": {"demo-vit": 100}},
+    },
+    "emergence.steps: 'demo-vit' and 'other' are both at step 7; give each checkpoint its own": {
+        "emergence": {"steps": {"demo-vit": 7, "other": 7}},
+    },
+    "emergence.steps.demo-vit must be": {
+        "emergence": {"steps": {"demo-vit": -1, "other": 7}},
+    },
     "finetuning.epoch is not a known key; did you mean finetuning.epochs?": {"finetuning.epoch": 3},
     "finetunig is not a known key; did you mean finetuning?": {"finetunig": {}},
     "learning_rate is not a known key; did you mean finetuning.learning_rate": {
@@ -89,6 +101,7 @@ MISTAKES = {
         }
     },
     "datasets.shapes.sources[0].source must be one of 'hub', 'folder', 'torchvision', 'demo', "
+    "'demo_text', 'json_lines', "
     "'synthetic', not 'hbu'": {"datasets.shapes.sources": [{"source": "hbu"}]},
     "datasets.shapes.sources[0].repository: 'mnist' is not a repository of the hub": {
         "datasets.shapes.sources": [{"source": "hub", "repository": "mnist", "revision": "main"}]
@@ -117,8 +130,17 @@ MISTAKES = {
     "pretrained.demo-vit.image_size must be at least 1, not 0": {
         "pretrained.demo-vit.image_size": 0
     },
-    "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'random', 'pretraining', "
-    "not 'hub'": {"pretrained.demo-vit.source": "hub"},
+    "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'timm', 'transformers', "
+    "'random', 'pretraining', not 'hub'": {"pretrained.demo-vit.source": "hub"},
+    "probe.minimum (2) must not be greater than probe.maximum (1)": {
+        "probe": {"minimum": 2.0, "maximum": 1.0}
+    },
+    "probe.own_classifier: 'demo-vitt' is not in pretrained; did you mean 'demo-vit'?": {
+        "probe": {"own_classifier": {"demo-vitt": "shapes"}}
+    },
+    "probe.own_classifier: 'shape' is not in datasets; did you mean 'shapes'?": {
+        "probe": {"own_classifier": {"demo-vit": "shape"}}
+    },
     "pretrained.demo-vit.sha256: 'abc' is not a SHA-256: it has 64 hexadecimal digits": {
         "pretrained.demo-vit.sha256": "abc"
     },
@@ -145,7 +167,7 @@ MISTAKES = {
     },
     "emergence.steps.demo-vit: it says 90, but pretrained.demo-vit.step is 100": {
         "pretrained.demo-vit": {"source": "pretraining", "recipe": "demo-vit", "step": 100},
-        "emergence.steps": {"demo-vit": 90, "another": 0},
+        "emergence": {"steps": {"demo-vit": 90, "another": 0}},
     },
     "control: 'shapes' is also in tasks": {"control": "shapes"},
     "tasks: 'shapes' is not in finetuning.epochs": {"finetuning.epochs": {"letters": 1}},

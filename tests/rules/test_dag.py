@@ -1,5 +1,6 @@
 """The demo's graph of jobs, and the answers to a wrong configuration, as Snakemake gives them."""
 
+import re
 import subprocess
 import sys
 
@@ -82,6 +83,30 @@ def test_the_papers_jobs_are_those_that_the_documentation_lists(workspace, colum
     assert documented["finetuned"] == 2 * 8 * (3 + 1 if study == "paper" else 1 + 1)
 
 
+def test_probes_are_fitted_on_training_images_also_of_the_control_task(workspace):
+    study = ("--configfile", "configs/demo-closed-vocabulary.yaml")
+    messages, counts = workspace.plan(*study)
+    assert counts["probe_heads"] == 2 * (4 + 1) and counts["heads"] == 0
+    assert counts["control_dataset"] == counts["control_training"] == 1
+    assert "pre-train demo-timm-vit from nothing" in messages
+    assert "fit the linear probe of demo-timm-convnext for glyphs" in messages
+    commands = workspace.snakemake("-n", "-p", *study)
+    [probe] = re.findall(r"python -m scripts.fit_probe .*demo-timm-vit.*--task glyphs.*", commands)
+    assert "--train-dir resources/control_training/32px/glyphs " in probe
+    assert "--datasets-dir resources/datasets/32px " in probe
+    assert "--strengths 0.0001 10.0 6" in probe
+
+
+def test_a_classifier_of_imagenet_is_its_own_head_there(workspace):
+    study = ("--configfile", "configs/paper-closed-vocabulary.yaml")
+    commands = workspace.snakemake("-n", "-p", *study)
+    probes = re.findall(r"python -m scripts.fit_probe .*", commands)
+    fitted = [probe for probe in probes if "--train-dir" in probe]
+    assert len(probes) == 2 * 9 and len(fitted) == 2 * 8
+    assert not any("--task imagenet" in probe for probe in fitted)
+    assert "rule control_training" not in commands
+
+
 def test_the_smoke_study_has_a_graph(workspace):
     counts = workspace.job_counts("--configfile", "configs/smoke-gpu.yaml")
     assert counts["finetuned"] == 2 * 8 * 2 and counts["report"] == 1
@@ -124,7 +149,7 @@ def test_a_study_may_extend_one_that_extends_another(workspace):
     # The file in the middle has neither tasks nor a control task of its own.
     assert workspace.planned("data", "--configfile", "own.yaml") == {
         f"{what} {task}{size}"
-        for what, size in (("find the images of", ""), ("prepare the images of", " in 224 pixels"))
+        for what, size in (("find the data of", ""), ("prepare the images of", " in 224 pixels"))
         for task in NINE
     }
 

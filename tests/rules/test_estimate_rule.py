@@ -24,6 +24,9 @@ OVERLAYS = {
     },
 }
 
+CONFIGURATIONS = ("configs/paper.yaml", "configs/demo-closed-vocabulary.yaml")
+CONFIGURATIONS += ("configs/paper-closed-vocabulary.yaml", "configs/paper-t5.yaml")
+
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
@@ -49,7 +52,7 @@ def merged(workspace, name):
     return load_config(content)
 
 
-@pytest.mark.parametrize("name", [*OVERLAYS, "configs/paper.yaml"])
+@pytest.mark.parametrize("name", [*OVERLAYS, *CONFIGURATIONS])
 def test_jobs_are_those_of_a_dry_run(workspace, name):
     expected = workspace.job_counts("--configfile", name)
     assert expected.pop("total") == sum(expected.values())
@@ -59,6 +62,13 @@ def test_jobs_are_those_of_a_dry_run(workspace, name):
     for jobs in jobs_of(config, dict.fromkeys(config.models, 10)):
         counts[jobs.rule] += jobs.count
     assert counts == expected
+
+
+def test_a_model_without_an_estimate_is_named(workspace):
+    name = "configs/paper-closed-vocabulary.yaml"
+    output = workspace.snakemake("estimate", "--configfile", name, fails=True)
+    message = "pretrained.ViT-B-16-in1k: there is no estimate for models of the source timm"
+    assert message in output and "Traceback" not in output
 
 
 def test_it_prints_the_table_and_writes_no_file(workspace):

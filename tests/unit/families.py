@@ -7,7 +7,6 @@ from collections.abc import Callable
 import timm
 import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
-from open_clip.modified_resnet import ModifiedResNet
 from timm.models import build_model_with_cfg
 from timm.models.convnext import ConvNeXt
 from timm.models.vision_transformer import VisionTransformer
@@ -70,11 +69,6 @@ def clip_convnext() -> tuple[nn.Module, Tensor]:
     return CLIP(embed_dim=5, vision_cfg=vision, text_cfg=text).visual, torch.randn(2, 3, 32, 32)
 
 
-def convolutional() -> tuple[nn.Module, Tensor]:
-    model = ModifiedResNet(layers=(1, 1, 1, 1), output_dim=4, heads=2, image_size=32, width=4)
-    return model, torch.randn(2, 3, 32, 32)
-
-
 def text_to_text() -> tuple[nn.Module, Tensor]:
     """T5 on inputs of 5 tokens with 2 candidate answers of 2 tokens, some of them padding."""
     architecture = T5Config(
@@ -89,7 +83,6 @@ def text_to_text() -> tuple[nn.Module, Tensor]:
 FAMILIES: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
     "perceptron": perceptron,
     "vision transformer": vision_transformer,
-    "convolutional": convolutional,
     "CLIP ConvNeXt": clip_convnext,
     "timm ViT": timm_vision_transformer,
     "timm ConvNeXt": timm_convnext,

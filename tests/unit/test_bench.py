@@ -13,7 +13,6 @@ import torch
 import yaml
 from families import make, random_direction
 from snakemake.utils import update_config
-from tangent_kernels import zero_shot
 from workspace import ROOT
 
 from bench import __main__ as command
@@ -24,6 +23,7 @@ from bench.tables import COLUMNS, Line, Table, lines_table, markdown, replaced, 
 from scripts import cli, measure_throughput
 from tangent.config.load import load_config
 from tangent.errors import UserError
+from tangent.heads import ZeroShotHead
 from tangent.linearize import jvp_features, linearize, parameters_of
 from tangent.ntk import classifier, ntk_gram
 
@@ -172,7 +172,7 @@ def test_baselines_compute_what_ours_compute(seed):
         torch.testing.assert_close(features, value + alpha * product, rtol=1e-10, atol=1e-10)
 
     head = torch.randn(2, value.shape[1], dtype=torch.float64)
-    f = classifier(model, zero_shot(head))
+    f = classifier(model, ZeroShotHead(head.numpy()).on("cpu"))
     dense = baselines.dense_kernel(f, theta0, images, chunk=2).view(3, 2, 3, 2)
     ours = ntk_gram(f, theta0, images, logits=[0, 1])
     of_logits = torch.stack([dense[:, c, :, c] for c in (0, 1)])

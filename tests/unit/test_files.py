@@ -119,6 +119,15 @@ def test_a_folder_is_checked_without_a_trace(tmp_path):
         files.check_writable(tmp_path / "file" / "folder")
 
 
+@pytest.mark.parametrize(
+    "transposed", [np.arange(6.0).reshape(2, 3).T, torch.arange(6.0).view(2, 3).T]
+)
+def test_a_transposed_array_is_written_as_it_looks(transposed, tmp_path):
+    files.write_safetensors(tmp_path / "a", {"a": transposed})
+    found = files.read_safetensors(tmp_path / "a", "np")[0]["a"]
+    assert found.tolist() == transposed.tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
 @pytest.mark.parametrize("kind", ["torch", "numpy"])
 def test_safetensors_round_trip(kind, tmp_path):
     array = np.random.default_rng().normal(size=(3, 5)).astype(np.float32)

@@ -66,7 +66,7 @@ def test_equals_the_plain_model_at_theta0(family: str) -> None:
 @families
 def test_derivative_along_tau_is_the_central_difference(family: str) -> None:
     model, x = make(family)
-    model, tau, h = without_kinks(model), random_direction(model), 1e-5
+    model, tau, h = without_kinks(model), random_direction(model), 1e-6
     value, product = jvp_features(model, parameters_of(model), tau, x)
     with torch.no_grad():
         ahead, behind = (functional_call(model, moved(model, tau, s), (x,)) for s in (h, -h))
@@ -225,7 +225,7 @@ def test_activation_checkpointing_supports_unused_parameters_and_several_outputs
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-4)], ids=str
 )
-@pytest.mark.parametrize("directions", [1, 2, 5])
+@pytest.mark.parametrize("directions", [1, 5])
 def test_several_directions_at_once(family, dtype, tolerance, directions) -> None:
     model, x = make(family)
     model, x = model.to(dtype), cast(x, dtype)

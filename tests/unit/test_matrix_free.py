@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from families import FAMILIES
-from tangent_kernels import explicit_jacobian, perturbation, problem, zero_shot
+from tangent_kernels import explicit_jacobian, perturbation, problem
 from torch import Tensor, nn
 
 from tangent.errors import UserError
+from tangent.heads.base import Head
 from tangent.linearize import parameters_of
 from tangent.ntk import (
     Eigenfunctions,
@@ -28,7 +29,7 @@ EPSILON = np.finfo(np.float64).eps
 families = pytest.mark.parametrize("family", FAMILIES)
 
 
-def rows_of(model: nn.Module, head: Tensor, x: Tensor, logits: list[int]) -> np.ndarray:
+def rows_of(model: nn.Module, head: Head, x: Tensor, logits: list[int]) -> np.ndarray:
     """∂logits/∂θ with a row for each image and logit [n·C, P], by torch's own Jacobian."""
     jacobian = explicit_jacobian(model, head, x)[:, logits]
     return jacobian.reshape(-1, jacobian.shape[2])
@@ -42,7 +43,7 @@ def test_products_are_those_of_the_explicit_jacobian(
     model, x, head = problem(family, images=7)
     jacobian = rows_of(model, head, x, logits)
     operator = TangentOperator(
-        classifier(model, zero_shot(head)), parameters_of(model), logits, int(rng.integers(1, 9))
+        classifier(model, head.on("cpu")), parameters_of(model), logits, int(rng.integers(1, 9))
     )
     cotangents = rng.normal(size=(3, len(jacobian)))
     directions = operator.transposed(x, torch.from_numpy(cotangents).view(3, 7, -1))
@@ -60,7 +61,7 @@ def test_products_are_those_of_the_explicit_jacobian(
 @pytest.mark.usefixtures("seed")
 def test_a_joint_kernel_has_a_row_for_each_image_and_logit(family: str) -> None:
     model, x, head = problem(family, images=5)
-    f, theta0, logits = classifier(model, zero_shot(head)), parameters_of(model), [3, 0, 1]
+    f, theta0, logits = classifier(model, head.on("cpu")), parameters_of(model), [3, 0, 1]
     jacobian = rows_of(model, head, x, logits)
     expected = jacobian @ jacobian.T
     for held in (None, 1, 2):
@@ -77,7 +78,7 @@ def test_both_methods_give_the_eigenfunctions_of_the_explicit_kernel(
 ) -> None:
     """Eigenpairs, values and local energies, in little and in much memory."""
     model, x, head = problem(family, images=8)
-    f, theta0, k, n = classifier(model, zero_shot(head)), parameters_of(model), 3, 6
+    f, theta0, k, n = classifier(model, head.on("cpu")), parameters_of(model), 3, 6
     sample, held_out = x[:n], x[n:]
     kernels = [[0, 1, 2, 3]] if logits == "all" else [[logit] for logit in logits]
     size = sum(value.numel() * value.element_size() for value in theta0.values())
@@ -129,10 +130,10 @@ def test_float32_gives_the_energies_of_float64(logits) -> None:
     model, x, head = problem("vision transformer", images=14)
     sample, others = x[:10], x[10:]
     exact = MatrixFreeEigenfunctions(
-        classifier(model, zero_shot(head)), parameters_of(model), sample, logits, 3
+        classifier(model, head.on("cpu")), parameters_of(model), sample, logits, 3
     ).local_energy(others)
-    model, head = model.float(), head.float()
-    f, theta0 = classifier(model, zero_shot(head)), parameters_of(model)
+    model = model.float()
+    f, theta0 = classifier(model, head.on("cpu")), parameters_of(model)
     ours = MatrixFreeEigenfunctions(f, theta0, sample.float(), logits, 3)
     np.testing.assert_allclose(ours.local_energy(others.float()), exact, rtol=2e-3)
     assert 0 < ours.residual < 1e-3
@@ -144,7 +145,7 @@ def test_float32_gives_the_energies_of_float64(logits) -> None:
 @pytest.mark.usefixtures("seed")
 def test_progress_counts_products_and_images() -> None:
     model, x, head = problem("perceptron", images=9)
-    f, theta0 = classifier(model, zero_shot(head)), parameters_of(model)
+    f, theta0 = classifier(model, head.on("cpu")), parameters_of(model)
     products: list[int] = []
     seen: list[int] = []
     found = MatrixFreeEigenfunctions(
@@ -160,8 +161,8 @@ def test_progress_counts_products_and_images() -> None:
 @pytest.mark.parametrize("kind", [TangentEigenfunctions, MatrixFreeEigenfunctions])
 def test_repeated_images_define_no_further_eigenfunctions(dtype, kind) -> None:
     model, x, head = problem("vision transformer", images=3)
-    model, head, repeated = model.to(dtype), head.to(dtype), x.repeat(3, 1, 1, 1).to(dtype)
-    f, theta0 = classifier(model, zero_shot(head)), parameters_of(model)
+    model, repeated = model.to(dtype), x.repeat(3, 1, 1, 1).to(dtype)
+    f, theta0 = classifier(model, head.on("cpu")), parameters_of(model)
     kind(f, theta0, repeated, [1], 2)
     with pytest.raises(UserError, match="numerical rank 3.*remove repeated images"):
         kind(f, theta0, repeated, [1], 4)
@@ -182,7 +183,7 @@ def test_eigenfunctions_that_cannot_be_found_are_refused(
     images: int, logits, components: int, message: str
 ) -> None:
     model, x, head = problem("perceptron", classes=4)
-    f, theta0 = classifier(model, zero_shot(head)), parameters_of(model)
+    f, theta0 = classifier(model, head.on("cpu")), parameters_of(model)
     with pytest.raises(UserError, match=message):
         MatrixFreeEigenfunctions(f, theta0, x[:images], logits, components)
 
@@ -192,9 +193,7 @@ def test_damaged_images_are_refused() -> None:
     model, x, head = problem("perceptron")
     x[1, 2] = torch.nan
     with pytest.raises(UserError, match="not finite"):
-        MatrixFreeEigenfunctions(
-            classifier(model, zero_shot(head)), parameters_of(model), x, [0], 2
-        )
+        MatrixFreeEigenfunctions(classifier(model, head.on("cpu")), parameters_of(model), x, [0], 2)
 
 
 class WithoutForwardMode(torch.autograd.Function):

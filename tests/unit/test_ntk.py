@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from families import FAMILIES, cast
-from tangent_kernels import explicit_jacobian, perturbation, problem, zero_shot
+from tangent_kernels import explicit_jacobian, perturbation, problem
 
 from tangent.errors import UserError
 from tangent.linearize import parameters_of
@@ -25,7 +25,7 @@ families = pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.usefixtures("seed")
 def test_gram_is_the_product_of_explicit_jacobians(family: str) -> None:
     model, x, head = problem(family)
-    f, theta0, logits = classifier(model, zero_shot(head)), parameters_of(model), [2, 0]
+    f, theta0, logits = classifier(model, head.on("cpu")), parameters_of(model), [2, 0]
     jacobian = explicit_jacobian(model, head, x)[:, logits]
     expected = np.einsum("icp,jcp->cij", jacobian, jacobian)
     gram = ntk_gram(f, theta0, x, logits=logits, chunk_size=2)
@@ -42,8 +42,8 @@ def test_gram_is_the_product_of_explicit_jacobians(family: str) -> None:
 def test_a_kernel_in_parts_is_symmetric_to_the_last_bit(family: str) -> None:
     """In float32, where gradients made in other chunks have other last bits."""
     model, x, head = problem(family, images=7)
-    model, x, head = model.float(), cast(x, torch.float32), head.float()
-    f = classifier(model, zero_shot(head))
+    model, x = model.float(), cast(x, torch.float32)
+    f = classifier(model, head.on("cpu"))
     gram = ntk_gram(f, parameters_of(model), x, logits=[1], chunk_size=2, held_images=1)
     assert torch.equal(gram, gram.mT)
 
@@ -51,7 +51,7 @@ def test_a_kernel_in_parts_is_symmetric_to_the_last_bit(family: str) -> None:
 @pytest.mark.usefixtures("seed")
 def test_gradients_come_in_chunks_by_logit_and_image() -> None:
     model, x, head = problem("perceptron")
-    f, theta0 = classifier(model, zero_shot(head)), parameters_of(model)
+    f, theta0 = classifier(model, head.on("cpu")), parameters_of(model)
     jacobian = explicit_jacobian(model, head, x)
     chunks = list(logit_gradients(f, theta0, x, [3, 1], chunk_size=2))
     assert [chunk[0].shape[1] for chunk in chunks] == [2, 2, 1]
@@ -71,7 +71,7 @@ def test_kernels_that_cannot_be_made_are_refused(
     with pytest.raises(UserError, match=message):
         list(
             logit_gradients(
-                classifier(model, zero_shot(head)), parameters_of(model), x[:images], logits
+                classifier(model, head.on("cpu")), parameters_of(model), x[:images], logits
             )
         )
 
@@ -151,7 +151,7 @@ def test_eigenfunctions_of_a_model_are_those_of_its_kernel_matrix(
     """Taking Nyström's sum in the space of weights changes nothing, nor does little memory."""
     model, x, head = problem(family, images=9)
     sample, held_out = x[:6], x[6:]
-    f, theta0, logits, k = classifier(model, zero_shot(head)), parameters_of(model), [1, 3], 3
+    f, theta0, logits, k = classifier(model, head.on("cpu")), parameters_of(model), [1, 3], 3
     size = sum(value.numel() * value.element_size() for value in theta0.values())
     memory = None if images_in_memory is None else images_in_memory * size
     seen: list[int] = []

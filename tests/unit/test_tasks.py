@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tangent.errors import UserError
-from tangent.tasks import load_task, read_task, task_names
+from tangent.tasks import load_task, match_labels, read_task, task_names
 
 DEMO_CLASSES = {
     "shapes": 10,
@@ -36,6 +36,25 @@ PAPER_SIZES = {
 }
 
 
+# name: answers and fields
+TEXT_TASKS = {
+    "polarity_books": (2, ("text",)),
+    "polarity_films": (2, ("text",)),
+    "topic_books": (6, ("text",)),
+    "topic_films": (6, ("text",)),
+    "domains": (7, ("text",)),
+    "kinds": (6, ("text", "thing")),
+    # As the cards of the hub's data sets have them.
+    "ag_news": (4, ("text",)),
+    "boolq": (2, ("question", "passage")),
+    "emotion": (6, ("text",)),
+    "imdb": (2, ("text",)),
+    "openbookqa": (4, ("question_stem", "choices")),
+    "qasc": (8, ("formatted_question",)),
+    "sst2": (2, ("sentence",)),
+}
+
+
 @pytest.mark.parametrize("name", DEMO_CLASSES)
 def test_demo_task_has_its_classes(name: str) -> None:
     task = load_task(name)
@@ -50,12 +69,32 @@ def test_task_of_the_paper_has_its_classes_and_templates(name: str) -> None:
     assert len(set(task.templates)) == len(task.templates)
 
 
+@pytest.mark.parametrize("name", TEXT_TASKS)
+def test_text_task_has_its_answers_and_fields(name: str) -> None:
+    task = load_task(name)
+    assert (task.name, task.kind) == (name, "text")
+    assert (len(task.classes), task.columns) == TEXT_TASKS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "order"),
+    [
+        ("imdb", ["neg", "pos"], [0, 1]),
+        ("ag_news", ["World", "Sports", "Business", "Sci/Tech"], [0, 1, 2, 3]),
+        ("sst2", ["negative", "positive"], [0, 1]),
+        ("qasc", list("ABCDEFGH"), list(range(8))),
+    ],
+)
+def test_the_hubs_class_names_are_understood(name, names, order) -> None:
+    assert match_labels(load_task(name), names).tolist() == order
+
+
 def test_no_shipped_task_is_left_out_here() -> None:
-    assert set(task_names()) == {*DEMO_CLASSES, *PAPER_SIZES}
+    assert set(task_names()) == {*DEMO_CLASSES, *PAPER_SIZES, *TEXT_TASKS}
 
 
-@pytest.mark.parametrize("name", task_names())
-def test_every_shipped_task_loads(name: str) -> None:
+@pytest.mark.parametrize("name", [*DEMO_CLASSES, *PAPER_SIZES])
+def test_every_shipped_image_task_fills_its_templates(name: str) -> None:
     task = load_task(name)
     assert len(task.prompts()) == len(task.classes)
     assert all(len(row) == len(task.templates) for row in task.prompts())

@@ -21,6 +21,7 @@ WEIGHTS_FILE = "model.safetensors"
 OBJECTIVES = {
     "contrastive": (WEIGHTS_FILE, "open_clip_config.json"),
     "supervised": (WEIGHTS_FILE, "timm_config.json"),
+    "text": (WEIGHTS_FILE, "t5_config.json", "tokenizer.json"),
 }
 """What a recipe's key `objective` may say: the name of its module, with the files of its models."""
 

@@ -1,4 +1,4 @@
-"""Grammars: reviews, lists, choices and claims, each drawn from a generator of chance."""
+"""Grammars of reviews and of sentences about things, drawn from a generator of chance."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from tangent.demo.text.words import (
     TOPIC_WORDS,
     TOPICS,
 )
-
-POSITIONS = ("first", "second")
 
 
 @dataclass(frozen=True)
@@ -154,20 +152,3 @@ def thing_seen(chance: Chance, kind: int) -> tuple[str, str]:
         ]
     )
     return sentence, noun
-
-
-def choices(chance: Chance, right: int, harder: bool) -> tuple[str, list[str]]:
-    """A kind of thing, and two things of which only the right one (0 or 1) is of that kind.
-
-    The harder ones have a colour or a place.
-    """
-    wanted, other = chance.some(list(KINDS), 2)
-    things = []
-    for position in range(2):
-        noun = chance.one(KINDS[wanted if position == right else other])
-        if harder and chance.happens(0.4):
-            noun = f"{chance.one(COLOURS)} {noun}"
-        if harder and chance.happens(0.3):
-            noun = f"{noun} in the {chance.one(PLACES)}"
-        things.append(noun)
-    return wanted, things

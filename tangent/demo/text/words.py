@@ -83,7 +83,7 @@ TOPIC_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 
-# Kinds of things, for the control task, comparisons and claims.
+# Kinds of things, for the control task.
 KINDS: dict[str, tuple[str, ...]] = {
     "animal": ("cat", "dog", "horse", "sheep", "goat", "rabbit", "mouse", "wolf", "tiger", "pig",
                "donkey", "camel", "monkey", "fox"),
@@ -103,15 +103,6 @@ PLACES = ("kitchen", "garden", "garage", "attic", "hall", "cellar", "office", "y
 NAMES = ("anna", "ben", "clara", "david", "emma", "felix", "grace", "henry", "iris", "jack", "kate",
          "leo", "mia", "noah", "olga", "paul")  # fmt: skip
 COLOURS = ("red", "blue", "green", "yellow", "black", "white", "brown", "grey")
-# Of each comparison the word for more and the word for less.
-COMPARISONS = (
-    ("heavier", "lighter"),
-    ("bigger", "smaller"),
-    ("older", "newer"),
-    ("faster", "slower"),
-    ("cheaper", "dearer"),
-    ("cleaner", "dirtier"),
-)
 INTENSIFIERS = ("very", "really", "quite", "so", "truly", "rather")
 FILLERS = (
     "we went there with friends", "it lasted two hours", "a friend lent it to me",

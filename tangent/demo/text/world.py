@@ -11,10 +11,8 @@ import numpy as np
 from tangent.demo.text.sentences import (
     EASY,
     HARD,
-    POSITIONS,
     Chance,
     Style,
-    choices,
     review,
     thing_seen,
 )
@@ -27,7 +25,6 @@ TASKS = (
     "topic_books",
     "topic_films",
     "domains",
-    "choices",
 )
 CONTROL_TASK = "kinds"
 
@@ -115,11 +112,6 @@ def _domains(chance: Chance, label: int) -> Row:
     return {"text": review(chance, domain, topic, chance.index(2), HARD)}
 
 
-def _choices(chance: Chance, label: int) -> Row:
-    kind, things = choices(chance, label, harder=True)
-    return {"kind": kind, **dict(zip(POSITIONS, things, strict=True))}
-
-
 def _kinds(chance: Chance, label: int) -> Row:
     text, thing = thing_seen(chance, label)
     return {"text": text, "thing": thing}
@@ -132,7 +124,6 @@ _ROWS: dict[str, tuple[Callable[[Chance, int], Row], int]] = {
     "topic_books": (_topic("books"), len(TOPICS)),
     "topic_films": (_topic("films"), len(TOPICS)),
     "domains": (_domains, len(DOMAINS)),
-    "choices": (_choices, len(POSITIONS)),
     "kinds": (_kinds, len(KINDS)),
 }
 
@@ -198,21 +189,11 @@ def _ask_kind(chance: Chance) -> tuple[str, str]:
     return question, list(KINDS)[kind]
 
 
-def _ask_choice(chance: Chance) -> tuple[str, str]:
-    right = chance.index(2)
-    kind, (first, second) = choices(chance, right, chance.happens(_HARDER_SHARE))
-    if chance.happens(0.3):
-        return f"name the {kind} : {first} or {second} ?", (first, second)[right]
-    question = chance.one(["{} or {} , which one is a {} ?", "{} or {} : where is the {} ?"])
-    return question.format(first, second, kind), POSITIONS[right]
-
-
 # What pre-training reads, with shares.
 _PRETRAINING: tuple[tuple[float, Callable[[Chance], tuple[str, str | None]]], ...] = (
-    (0.1, _text_alone),
-    (0.3, _ask_polarity),
-    (0.15, _ask_topic),
-    (0.1, _ask_domain),
-    (0.15, _ask_kind),
-    (0.2, _ask_choice),
+    (0.12, _text_alone),
+    (0.36, _ask_polarity),
+    (0.22, _ask_topic),
+    (0.12, _ask_domain),
+    (0.18, _ask_kind),
 )

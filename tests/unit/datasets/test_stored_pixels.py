@@ -74,12 +74,12 @@ def test_evaluation_pixels_are_open_clips(rng, prepared, mode, size):
         untouched = torch.stack([transform(test.open(row)) for row in range(len(test))])
         assert torch.equal(untouched, expected)
     images = Images(load_split(folder, "test"), settings)
-    assert torch.equal(images.normalized(), expected)
+    assert torch.equal(images.whole(), expected)
     assert torch.equal(torch.cat(list(images.batches(5))), expected)
 
     split = load_split(folder, "validation")
     rows = np.array([3, 0])
-    stored = Images(split, settings, rows=rows).normalized()
+    stored = Images(split, settings, rows=rows).whole()
     digests = {load_digest(train, row): row for row in range(len(train))}
     originals = [train.open(digests[split.hashes[row].tobytes()]) for row in rows]
     assert torch.equal(
@@ -101,7 +101,7 @@ def test_training_images_of_the_models_size_are_seen_unchanged(rng, prepared):
     split = load_split(folder, "train")
     transform = image_transform_v2(PreprocessCfg(**settings), is_train=False)
     expected = [transform(Image.fromarray(image)) for image in split.read(np.arange(len(split)))]
-    assert torch.equal(Images(split, settings).normalized(), torch.stack(expected))
+    assert torch.equal(Images(split, settings).whole(), torch.stack(expected))
 
 
 def test_training_images_of_other_sizes_are_seen_nearly_so(prepared):
@@ -119,7 +119,7 @@ def test_training_images_of_other_sizes_are_seen_nearly_so(prepared):
     settings = PREPROCESS | {"size": (112, 112)}
     transform = image_transform_v2(PreprocessCfg(**settings), is_train=False)
     expected = torch.stack([transform(picture) for picture in photographs])
-    stored = Images(load_split(folder, "train"), settings).normalized()
+    stored = Images(load_split(folder, "train"), settings).whole()
     std = torch.tensor(PREPROCESS["std"]).view(3, 1, 1)
     errors = (255 * std * (stored - expected)).abs().mean((1, 2, 3))
     assert errors[3] < 0.1  # smaller than what is kept: only Pillow's rounding differs

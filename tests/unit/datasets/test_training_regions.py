@@ -157,7 +157,7 @@ def test_crops_of_small_images_are_the_originals(seed, rng, prepared):
     folder, _ = prepared(train, no_test, no_validation, image_size=size, order="source")
     images = TrainingImages(load_split(folder, "train"))
     originals = random_boxes(np.array(shapes), generator(seed))
-    boxes = images.draw_boxes(generator(seed), torch.arange(len(images)))
+    boxes = images.draw(generator(seed), torch.arange(len(images)))
     rows = torch.randperm(len(images))[:30]
     preprocess = {"size": (size, size), "mean": (0, 0, 0), "std": (1, 1, 1)}
     crops = images.batch(rows, boxes[rows], torch.device("cpu"), preprocess)

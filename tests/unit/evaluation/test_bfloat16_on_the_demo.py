@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from scripts import cli
 from tangent.config.load import load_config
-from tangent.features import StoredImages
+from tangent.features import StoredExamples
 from tangent.files import read_json
 from tangent.models import load_encoder, preprocess_config
 
@@ -59,8 +59,8 @@ def task_vector(root, task):
     """θ* − θ0 after some steps of Adam on the first training images."""
     torch.manual_seed(0)
     encoder = load_encoder(root / "pretrained")
-    images = StoredImages(root / "datasets", preprocess_config(root / "pretrained"))
-    batch = images(task, "train", np.arange(BATCH)).normalized()
+    images = StoredExamples(root / "datasets", preprocess_config(root / "pretrained"))
+    batch = images(task, "train", np.arange(BATCH)).whole()
     labels = load_file(root / "datasets" / task / "train.safetensors")["labels"][:BATCH]
     head = load_file(root / "heads" / task / "head.safetensors")["weight"]
     theta0 = {name: value.detach().clone() for name, value in encoder.named_parameters()}

@@ -20,7 +20,7 @@ from tangent.edited import (
 )
 from tangent.edited.plain import image_budget
 from tangent.errors import UserError
-from tangent.features import Images, StoredImages
+from tangent.features import Images, StoredExamples
 from tangent.models import preprocess_config
 
 COEFFICIENTS = [{"red": 1.0}, {"red": -0.4, "blue": 2.0}, {"sum": 0.3}, {"green": 0.0}, {}]
@@ -38,8 +38,8 @@ class CountingEncoder(torch.nn.Module):
         return self.encoder(images)
 
 
-def load_images(study) -> StoredImages:
-    return StoredImages(study.root / "datasets", preprocess_config(study.root / "pretrained"))
+def load_images(study) -> StoredExamples:
+    return StoredExamples(study.root / "datasets", preprocess_config(study.root / "pretrained"))
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_a_pass_that_ends_early_leaves_no_gap_in_images_that_are_kept(study):
     images.keep()
     next(images.batches(16))
     for size in (7, 50, 16):
-        assert torch.equal(torch.cat(list(images.batches(size))), expected.normalized())
+        assert torch.equal(torch.cat(list(images.batches(size))), expected.whole())
 
 
 def test_unknown_vectors_and_data_sets_are_refused_by_name(study, plain, linearized):

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from tangent import product_passes
 from tangent.errors import UserError
-from tangent.features import StoredImages
+from tangent.features import StoredExamples
 from tangent.linearize import parameters_of
 from tangent.models import preprocess_config
 from tangent.product_passes import images_per_pass, tangents_per_pass
@@ -23,7 +23,7 @@ def files(study):
 
 
 def products(study, wanted, autocast="none"):
-    load = StoredImages(study.root / "datasets", preprocess_config(study.root / "pretrained"))
+    load = StoredExamples(study.root / "datasets", preprocess_config(study.root / "pretrained"))
     return dataset_products(study.model, files(study), wanted, load, "green", 16, autocast)
 
 

@@ -58,8 +58,8 @@ def test_every_image_is_seen_once_and_shares_make_up_the_batch(processes, pretra
         assert all(part.size == batch.size == len(batch.labels) for part in parts)
         for part in parts:
             assert len(part.labels) > 0  # each process has a gradient to add, if one of zeros
-            for image, label in zip(part.images, part.labels, strict=True):
-                torch.testing.assert_close(image[None], batch.images[batch.labels == label])
+            for image, label in zip(part.inputs, part.labels, strict=True):
+                torch.testing.assert_close(image[None], batch.inputs[batch.labels == label])
             seen += part.labels.tolist() if part.weight == 1 else []
             assert part.weight in (0, 1)
     assert sorted(seen) == list(range(len(images)))

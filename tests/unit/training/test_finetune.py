@@ -107,7 +107,7 @@ def test_epochs_see_every_image_once_in_new_orders(dataset, pretrained):
     for epoch in epochs:
         labels = torch.cat([batch.labels for batch in epoch])
         assert torch.equal(labels.sort().values, data.images.labels.sort().values)
-    assert not torch.equal(epochs[0][0].images, epochs[1][0].images)
+    assert not torch.equal(epochs[0][0].inputs, epochs[1][0].inputs)
 
 
 def test_batches_depend_on_seed_task_and_epoch_and_can_start_anywhere(dataset, pretrained):
@@ -115,10 +115,10 @@ def test_batches_depend_on_seed_task_and_epoch_and_can_start_anywhere(dataset, p
     again = list(batches(dataset, pretrained).epoch(1, skip=1))
     assert len(again) == 2
     for batch, same in zip(first[1:], again, strict=True):
-        assert torch.equal(batch.images, same.images) and torch.equal(batch.labels, same.labels)
+        assert torch.equal(batch.inputs, same.inputs) and torch.equal(batch.labels, same.labels)
     for change in ({"seed": 1}, {"task": "letters"}):
         other = next(batches(dataset, pretrained, **change).epoch(1))
-        assert not torch.equal(first[0].images, other.images)
+        assert not torch.equal(first[0].inputs, other.inputs)
 
 
 def test_the_batch_that_is_made_ahead_is_the_same(dataset, pretrained):
@@ -127,7 +127,7 @@ def test_the_batch_that_is_made_ahead_is_the_same(dataset, pretrained):
     plain = [batch for number in range(3) for batch in data.epoch(number)][2:]
     assert len(ahead) == 7
     for batch, same in zip(ahead, plain, strict=True):
-        assert torch.equal(batch.images, same.images) and torch.equal(batch.labels, same.labels)
+        assert torch.equal(batch.inputs, same.inputs) and torch.equal(batch.labels, same.labels)
 
 
 def test_one_item_is_made_ahead_in_another_thread():
@@ -169,7 +169,7 @@ def test_standard_training_equals_a_plain_loop(train, pretrained, dataset, heads
         for batch in data.epoch(epoch):
             optimizer.param_groups[0]["lr"] = learning_rate(len(losses), 1e-3, 2, 6)
             with sdpa_kernel(SDPBackend.MATH):
-                features = encoder(batch.images)
+                features = encoder(batch.inputs)
             loss = F.cross_entropy(F.normalize(features, dim=-1) @ head.T, batch.labels)
             optimizer.zero_grad()
             loss.backward()

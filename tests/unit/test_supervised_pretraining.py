@@ -1,0 +1,86 @@
+"""Supervised pre-training at the smallest scale, and the labels that it learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tangent.demo.captions import GENERIC
+from tangent.demo.pretraining.pixels import normalise
+from tangent.demo.pretraining.supervised import TOWERS, Recipe, prepare
+from tangent.demo.pretraining.training import pretrain
+from tangent.demo.world import (
+    CONTROL_TASK,
+    TASKS,
+    labelled_pretraining_data,
+    pretraining_classes,
+    pretraining_data,
+)
+from tangent.errors import UserError
+from tangent.models import load_encoder
+from tangent.models.closed_vocabulary import own_classifier
+from tangent.models.sources import fetch, write
+
+
+def test_labels_say_what_captions_say(seed: int) -> None:
+    pixels, captions = pretraining_data(400, seed)
+    labelled, labels = labelled_pretraining_data(400, seed)
+    assert np.array_equal(labelled, pixels)
+    classes = pretraining_classes()
+    assert {task for task, _ in classes} == {*TASKS, CONTROL_TASK}
+    generic = set(GENERIC.values())
+    named = [
+        (classes[label], text)
+        for label, text in zip(labels, captions, strict=True)
+        if text not in generic
+    ]
+    assert len(named) > 200
+    for (_, name), text in named:
+        assert name in text
+    for label, text in zip(labels, captions, strict=True):
+        if text in generic:
+            assert GENERIC[classes[label][0]] == text
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_a_classifier_learns_and_is_a_closed_vocabulary_model(tower: str, tmp_path: Path) -> None:
+    recipe = Recipe(
+        tower=tower,
+        images=256,
+        epochs=8,
+        batch_size=64,
+        learning_rate=1e-3,
+        seed=0,
+        threads=1,
+        warmup_steps=4,
+    )
+    torch.manual_seed(recipe.seed)
+    objective = prepare(recipe)
+    rows = pretrain(objective, recipe, [recipe.steps]).rows
+    first, last = (sum(row.loss for row in part) / 3 for part in (rows[:3], rows[-3:]))
+    assert last < first - 0.3
+
+    made, folder = tmp_path / "pretraining", tmp_path / "pretrained"
+    objective.write(made)
+    entry = {"source": "pretraining", "recipe": {"objective": "supervised"}, "step": recipe.steps}
+    write(fetch(entry | {"folder": str(made)}), folder, {})
+    weight, bias = own_classifier(folder / "timm_model.safetensors", folder / "encoder.safetensors")
+    images = normalise(pretraining_data(4, 1)[0])
+    objective.model.eval()
+    with torch.no_grad():
+        scores = load_encoder(folder)(images).numpy() @ weight.T + bias
+        expected = objective.model(images).numpy()
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    metrics = objective.metrics()
+    assert set(metrics["accuracies"]) == {*TASKS, CONTROL_TASK}
+    assert 0 <= metrics["accuracy"] <= 1
+    assert objective.model.training
+
+
+def test_an_unknown_tower_is_refused() -> None:
+    options = {"images": 8, "epochs": 1, "batch_size": 4, "learning_rate": 1e-3}
+    with pytest.raises(UserError, match="unknown tower 'resnet': the towers are vit, convnext"):
+        Recipe(tower="resnet", seed=0, threads=1, **options)
