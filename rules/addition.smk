@@ -32,7 +32,7 @@ rule addition_plain:
         compute=flags(**EVALUATION),
         tasks=tasks_of,
         single_task=lambda wildcards, input: named(input.single_task),
-        code=code("addition"),
+        code=code_of_model("addition"),
     message:
         "task addition ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
     shell:
@@ -62,4 +62,4 @@ use rule addition_plain as addition_linearized with:
         compute="",
         tasks=tasks_of,
         single_task=lambda wildcards, input: named(input.single_task),
-        code=code("addition"),
+        code=code_of_model("addition"),

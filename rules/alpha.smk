@@ -33,7 +33,7 @@ rule validate_addition_plain:
         settings=lambda wildcards: flags(tasks=tasks_of(wildcards), alphas=ALPHAS),
         single_task=lambda wildcards, input: named(input.single_task),
         output_dir=subpath(output.alpha, parent=True),
-        code=code("validate_addition"),
+        code=code_of_model("validate_addition"),
     message:
         "choose α of task addition ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
     shell:
@@ -63,7 +63,7 @@ use rule validate_addition_plain as validate_addition_linearized with:
         settings=lambda wildcards: flags(tasks=tasks_of(wildcards), alphas=ALPHAS),
         single_task=lambda wildcards, input: named(input.single_task),
         output_dir=subpath(output.alpha, parent=True),
-        code=code("validate_addition"),
+        code=code_of_model("validate_addition"),
 
 
 rule validate_negation_plain:
@@ -98,7 +98,7 @@ rule validate_negation_plain:
             control=CONFIG.control, alphas=ALPHAS, **CONFIG.negation.model_dump()
         ),
         output_dir=subpath(output.alpha, parent=True),
-        code=code("validate_negation"),
+        code=code_of_model("validate_negation"),
     message:
         "choose α of negating {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
@@ -129,4 +129,4 @@ use rule validate_negation_plain as validate_negation_linearized with:
             control=CONFIG.control, alphas=ALPHAS, **CONFIG.negation.model_dump()
         ),
         output_dir=subpath(output.alpha, parent=True),
-        code=code("validate_negation"),
+        code=code_of_model("validate_negation"),

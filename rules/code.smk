@@ -49,6 +49,14 @@ SOURCES = (
     f"datasets.sources.base datasets.sources.registry datasets.sources.rows sources {TASKS}"
     f" {' '.join(sorted(OF_SOME_TASKS))}"
 )
+# Of the families' modules, only those of a model's own family count for what is made with it.
+FAMILY_CODE = {
+    "clip": "heads.zero_shot models.clip",
+    "closed_vocabulary": "heads.probe models.closed_vocabulary",
+    "text_to_text": "datasets.token_split heads.answers models.t5 models.t5_hub models.t5_tokenizer"
+    " models.text_to_text",
+}
+OF_SOME_FAMILIES = set(" ".join(FAMILY_CODE.values()).split())
 HEADS = "heads heads.answers heads.base heads.probe heads.zero_shot"
 FAMILIES_CODE = (
     "models.clip models.closed_vocabulary models.families models.preprocessing models.t5"
@@ -163,3 +171,13 @@ def code_of_data(step, task):
     used = [SOURCE_CODE[source] for source in sources] + [LAYOUT_CODE.get(task, "")]
     without = OF_SOME_TASKS - set(" ".join(used).split())
     return code(step, tasks=[task], without=without)
+
+
+def code_of_model(step):
+    """The same for a step of a model, as a function of its wildcards."""
+
+    def of_family(wildcards):
+        used = FAMILY_CODE[CONFIG.family_of(wildcards.model)].split()
+        return code(step, without=OF_SOME_FAMILIES - set(used))
+
+    return of_family

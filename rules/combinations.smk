@@ -28,7 +28,7 @@ rule validate_combinations:
         edited_model=linearized_model,
         settings=combination_flags,
         single_task=lambda wildcards, input: named(input.single_task),
-        code=code("validate_combinations"),
+        code=code_of_model("validate_combinations"),
     message:
         "choose α of other combinations ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
@@ -66,7 +66,7 @@ rule evaluate_combinations:
         edited_model=linearized_model,
         tasks=tasks_of,
         single_task=lambda wildcards, input: named(input.single_task),
-        code=code("evaluate_combinations"),
+        code=code_of_model("evaluate_combinations"),
     message:
         "other combinations of task vectors ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"

@@ -31,7 +31,7 @@ rule disentanglement_plain:
         compute=flags(**EVALUATION),
         settings=flags(**CONFIG.disentanglement.model_dump(exclude={"models", "pairs"})),
         output_dir=subpath(output.error, parent=True),
-        code=code("disentanglement"),
+        code=code_of_model("disentanglement"),
     message:
         "heat map of {wildcards.task_1} and {wildcards.task_2} ({wildcards.model},"
         " {wildcards.mode}, seed {wildcards.seed})"
@@ -60,4 +60,4 @@ use rule disentanglement_plain as disentanglement_linearized with:
         compute="",
         settings=flags(**CONFIG.disentanglement.model_dump(exclude={"models", "pairs"})),
         output_dir=subpath(output.error, parent=True),
-        code=code("disentanglement"),
+        code=code_of_model("disentanglement"),

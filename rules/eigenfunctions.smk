@@ -29,7 +29,7 @@ rule eigenfunctions:
         datasets_dir=datasets_dir,
         output_dir=subpath(output.energies, parent=True),
         settings=eigenfunction_flags,
-        code=code("eigenfunctions"),
+        code=code_of_model("eigenfunctions"),
     message:
         "eigenfunctions of {wildcards.task} ({wildcards.model}, seed {wildcards.seed})"
     shell:
@@ -71,7 +71,7 @@ rule proposition1:
             components=CONFIG.eigenfunctions.components,
             **DEVICE,
         ),
-        code=code("proposition1"),
+        code=code_of_model("proposition1"),
     message:
         "check proposition 1 ({wildcards.model}, seed {wildcards.seed})"
     shell:

@@ -25,7 +25,7 @@ rule features:
         datasets_dir=datasets_dir,
         output_dir=subpath(output.test, parent=True),
         settings=flags(**EVALUATION),
-        code=code("initial_features"),
+        code=code_of_model("initial_features"),
     message:
         "features of {wildcards.dataset} at the initial weights ({wildcards.model}, seed"
         " {wildcards.seed})"
@@ -64,7 +64,7 @@ rule products:
         output_dir=subpath(output.test, parent=True),
         task_vectors=lambda wildcards, input: named(input.task_vectors),
         settings=product_flags,
-        code=code("jacobian_products"),
+        code=code_of_model("jacobian_products"),
     message:
         "Jacobian-vector products on {wildcards.dataset} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"

@@ -33,7 +33,7 @@ rule finetuned:
         data_dir=subpath(input.train, parent=True),
         output_dir=subpath(output.encoder, parent=True),
         settings=finetuning_flags,
-        code=code("finetune"),
+        code=code_of_model("finetune"),
     message:
         "fine-tune {wildcards.model} on {wildcards.task} ({wildcards.training}, seed"
         " {wildcards.seed})"

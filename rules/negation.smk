@@ -30,7 +30,7 @@ rule negation_plain:
         edited_model=plain_model,
         compute=flags(**EVALUATION),
         control=CONFIG.control,
-        code=code("negation"),
+        code=code_of_model("negation"),
     message:
         "task negation of {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
@@ -59,4 +59,4 @@ use rule negation_plain as negation_linearized with:
         edited_model=linearized_model,
         compute="",
         control=CONFIG.control,
-        code=code("negation"),
+        code=code_of_model("negation"),

@@ -49,34 +49,31 @@ def config_file(model):
 def source_files(wildcards):
     """The files of this machine that a model is made from.
 
-    A fresh checkout must not look like a change, also where another one made the shared model, nor
-    must a pre-training that kept one step more: the parameters `source` and `made_as` say what is
-    in these files.
+    For shipped ones, a fresh checkout must not look like a change, also where another one made the
+    shared model: the parameters `source` and `architecture` hold their SHA-256.
     """
     entry = CONFIG.pretrained[wildcards.model]
     if entry.source == "pretraining":
+        folder = CONFIG.source_of(wildcards.model)["folder"]
         files = OBJECTIVES[CONFIG.pretraining[entry.recipe].objective]
-    elif entry.source == "file":
-        files = ["model.safetensors", config_file(wildcards.model)]
-        if not Path(entry.folder, files[0]).exists():
-            sys.exit(
-                f"pretrained.{wildcards.model}.folder: {entry.folder} holds no {files[0]}:"
-                " correct the key, or fetch the file."
-            )
-    else:
+        return [f"{folder}/{file}" for file in files]
+    if entry.source != "file":
         return []
-    folder = CONFIG.source_of(wildcards.model)["folder"]
-    return [ancient(f"{folder}/{file}") for file in files]
+    files = ["model.safetensors", config_file(wildcards.model)]
+    if not Path(entry.folder, files[0]).exists():
+        sys.exit(
+            f"pretrained.{wildcards.model}.folder: {entry.folder} holds no {files[0]}:"
+            " correct the key, or fetch the file."
+        )
+    return [ancient(f"{entry.folder}/{file}") for file in files]
 
 
-def made_as(wildcards):
-    """SHA-256 of a shipped model's configuration, or the code of a pre-training."""
-    entry = CONFIG.pretrained[wildcards.model]
-    if entry.source == "pretraining":
-        return code(f"pretrain {CONFIG.pretraining[entry.recipe].objective}")
-    if entry.source == "file":
-        return sha256_file(f"{entry.folder}/{config_file(wildcards.model)}")
-    return "not made here"
+def architecture_digest(wildcards):
+    """SHA-256 of a shipped model's configuration."""
+    source = CONFIG.pretrained[wildcards.model]
+    if source.source != "file":
+        return "not shipped"
+    return sha256_file(f"{source.folder}/{config_file(wildcards.model)}")
 
 
 def pretrained_config(wildcards):

@@ -32,9 +32,9 @@ for family in FAMILIES.values():
             runtime=minutes(60),
         params:
             source=lambda wildcards: json.dumps(CONFIG.source_of(wildcards.model)),
-            made_as=made_as,
+            architecture=architecture_digest,
             output_dir=subpath(output.config, parent=True),
-            code=code("fetch_pretrained"),
+            code=code_of_model("fetch_pretrained"),
         message:
             "get the model {wildcards.model}"
         shell:
@@ -59,7 +59,7 @@ rule initial:
         runtime=minutes(10),
     params:
         pretrained_dir=subpath(input.config, parent=True),
-        code=code("initialize_random"),
+        code=code_of_model("initialize_random"),
     message:
         "draw random weights for {wildcards.model} (seed {wildcards.seed})"
     shell:

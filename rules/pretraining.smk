@@ -29,14 +29,16 @@ for recipe_name, recipe in CONFIG.pretraining.items():
             mem_mb=memory(6000),
             runtime=minutes(480),
         params:
-            # Not the steps: another study's make no other bits of this one's.
+            # Not the steps, which change no bit: a study that wants fewer runs nothing again.
             recipe=recipe.model_dump_json(),
             code=code(f"pretrain {recipe.objective}"),
         message:
             f"pre-train {recipe_name} from nothing"
         shell:
-            "python -m scripts.pretrain --recipe {params.recipe:q} --metrics {output.metrics}"
-            " --history {output.history} --code {params.code} --log {log}"
+            # Threads that wait for each other sleep instead of spinning: cores may be shared.
+            "GOMP_SPINCOUNT=2000 python -m scripts.pretrain --recipe {params.recipe:q}"
+            " --metrics {output.metrics} --history {output.history}"
+            " --code {params.code} --log {log}"
 
 
 rule pretrain_demo:

@@ -25,7 +25,7 @@ rule zero_shot:
         heads_dir=lambda wildcards, input: subpath(input.heads[0], ancestor=2),
         datasets_dir=datasets_dir,
         head_kind=head_kind,
-        code=code("zero_shot"),
+        code=code_of_model("zero_shot"),
     message:
         "zero-shot accuracy of {wildcards.model} (seed {wildcards.seed})"
     shell:
@@ -61,7 +61,7 @@ rule single_task_plain:
         evaluation=evaluation_flags,
         edited_model=plain_model,
         compute=flags(**EVALUATION),
-        code=code("single_task"),
+        code=code_of_model("single_task"),
     message:
         "single-task accuracy on {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
@@ -87,4 +87,4 @@ use rule single_task_plain as single_task_linearized with:
         evaluation=evaluation_flags,
         edited_model=linearized_model,
         compute="",
-        code=code("single_task"),
+        code=code_of_model("single_task"),

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from tangent.config.schema import RANDOM_SUFFIX, SUM, Config
-from tangent.tasks import task_names
+from tangent.tasks import task_kind, task_names
 from tangent.validation import held_out
 
 
@@ -14,6 +14,7 @@ def problems_across_keys(config: Config) -> list[str]:
     """Every problem that no single key shows, one line each; an empty list if there is none."""
     return [
         *_names(config),
+        *_kinds(config),
         *_subsets(config),
         *_pairs(config),
         *_analogies(config),
@@ -50,6 +51,22 @@ def _names(config: Config) -> Iterator[str]:
                 f"models: {model!r} ends in {RANDOM_SUFFIX!r}, the mark of models that start from "
                 "random weights; rename it, or list the model in random_initialization.models"
             )
+
+
+def _kinds(config: Config) -> Iterator[str]:
+    known = set(task_names())
+    tasks = [task for task in dict.fromkeys([*config.tasks, config.control]) if task in known]
+    for model in config.models:
+        entry = config.pretrained.get(model)
+        if entry is None or getattr(entry, "recipe", None) not in {None, *config.pretraining}:
+            continue  # reported elsewhere
+        kind = config.reads(model)
+        for task in tasks:
+            if task_kind(task) != kind:
+                yield (
+                    f"models: {model!r} reads {kind}s, but the task {task!r} is about "
+                    f"{task_kind(task)}s: choose tasks and a control task about {kind}s"
+                )
 
 
 def _subsets(config: Config) -> Iterator[str]:

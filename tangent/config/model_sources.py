@@ -23,9 +23,11 @@ class PretrainedModel(Section):
 
     Attributes:
         family: of its models, a key of `tangent.models.families.FAMILIES`.
+        reads: the kind of tasks that its models are for.
     """
 
     family: ClassVar[str] = "clip"
+    reads: ClassVar[str] = "image"
 
     image_size: PositiveInteger = Field(
         description="Height and width of the model's input, in pixels. Images are decoded to it "
@@ -85,6 +87,7 @@ class PretrainedTransformers(Section):
     """A T5 model of transformers on the Hugging Face hub, or in its client's local cache."""
 
     family: ClassVar[str] = "text_to_text"
+    reads: ClassVar[str] = "text"
 
     source: Literal["transformers"] = Field(description="`transformers`: a T5 model of the hub.")
     repository: RepositoryId = Field(

@@ -14,9 +14,11 @@ class PretrainingRecipe(Section):
 
     Attributes:
         family: name of the models' family, a key of `tangent.models.families.FAMILIES`.
+        reads: the kind of tasks that the models are for.
     """
 
     family: ClassVar[str]
+    reads: ClassVar[str] = "image"
 
     epochs: PositiveInteger = Field(description="Passes over the examples.")
     batch_size: Annotated[int, Field(ge=2)] = Field(description="Examples per step.")
@@ -63,6 +65,7 @@ class Text(PretrainingRecipe):
     """A T5: cut-out spans, and questions about the demo's world of text."""
 
     family: ClassVar[str] = "text_to_text"
+    reads: ClassVar[str] = "text"
 
     objective: Literal["text"] = Field(description="`text`: a T5 model.")
     texts: PositiveInteger = Field(description="Texts written, with or without a question.")

@@ -348,6 +348,10 @@ class Config(Section):
         """The family of `model`, a key of `tangent.models.families.FAMILIES`."""
         return self._described(self.base_model(model)).family
 
+    def reads(self, model: str) -> str:
+        """The kind of tasks that `model` is for, as `tangent.tasks` calls it."""
+        return self._described(self.base_model(model)).reads
+
     def form_of(self, model: str) -> str:
         """How the data of `model` is prepared: the folder of its data sets."""
         base = self.base_model(model)

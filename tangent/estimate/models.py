@@ -142,7 +142,7 @@ def architecture_of(entry: Mapping[str, Any], name: str) -> Architecture:
     else:
         raise UserError(
             f"pretrained.{name}: there is no estimate for models of the source "
-            f"{entry['source']}: leave the model out of the estimate."
+            f"{entry['source']!r}: leave the model out of the estimate."
         )
     try:
         return architecture(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 
 import yaml
@@ -20,6 +21,7 @@ __all__ = [
     "load_task",
     "match_labels",
     "read_task",
+    "task_kind",
     "task_names",
 ]
 
@@ -29,11 +31,18 @@ AnyTask = Task | TextTask
 _READERS = {Task.kind: image, TextTask.kind: text}
 
 _FOLDER = Path(__file__).parent
+_KIND = re.compile(r"^kind: *(?P<kind>\w+)", re.MULTILINE)
 
 
 def task_names() -> list[str]:
     """Return the names of all tasks that have a file, sorted."""
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+
+
+def task_kind(name: str) -> str:
+    """Whether a task is about an `image` or a `text`, without reading all of its file."""
+    found = _KIND.search((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    return found["kind"] if found else Task.kind
 
 
 def load_task(name: str) -> AnyTask:

@@ -201,6 +201,13 @@ ROWS = {
         ],
         set(),
     ),
+    "the code of a model family": (
+        lambda study: [
+            edit(study, f"{name}.py")
+            for name in ("models/text_to_text", "models/t5_hub", "heads/answers", "heads/probe")
+        ],
+        set(),
+    ),
     "a comment, a docstring, the layout of code": (
         lambda study: edit(
             study, "linearize.py", "from __future__", "# A comment.\n\n\nfrom __future__"

@@ -101,8 +101,9 @@ MISTAKES = {
         }
     },
     "datasets.shapes.sources[0].source must be one of 'hub', 'folder', 'torchvision', 'demo', "
-    "'demo_text', 'json_lines', "
-    "'synthetic', not 'hbu'": {"datasets.shapes.sources": [{"source": "hbu"}]},
+    "'demo_text', 'json_lines', 'synthetic', not 'hbu'": {
+        "datasets.shapes.sources": [{"source": "hbu"}]
+    },
     "datasets.shapes.sources[0].repository: 'mnist' is not a repository of the hub": {
         "datasets.shapes.sources": [{"source": "hub", "repository": "mnist", "revision": "main"}]
     },
@@ -238,6 +239,16 @@ def test_a_mistake_is_answered_with_key_and_remedy(demo, message):
         section[key] = value
     found = problems(demo)
     assert any(problem.startswith(message) or message in problem for problem in found), found
+
+
+def test_tasks_of_another_kind_than_the_model_reads_are_refused(demo):
+    text = yaml.safe_load((ROOT / "configs" / "demo-t5.yaml").read_text(encoding="utf-8"))
+    datasets = demo["datasets"] | text["datasets"]
+    found = problems(demo | {"control": "kinds", "datasets": datasets})
+    assert found == [
+        "models: 'demo-vit' reads images, but the task 'kinds' is about texts: choose tasks and a "
+        "control task about images"
+    ]
 
 
 def test_every_problem_is_listed_at_once(demo):

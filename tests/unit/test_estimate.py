@@ -369,7 +369,11 @@ def test_an_unknown_gpu_is_answered_with_the_known_ones():
     [
         ({"name": "RN50"}, "pretrained.x: there is no estimate for the architecture in .*RN50"),
         ({"name": "convnext_base"}, "pretrained.x: there is no estimate"),
-        ({"source": "transformers"}, "no estimate for models of the source transformers"),
+        ({"source": "transformers"}, "no estimate for models of the source 'transformers'"),
+        (
+            {"source": "pretraining", "recipe": "y", "step": 0},
+            "pretrained.x: there is no estimate for models of the source 'pretraining'",
+        ),
         ({"name": "ViT-B-31"}, "pretrained.x.name: open_clip has no model 'ViT-B-31'"),
         ({"folder": "nowhere"}, "nowhere/open_clip_config.json does not exist"),
     ],

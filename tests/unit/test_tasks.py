@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tangent.errors import UserError
-from tangent.tasks import load_task, match_labels, read_task, task_names
+from tangent.tasks import load_task, match_labels, read_task, task_kind, task_names
 
 DEMO_CLASSES = {
     "shapes": 10,
@@ -74,6 +74,11 @@ def test_text_task_has_its_answers_and_fields(name: str) -> None:
     task = load_task(name)
     assert (task.name, task.kind) == (name, "text")
     assert (len(task.classes), task.columns) == TEXT_TASKS[name]
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_the_kind_of_a_task_is_that_of_its_file(name: str) -> None:
+    assert task_kind(name) == load_task(name).kind
 
 
 @pytest.mark.parametrize(

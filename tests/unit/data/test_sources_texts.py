@@ -51,6 +51,20 @@ def test_labels_are_numbered_alike_whatever_the_files_say(tmp_path, moods, names
     assert order[rows["train"].labels].tolist() == expected
 
 
+def test_names_have_one_number_in_all_splits(tmp_path):
+    moods = {"train": ["sad", "glad", "bad"], "test": ["sad", "sad"]}
+    rows = read_texts(
+        TASK,
+        {
+            split: [parquet(tmp_path / f"{split}.parquet", {"text": ["a"] * len(m), "mood": m})]
+            for split, m in moods.items()
+        },
+    )
+    for split, names in moods.items():
+        assert [rows[split].classes[label] for label in rows[split].labels] == names
+    assert rows["test"].classes == ("bad", "glad", "sad")
+
+
 def test_entries_of_nested_columns_are_read(tmp_path):
     task = TextTask("t", "", "{q} {choices[text][1]}", ("A", "B"), label="key")
     columns = {"q": ["why"], "choices": [{"text": ["x", "y"], "label": ["A", "B"]}], "key": ["B"]}

@@ -165,3 +165,12 @@ def test_a_prompt_that_does_not_fit_without_its_fields_is_refused():
     assert prompt_tokens(word_level(), filled, 6, "it")[1] == 1
     with pytest.raises(UserError, match=r"it: its prompt has 5 tokens .* reads 4 .*input_length"):
         prompt_tokens(word_level(), filled, 5, "it")
+
+
+@pytest.mark.parametrize("tokenizer", [word_level(), unigram()], ids=["words", "pieces"])
+def test_a_field_can_vanish_and_its_question_stays(tokenizer):
+    """The space before a field's first word is the prompt's, but its token is the field's."""
+    around = [tokenizer.encode(word, add_special_tokens=False).ids for word in WORDS[:2]]
+    filled = [text_task(f"{WORDS[0]} {{text}} {WORDS[1]}").fill({"text": WORDS[6]}, "")]
+    found, _ = prompt_tokens(tokenizer, filled, len(around[0]) + len(around[1]) + 1, "it")
+    assert found[0].tolist() == [*around[0], *around[1], 1]

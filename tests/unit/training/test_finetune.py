@@ -106,7 +106,7 @@ def test_epochs_see_every_image_once_in_new_orders(dataset, pretrained):
     assert [len(batch.labels) for batch in epochs[0]] == [32, 32, 8]
     for epoch in epochs:
         labels = torch.cat([batch.labels for batch in epoch])
-        assert torch.equal(labels.sort().values, data.images.labels.sort().values)
+        assert torch.equal(labels.sort().values, data.examples.labels.sort().values)
     assert not torch.equal(epochs[0][0].inputs, epochs[1][0].inputs)
 
 
