@@ -21,12 +21,13 @@ from small_copies import write_folder
 
 from tangent.datasets.split import load_split
 from tangent.errors import UserError
-from tangent.files import read_metadata, write_json, write_safetensors
+from tangent.files import read_csv, read_metadata, write_json, write_safetensors
 from tangent.heads import load_head
 from tangent.heads.regression import grid
 from tangent.linearize import jvp_features, linearize, parameters_of
 from tangent.models import load_encoder, preprocess_config
 from tangent.models.sources import fetch
+from tangent.ntk.gram import classifier, ntk_gram
 from tangent.tasks import load_task
 
 TOWERS = {
@@ -240,6 +241,43 @@ def test_a_head_of_another_kind_is_refused(script, made, heads, finetuning, data
                task="shapes", heads_dir=heads, output=tmp_path / "accuracy.json")  # fmt: skip
     evaluation |= {"heads_dir": tmp_path / "heads", "output": tmp_path / "accuracy.json"}
     script("zero_shot", **evaluation)
+
+
+@pytest.mark.parametrize("training", ["standard", "linear"])
+def test_fine_tuning_moves_the_encoder_under_its_probe(
+    script, made, dataset, finetuning, tmp_path, training
+) -> None:
+    folder, _ = made
+    probe = tmp_path / "head.safetensors"
+    fit_probe(script, folder, dataset, probe)
+    own = {"pretrained_dir": folder, "initial_encoder": folder / "encoder.safetensors"}
+    script("finetune", **finetuning | own | {"head": probe, "training": training})
+    output = Path(str(finetuning["output_dir"]))
+    losses = [float(row["loss"]) for row in read_csv(output / "log.csv")]
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
+    before, after = (load_file(path / "encoder.safetensors") for path in (folder, output))
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_kernels_are_those_of_the_probes_logits(script, made, dataset, tmp_path) -> None:
+    folder, model = made
+    probe = tmp_path / "heads" / "shapes" / "head.safetensors"
+    fit_probe(script, folder, dataset, probe, train_dir=None)
+    head = load_head(probe, "probe").on("cpu")
+    encoder, images = load_encoder(folder), torch.randn(3, 3, 32, 32)
+    f = classifier(encoder, head)
+    found = ntk_gram(f, parameters_of(encoder), images, logits=[4])[0]
+    of_encoder = dict(encoder.named_parameters())
+    # The pre-trained classifier is the head, so timm's whole model has the same gradients.
+    rows = []
+    for image in images:
+        model.zero_grad()
+        model(image[None])[0, 4].backward()
+        gradients = [value.grad for name, value in model.named_parameters() if name in of_encoder]
+        rows.append(torch.cat([value.flatten() for value in gradients]))
+    expected = torch.stack(rows) @ torch.stack(rows).T
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.max()))
 
 
 def test_a_damaged_probe_is_refused(script, made, dataset, tmp_path) -> None:
