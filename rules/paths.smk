@@ -59,15 +59,13 @@ def source_files(wildcards):
         return [f"{folder}/{file}" for file in files]
     if entry.source != "file":
         return []
-    if not Path(entry.folder, "model.safetensors").exists():
+    files = ["model.safetensors", config_file(wildcards.model)]
+    if not Path(entry.folder, files[0]).exists():
         sys.exit(
-            f"pretrained.{wildcards.model}.folder: {entry.folder} holds no model.safetensors:"
+            f"pretrained.{wildcards.model}.folder: {entry.folder} holds no {files[0]}:"
             " correct the key, or fetch the file."
         )
-    return [
-        ancient(f"{entry.folder}/model.safetensors"),
-        ancient(f"{entry.folder}/{config_file(wildcards.model)}"),
-    ]
+    return [ancient(f"{entry.folder}/{file}") for file in files]
 
 
 def architecture_digest(wildcards):

@@ -161,21 +161,17 @@ def test_jacobian_products_are_derivatives(tower: str, seed: int) -> None:
     torch.testing.assert_close(product, (moved(h) - moved(-h)) / (2 * h), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("tower", TOWERS)
-def test_the_linearized_model_trains_in_bfloat16(tower: str, seed: int) -> None:
-    """On a CPU layer normalisations of mixed types once gave derivatives of another type."""
-    model = untrained(tower)
+def test_the_linearized_model_trains_in_bfloat16(seed: int) -> None:
+    """Where two layer normalisations meet, torch differentiates the second in float32 on a CPU."""
+    architecture, arguments = TOWERS["convnext"]
+    model = timm.create_model(architecture, num_classes=0, **arguments | {"patch_size": 2}).eval()
     images = torch.randn(2, 3, 32, 32)
     linearized = linearize(model)
     with torch.autocast("cpu", torch.bfloat16):
         linearized(images).float().square().sum().backward()
-    gradients = [parameter.grad for parameter in linearized.parameters()]
-    plain = untrained(tower)
-    plain.load_state_dict(model.state_dict())
-    plain(images).square().sum().backward()
-    for found, parameter in zip(gradients, plain.parameters(), strict=True):
-        expected = parameter.grad
-        assert float((found - expected).norm()) <= 0.15 * float(expected.norm()) + 1e-3
+    model(images).square().sum().backward()
+    for found, plain in zip(linearized.parameters(), model.parameters(), strict=True):
+        assert float((found.grad - plain.grad).norm()) <= 0.15 * float(plain.grad.norm()) + 1e-3
 
 
 def test_a_class_without_a_training_image_is_named(script, made, tmp_path, real_files) -> None:
