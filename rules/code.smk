@@ -135,7 +135,7 @@ CODE = {
     "plot subsets": f"{FIGURE} figures.subsets modes",
     "report": f"{CONFIG_LOADER} results.configuration figures modes report.build report.captions report.combination_tables report.comparison_tables"
     " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
-    f" results.claims_text results.columns results.comparison results.load {PAPER} {MODELS}"
+    f" results.claims_text results.columns results.comparison results.load {PAPER}"
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"

@@ -12,7 +12,6 @@ from typing import Any, get_args
 
 from tangent import files
 from tangent.config.schema import Config
-from tangent.models.families import FAMILIES
 from tangent.modes import MODES, Training
 from tangent.tasks import task_names
 
@@ -21,6 +20,7 @@ STEPS = (
     "features", "zero_shot", "products", "single_task", "alpha", "addition", "negation",
     "disentanglement", "combinations", "eigenfunctions", "proposition1", "tables", "figures",
 )  # fmt: skip
+_SPLITS = ("train", "validation", "test")
 # The steps whose cost the closed form in α is about.
 EDITING_STEPS = ("products", "alpha", "addition", "negation", "disentanglement")
 
@@ -220,11 +220,6 @@ def _add(found: Provenance, step: str, block: dict[str, Any]) -> None:
     if block.get("code"):
         found.code[step].add(block["code"])
     for path, digest in (block.get("inputs") or {}).items():
-        if Path(path).name in _WEIGHTS:
+        # Heads, models, task vectors; what is named as a split holds data or features.
+        if Path(path).suffix == ".safetensors" and Path(path).stem not in _SPLITS:
             found.weights[path] = digest
-
-
-_WEIGHTS = {
-    *("encoder.safetensors", "task_vector.safetensors", "head.safetensors"),
-    *(family.weights_file for family in FAMILIES.values()),
-}
