@@ -90,6 +90,7 @@ def overlay(arguments: Arguments) -> dict[str, Any]:
         },
         "disentanglement": {"models": [model]},
         "eigenfunctions": {"models": [model]},
+        "combinations": {"models": [model] if paper.combinations.models else []},
         "random_initialization": {"models": []},  # table 3
     }
     if arguments.images is not None:
