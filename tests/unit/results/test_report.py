@@ -206,7 +206,7 @@ def test_the_papers_models_are_compared_and_others_are_not(partial_study, partia
     # The numbers of another family are no comparison.
     beside = rows_of(partial_page, "addition-beside-paper")
     assert [len(row) for row in beside if row[0] == "Linear"] == [2]
-    assert "other_vit is not among the paper’s models." in partial_page
+    assert "other_vit is not among the paper’s three CLIP ViTs." in partial_page
     assert "Is the paper reproduced at this scale?" in partial_page
 
 
