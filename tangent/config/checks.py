@@ -35,6 +35,7 @@ def _names(config: Config) -> Iterator[str]:
     known = [task for task in config.tasks if task in config.datasets]
     yield from _not_in("tasks", known, config.finetuning.epochs, "finetuning.epochs")
     yield from _not_in("datasets", config.datasets, task_names(), "the folder tangent/tasks")
+    yield from _not_in("architectures", config.architectures, config.pretrained, "pretrained")
     yield from _repeated("models", config.models)
     yield from _repeated("tasks", config.tasks)
     yield from _repeated("seeds", config.seeds)

@@ -222,8 +222,7 @@ class RandomInitialization(Section):
     """Table 3: the same study from random weights of the encoder, as the model `NAME-random`."""
 
     models: list[Name] = Field(
-        description="Models whose architecture and zero-shot head are used; none leaves table 3 "
-        "out."
+        description="Models whose architecture and head are used; none leaves table 3 out."
     )
     tasks: Names = Field(description="Tasks of the study from random weights.")
     epochs: PositiveInteger | None = Field(
@@ -286,7 +285,7 @@ class Config(Section):
         "`ViT`, `ConvNeXt`. Labels only; entries of models that are not selected are ignored.",
     )
     datasets: dict[Name, Dataset] = Field(
-        description="Where each task's images come from, by the task's name."
+        description="Where each task's images or texts come from, by the task's name."
     )
     validation: Validation
     probe: Probe = Probe()
@@ -321,7 +320,7 @@ class Config(Section):
         return model not in self.models
 
     def base_model(self, model: str) -> str:
-        """The model that gives architecture and zero-shot head: `NAME` for `NAME-random`."""
+        """The model that gives architecture and head: `NAME` for `NAME-random`."""
         return model.removesuffix(RANDOM_SUFFIX) if self.is_random(model) else model
 
     def tasks_of(self, model: str) -> list[str]:

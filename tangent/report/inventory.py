@@ -16,11 +16,14 @@ from tangent.modes import MODES, Training
 from tangent.tasks import task_names
 
 STEPS = (
-    "pretrained", "initial", "datasets", "heads", "finetuned", "published", "task_vectors",
-    "features", "zero_shot", "products", "single_task", "alpha", "addition", "negation",
-    "disentanglement", "combinations", "eigenfunctions", "proposition1", "tables", "figures",
+    "pretraining", "pretrained", "initial", "sources", "datasets", "control_training", "heads",
+    "finetuned", "published", "task_vectors", "features", "zero_shot", "products", "single_task",
+    "alpha", "addition", "negation", "disentanglement", "combinations", "eigenfunctions",
+    "proposition1", "tables", "figures",
 )  # fmt: skip
 _SPLITS = ("train", "validation", "test")
+# What their jobs are called does not begin with a model's name.
+_OF_NO_MODEL = ("pretraining", "sources", "datasets", "control_training", "tables", "figures")
 # The steps whose cost the closed form in α is about.
 EDITING_STEPS = ("products", "alpha", "addition", "negation", "disentanglement")
 
@@ -70,7 +73,9 @@ def usage(config: Config, folder: Path) -> tuple[dict[str, Usage], dict[str, dic
 def _is_job_of(config: Config, step: str, *names: str) -> bool:
     """Whether a job with these values of its wildcards is one of the configuration's."""
     tasks = {*config.tasks, config.control}
-    if step in STEPS and step not in ("datasets", "tables", "figures"):
+    if step == "pretraining":
+        return names[0] in {getattr(config.pretrained[m], "recipe", None) for m in config.models}
+    if step in STEPS and step not in _OF_NO_MODEL:
         model, *names = names
         if model not in config.all_models:
             return False
@@ -167,7 +172,8 @@ class Provenance:
         devices: devices.
         code: step -> code fingerprints.
         weights: file -> SHA-256 of every weights file that a result was computed from.
-        datasets: task -> split -> (number of examples, SHA-256).
+        datasets: task -> split -> (number of examples, SHA-256). Where models read different forms
+            of a task's data, `task (form)`.
     """
 
     versions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -197,10 +203,15 @@ def provenance(config: Config, folder: Path) -> Provenance:
             if model in config.all_models and set(seeds) <= {f"seed{n}" for n in config.seeds}:
                 _add(found, step, json.loads(files.read_metadata(path).get("provenance", "{}")))
     found.weights = dict(sorted(found.weights.items()))
-    folder = Path(config.paths.resources) / "datasets" / config.form_of(config.models[0])
+    forms = list(dict.fromkeys(config.form_of(model) for model in config.models))
     for task in (*config.tasks, config.control):
-        splits = files.read_json(folder / task / "dataset.json")["splits"]
-        found.datasets[task] = {name: (one["n"], one["sha256"]) for name, one in splits.items()}
+        for form in forms:
+            path = Path(config.paths.resources) / "datasets" / form / task / "dataset.json"
+            splits = files.read_json(path)["splits"]
+            name = f"{task} ({form})" if len(forms) > 1 else task
+            found.datasets[name] = {
+                split: (one["n"], one["sha256"]) for split, one in splits.items()
+            }
     return found
 
 

@@ -92,6 +92,9 @@ MISTAKES = {
     "seeds must be a list, not 0": {"seeds": 0},
     "models must have at least 1 entries, not []": {"models": []},
     "models: 'demo-vti' is not in pretrained; did you mean 'demo-vit'?": {"models": ["demo-vti"]},
+    "architectures: 'demo-vti' is not in pretrained; did you mean 'demo-vit'?": {
+        "architectures": {"demo-vti": "ViT"},
+    },
     "tasks: 'shape' is not in datasets; did you mean 'shapes'?": {"tasks": ["shape", "letters"]},
     "datasets: 'nonsense' is not in the folder tangent/tasks": {
         "datasets.nonsense": {

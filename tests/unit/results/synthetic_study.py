@@ -35,7 +35,7 @@ def configuration(root: Path, seeds: list[int], models: list[str]) -> dict[str, 
         "seeds": seeds,
         "models": models,
         "pretrained": {model: source for model in models},
-        "architectures": {"demo-vit": "ViT", "ViT-B-32": "ViT", "other_vit": "ResNet"},
+        "architectures": {m: "ResNet" if m == "other_vit" else "ViT" for m in models},
         "emergence": {"steps": dict(zip(models, (40, 7), strict=True)) if models[1:] else {}},
         "disentanglement": config["disentanglement"]
         | {

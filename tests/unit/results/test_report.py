@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,10 @@ from synthetic_study import write_study
 
 from scripts import claims as claims_script
 from scripts import cli, collect_tables, comparison, paper_tables, plot, report
-from tangent.config.model_sources import PublishedTrainings
+from tangent.config.model_sources import PretrainedByRecipe, PublishedTrainings
 from tangent.errors import UserError
 from tangent.figures import FIGURES, figures_of
-from tangent.files import write_safetensors
+from tangent.files import write_json, write_safetensors
 from tangent.report.build import build_report, duration
 from tangent.report.inventory import provenance, published_weights, usage
 from tangent.report.svg import inline_svg
@@ -205,7 +206,7 @@ def test_the_papers_models_are_compared_and_others_are_not(partial_study, partia
     # The numbers of another family are no comparison.
     beside = rows_of(partial_page, "addition-beside-paper")
     assert [len(row) for row in beside if row[0] == "Linear"] == [2]
-    assert "other_vit is not among the paper’s models." in partial_page
+    assert "other_vit is not among the paper’s three CLIP ViTs." in partial_page
     assert "Is the paper reproduced at this scale?" in partial_page
 
 
@@ -291,19 +292,22 @@ def test_usage_adds_benchmarks_up(page_study):
 def test_usage_counts_the_jobs_of_this_configuration(page_study, tmp_path):
     """Files that other seeds, models, tasks and pairs left behind do not count."""
     config = read_configuration(page_study / "config.yaml")
+    pretrained_here = PretrainedByRecipe(source="pretraining", recipe="demo-vit", step=None)
+    config = config.model_copy(update={"pretrained": {"demo-vit": pretrained_here}})
     mine = [
         "config", "tables/claims", "figures/figure2", "datasets/32px/shapes", "datasets/glyphs",
         "heads/demo-vit", "initial/demo-vit-random/seed1", "products/demo-vit/linear/sum/seed1",
         "finetuned/demo-vit/linear/symbols/seed0", "alpha/demo-vit-random/linear/sum/seed0",
         "finetuned/demo-vit-random/standard/shapes/seed0", "eigenfunctions/demo-vit/digits/seed0",
         "disentanglement/demo-vit/standard/shapes/letters/seed0",
-        "combinations/demo-vit/linear/seed0/choices",
+        "combinations/demo-vit/linear/seed0/choices", "pretraining/demo-vit",
+        "control_training/32px/glyphs",
     ]  # fmt: skip
     others = [
         "finetuned/demo-vit/linear/shapes/seed2", "finetuned/older/linear/shapes/seed0",
         "finetuned/demo-vit-random/standard/symbols/seed0", "eigenfunctions/demo-vit/signs/seed0",
         "disentanglement/demo-vit/standard/shapes/digits/seed0", "zero_shot/demo-vit/seed11",
-        "combinations/demo-vit-random/linear/seed0/choices",
+        "combinations/demo-vit-random/linear/seed0/choices", "pretraining/older",
     ]  # fmt: skip
     for number, name in enumerate((*mine, *others)):
         path = tmp_path / f"{name}.tsv"
@@ -313,6 +317,7 @@ def test_usage_counts_the_jobs_of_this_configuration(page_study, tmp_path):
     assert sum(step.jobs for step in steps.values()) == len(mine)
     assert sum(step.seconds for step in steps.values()) == 2 ** len(mine) - 1
     assert steps["datasets"].jobs == 2
+    assert list(steps)[:4] == ["pretraining", "initial", "datasets", "control_training"]
     assert set(modes["standard"]) == {"disentanglement"}
     weights = PublishedTrainings.model_validate(
         {"linear": {"symbols": {"source": "file", "path": "symbols.pt", "sha256": "0" * 64}}}
@@ -338,6 +343,20 @@ def test_provenance_ignores_results_of_other_configurations(page_study):
     assert found.versions["torch"] == {"2.12.1"}
     assert found.datasets["shapes"]["test"] == (500, "t" * 64)
     assert list(found.weights) == ["resources/pretrained/demo-vit/encoder.safetensors"]
+
+
+def test_provenance_lists_the_data_of_every_form_that_models_read(page_study):
+    """A model of larger images has files of its own, whose digests differ."""
+    config = read_configuration(page_study / "config.yaml")
+    larger = config.pretrained["demo-vit"].model_copy(update={"image_size": 64})
+    both = {"pretrained": config.pretrained | {"larger": larger}, "models": ["demo-vit", "larger"]}
+    for task in (*config.tasks, config.control):
+        path = Path(config.paths.resources) / "datasets" / "64px" / task / "dataset.json"
+        write_json(path, {"splits": {"test": {"n": 500, "sha256": "l" * 64}}})
+    datasets = provenance(config.model_copy(update=both), page_study).datasets
+    assert datasets["shapes (32px)"]["test"] == (500, "t" * 64)
+    assert datasets["shapes (64px)"] == {"test": (500, "l" * 64)}
+    assert len(datasets) == 2 * (len(config.tasks) + 1)
 
 
 def test_ids_of_a_figure_get_its_name(tmp_path):
