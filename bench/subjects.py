@@ -91,8 +91,7 @@ class Subject:
 
         folder = setting.folder / "models" / name
         if not (folder / "encoder.safetensors").exists():
-            model, config, _ = fetch(entry)
-            write(model, config, folder, {})
+            write(fetch(entry), folder, {})
         return cls(name, folder, setting)
 
     @classmethod
@@ -103,7 +102,8 @@ class Subject:
         import open_clip
         import torch
 
-        from tangent.models.sources import write
+        from tangent.models.families import FAMILIES
+        from tangent.models.sources import Fetched, write
 
         folder = setting.folder / "models" / name
         if not (folder / "encoder.safetensors").exists():
@@ -112,7 +112,9 @@ class Subject:
             preprocess = {"mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bicubic"}
             preprocess |= {"resize_mode": "shortest", "fill_color": 0}
             preprocess["size"] = model_config["vision_cfg"]["image_size"]
-            write(model, {"model_cfg": model_config, "preprocess_cfg": preprocess}, folder, {})
+            config = {"model_cfg": model_config, "preprocess_cfg": preprocess}
+            states = model.state_dict(), model.visual.state_dict()
+            write(Fetched(FAMILIES["clip"], config, *states, []), folder, {})
         return cls(name, folder, setting)
 
     @property

@@ -67,7 +67,7 @@ def test_jobs_are_those_of_a_dry_run(workspace, name):
 def test_a_model_without_an_estimate_is_named(workspace):
     name = "configs/paper-closed-vocabulary.yaml"
     output = workspace.snakemake("estimate", "--configfile", name, fails=True)
-    message = "pretrained.ViT-B-16-in1k: there is no estimate for models of the source timm"
+    message = "pretrained.ViT-B-16-in1k: there is no estimate for models of the source 'timm'"
     assert message in output and "Traceback" not in output
 
 

@@ -44,7 +44,7 @@ def on_meta(name):
 
 
 def entry_of(name):
-    return DEMO if name == "demo-vit" else {"name": name}
+    return DEMO if name == "demo-vit" else {"source": "open_clip", "name": name}
 
 
 @pytest.fixture
@@ -329,7 +329,10 @@ def test_of_two_measurements_the_last_counts():
 
 
 def test_a_cpus_time_is_scaled_by_the_arithmetic():
-    small, large = architecture_of(DEMO, "demo-vit"), architecture_of({"name": OPEN_CLIP[0]}, "b")
+    small, large = (
+        architecture_of(DEMO, "demo-vit"),
+        architecture_of({"source": "open_clip", "name": OPEN_CLIP[0]}, "b"),
+    )
     machine = Machine(CPU, 0.35, [measured(device=CPU)])
     work = Work("forward", 1e5)
     scaled = machine.time(large, work, "float32")
@@ -367,14 +370,20 @@ def test_an_unknown_gpu_is_answered_with_the_known_ones():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"name": "RN50"}, "pretrained.x: there is no estimate for the architecture in .*RN50"),
-        ({"name": "convnext_base"}, "pretrained.x: there is no estimate"),
+        (
+            {"source": "open_clip", "name": "RN50"},
+            "pretrained.x: there is no estimate for the architecture in .*RN50",
+        ),
+        ({"source": "open_clip", "name": "convnext_base"}, "pretrained.x: there is no estimate"),
         ({"source": "transformers"}, "no estimate for models of the source 'transformers'"),
         (
             {"source": "pretraining", "recipe": "y", "step": 0},
             "pretrained.x: there is no estimate for models of the source 'pretraining'",
         ),
-        ({"name": "ViT-B-31"}, "pretrained.x.name: open_clip has no model 'ViT-B-31'"),
+        (
+            {"source": "random", "name": "ViT-B-31"},
+            "pretrained.x.name: open_clip has no model 'ViT-B-31'",
+        ),
         ({"folder": "nowhere"}, "nowhere/open_clip_config.json does not exist"),
     ],
 )
@@ -384,7 +393,7 @@ def test_an_architecture_that_cannot_be_estimated_is_named(entry, message):
 
 
 def test_memory_of_a_training_falls_with_accumulation_and_rises_with_tangents(demo):
-    model = architecture_of({"name": OPEN_CLIP[2]}, "ViT-L-14")
+    model = architecture_of({"source": "open_clip", "name": OPEN_CLIP[2]}, "ViT-L-14")
 
     def peak(kind, **settings):
         own = demo.finetuning_of("demo-vit").model_copy(update=settings)
@@ -426,7 +435,7 @@ def test_downloads_are_the_hubs_copies_and_open_clips_weights(demo):
         "source": "open_clip", "name": OPEN_CLIP[0], "tag": "openai", "image_size": 224,
     }  # fmt: skip
     config = load_config(content)
-    model = architecture_of({"name": OPEN_CLIP[0]}, "demo-vit")
+    model = architecture_of({"source": "open_clip", "name": OPEN_CLIP[0]}, "demo-vit")
     weights, *copies = disk.downloads(config, {"demo-vit": model})
     assert weights.size == 4 * sum(value.numel() for value in on_meta(OPEN_CLIP[0]).parameters())
     assert [(copy.what, copy.size) for copy in copies] == [

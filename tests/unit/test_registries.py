@@ -16,7 +16,8 @@ from workspace import ROOT
 from tangent.heads import HEADS
 from tangent.models.families import FAMILIES
 
-# The registries, and the modules that are their entries; two files of rules have a rule per kind.
+# The registries, and the modules that are their entries; two files of rules have a rule per kind,
+# and one the modules of each family.
 REGISTRIES = (
     "tangent/models/",
     "tangent/heads/",
@@ -24,6 +25,7 @@ REGISTRIES = (
     "tangent/config/model_sources.py",
     "tangent/config/pretraining.py",
     "tangent/tasks/",
+    "rules/code.smk",
     "rules/datasets.smk",
     "rules/heads.smk",
 )
