@@ -53,8 +53,8 @@ SOURCES = (
 FAMILY_CODE = {
     "clip": "heads.zero_shot models.clip",
     "closed_vocabulary": "heads.probe models.closed_vocabulary",
-    "text_to_text": "datasets.token_split heads.answers models.t5 models.t5_hub models.t5_tokenizer"
-    " models.text_to_text",
+    "text_to_text": "datasets.token_split finetune.texts heads.answers models.t5 models.t5_hub"
+    " models.t5_tokenizer models.text_to_text",
 }
 OF_SOME_FAMILIES = set(" ".join(FAMILY_CODE.values()).split())
 HEADS = "heads heads.answers heads.base heads.probe heads.zero_shot"
@@ -165,11 +165,18 @@ def code(step, tasks=(), without=()):
     return fingerprint([f"scripts.{step.split()[0]}", *modules], data, workflow.basedir)
 
 
-def code_of_data(step, task):
-    """The same for a step that reads a task's source."""
+def other_families(family):
+    """Modules that models of a family do without: they are other families' own."""
+    return OF_SOME_FAMILIES - set(FAMILY_CODE[family].split())
+
+
+def code_of_data(step, task, model=None):
+    """The same for a step that reads a task's source, on behalf of one model or of all."""
     sources = [entry.source for entry in CONFIG.datasets[task].sources]
     used = [SOURCE_CODE[source] for source in sources] + [LAYOUT_CODE.get(task, "")]
     without = OF_SOME_TASKS - set(" ".join(used).split())
+    if model is not None:
+        without |= other_families(CONFIG.family_of(model))
     return code(step, tasks=[task], without=without)
 
 
@@ -177,7 +184,16 @@ def code_of_model(step):
     """The same for a step of a model, as a function of its wildcards."""
 
     def of_family(wildcards):
-        used = FAMILY_CODE[CONFIG.family_of(wildcards.model)].split()
-        return code(step, without=OF_SOME_FAMILIES - set(used))
+        return code(step, without=other_families(CONFIG.family_of(wildcards.model)))
 
     return of_family
+
+
+def code_of_head(step):
+    """The same for a step that makes a model's head of a task, whose file it reads."""
+
+    def of_family_and_task(wildcards):
+        without = other_families(CONFIG.family_of(wildcards.model))
+        return code(step, tasks=[wildcards.task], without=without)
+
+    return of_family_and_task

@@ -121,7 +121,9 @@ rule texts:
         settings=dataset_flags,
         pretrained_dir=subpath(input.config, parent=True),
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code_of_data("prepare_text", wildcards.task),
+        code=lambda wildcards: code_of_data(
+            "prepare_text", wildcards.task, wildcards.model
+        ),
     message:
         "tokenise the texts of {wildcards.task} for {wildcards.model}"
     shell:
@@ -142,4 +144,6 @@ use rule texts as control_texts with:
         settings=dataset_flags,
         pretrained_dir=subpath(input.config, parent=True),
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code_of_data("prepare_text", wildcards.task),
+        code=lambda wildcards: code_of_data(
+            "prepare_text", wildcards.task, wildcards.model
+        ),

@@ -24,7 +24,7 @@ rule heads:
     params:
         pretrained_dir=subpath(input.config, parent=True),
         settings=flags(**DEVICE),
-        code=lambda wildcards: code("build_head", tasks=[wildcards.task]),
+        code=code_of_head("build_head"),
     message:
         "build the zero-shot head of {wildcards.model} for {wildcards.task}"
     shell:
@@ -55,7 +55,7 @@ rule answer_heads:
         runtime=minutes(10),
     params:
         pretrained_dir=subpath(input.config, parent=True),
-        code=lambda wildcards: code("build_answers", tasks=[wildcards.task]),
+        code=code_of_head("build_answers"),
     message:
         "build the head of answers of {wildcards.model} for {wildcards.task}"
     shell:
@@ -89,7 +89,7 @@ rule probe_heads:
         pretrained_dir=subpath(input.config, parent=True),
         datasets_dir=datasets_dir,
         settings=probe_flags,
-        code=lambda wildcards: code("fit_probe", tasks=[wildcards.task]),
+        code=code_of_head("fit_probe"),
     message:
         "fit the linear probe of {wildcards.model} for {wildcards.task}"
     shell:

@@ -81,6 +81,14 @@ def pretrained_config(wildcards):
     return f"<resources>/pretrained/{base}/{config_file(base)}"
 
 
+def pretrained_constants(wildcards):
+    """The file of a pre-trained encoder's constants, which random ones share: of most families none."""
+    base = base_model(wildcards)
+    if not FAMILIES[CONFIG.family_of(base)].constants:
+        return []
+    return f"<resources>/pretrained/{base}/encoder.safetensors"
+
+
 def initial_encoder(wildcards):
     """θ0: a pre-trained encoder, or a random one."""
     if CONFIG.is_random(wildcards.model):

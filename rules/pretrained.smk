@@ -45,6 +45,7 @@ for family in FAMILIES.values():
 rule initial:
     input:
         config=pretrained_config,
+        constants=pretrained_constants,
     output:
         encoder="<results>/initial/{model}/seed{seed}/encoder.safetensors",
     log:

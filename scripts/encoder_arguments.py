@@ -47,7 +47,7 @@ class EncoderArguments(cli.Common):
         return family_of(self.pretrained_dir).head
 
     def images_of(self) -> StoredExamples:
-        """The data sets' images, preprocessed for the encoder."""
+        """The data sets' examples, preprocessed for the encoder."""
         from tangent.features import StoredExamples
         from tangent.models import preprocess_config
 

@@ -13,7 +13,7 @@ from scripts import cli
 class Arguments(cli.Common):
     """Write a randomly initialised encoder of a model's architecture (table 3)."""
 
-    pretrained_dir: Path = cli.argument("the model's folder; only its configuration is read")
+    pretrained_dir: Path = cli.argument("the model's folder, for its configuration and constants")
     seed: int = cli.argument("seed of the initialisation")
     output: Path = cli.argument("encoder to write (safetensors)")
 
@@ -22,13 +22,16 @@ def run(arguments: Arguments) -> None:
     """Write the encoder's state dict."""
     from tangent import provenance
     from tangent.files import write_safetensors
-    from tangent.models import config_path, random_encoder
+    from tangent.models import ENCODER_FILE, config_path, family_of, random_encoder
 
-    encoder = random_encoder(arguments.pretrained_dir, arguments.seed)
-    inputs = [config_path(arguments.pretrained_dir)]
+    folder = arguments.pretrained_dir
+    encoder = random_encoder(folder, arguments.seed)
+    inputs = [config_path(folder)]
+    if family_of(folder).constants:
+        inputs.append(folder / ENCODER_FILE)
     block = provenance.record(inputs, arguments.settings(), arguments.code)
     metadata = {
-        "model": f"{arguments.pretrained_dir.name}-random",
+        "model": f"{folder.name}-random",
         "seed": str(arguments.seed),
         "provenance": json.dumps(block),
     }

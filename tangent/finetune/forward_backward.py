@@ -1,4 +1,4 @@
-"""A forward and a backward pass of some images: the inner part of a training step."""
+"""A forward and a backward pass of some examples: the inner part of a training step."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ class ForwardBackward:
         self.model, self.head, self._autocast = model, head, autocast
         self._features = model
 
-    def compile(self, images: Tensor) -> None:
-        """Run images [batch, 3, height, width] of this shape by compiled code from now on.
+    def compile(self, inputs: Tensor) -> None:
+        """Run inputs [batch, ...] of this shape by compiled code from now on.
 
         Only the encoder is compiled: tasks, whose heads differ in size, share its code.
 
         Raises:
             CannotCompile: see `tangent.compiling.compile_for`.
         """
-        with _attention(images.device), self._precision(images.device):
-            self._features = compile_for(self.model, images)
+        with _attention(inputs.device), self._precision(inputs.device):
+            self._features = compile_for(self.model, inputs)
 
-    def __call__(self, images: Tensor, labels: Tensor, scale: float) -> Tensor:
-        """Returns the images' loss and the number of those classified correctly, times `scale` [2].
+    def __call__(self, inputs: Tensor, labels: Tensor, scale: float) -> Tensor:
+        """Returns the examples' loss and how many are classified correctly, times `scale` [2].
 
         Args:
-            images: float32 [batch, 3, height, width].
+            inputs: [batch, ...], what the encoder reads.
             labels: int64 [batch].
             scale: factor of the loss, and so of the gradients; 1 / batch for a mean.
         """
         # Blocks that are computed again in the backward pass need the same attention there.
-        with _attention(images.device):
-            with self._precision(images.device):
-                features = self._features(images)
+        with _attention(inputs.device):
+            with self._precision(inputs.device):
+                features = self._features(inputs)
             logits = self.head.logits(features.float())
             loss = scale * self.head.loss(logits, labels)
             loss.backward()

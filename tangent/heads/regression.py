@@ -4,7 +4,8 @@ With standardised features z = (f − mean) / deviation of the training split a 
 
     C · Σ_i cross-entropy(W z_i + b, y_i) + ‖W‖² / 2.
 
-Mean and deviation then become part of weight and bias, so that a head reads features as they are.
+Of two classes it has the difference w of their weights alone, with the penalty ‖w‖² / 2. Mean and
+deviation then become part of weight and bias, so that a head reads features as they are.
 """
 
 from __future__ import annotations

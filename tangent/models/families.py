@@ -37,6 +37,8 @@ class Family:
         new_encoder: from the configuration to an encoder as it is initialised.
         preprocessing: from the configuration file's path to what prepared data must fit.
         fits_heads: whether heads are fitted on training data, so that the control task needs some.
+        constants: tensors of the encoder that are no weights, such as a frozen token table: random
+            encoders have the pre-trained model's, as they have its heads.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Family:
     new_encoder: Callable[[Mapping[str, Any]], nn.Module]
     preprocessing: Callable[[Path], dict[str, Any]]
     fits_heads: bool = False
+    constants: tuple[str, ...] = ()
 
 
 FAMILIES: dict[str, Family] = {
@@ -83,6 +86,7 @@ FAMILIES: dict[str, Family] = {
             other_files=(t5.TOKENIZER_FILE,),
             new_encoder=t5.new_encoder,
             preprocessing=t5.text_preprocessing,
+            constants=("table",),
         ),
     )
 }

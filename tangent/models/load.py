@@ -29,7 +29,7 @@ def load_encoder(
         device: where the parameters go.
 
     Returns:
-        A module that maps inputs (images [batch, 3, height, width]) to features [batch, d].
+        A module that maps inputs, such as images [batch, 3, height, width], to features [batch, d].
 
     Raises:
         UserError: a file is missing or damaged, or a key or shape does not fit.
@@ -52,12 +52,23 @@ def load_encoder(
 
 
 def random_encoder(folder: Path, seed: int) -> nn.Module:
-    """Build the encoder of a model's architecture at its library's random initialisation."""
+    """Build the encoder of a model's architecture at its library's random initialisation.
+
+    Its family's constants are the pre-trained model's: in table 3 only the weights θ0 differ.
+
+    Raises:
+        UserError: as `load_encoder`; the weights are read only if there are constants.
+    """
     import torch
 
-    new_encoder, config = family_of(folder).new_encoder, model_config(folder)
+    family = family_of(folder)
     torch.manual_seed(seed)
-    return new_encoder(config).eval()
+    encoder = family.new_encoder(model_config(folder))
+    if family.constants:
+        pretrained = load_encoder(folder).state_dict()
+        constants = {name: pretrained[name] for name in family.constants}
+        encoder.load_state_dict(constants, strict=False)
+    return encoder.eval()
 
 
 def check_state(

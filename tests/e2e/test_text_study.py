@@ -56,3 +56,16 @@ def test_the_control_tasks_training_texts_are_not_tokenised(workspace):
     plan = workspace.planned("data", "--configfile", "text.yaml")
     assert any("kinds" in message for message in plan)
     assert not any("tokenise the texts of polarity_books" in message for message in plan)
+
+
+def test_the_code_of_other_families_runs_nothing_again(workspace):
+    def edit(module: str) -> None:
+        before = "import annotations"
+        workspace.replace(f"tangent/{module}.py", before, f"{before}\nEDITED = 1")
+
+    for module in ("models/clip", "models/closed_vocabulary", "heads/probe"):
+        edit(module)
+    assert workspace.planned(ADDITION, "--configfile", "text.yaml") == set()
+    edit("heads/answers")
+    planned = workspace.planned(ADDITION, "--configfile", "text.yaml")
+    assert f"build the head of answers of {MODEL} for {TASKS[0]}" in planned

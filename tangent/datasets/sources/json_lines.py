@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +46,29 @@ def open_copy(task: TextTask, sizes: Sizes, details: Mapping[str, Any], root: st
 
 def _read(task: TextTask, path: Path) -> Unlabelled:
     values, labels = [], []
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                row = json.loads(line)
-                labels.append(row[task.label])
-                values.append({column: row[column] for column in task.columns})
-            except (ValueError, TypeError) as error:
-                raise UserError(
-                    f"{path}, line {number} is no JSON object ({first_line(error)}): correct it."
-                ) from error
-            except KeyError as error:
-                raise UserError(
-                    f"{path}, line {number} has no {error}, which tangent/tasks/{task.name}.yaml "
-                    f"names; it has {', '.join(row)}."
-                ) from error
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            row = json.loads(line)
+            labels.append(row[task.label])
+            values.append({column: row[column] for column in task.columns})
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"{path}, line {number} is no JSON object ({first_line(error)}): correct it."
+            ) from error
+        except KeyError as error:
+            raise UserError(
+                f"{path}, line {number} has no {error}, which tangent/tasks/{task.name}.yaml "
+                f"names; it has {', '.join(row)}: correct the line or the task's file."
+            ) from error
     return Unlabelled(values, labels, str(path))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            yield from file
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} cannot be read as UTF-8 text ({first_line(error)}): restore it, or delete the "
+            "file of the step `data_source` that names it and run that step again."
+        ) from error

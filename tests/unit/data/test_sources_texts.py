@@ -129,6 +129,18 @@ def test_a_wrong_line_is_named(tmp_path, row, message):
         open_source(task, located, SIZES)
 
 
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    entry = lines(tmp_path, train=[{"text": "a", "label": 0}], test=[{"text": "b", "label": 1}])
+    task = load_task("polarity_books")
+    located, file = locate(task, [entry], SIZES), tmp_path / task.name / "test.jsonl"
+    file.write_text('{"text": "caf\xe9", "label": 1}\n', encoding="latin-1")
+    with pytest.raises(UserError, match=r"test\.jsonl cannot be read as UTF-8 text .*restore it"):
+        open_source(task, located, SIZES)
+    file.unlink()
+    with pytest.raises(UserError, match=r"test\.jsonl cannot be read .*No such file.*run that"):
+        open_source(task, located, SIZES)
+
+
 def test_the_next_source_is_tried_where_there_is_no_folder(tmp_path):
     absent = {"source": "json_lines", "root": str(tmp_path)}
     task = load_task("polarity_books")
