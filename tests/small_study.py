@@ -61,7 +61,7 @@ def configuration(sha256: str) -> dict[str, Any]:
     sizes |= {"train_images": 150, "test_images": 40}
     rates = {"standard": 1.0e-3, "linear": 1.0e-3}
     config |= {"study": "tiny", "models": [MODEL], "tasks": list(TASKS), "control": CONTROL}
-    config |= {"seeds": [SEED], "pretraining": {}}
+    config |= {"seeds": [SEED], "pretraining": {}, "architectures": {MODEL: "ViT"}}
     config["compute"] |= {"device": "cpu", "threads": 1}
     config["pretrained"] = {
         MODEL: {"source": "file", "image_size": 32, "folder": "shipped", "sha256": sha256}
