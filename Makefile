@@ -9,9 +9,9 @@ demo: environment
 	$(BIN)/snakemake --cores $(CORES)
 	@$(BIN)/python -m scripts.headline --config config.yaml
 
-# Two files at a time; OMP_NUM_THREADS because torch's threads would fight for the cores.
+# Two files at a time, the long ones of tests/e2e first; OMP_NUM_THREADS because torch's threads would fight for the cores.
 test: environment
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # ViT-B-16 and ViT-L-14 at full size: on two cores most of an hour, 20 GB of memory, 30 GB of disk.
 test-large: environment
