@@ -23,8 +23,7 @@ def models_of_family(name):
 
 def models_with_heads(kind):
     """The models of the configuration whose heads are of a kind."""
-    families = [family.name for family in FAMILIES.values() if family.head == kind]
-    return [model for name in families for model in models_of_family(name)]
+    return [m for m in CONFIG.models if FAMILIES[CONFIG.family_of(m)].head == kind]
 
 
 def head_kind(wildcards):
