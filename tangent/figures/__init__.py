@@ -50,7 +50,10 @@ def save(figure: Figure, svg: Path, pdf: Path) -> None:
     """
     # Metadata of the SVG is left out as a whole: the report inlines the file.
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    # "tight": a long name beside or above the axes widens the picture instead of being cut off.
+    whole = {"bbox_inches": "tight", "pad_inches": 0.06}
     with files.atomic_path(svg) as temporary:
-        figure.savefig(temporary, format="svg", metadata=nothing, dpi=200)
+        figure.savefig(temporary, format="svg", metadata=nothing, dpi=200, **whole)
     with files.atomic_path(pdf) as temporary:
-        figure.savefig(temporary, format="pdf", metadata={"CreationDate": None, "Creator": None})
+        dateless = {"CreationDate": None, "Creator": None}
+        figure.savefig(temporary, format="pdf", metadata=dateless, **whole)

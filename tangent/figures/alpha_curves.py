@@ -36,7 +36,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
             f"threshold {threshold:g} %", (0, threshold), xytext=(2, -3), va="top",
             textcoords="offset points", fontsize=8, color=style.GREY,
         )  # fmt: skip
-        name = f"{model}: " if len(models) > 1 else ""
+        name = f"{model}\n" if len(models) > 1 else ""
         row[0].set_title(f"{name}addition")
         row[1].set_title(f"{name}negation, target task")
         row[2].set_title(f"{name}negation, control task")

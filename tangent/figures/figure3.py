@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib import patheffects
 from matplotlib.axes import Axes
@@ -15,42 +16,61 @@ from tangent.modes import MODES
 
 INPUTS = ("disentanglement",)
 _RED = "#E8000B"
+_COLUMNS = 4  # as many maps beside each other as a page is wide
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
-    """Heat maps of ξ, mean over seeds: a column per pair, a row per mode (and model).
+    """Heat maps of ξ, mean over seeds: a column per pair, a row per mode; models below each other.
 
-    ξ is the sum of two disagreement rates, so every map has the colour scale [0, 2]. The red box is
-    the range [−1, 1] in which α is searched.
+    Where all pairs of all models fit beside each other, models are columns too. ξ is the sum of two
+    disagreement rates, so every map has the colour scale [0, 2]. The red box is the range [−1, 1]
+    in which α is searched.
     """
     errors = tables["disentanglement"]
     models = list(errors.model.unique())
     pairs = list(errors[["task_1", "task_2"]].drop_duplicates().itertuples(index=False, name=None))
-    rows = [(model, mode) for model in models for mode in MODES]
-    figure = style.new_figure(1.2 + 2.35 * len(pairs), 0.5 + 2.05 * len(rows))
-    grid = figure.subplots(len(rows), len(pairs), squeeze=False, sharex=True, sharey=True)
-    for row, (model, mode) in zip(grid, rows, strict=True):
-        bottom = (model, mode) == rows[-1]
+    beside = len(models) * len(pairs) <= _COLUMNS
+    rows, columns = len(MODES), len(models) * len(pairs)
+    if not beside:
+        rows, columns = len(MODES) * len(models), len(pairs)
+    figure = style.new_figure(1.2 + 2.35 * columns, 0.5 + 2.05 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for i, model in enumerate(models):
+        of_model = errors[errors.model == model]
+        block = np.array_split(grid, len(models), axis=1 if beside else 0)[i]
+        image = _draw_model(block, of_model, pairs, model if len(models) > 1 else "")
+        if i == 0 or not beside:
+            _label_modes(block[:, 0])
+    bar = figure.colorbar(image, ax=grid, shrink=min(0.6, 4.0 / rows), aspect=30, pad=0.02)
+    bar.set_label("ξ(α₁, α₂), sum of two disagreement rates, in [0, 2]")
+    bar.outline.set_linewidth(0.5)
+    return figure
+
+
+def _draw_model(
+    block: np.ndarray, errors: pd.DataFrame, pairs: list[tuple[str, str]], name: str
+) -> AxesImage:
+    """One model's maps in the axes `block`, [mode, pair], under its name."""
+    for row, mode in zip(block, MODES, strict=True):
+        bottom = mode == list(MODES)[-1]
         for axes, (task_1, task_2) in zip(row, pairs, strict=True):
-            cells = errors.query(
-                "model == @model and mode == @mode and task_1 == @task_1 and task_2 == @task_2"
-            )
+            cells = errors.query("mode == @mode and task_1 == @task_1 and task_2 == @task_2")
             image = _heat_map(axes, cells)
             if bottom:
                 axes.set_xlabel(f"α₁  {task_1}")
             axes.set_ylabel(f"α₂  {task_2}", labelpad=1)
             axes.tick_params(labelbottom=bottom, labelleft=axes is row[0])
-        label = MODES[mode].label if len(models) == 1 else f"{model}\n{MODES[mode].label}"
-        row[0].annotate(
-            label, (0, 0.5), xytext=(-44, 0), xycoords="axes fraction", rotation=90,
+    for axes, pair in zip(block[0], pairs, strict=True):
+        axes.set_title(f"{name}\n{' – '.join(pair)}".strip(), fontweight="bold")
+    return image
+
+
+def _label_modes(column: np.ndarray) -> None:
+    for axes, mode in zip(column, MODES.values(), strict=True):
+        axes.annotate(
+            mode.label, (0, 0.5), xytext=(-44, 0), xycoords="axes fraction", rotation=90,
             textcoords="offset points", ha="center", va="center", fontweight="bold",
         )  # fmt: skip
-    for axes, pair in zip(grid[0], pairs, strict=True):
-        axes.set_title(" – ".join(pair), fontweight="bold")
-    bar = figure.colorbar(image, ax=grid, shrink=0.6, aspect=30, pad=0.02)
-    bar.set_label("ξ(α₁, α₂), sum of two disagreement rates, in [0, 2]")
-    bar.outline.set_linewidth(0.5)
-    return figure
 
 
 def _heat_map(axes: Axes, cells: pd.DataFrame) -> AxesImage:

@@ -64,7 +64,8 @@ def _datasets_of(energies: pd.DataFrame, model: str) -> int:
 
 def _row_title(random_init: pd.DataFrame, model: str) -> str:
     random = model in set(random_init[random_init.initialization == "random"].model)
-    return f"{model}\n{'random initialisation' if random else 'pre-trained'}"
+    # Other models need not be pre-trained: one may be a step of a pre-training, even the first.
+    return f"{model}\nrandom initialisation" if random else model
 
 
 def _panel(axes: Axes, values: pd.DataFrame, task: str, datasets: list[str]) -> None:

@@ -41,7 +41,7 @@ def draw_scatter(single_task: pd.DataFrame, models: list[str], x: str, y: str) -
     axes.set_xlabel(f"{MODES[x].label}, single-task accuracy (%)")
     axes.set_ylabel(f"{MODES[y].label}, single-task accuracy (%)")
     axes.locator_params(nbins=6)
-    axes.legend(handles=_handles(markers, colours), loc="upper left", bbox_to_anchor=(1.02, 1.0))
+    figure.legend(handles=_handles(markers, colours), loc="outside right upper")
     return figure
 
 

@@ -143,7 +143,8 @@ def _kernels(config: Config) -> str:
             "One kernel of all the task's output logits together, its eigenfunctions φ(x) vectors "
             "with an entry for each and φ(x)² their squared length; a box pools examples"
         )
+    drawn = "one class" if logits == 1 else f"{logits} classes"
     return (
-        f"One kernel per output logit ({logits} classes of the task, drawn with the seed); a box "
+        f"One kernel per output logit ({drawn} of the task, drawn with the seed); a box "
         "pools examples and logits"
     )

@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 
 from tangent.errors import UserError
 from tangent.figures import (
@@ -82,6 +84,53 @@ def test_several_models_and_one_seed(tmp_path, tables, name):
     module = load_figure(name)
     inputs = {table: tables[table][tables[table].seed == 0] for table in module.INPUTS}
     save(module.draw(inputs), tmp_path / "figure.svg", tmp_path / "figure.pdf")
+
+
+@pytest.mark.filterwarnings("error:constrained_layout not applied")
+@pytest.mark.parametrize(
+    "name, pairs", [(name, 3) for name in FIGURES if name != "emergence"] + [("figure3", 1)]
+)
+@pytest.mark.parametrize("name_of_model", ["model-{}", "a-model-with-a-rather-long-name-{}"])
+def test_no_text_of_a_figure_is_cut_off(tmp_path, one_model, name, pairs, name_of_model):
+    inputs = {table: one_model[table] for table in load_figure(name).INPUTS}
+    if "disentanglement" in inputs:
+        errors = inputs["disentanglement"]
+        shown = errors[["task_1", "task_2"]].drop_duplicates()[:pairs]
+        inputs["disentanglement"] = errors.merge(shown, on=["task_1", "task_2"])
+    names = [name_of_model.format(i) for i in range(4)]
+    for table, rows in inputs.items():
+        copies = [rows.replace({"model": {"demo-vit": name}}) for name in names]
+        inputs[table] = pd.concat(copies).drop_duplicates()
+    save(load_figure(name).draw(inputs), tmp_path / "figure.svg", tmp_path / "figure.pdf")
+    picture = ElementTree.parse(tmp_path / "figure.svg").getroot()
+    left, top, width, height = map(float, picture.get("viewBox").split())
+    texts = list(_corners_of_texts(picture))
+    named = {name for name in names for text, _ in texts if name in text}
+    assert named == set(names)
+    for text, corners in texts:
+        (x_low, y_low), (x_high, y_high) = corners.min(axis=0), corners.max(axis=0)
+        assert left <= x_low and x_high <= left + width, text
+        assert top <= y_low and y_high <= top + height, text
+
+
+def _corners_of_texts(picture):
+    """Every text of an SVG figure and its box's corners [4, 2], from the font's own outlines."""
+    for element in picture.iter("{http://www.w3.org/2000/svg}text"):
+        text, look = "".join(element.itertext()), element.get("style")
+        weight = "bold" if "font-weight: 700" in look else "normal"
+        size = float(re.search(r"font-size: ([\d.]+)px", look)[1])
+        font = FontProperties(family="DejaVu Sans", weight=weight)
+        box = TextPath((0, 0), text, size=size, prop=font).get_extents()
+        shift = {"middle": 0.5, "end": 1.0}.get(
+            (re.search(r"text-anchor: (\w+)", look) or [None, "start"])[1], 0.0
+        )
+        # SVG's y points down, and its angles turn clockwise.
+        corners = box.corners() * [1, -1] - [shift * box.width, 0]
+        moves = dict(re.findall(r"(\w+)\(([^)]*)\)", element.get("transform")))
+        angle = np.deg2rad(float(moves.get("rotate", "0").split()[0]))
+        at = moves["translate"].split() if "translate" in moves else moves["rotate"].split()[1:]
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        yield text, corners @ turn.T + np.array(at, dtype=float)
 
 
 def test_unknown_figure():
