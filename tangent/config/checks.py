@@ -57,10 +57,7 @@ def _names(config: Config) -> Iterator[str]:
 def _kinds(config: Config) -> Iterator[str]:
     known = set(task_names())
     tasks = [task for task in dict.fromkeys([*config.tasks, config.control]) if task in known]
-    for model in config.models:
-        entry = config.pretrained.get(model)
-        if entry is None or getattr(entry, "recipe", None) not in {None, *config.pretraining}:
-            continue  # reported elsewhere
+    for model in filter(lambda model: _is_described(config, model), config.models):
         kind = config.reads(model)
         for task in tasks:
             if task_kind(task) != kind:
@@ -68,6 +65,19 @@ def _kinds(config: Config) -> Iterator[str]:
                     f"models: {model!r} reads {kind}s, but the task {task!r} is about "
                     f"{task_kind(task)}s: choose tasks and a control task about {kind}s"
                 )
+    for task in filter(config.datasets.__contains__, tasks):
+        for place in config.datasets[task].sources:
+            if task_kind(task) not in place.gives:
+                yield (
+                    f"datasets.{task}.sources: the source {place.source!r} has "
+                    f"{' and '.join(place.gives)}s, but the task is about {task_kind(task)}s"
+                )
+
+
+def _is_described(config: Config, model: str) -> bool:
+    """Whether it is known of which family `model` is; what is missing is reported elsewhere."""
+    entry = config.pretrained.get(model)
+    return entry is not None and getattr(entry, "recipe", None) in {None, *config.pretraining}
 
 
 def _subsets(config: Config) -> Iterator[str]:
@@ -225,6 +235,9 @@ def _probe(config: Config) -> Iterator[str]:
     key = "probe.own_classifier"
     yield from _not_in(key, probe.own_classifier, config.pretrained, "pretrained")
     yield from _not_in(key, probe.own_classifier.values(), config.datasets, "datasets")
+    for model in probe.own_classifier:
+        if _is_described(config, model) and not config.classifies(model):
+            yield f"{key}: {model!r} has no classifier of its own; leave it out"
 
 
 def _nameable(chosen: Iterable[str], defined: Iterable[str]) -> set[str]:

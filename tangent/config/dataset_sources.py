@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,11 +17,23 @@ from tangent.config.base import (
 )
 
 
-class HubSource(Section):
+class Source(Section):
+    """What every source says.
+
+    Attributes:
+        gives: the kinds of tasks that it has data sets of.
+    """
+
+    gives: ClassVar[tuple[str, ...]] = ("image",)
+
+
+class HubSource(Source):
     """A copy on the Hugging Face hub: Parquet files.
 
     Of images they have the columns `image` and `label`, of texts those that the task's file names.
     """
+
+    gives: ClassVar[tuple[str, ...]] = ("image", "text")
 
     source: Literal["hub"] = Field(description="`hub`: the Hugging Face hub, or its local cache.")
     repository: RepositoryId = Field(description="Repository of the data set, `owner/name`.")
@@ -37,14 +49,14 @@ class HubSource(Section):
     test: Name = Field(default="test", description="Name of the test split's files.")
 
 
-class FolderSource(Section):
+class FolderSource(Source):
     """Files on this machine, in the layout that earlier code bases use (docs/datasets.md)."""
 
     source: Literal["folder"] = Field(description="`folder`: a folder of this machine.")
     root: Folder = Field(description="Folder that holds the data sets' own folders.")
 
 
-class TorchvisionSource(Section):
+class TorchvisionSource(Source):
     """Files in torchvision's layout, which torchvision can download for some data sets."""
 
     source: Literal["torchvision"] = Field(description="`torchvision`: torchvision's layout.")
@@ -52,28 +64,32 @@ class TorchvisionSource(Section):
     download: bool = Field(description="Whether torchvision may download what is missing.")
 
 
-class DemoSource(Section):
+class DemoSource(Source):
     """Images of the demo world, rendered or cut from images that dependencies carry."""
 
     source: Literal["demo"] = Field(description="`demo`: the demo world's own images.")
     seed: NaturalNumber = Field(description="Seed of the rendering. Not the study's seed.")
 
 
-class DemoTextSource(Section):
+class DemoTextSource(Source):
     """Texts of the demo world, written by a grammar."""
+
+    gives: ClassVar[tuple[str, ...]] = ("text",)
 
     source: Literal["demo_text"] = Field(description="`demo_text`: the demo world's own texts.")
     seed: NaturalNumber = Field(description="Seed of the texts. Not the study's seed.")
 
 
-class JsonLinesSource(Section):
+class JsonLinesSource(Source):
     """Texts on this machine: `ROOT/TASK/train.jsonl` and so on, a JSON object per line."""
+
+    gives: ClassVar[tuple[str, ...]] = ("text",)
 
     source: Literal["json_lines"] = Field(description="`json_lines`: a folder of this machine.")
     root: Folder = Field(description="Folder that holds the data sets' own folders.")
 
 
-class SyntheticSource(Section):
+class SyntheticSource(Source):
     """Noise around a pattern per class, in any size: to try a study out without its data.
 
     Its results mean nothing.

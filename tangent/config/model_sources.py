@@ -24,10 +24,12 @@ class PretrainedModel(Section):
     Attributes:
         family: of its models, a key of `tangent.models.families.FAMILIES`.
         reads: the kind of tasks that its models are for.
+        classifies: whether its models have a classifier of their own.
     """
 
     family: ClassVar[str] = "clip"
     reads: ClassVar[str] = "image"
+    classifies: ClassVar[bool] = False
 
     image_size: PositiveInteger = Field(
         description="Height and width of the model's input, in pixels. Images are decoded to it "
@@ -64,6 +66,7 @@ class PretrainedTimm(PretrainedModel):
     """A classifier of timm, from the hub: linear probes take the place of its last layer."""
 
     family: ClassVar[str] = "closed_vocabulary"
+    classifies: ClassVar[bool] = True
 
     source: Literal["timm"] = Field(description="`timm`: one of timm's models with weights.")
     name: NonEmptyString = Field(
@@ -88,6 +91,7 @@ class PretrainedTransformers(Section):
 
     family: ClassVar[str] = "text_to_text"
     reads: ClassVar[str] = "text"
+    classifies: ClassVar[bool] = False
 
     source: Literal["transformers"] = Field(description="`transformers`: a T5 model of the hub.")
     repository: RepositoryId = Field(

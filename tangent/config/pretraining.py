@@ -15,10 +15,12 @@ class PretrainingRecipe(Section):
     Attributes:
         family: name of the models' family, a key of `tangent.models.families.FAMILIES`.
         reads: the kind of tasks that the models are for.
+        classifies: whether the models have a classifier of their own.
     """
 
     family: ClassVar[str]
     reads: ClassVar[str] = "image"
+    classifies: ClassVar[bool] = False
 
     epochs: PositiveInteger = Field(description="Passes over the examples.")
     batch_size: Annotated[int, Field(ge=2)] = Field(description="Examples per step.")
@@ -82,6 +84,7 @@ class Supervised(PretrainingRecipe):
     """A closed-vocabulary model: images are classified by domain and class."""
 
     family: ClassVar[str] = "closed_vocabulary"
+    classifies: ClassVar[bool] = True
     image_size: ClassVar[int] = 32
 
     objective: Literal["supervised"] = Field(description="`supervised`: a classifier of timm.")

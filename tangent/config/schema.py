@@ -351,6 +351,10 @@ class Config(Section):
         """The kind of tasks that `model` is for, as `tangent.tasks` calls it."""
         return self._described(self.base_model(model)).reads
 
+    def classifies(self, model: str) -> bool:
+        """Whether `model` has a classifier of its own, which `probe.own_classifier` may use."""
+        return self._described(model).classifies
+
     def form_of(self, model: str) -> str:
         """How the data of `model` is prepared: the folder of its data sets."""
         base = self.base_model(model)

@@ -145,6 +145,12 @@ MISTAKES = {
     "probe.own_classifier: 'shape' is not in datasets; did you mean 'shapes'?": {
         "probe": {"own_classifier": {"demo-vit": "shape"}}
     },
+    "probe.own_classifier: 'demo-vit' has no classifier of its own; leave it out": {
+        "probe": {"own_classifier": {"demo-vit": "shapes"}}
+    },
+    "datasets.shapes.sources: the source 'demo_text' has texts, but the task is about images": {
+        "datasets.shapes.sources": [{"source": "demo_text", "seed": 0}]
+    },
     "pretrained.demo-vit.sha256: 'abc' is not a SHA-256: it has 64 hexadecimal digits": {
         "pretrained.demo-vit.sha256": "abc"
     },
