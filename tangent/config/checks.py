@@ -66,11 +66,13 @@ def _kinds(config: Config) -> Iterator[str]:
                     f"{task_kind(task)}s: choose tasks and a control task about {kind}s"
                 )
     for task in filter(config.datasets.__contains__, tasks):
+        kind = task_kind(task)
         for place in config.datasets[task].sources:
-            if task_kind(task) not in place.gives:
+            if kind not in place.gives:
                 yield (
                     f"datasets.{task}.sources: the source {place.source!r} has "
-                    f"{' and '.join(place.gives)}s, but the task is about {task_kind(task)}s"
+                    f"{' and '.join(place.gives)}s, but the task is about {kind}s: name a source "
+                    f"of {kind}s"
                 )
 
 
