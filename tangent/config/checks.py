@@ -56,18 +56,17 @@ def _names(config: Config) -> Iterator[str]:
 
 def _kinds(config: Config) -> Iterator[str]:
     known = set(task_names())
-    tasks = [task for task in dict.fromkeys([*config.tasks, config.control]) if task in known]
+    kinds = {task: task_kind(task) for task in [*config.tasks, config.control] if task in known}
     for model in filter(lambda model: _is_described(config, model), config.models):
-        kind = config.reads(model)
-        for task in tasks:
-            if task_kind(task) != kind:
+        read = config.reads(model)
+        for task, kind in kinds.items():
+            if kind != read:
                 yield (
-                    f"models: {model!r} reads {kind}s, but the task {task!r} is about "
-                    f"{task_kind(task)}s: choose tasks and a control task about {kind}s"
+                    f"models: {model!r} reads {read}s, but the task {task!r} is about "
+                    f"{kind}s: choose tasks and a control task about {read}s"
                 )
-    for task in filter(config.datasets.__contains__, tasks):
-        kind = task_kind(task)
-        for place in config.datasets[task].sources:
+    for task, kind in kinds.items():
+        for place in config.datasets[task].sources if task in config.datasets else ():
             if kind not in place.gives:
                 yield (
                     f"datasets.{task}.sources: the source {place.source!r} has "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
 from matplotlib import patheffects
@@ -30,17 +32,15 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     models = list(errors.model.unique())
     pairs = list(errors[["task_1", "task_2"]].drop_duplicates().itertuples(index=False, name=None))
     beside = len(models) * len(pairs) <= _COLUMNS
-    rows, columns = len(MODES), len(models) * len(pairs)
-    if not beside:
-        rows, columns = len(MODES) * len(models), len(pairs)
+    down, across = (1, len(models)) if beside else (len(models), 1)
+    rows, columns = down * len(MODES), across * len(pairs)
     figure = style.new_figure(1.2 + 2.35 * columns, 0.5 + 2.05 * rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for i, model in enumerate(models):
+    blocks = np.array_split(grid, len(models), axis=1 if beside else 0)
+    for model, block in zip(models, blocks, strict=True):
         of_model = errors[errors.model == model]
-        block = np.array_split(grid, len(models), axis=1 if beside else 0)[i]
         image = _draw_model(block, of_model, pairs, model if len(models) > 1 else "")
-        if i == 0 or not beside:
-            _label_modes(block[:, 0])
+    _label_modes(grid[:, 0])
     bar = figure.colorbar(image, ax=grid, shrink=min(0.6, 4.0 / rows), aspect=30, pad=0.02)
     bar.set_label("ξ(α₁, α₂), sum of two disagreement rates, in [0, 2]")
     bar.outline.set_linewidth(0.5)
@@ -66,7 +66,7 @@ def _draw_model(
 
 
 def _label_modes(column: np.ndarray) -> None:
-    for axes, mode in zip(column, MODES.values(), strict=True):
+    for axes, mode in zip(column, cycle(MODES.values()), strict=False):
         axes.annotate(
             mode.label, (0, 0.5), xytext=(-44, 0), xycoords="axes fraction", rotation=90,
             textcoords="offset points", ha="center", va="center", fontweight="bold",
