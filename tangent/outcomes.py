@@ -27,7 +27,7 @@ def decode(text: str, n: int) -> np.ndarray:
         packed = None
     if packed is None or len(packed) != -(-n // 8):
         raise UserError(
-            f"{str(text)[:20]!r}… is no record of which of {n} images were right: delete the result "
+            f"{str(text)[:20]!r}… does not say which of {n} images were right: delete the result "
             "that holds it and run its step again."
         )
     return np.unpackbits(packed, count=n).astype(bool)

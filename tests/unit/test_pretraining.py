@@ -17,13 +17,19 @@ from tangent.demo.pretraining.contrastive import (
     build_model,
     checkpoint,
     contrastive_loss,
+    held_out_accuracy,
     open_clip_config,
     prepare,
     prompts,
     zero_shot_accuracies,
 )
 from tangent.demo.pretraining.training import pretrain
-from tangent.demo.world import CONTROL_TASK, TASKS
+from tangent.demo.world import (
+    CONTROL_TASK,
+    TASKS,
+    labelled_pretraining_data,
+    pretraining_classes,
+)
 from tangent.errors import UserError
 from tangent.files import read_json, read_safetensors, sha256_file, write_json
 
@@ -56,6 +62,21 @@ def test_zero_shot_accuracies_cover_all_tasks(trained) -> None:
     accuracies = zero_shot_accuracies(model, vocabulary, images=16, seed=0)
     assert set(accuracies) == {*TASKS, CONTROL_TASK}
     assert all(0 <= value <= 1 for value in accuracies.values())
+
+
+def test_held_out_accuracy_is_that_of_the_domains_apart(seed: int) -> None:
+    """A model that tells nothing apart gets one class of each domain right: counted by hand."""
+    vocabulary = Vocabulary(prompts())
+    model = build_model("vit", len(vocabulary))
+    with torch.no_grad():
+        model.visual.proj.zero_()  # equal scores everywhere: the first class of each domain
+    _, labels = labelled_pretraining_data(200, seed)
+    classes = pretraining_classes()
+    first = [
+        classes.index(next(one for one in classes if one[0] == domain)) for domain, _ in classes
+    ]
+    expected = sum(label == first[label] for label in labels) / len(labels)
+    assert held_out_accuracy(model, vocabulary, 200, seed) == expected
 
 
 @torch.no_grad()
