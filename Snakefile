@@ -50,6 +50,7 @@ wildcard_constraints:
     task_2=one_of(CONFIG.tasks),
     dataset=one_of(TASKS_AND_CONTROL),
     seed=one_of(CONFIG.seeds),
+    rate=one_of({rate for pair in CONFIG.searches for rate in CONFIG.rate_grid(*pair)}),
     size=r"\d+",
 
 
@@ -57,6 +58,7 @@ include: "rules/pretrained.smk"
 include: "rules/datasets.smk"
 include: "rules/heads.smk"
 include: "rules/finetuned.smk"
+include: "rules/learning_rates.smk"
 include: "rules/published.smk"
 include: "rules/task_vectors.smk"
 include: "rules/features.smk"

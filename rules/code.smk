@@ -71,7 +71,10 @@ COMBINED = (
     " evaluation.records evaluation.subsets evaluation.sweep"
 )
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
-SCHEMA = "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
+SCHEMA = (
+    "config.base config.dataset_sources config.finetuning config.model_sources config.pretraining"
+    " config.schema"
+)
 CONFIG_LOADER = f"config.checks config.load {SCHEMA} {TASKS} validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
@@ -94,10 +97,14 @@ CODE = {
     "build_answers": f"{HEADS} heads.candidates {MODELS} {TASKS}",
     "fit_probe": f"{ENCODER} {HEADS} heads.regression metrics scripts.encoder_arguments {TASKS}",
     "finetune": f"activation_checkpointing augment compile_cache compiling datasets.preprocess"
-    " datasets.regions datasets.split datasets.token_split finetune.batches finetune.checkpoint"
+    " datasets.regions datasets.split datasets.token_split evaluation.records finetune.batches finetune.checkpoint"
     " finetune.distributed finetune.engine finetune.examples finetune.forward_backward"
     " finetune.images finetune.loop finetune.record finetune.schedule finetune.texts"
     f" {HEADS} linearize {MODELS} modes runtime task_vector",
+    "tuning_accuracy": f"{ENCODER} {LOOKUPS} learning_rates modes outcomes product_passes"
+    " scripts.encoder_arguments",
+    "choose_learning_rate": "evaluation.records learning_rates modes",
+    "adopt_training": "evaluation.records modes",
     "import_finetuned": f"hub_cache {MODELS} modes published.checkpoint published.clip"
     " published.fetched published.hugging_face published.hub published.layout published.sources"
     " published.tensors sources task_vector",
@@ -117,8 +124,8 @@ CODE = {
     " ntk.localization ntk.matrix_free ntk.operator",
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
     "resolved_config": "",
-    "collect_tables": f"{CONFIG_LOADER} modes results.columns results.collect"
-    " results.emergence results.measure results.random_init results.raw",
+    "collect_tables": f"{CONFIG_LOADER} learning_rates modes outcomes results.columns"
+    " results.collect results.emergence results.learning_rates results.measure results.random_init results.raw",
     "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
     f" results.claims_text {PAPER} results.render results.studied",
     "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
@@ -133,8 +140,8 @@ CODE = {
     "plot proposition1": f"{FIGURE} figures.proposition1",
     "plot emergence": f"{FIGURE} figures.emergence modes",
     "plot subsets": f"{FIGURE} figures.subsets modes",
-    "report": f"{CONFIG_LOADER} results.configuration figures modes report.build report.captions report.combination_tables report.comparison_tables"
-    " report.inventory report.report_tables report.svg report/report.html.j2 report/style.css"
+    "report": f"{CONFIG_LOADER} learning_rates results.configuration figures modes report.build report.captions report.combination_tables report.comparison_tables"
+    " report.inventory report.learning_rates report.report_tables report.svg report/report.html.j2 report/style.css"
     f" results.claims_text results.columns results.comparison results.load {PAPER}"
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"

@@ -8,6 +8,7 @@ rule finetuned:
         initial=initial_encoder,
         head=heads(["{task}"]),
         train=training_images,
+        rate=chosen_rate,
     output:
         encoder="<results>/finetuned/{model}/{training}/{task}/seed{seed}/encoder.safetensors",
         history="<results>/finetuned/{model}/{training}/{task}/seed{seed}/log.csv",

@@ -123,6 +123,52 @@ def finetuned_encoder(wildcards):
     )
 
 
+def searched(wildcards):
+    """Model and training: what a learning rate is chosen for."""
+    return wildcards.model, wildcards.training
+
+
+def choice(model, training):
+    """The file of a chosen learning rate."""
+    folder = f"{RESULTS}/learning_rates/{model}/{training}"
+    return f"{folder}/seed{CONFIG.tuning_seed}/chosen.json"
+
+
+def chosen_rate(wildcards):
+    """The file of the learning rate where it is chosen from a grid; none where it is a number."""
+    names = searched(wildcards)
+    if not CONFIG.rate_grid(*names):
+        return []
+    # What follows is planned when the choice is made: the same one as before trains nothing again.
+    model, training = names
+    seed = str(CONFIG.tuning_seed)
+    checkpoints.chosen_learning_rate.get(model=model, training=training, seed=seed)
+    return choice(*names)
+
+
+def candidates(model, training, tasks, file):
+    """A file of the trainings at every rate to choose from, by rate and task."""
+    folder = f"{RESULTS}/learning_rates/{model}/{training}"
+    return {
+        (rate, task): f"{folder}/{rate}/{task}/seed{CONFIG.tuning_seed}/{file}"
+        for rate in CONFIG.rate_grid(model, training)
+        for task in tasks
+    }
+
+
+def tuning_accuracies(model, training):
+    """What a learning rate is chosen by: every rate on every task that is trained here."""
+    tasks = CONFIG.trained_tasks(model, training)
+    return list(candidates(model, training, tasks, "accuracy.json").values())
+
+
+def tuning_trainings(wildcards):
+    """What the trainings of a task at every rate have written."""
+    files = ["encoder.safetensors", "log.csv", "metrics.json", "events"]
+    names, tasks = searched(wildcards), [wildcards.task]
+    return [path for file in files for path in candidates(*names, tasks, file).values()]
+
+
 def training_images(wildcards):
     return f"<resources>/datasets/{form(wildcards)}/{wildcards.task}/train.safetensors"
 
@@ -217,6 +263,8 @@ RAW_OF_TABLE = {
 
 def raw_results(wildcards):
     """Every raw result that a tidy table reads."""
+    if wildcards.table == "learning_rates":
+        return learning_rate_results()
     files = []
     for model in CONFIG.all_models:
         values = {
@@ -237,6 +285,14 @@ def raw_results(wildcards):
             if name not in left_out:
                 files += collect(f"<results>/{RAW[name]}", **values)
     return sorted(set(files))
+
+
+def learning_rate_results():
+    """The accuracies at every rate of every grid, and the choices."""
+    files = []
+    for names in CONFIG.searches:
+        files += [choice(*names), *tuning_accuracies(*names)]
+    return files
 
 
 # Parameters: what goes into a command beside paths of inputs and outputs.
@@ -344,13 +400,29 @@ def finetuning_launcher(wildcards):
     )
 
 
+def learning_rate_flags(wildcards):
+    """The rate that a path has, a number of the configuration, or the file of a chosen one."""
+    rate = wildcards.get("rate", CONFIG.learning_rate_of(*searched(wildcards)))
+    if rate is None:
+        return {"learning_rate_file": choice(*searched(wildcards))}
+    return {"learning_rate": rate}
+
+
+def adoption_flags(wildcards):
+    """The trainings of which one is taken, and the file that says which."""
+    names = searched(wildcards)
+    logs = candidates(*names, [wildcards.task], "log.csv")
+    folders = [f"{rate}={Path(log).parent}" for (rate, _), log in logs.items()]
+    return flags(learning_rate_file=choice(*names), candidates=folders)
+
+
 def finetuning_flags(wildcards):
     of_model = CONFIG.finetuning_of(wildcards.model)
     is_checkpointed = wildcards.training in of_model.activation_checkpointing
     return flags(
         epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
         batch_size=CONFIG.finetuning.batch_size,
-        learning_rate=CONFIG.learning_rate_of(wildcards.model, wildcards.training),
+        **learning_rate_flags(wildcards),
         weight_decay=CONFIG.finetuning.weight_decay,
         warmup_steps=CONFIG.finetuning.warmup_steps,
         gradient_clip=CONFIG.finetuning.gradient_clip,

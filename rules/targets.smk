@@ -93,6 +93,15 @@ rule combinations:
         ),
 
 
+rule learning_rates:
+    input:
+        [
+            f"<results>/tables/{name}.csv"
+            for name in COLLECTED
+            if name == "learning_rates"
+        ],
+
+
 rule claims:
     input:
         "<results>/tables/claims.csv",

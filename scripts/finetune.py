@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from scripts import cli
+from tangent.errors import UserError
 from tangent.modes import Training
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Arguments(cli.Common):
     seed: int = cli.argument("the study's seed, for order and augmentation")
     epochs: int = cli.argument("passes over the training set")
     batch_size: int = cli.argument("images per step, over all processes and accumulation steps")
-    learning_rate: float = cli.argument("AdamW's peak learning rate")
+    learning_rate: float | None = cli.argument("AdamW's peak learning rate", None)
+    learning_rate_file: Path | None = cli.argument("in its place: a file with the chosen one", None)
     weight_decay: float = cli.argument("AdamW's weight decay")
     warmup_steps: int = cli.argument("steps of the linear warm-up")
     gradient_clip: float = cli.argument("largest global norm of the gradient")
@@ -51,6 +53,22 @@ class Arguments(cli.Common):
         settings = super().settings()
         del settings["seconds_between_states"]
         return settings
+
+    def peak_learning_rate(self) -> float:
+        """The number given, or that of the file.
+
+        Raises:
+            UserError: both or neither are given, or the file is of another training.
+        """
+        if (self.learning_rate is None) == (self.learning_rate_file is None):
+            raise UserError("give exactly one of --learning-rate and --learning-rate-file.")
+        if self.learning_rate is not None:
+            return self.learning_rate
+        from tangent.evaluation.records import chosen_learning_rate
+
+        return chosen_learning_rate(
+            self.learning_rate_file, model=self.model, training=self.training
+        )
 
 
 def run(arguments: Arguments) -> None:
@@ -90,26 +108,24 @@ def _train(
     from tangent.models import config_path, family_of, load_encoder, preprocess_config
 
     preprocess = preprocess_config(arguments.pretrained_dir)
-    settings = Settings(
-        **{name: getattr(arguments, name) for name in Settings.__dataclass_fields__}
-    )
+    given = {name: getattr(arguments, name) for name in Settings.__dataclass_fields__}
+    settings = Settings(**given | {"learning_rate": arguments.peak_learning_rate()})
     # Before the provenance, which names a GPU only if one is in use.
     encoder = load_encoder(arguments.pretrained_dir, arguments.initial_encoder, processes.device)
-    block = provenance.record(
-        [
-            config_path(arguments.pretrained_dir),
-            arguments.initial_encoder,
-            arguments.head,
-            split_path(arguments.data_dir, "train"),
-        ],
-        arguments.settings(),
-        arguments.code,
-    )
+    inputs = [
+        config_path(arguments.pretrained_dir),
+        arguments.initial_encoder,
+        arguments.head,
+        split_path(arguments.data_dir, "train"),
+    ]
+    chosen = [arguments.learning_rate_file] if arguments.learning_rate_file else []
+    block = provenance.record([*inputs, *chosen], arguments.settings(), arguments.code)
     fingerprint = state_fingerprint(
         {
             "settings": asdict(settings),
             "processes": processes.count,
-            "inputs": list(block["inputs"].values()),
+            # Of the file of a learning rate the number counts, which is among the settings.
+            "inputs": [block["inputs"][str(path)] for path in inputs],
             "code": arguments.code,
             "versions": block["versions"],
             "threads": arguments.threads,
@@ -146,6 +162,7 @@ def _write(
     loss, accuracy = record.last_epoch()
     metrics = {
         **identity,
+        "learning_rate": arguments.peak_learning_rate(),
         "loss": loss,
         "accuracy": accuracy,
         "steps": len(record.rows),
@@ -154,7 +171,7 @@ def _write(
         "engine_reason": result.engine.reason,
         "provenance": block,
     }
-    metadata = {name: str(value) for name, value in identity.items()}
+    metadata = {name: str(metrics[name]) for name in (*identity, "learning_rate")}
     metadata |= {"buffers": json.dumps(result.buffers), "provenance": json.dumps(block)}
     files.write_safetensors(folder / "encoder.safetensors", result.state, metadata)
     record.write_csv(folder / "log.csv")

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
 from tangent.config.base import (
@@ -142,15 +142,20 @@ def _shown_location(location: Sequence[str | int], root: type[BaseModel]) -> tup
     return tuple(shown)
 
 
-def _kinds(hint: Any) -> dict[str, type[BaseModel]]:
-    """The mappings that may stand at a key in turn, by the value that tells them apart."""
+def _kinds(hint: Any) -> dict[str, Any]:
+    """What may stand at a key in turn, by the value or the tag that tells it apart."""
     for argument in typing.get_args(hint):
         if isinstance(argument, FieldInfo) and argument.discriminator:
             return {
                 typing.get_args(model.model_fields[argument.discriminator].annotation)[0]: model
                 for model in _models(hint)
             }
-    return {}
+    return {
+        mark.tag: member
+        for member in typing.get_args(hint)
+        for mark in getattr(member, "__metadata__", ())
+        if isinstance(mark, Tag)
+    }
 
 
 def _inside(hint: Any, part: str) -> Any:
@@ -203,7 +208,7 @@ def known_keys(
         inner = [hint for model in models for hint in _hints(model, str(part))]
         models = [model for hint in inner for model in _models(hint)] or models
     if branch is not None:
-        models = [model for model in models if branch in _tags(model)]
+        models = [model for model in models if branch in _tags(model)] or models
     return sorted({name for model in models for name in model.model_fields})
 
 

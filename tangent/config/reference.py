@@ -81,6 +81,8 @@ def _collect(
     """Sort the keys of a mapping into rows and into those that need sections of their own."""
     for name, field in section["properties"].items():
         path, inner = f"{prefix}.{name}", _sections(field, definitions)
+        if any("$ref" not in value for value in field.get("oneOf", ())):
+            rows.append(_row(path, field))  # a number, say, where a mapping may stand too
         if len(inner) == 1:
             _collect(inner[0], _entry(path, field), definitions, rows, further)
         elif inner:
@@ -125,13 +127,15 @@ def _default(field: Schema) -> str:
 
 def _value(field: Schema) -> str:
     """What a key may hold, in words."""
-    if "anyOf" in field:
-        return " or ".join(_value(alternative) for alternative in field["anyOf"])
+    if alternatives := field.get("anyOf", field.get("oneOf")):
+        return " or ".join(_value(alternative) for alternative in alternatives)
+    if "$ref" in field:
+        return "a mapping"
     if "const" in field or "enum" in field:
         return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
     if field["type"] == "array":
         number = f"{field['maxItems']} " if "maxItems" in field else ""
-        plural = re.sub("^(name|whole number|list)", r"\1s", _value(field["items"]))
+        plural = re.sub("^(name|whole number|number|list)", r"\1s", _value(field["items"]))
         return f"list of {number}{plural}"
     if field["type"] == "object":
         return f"names, each with a {_value(_named_value(field))}"

@@ -6,7 +6,8 @@ Checks that need the code's registries (which tasks exist) are in `tangent.confi
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from itertools import product
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -18,7 +19,6 @@ from tangent.config.base import (
     Names,
     NaturalNumber,
     NonEmptyString,
-    NonNegativeNumber,
     Number,
     PositiveInteger,
     PositiveNumber,
@@ -27,6 +27,7 @@ from tangent.config.base import (
     TrainingName,
 )
 from tangent.config.dataset_sources import Dataset
+from tangent.config.finetuning import Finetuning, LearningRates, ModelFinetuning, RateGrid
 from tangent.config.model_sources import Pretrained, Published, PublishedTrainings
 from tangent.config.pretraining import Pretraining
 
@@ -79,28 +80,6 @@ class Validation(Section):
     )
 
 
-class LearningRates(Section):
-    """Peak learning rates of AdamW, one per training."""
-
-    standard: PositiveNumber = Field(description="Of ordinary fine-tuning (protocol: 1e-5).")
-    linear: PositiveNumber = Field(description="Of the linearized model's (protocol: 1e-5).")
-
-
-class ModelFinetuning(Section):
-    """How one model's fine-tuning fits into memory; the numbers change in their last bits only."""
-
-    accumulation_steps: PositiveInteger = Field(
-        default=1, description="Parts that a step's batch is computed in, one after the other."
-    )
-    activation_checkpointing: list[TrainingName] = Field(
-        default=[],
-        description="Trainings that compute activations twice instead of keeping them all.",
-    )
-    processes: PositiveInteger = Field(
-        default=1, description="GPUs of one machine that a step's batch is spread over."
-    )
-
-
 class Probe(Section):
     """Linear probes, the heads of closed-vocabulary models: the grid on which validation chooses C.
 
@@ -115,29 +94,6 @@ class Probe(Section):
         default={},
         description="Models whose own classifier is the head of a task, in a probe's place: the "
         "task, by the model's name. Its classes must be those of the pre-training, in their order.",
-    )
-
-
-class Finetuning(Section):
-    """Fine-tuning: AdamW, cosine decay to zero after a linear warm-up, frozen head (protocol)."""
-
-    batch_size: PositiveInteger = Field(
-        description="Images per step, over all parts and GPUs (protocol: 128)."
-    )
-    weight_decay: NonNegativeNumber = Field(description="AdamW's weight decay (protocol: 0.1).")
-    gradient_clip: PositiveNumber = Field(
-        description="Largest global norm of the gradient (protocol: 1.0)."
-    )
-    warmup_steps: NaturalNumber = Field(
-        description="Steps of the learning rate's linear warm-up (the authors' code: 500)."
-    )
-    epochs: dict[Name, PositiveInteger] = Field(
-        description="Passes over the training images, one entry per task. Entries of tasks that "
-        "are not selected are ignored."
-    )
-    learning_rate: LearningRates
-    models: dict[Name, ModelFinetuning] = Field(
-        default={}, description="What differs for a model, by the model's name."
     )
 
 
@@ -395,8 +351,49 @@ class Config(Section):
         trainings = self.published.get(model, PublishedTrainings())
         return getattr(trainings, training).get(task)
 
-    def learning_rate_of(self, model: str, training: str) -> float:
-        """Peak learning rate when `model` is fine-tuned; `training` is `standard` or `linear`."""
+    def learning_rate_of(self, model: str, training: str) -> float | None:
+        """Peak learning rate when `model` is fine-tuned; None where one is chosen from a grid.
+
+        Args:
+            model: a model of the study.
+            training: `standard` or `linear`.
+        """
+        rate = self._rate_or_grid(model, training)
+        return None if isinstance(rate, RateGrid) else rate
+
+    def rate_grid(self, model: str, training: str) -> list[float]:
+        """The learning rates to choose from, ascending; none where nothing is searched.
+
+        Where all fine-tuned weights are published there is nothing to train, and no rate to choose.
+        """
+        rate = self._rate_or_grid(model, training)
+        is_searched = isinstance(rate, RateGrid) and self.trained_tasks(model, training)
+        return rate.grid if is_searched else []
+
+    def trained_tasks(self, model: str, training: str) -> list[str]:
+        """The tasks that `model` is fine-tuned on here, by none's published weights.
+
+        A learning rate is chosen by these: those of published weights have theirs.
+        """
+        return [
+            task
+            for task in self.tasks_of(model)
+            if self.published_weights(model, training, task) is None
+        ]
+
+    @property
+    def searches(self) -> list[tuple[str, str]]:
+        """Model and training wherever a learning rate is chosen from a grid."""
+        pairs = product(self.models, get_args(TrainingName))
+        return [pair for pair in pairs if self.rate_grid(*pair)]
+
+    @property
+    def tuning_seed(self) -> int:
+        """The seed of the trainings among which a learning rate is chosen."""
+        given = self.finetuning.tuning_seed
+        return self.seeds[0] if given is None else given
+
+    def _rate_or_grid(self, model: str, training: str) -> float | RateGrid:
         section = self.random_initialization if self.is_random(model) else self.finetuning
         return getattr(section.learning_rate, training)
 

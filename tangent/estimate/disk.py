@@ -14,7 +14,13 @@ import yaml
 from tangent.config.schema import Config
 from tangent.datasets.regions import longest_side
 from tangent.estimate.models import BYTES, Architecture
-from tangent.estimate.passes import linearized_modes, product_sizes, sizes_of, trainings_of
+from tangent.estimate.passes import (
+    TRAININGS,
+    linearized_modes,
+    product_sizes,
+    sizes_of,
+    trainings_of,
+)
 from tangent.tasks import load_task
 
 
@@ -50,6 +56,11 @@ def results(config: Config, architectures: Mapping[str, Architecture]) -> Counte
         architecture = architectures[config.base_model(model)]
         published = len(_published(config, model))
         stages["published"] += published * BYTES * architecture.encoder_parameters
+        for training in TRAININGS:
+            candidates = len(config.rate_grid(model, training)) * len(
+                config.trained_tasks(model, training)
+            )
+            stages["learning_rates"] += candidates * BYTES * architecture.encoder_parameters
         of_seed = _of_model(config, model, architecture)
         stages.update({stage: size * len(config.seeds) for stage, size in of_seed.items()})
     return stages

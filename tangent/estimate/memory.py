@@ -6,7 +6,8 @@ trainings: a linear step keeps nothing of the product with the Jacobian.
 
 from __future__ import annotations
 
-from tangent.config.schema import Config, ModelFinetuning
+from tangent.config.finetuning import ModelFinetuning
+from tangent.config.schema import Config
 from tangent.estimate.models import BYTES, Architecture
 from tangent.estimate.passes import Jobs, Pass, kernels_of
 from tangent.ntk.memory import BATCH_SIZE, GRADIENT_BYTES, matrix_free_bytes

@@ -111,6 +111,9 @@ def jobs_of(config: Config, held_gradients: Mapping[str, int]) -> list[Jobs]:
             for training, task in trainings_of(config, model)
             if config.published_weights(model, training, task)
         ]
+        for training in TRAININGS:
+            jobs += _search(config, model, training)
+        jobs += _trainings(config, model)
         held = held_gradients[config.base_model(model)]
         for of_seed in _of_model(config, model, held):
             jobs.append(replace(of_seed, model=model, count=of_seed.count * len(config.seeds)))
@@ -175,7 +178,7 @@ def _of_model(config: Config, model: str, held: int) -> Iterator[Jobs]:
     evaluated = [sizes_of(config, task) for task in [*tasks, config.control]]
     if config.is_random(model):
         yield Jobs("pretrained", "initial", 1)
-    yield from _trainings(config, model)
+    yield Jobs("task_vectors", "task_vector", len(trainings_of(config, model)))
     for size in evaluated:
         yield Jobs("features", "features", 1, work=Work("forward", size.validation + size.test))
     yield from _products(config, model)
@@ -194,15 +197,40 @@ def trainings_of(config: Config, model: str) -> list[tuple[str, str]]:
 
 
 def _trainings(config: Config, model: str) -> Iterator[Jobs]:
+    """Of all seeds: where a rate is searched, the training at the chosen one is made by then."""
     for training, task in trainings_of(config, model):
-        yield Jobs("task_vectors", "task_vector", 1)
         if config.published_weights(model, training, task):
             continue
-        step: Pass = f"{training} step"
-        images = config.epochs_of(model, task) * sizes_of(config, task).train
-        if training in config.finetuning_of(model).activation_checkpointing:
-            images *= 1 + RECOMPUTATION / COST[step]
-        yield Jobs("finetuned", "finetuned", 1, work=Work(step, images))
+        seeds = len(config.seeds)
+        if config.rate_grid(model, training) and config.tuning_seed in config.seeds:
+            yield Jobs("finetuned", "adopted_training", 1, model)
+            seeds -= 1
+        work = _training(config, model, training, task)
+        yield Jobs("finetuned", "finetuned", seeds, model, work)
+
+
+def _training(config: Config, model: str, training: str, task: str) -> Work:
+    step: Pass = f"{training} step"
+    images = config.epochs_of(model, task) * sizes_of(config, task).train
+    if training in config.finetuning_of(model).activation_checkpointing:
+        images *= 1 + RECOMPUTATION / COST[step]
+    return Work(step, images)
+
+
+def _search(config: Config, model: str, training: str) -> Iterator[Jobs]:
+    """The trainings among which a learning rate is chosen, and their accuracies."""
+    rates = len(config.rate_grid(model, training))
+    if not rates:
+        return
+    for task in config.trained_tasks(model, training):
+        work = _training(config, model, training, task)
+        yield Jobs("learning_rates", "tuning_training", rates, model, work)
+        images = sizes_of(config, task).validation
+        is_plain = MODES[training].evaluated_as == "plain"
+        # Linearized: features and one tangent, each in a pass of its own.
+        forwards = images if is_plain else images * (COST["forward"] + COST["tangent"])
+        yield Jobs("learning_rates", "tuning_accuracy", rates, model, Work("forward", forwards))
+    yield Jobs("learning_rates", "chosen_learning_rate", 1, model)
 
 
 def _products(config: Config, model: str) -> Iterator[Jobs]:

@@ -56,6 +56,16 @@ def chosen_alpha(path: Path, **expected: Any) -> float:
     return float(alpha)
 
 
+def chosen_learning_rate(path: Path, **expected: Any) -> float:
+    """The learning rate that validation chose, from chosen.json."""
+    rate = read_record(path, split="validation", **expected).get("learning_rate")
+    if not isinstance(rate, int | float):
+        raise UserError(
+            f"{path} holds no number `learning_rate`: delete it and run its step again."
+        )
+    return float(rate)
+
+
 def _accuracy(path: Path, content: Mapping[str, Any], split: str) -> float:
     try:
         return float(content[split]["accuracy"])

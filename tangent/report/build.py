@@ -8,7 +8,12 @@ import jinja2
 import pandas as pd
 
 from tangent.config.schema import Config
-from tangent.report import combination_tables, comparison_tables, report_tables
+from tangent.report import (
+    combination_tables,
+    comparison_tables,
+    learning_rates,
+    report_tables,
+)
 from tangent.report.captions import captions
 from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg
@@ -36,7 +41,8 @@ def inputs(folder: Path) -> list[Path]:
 
 def _inputs_of(config: Config) -> list[str]:
     shown = tables_of(config)
-    return [*_INPUTS, *(name for name in combination_tables.INPUTS if name in shown)]
+    of_some = (*combination_tables.INPUTS, *learning_rates.INPUTS)
+    return [*_INPUTS, *(name for name in of_some if name in shown)]
 
 
 def build_report(folder: Path) -> str:
@@ -79,6 +85,9 @@ def build_report(folder: Path) -> str:
         table3=table3(tables),
         per_task=[report_tables.per_task(tables, model) for model in config.models],
         beyond_paper=combination_tables.beyond_paper(tables) if config.combinations.models else [],
+        learning_rates=(
+            learning_rates.search_tables(tables["learning_rates"]) if config.searches else []
+        ),
         later_work=comparison_tables.later_work(),
         figures=[
             (name, caption, inline_svg(_figure_path(folder, name), caption.title))

@@ -17,9 +17,9 @@ from tangent.tasks import task_names
 
 STEPS = (
     "pretraining", "pretrained", "initial", "sources", "datasets", "control_training", "heads",
-    "finetuned", "published", "task_vectors", "features", "zero_shot", "products", "single_task",
-    "alpha", "addition", "negation", "disentanglement", "combinations", "eigenfunctions",
-    "proposition1", "tables", "figures",
+    "learning_rates", "finetuned", "published", "task_vectors", "features", "zero_shot",
+    "products", "single_task", "alpha", "addition", "negation", "disentanglement", "combinations",
+    "eigenfunctions", "proposition1", "tables", "figures",
 )  # fmt: skip
 _SPLITS = ("train", "validation", "test")
 # What their jobs are called does not begin with a model's name.
@@ -79,6 +79,8 @@ def _is_job_of(config: Config, step: str, *names: str) -> bool:
         model, *names = names
         if model not in config.all_models:
             return False
+        if step == "learning_rates":
+            return _is_of_search(config, model, *names)
         tasks = {*config.tasks_of(model), config.control}
         if step == "eigenfunctions":
             tasks = {*config.eigenfunction_tasks_of(model)}
@@ -98,6 +100,16 @@ def _is_job_of(config: Config, step: str, *names: str) -> bool:
         if name in other_tasks:
             return False
     return True
+
+
+def _is_of_search(config: Config, model: str, training: str, *names: str) -> bool:
+    """Whether a job made or compared a training at one of the rates to choose from."""
+    rates = map(str, config.rate_grid(model, training))
+    seed, tasks = f"seed{config.tuning_seed}", config.trained_tasks(model, training)
+    candidates = {(rate, task) for rate in rates for task in tasks}
+    if len(names) > 1 and names[1] == "chosen":
+        return names[0] == seed and bool(candidates)
+    return names[:2] in candidates and names[2] == seed
 
 
 def _jobs(path: Path) -> Iterator[tuple[float, float | None]]:
@@ -191,6 +203,7 @@ def provenance(config: Config, folder: Path) -> Provenance:
         UserError: a result or a data set's description is missing or not JSON.
     """
     found = Provenance()
+    of_study = {*config.seeds, config.tuning_seed}
     for step in STEPS:
         for path in sorted((folder / step).rglob("*.json")):
             content = files.read_json(path)
@@ -200,7 +213,7 @@ def provenance(config: Config, folder: Path) -> Provenance:
             # results/<study>/<step>/{model}/…/seed{seed}/<artefact>; heads have no seed.
             model, *others = path.relative_to(folder / step).parts
             seeds = [part for part in others if part.startswith("seed")]
-            if model in config.all_models and set(seeds) <= {f"seed{n}" for n in config.seeds}:
+            if model in config.all_models and set(seeds) <= {f"seed{n}" for n in of_study}:
                 _add(found, step, json.loads(files.read_metadata(path).get("provenance", "{}")))
     found.weights = dict(sorted(found.weights.items()))
     forms = list(dict.fromkeys(config.form_of(model) for model in config.models))
@@ -217,7 +230,7 @@ def provenance(config: Config, folder: Path) -> Provenance:
 
 def _belongs(content: dict[str, Any], config: Config) -> bool:
     """Whether a result is of this configuration: an older one may have left files behind."""
-    models, seeds = config.all_models, config.seeds
+    models, seeds = config.all_models, [*config.seeds, config.tuning_seed]
     return content.get("model", models[0]) in models and content.get("seed", seeds[0]) in seeds
 
 

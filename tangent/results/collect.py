@@ -17,6 +17,7 @@ from tangent.errors import UserError
 from tangent.modes import MODES
 from tangent.results.columns import COLLECTED, TABLES
 from tangent.results.emergence import emergence_rows
+from tangent.results.learning_rates import learning_rate_rows
 from tangent.results.random_init import random_init_rows
 from tangent.results.raw import RawFiles, Result
 
@@ -241,6 +242,7 @@ def _combinations(config: Config, raw: RawFiles) -> Iterator[tuple[Row, Result]]
 
 
 _READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
+    "learning_rates": learning_rate_rows,
     "single_task": _single_task,
     "alpha_sweep": _alpha_sweep,
     "addition": _addition,

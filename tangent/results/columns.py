@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from tangent.config.schema import Config
 
 TABLES: dict[str, tuple[str, ...]] = {
+    "learning_rates": (
+        "model", "training", "rate", "task", "seed", "accuracy", "n", "chosen", "se_difference",
+    ),
     "single_task": ("model", "mode", "task", "split", "seed", "accuracy", "n"),
     "alpha_sweep": (
         "model", "mode", "operation", "task", "split", "seed", "alpha", "accuracy", "normalized",
@@ -71,6 +74,7 @@ SECTIONS = {
 
 def tables_of(config: Config) -> list[str]:
     """The tables that hold a study's results."""
-    return [
-        name for name in COLLECTED if name not in SECTIONS or getattr(config, SECTIONS[name]).models
-    ]
+    left_out = {name for name, section in SECTIONS.items() if not getattr(config, section).models}
+    if not config.searches:
+        left_out.add("learning_rates")
+    return [name for name in COLLECTED if name not in left_out]

@@ -12,7 +12,8 @@ MODES = ("standard", "posthoc", "linear")
 TRAININGS = ("standard", "linear")
 LINEARIZED = ("posthoc", "linear")
 PAIR = "shapes and counting"
-TABLES = set(COLLECTED) - {"emergence"}  # the small study has no checkpoints of a pre-training
+# The small study has no checkpoints of a pre-training, and chooses no learning rate from a grid.
+TABLES = set(COLLECTED) - {"emergence", "learning_rates"}
 FIGURES = {"figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1"}
 FIGURES |= {"subsets"}
 SUMMARY = {"test the paper's claims", "compare with other people's numbers"}
@@ -49,6 +50,28 @@ def trained(tasks, trainings=TRAININGS, model="tiny", seed=SEED):
         seed=seed,
     )
     return found | about("task vector of", tasks, model=model, modes=trainings, seed=seed)
+
+
+def tried(rates, tasks=TASKS, training="linear", seed=SEED):
+    """Trainings and accuracies at the learning rates of a grid."""
+    place = {"model": "tiny", "task": tasks, "rate": rates, "training": training, "seed": seed}
+    at_rate = "{task} at learning rate {rate} ("
+    return jobs("fine-tune {model} on " + at_rate + "{training}, seed {seed})", **place) | jobs(
+        "validation accuracy on " + at_rate + "{model}, {training}, seed {seed})", **place
+    )
+
+
+def chosen(training="linear", seed=SEED):
+    """The choice among them."""
+    return {f"choose the learning rate of tiny ({training}, seed {seed})"}
+
+
+def adopted(tasks=TASKS, training="linear", seed=SEED):
+    """The winner's trainings, taken over."""
+    what = (
+        "take the training of tiny on {task} at the chosen learning rate ({training}, seed {seed})"
+    )
+    return jobs(what, task=tasks, training=training, seed=seed)
 
 
 def alone(tasks, modes, **place):

@@ -17,7 +17,9 @@ from expected_jobs import (
     MODES,
     about,
     added,
+    adopted,
     alone,
+    chosen,
     edits,
     features,
     heat_maps,
@@ -29,6 +31,7 @@ from expected_jobs import (
     products,
     summary,
     trained,
+    tried,
 )
 from safetensors.torch import load_file
 from small_study import CONTROL, NEW_TASK, RANDOM_TASK, SEED, TASKS
@@ -102,6 +105,20 @@ ROWS = {
         trained(TASKS, ["linear"])
         | edits(TASKS, modes=["linear"])
         | summary(ADDED | {"single_task", "disentanglement"}, ADDED_FIGURES | {"figure3"}),
+    ),
+    "a grid in that learning rate's place": (
+        lambda study: configure(
+            study, finetuning__learning_rate__linear={"grid": [1e-4, 1e-3, 1e-2]}
+        ),
+        tried([1e-4, 1e-3, 1e-2])
+        | chosen()
+        | adopted()
+        | about("task vector of", TASKS, modes=["linear"])
+        | edits(TASKS, modes=["linear"])
+        | summary(
+            ADDED | {"single_task", "disentanglement", "learning_rates"},
+            ADDED_FIGURES | {"figure3"},
+        ),
     ),
     "the α grid": (
         lambda study: configure(study, alphas__points=5),

@@ -16,6 +16,17 @@ OVERLAYS = {
         "seeds": [0, 1],
         "published": {"demo-vit": {"standard": {"shapes": HUB}, "linear": {"letters": HUB}}},
     },
+    "searched.yaml": {
+        "seeds": [0, 1],
+        "published": {"demo-vit": {"linear": {"letters": HUB}}},
+        "finetuning": {"learning_rate": {"linear": {"grid": [1.0e-4, 1.0e-3, 1.0e-2]}}},
+    },
+    "searched-apart.yaml": {
+        "finetuning": {
+            "learning_rate": {"standard": {"grid": [1.0e-4, 1.0e-3, 1.0e-2]}},
+            "tuning_seed": 7,
+        },
+    },
     "fewer.yaml": {
         "tasks": ["shapes", "letters", "symbols", "patterns"],
         "disentanglement": {"pairs": [["letters", "patterns"]]},

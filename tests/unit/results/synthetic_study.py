@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from tangent import files
+from tangent import files, outcomes
 from tangent.evaluation.subsets import subsets
 from tangent.modes import MODES
 
 REPOSITORY = Path(__file__).parents[3]
+RATES = [1e-4, 1e-3, 1e-2]
 ALPHAS = [round(0.05 * i, 2) for i in range(21)]
 SHIFT = {"standard": 0.0, "posthoc": -0.08, "linear": -0.02}
 SUM = {"standard": 0.66, "posthoc": 0.72, "linear": 0.70}
@@ -30,7 +31,9 @@ def configuration(root: Path, seeds: list[int], models: list[str]) -> dict[str, 
     """The shipped demo's configuration, resolved, with other folders, seeds and models."""
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     source = config["pretrained"]["demo-vit"]
+    rates = config["finetuning"]["learning_rate"] | {"linear": {"grid": RATES}}
     return config | {
+        "finetuning": config["finetuning"] | {"learning_rate": rates},
         "paths": {"results": str(root / "results"), "resources": str(root / "resources")},
         "seeds": seeds,
         "models": models,
@@ -71,6 +74,8 @@ def write_study(
             root / "resources" / "datasets" / "32px" / name / "dataset.json",
             {"task": name, "classes": ["a", "b"], "splits": splits, "provenance": PROVENANCE},
         )
+    for model in models:
+        _search(folder, random, model, config["tasks"], seeds[0])
     for seed in seeds:
         for model in models:
             _model(folder, config, random, model, config["tasks"], seed, start=0.43)
@@ -120,6 +125,20 @@ def _model(folder, config, random, model, tasks, seed, start) -> None:
             ["coupling", "localization", "interference"],
             [(c, 1 / (1 + 3 * c) ** 0.5, 0.4 * c / (1 + c)) for c in np.linspace(0, 1, 11)],
         )
+
+
+def _search(folder, random, model, tasks, seed) -> None:
+    """Of the linear training, whose middle rate wins."""
+    place = {"model": model, "training": "linear", "seed": seed, "split": "validation"}
+    path = folder / "learning_rates" / model / "linear"
+    files.write_json(path / f"seed{seed}" / "chosen.json", place | {"learning_rate": RATES[1]})
+    for rate, level in zip(RATES, (0.5, 0.8, 0.7), strict=True):
+        for task in tasks:
+            right = random.random(200) < level
+            about = {"task": task, "learning_rate": rate, "accuracy": float(right.mean()), "n": 200}
+            about |= {"outcomes": outcomes.encode(right), "provenance": PROVENANCE}
+            name = f"{rate}/{task}/seed{seed}/accuracy.json"
+            files.write_json(path / name, place | about)
 
 
 def _accuracy(accuracy: float, n: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from statistics import geometric_mean, mean
 import pytest
 from synthetic_study import REPOSITORY, write_study
 
+from tangent import outcomes
 from tangent.errors import UserError
 from tangent.figures import emergence, figure6
 from tangent.files import write_csv
@@ -76,6 +77,30 @@ def test_single_task_equals_the_evaluations(study, config):
     small = len(config.random_initialization.tasks)
     # Four modes, and zero-shot on the control task, on two splits.
     assert len(rows) == 2 * seeds * (2 * (4 * tasks + 1) + 4 * small + 1)
+
+
+def test_learning_rates_are_compared_image_by_image(study, config):
+    rows = rows_of(study, "learning_rates")
+    assert len(rows) == len(config.models) * 3 * (len(config.tasks) + 1)
+    for row in (row for row in rows if row["task"] == "mean"):
+        folder, squares, accuracies = study / "learning_rates" / row["model"] / "linear", [], []
+        for task in config.tasks:
+            results = [
+                read(folder / rate / task / "seed0" / "accuracy.json")
+                for rate in (row["rate"], "0.001")
+            ]
+            right, best = (outcomes.decode(result["outcomes"], 200) for result in results)
+            mine = one(rows, model=row["model"], rate=row["rate"], task=task)
+            # Of n differences of which p are 1 and q are -1: ((p + q) - (p - q)²/n) / (n - 1) / n.
+            p, q = int((right & ~best).sum()), int((best & ~right).sum())
+            squares.append((p + q - (p - q) ** 2 / 200) / 199 / 200)
+            accuracies.append(right.mean())
+            assert float(mine["se_difference"]) == pytest.approx(squares[-1] ** 0.5)
+            assert float(mine["accuracy"]) == right.mean() and mine["n"] == "200"
+        assert float(row["accuracy"]) == pytest.approx(mean(accuracies))
+        expected = sum(squares) ** 0.5 / len(config.tasks)
+        assert float(row["se_difference"]) == pytest.approx(expected)
+        assert row["chosen"] == str(row["rate"] == "0.001")
 
 
 def test_alpha_sweep_keeps_target_and_control_apart(study, config):

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from synthetic_study import write_study
@@ -20,6 +21,7 @@ from tangent.figures import FIGURES, figures_of
 from tangent.files import write_json, write_safetensors
 from tangent.report.build import build_report, duration
 from tangent.report.inventory import provenance, published_weights, usage
+from tangent.report.learning_rates import sentence
 from tangent.report.svg import inline_svg
 from tangent.results.columns import tables_of
 from tangent.results.configuration import read_configuration
@@ -100,6 +102,29 @@ def parsed(page):
     checker.close()
     assert checker.open == []
     return checker
+
+
+@pytest.mark.parametrize(("error", "within"), [(0.03, True), (0.01, False)])
+def test_a_search_says_whether_the_two_best_are_within_one_standard_error(error, within):
+    rows = pd.DataFrame(
+        {
+            "model": "m", "training": "linear", "seed": 5, "n": 9, "task": ["a", "mean"] * 3,
+            "rate": [1e-4, 1e-4, 1e-3, 1e-3, 1e-2, 1e-2],
+            "chosen": [False] * 2 + [True] * 2 + [False] * 2,
+            "accuracy": [0.5, 0.6, 0.7, 0.82, 0.9, 0.8],
+            "se_difference": [0.2, 0.1, 0, 0, 0.2, error],
+        }
+    )  # fmt: skip
+    assert sentence(rows) == (
+        "0.001 was chosen, on the validation images of seed 5 alone. The next best, 0.01, is 2.00 "
+        f"points lower (standard error of the paired difference {100 * error:.2f}): "
+        f"{'' if within else 'not '}within one standard error."
+    )
+
+
+def test_the_page_shows_what_learning_rates_were_chosen_from(page):
+    assert 'id="demo-vit-linear-learning-rates"' in page and "0.001 (chosen)" in page
+    assert "demo-vit-standard-learning-rates" not in page
 
 
 def test_well_formed_with_unique_ids(parsed):

@@ -1,0 +1,136 @@
+# Learning rates that validation chooses from a grid: no test split and no sum of task vectors is an
+# input here. Trainings have their rate in their paths, so that another grid makes only what is new.
+
+
+use rule finetuned as tuning_training with:
+    input:
+        config=pretrained_config,
+        initial=initial_encoder,
+        head=heads(["{task}"]),
+        train=training_images,
+    output:
+        encoder="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/encoder.safetensors",
+        history="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/log.csv",
+        metrics="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/metrics.json",
+        events=directory(
+            "<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/events"
+        ),
+    log:
+        "<logs>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}.tsv"
+    wildcard_constraints:
+        seed=CONFIG.tuning_seed,
+    message:
+        "fine-tune {wildcards.model} on {wildcards.task} at learning rate {wildcards.rate}"
+        " ({wildcards.training}, seed {wildcards.seed})"
+
+
+rule tuning_accuracy:
+    input:
+        config=pretrained_config,
+        initial=initial_encoder,
+        finetuned="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/encoder.safetensors",
+        head=heads(["{task}"]),
+        data=datasets(["{task}"], "validation"),
+    output:
+        accuracy="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/accuracy.json",
+    log:
+        "<logs>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/accuracy.log",
+    benchmark:
+        "<benchmarks>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/accuracy.tsv"
+    wildcard_constraints:
+        seed=CONFIG.tuning_seed,
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=memory(4000, 4, ["initial"]),
+        runtime=minutes(60),
+        gpu=GPUS,
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        heads_dir=lambda wildcards: f"{RESULTS}/heads/{base_model(wildcards)}",
+        datasets_dir=datasets_dir,
+        compute=flags(**EVALUATION),
+        code=code_of_model("tuning_accuracy"),
+    message:
+        "validation accuracy on {wildcards.task} at learning rate {wildcards.rate}"
+        " ({wildcards.model}, {wildcards.training}, seed {wildcards.seed})"
+    shell:
+        "python -m scripts.tuning_accuracy --pretrained-dir {params.pretrained_dir}"
+        " --encoder {input.initial} --finetuned-encoder {input.finetuned}"
+        " --heads-dir {params.heads_dir} --datasets-dir {params.datasets_dir}"
+        " --model {wildcards.model} --training {wildcards.training} --task {wildcards.task}"
+        " --seed {wildcards.seed} --learning-rate {wildcards.rate} {params.compute}"
+        " --output {output.accuracy} --code {params.code} --log {log}"
+
+
+checkpoint chosen_learning_rate:
+    input:
+        accuracies=lambda wildcards: tuning_accuracies(*searched(wildcards)),
+    output:
+        chosen="<results>/learning_rates/{model}/{training}/seed{seed}/chosen.json",
+    log:
+        "<logs>/learning_rates/{model}/{training}/seed{seed}/chosen.log",
+    benchmark:
+        "<benchmarks>/learning_rates/{model}/{training}/seed{seed}/chosen.tsv"
+    wildcard_constraints:
+        seed=CONFIG.tuning_seed,
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        code=code("choose_learning_rate"),
+    message:
+        "choose the learning rate of {wildcards.model} ({wildcards.training}, seed"
+        " {wildcards.seed})"
+    shell:
+        "python -m scripts.choose_learning_rate --model {wildcards.model}"
+        " --training {wildcards.training} --seed {wildcards.seed} --accuracies {input.accuracies}"
+        " --output {output.chosen} --code {params.code} --log {log}"
+
+
+# On the seed of the search the winner is not trained again.
+ruleorder: adopted_training > finetuned
+
+
+rule adopted_training:
+    input:
+        chosen_rate,
+        tuning_trainings,
+    output:
+        encoder="<results>/finetuned/{model}/{training}/{task}/seed{seed}/encoder.safetensors",
+        history="<results>/finetuned/{model}/{training}/{task}/seed{seed}/log.csv",
+        metrics="<results>/finetuned/{model}/{training}/{task}/seed{seed}/metrics.json",
+        events=directory(
+            "<results>/finetuned/{model}/{training}/{task}/seed{seed}/events"
+        ),
+    log:
+        "<logs>/finetuned/{model}/{training}/{task}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/finetuned/{model}/{training}/{task}/seed{seed}.tsv"
+    wildcard_constraints:
+        # A model's name counts with the training that comes after it in the path.
+        model="|".join(f"{re.escape(m)}(?=/{t}/)" for m, t in CONFIG.searches) or "(?!)",
+        seed=CONFIG.tuning_seed,
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        settings=adoption_flags,
+        output_dir=subpath(output.encoder, parent=True),
+        code=code("adopt_training"),
+    message:
+        "take the training of {wildcards.model} on {wildcards.task} at the chosen learning rate"
+        " ({wildcards.training}, seed {wildcards.seed})"
+    shell:
+        "python -m scripts.adopt_training --model {wildcards.model}"
+        " --training {wildcards.training} --seed {wildcards.seed} {params.settings}"
+        " --output-dir {params.output_dir} --code {params.code} --log {log}"

@@ -1,0 +1,46 @@
+"""Choose the learning rate of a training: the best mean single-task validation accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+from tangent.modes import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Choose the learning rate of a training: the best mean single-task validation accuracy."""
+
+    model: str = cli.argument("name of the model")
+    training: Training = cli.argument("standard or linear")
+    seed: int = cli.argument("seed of the trainings that are compared")
+    accuracies: list[Path] = cli.argument("accuracy.json of every rate and task")
+    output: Path = cli.argument("chosen.json")
+
+
+def run(arguments: Arguments) -> None:
+    """Write the rate, and nothing that another grid with the same choice would change.
+
+    What it was chosen from is in the record of the job.
+    """
+    from tangent import provenance
+    from tangent.evaluation.records import read_record
+    from tangent.files import write_json
+    from tangent.learning_rates import SPLIT, check_inside, choose
+
+    identity = {name: getattr(arguments, name) for name in ("model", "training", "seed")}
+    found: dict[float, dict[str, float]] = {}
+    for path in arguments.accuracies:
+        record = read_record(path, split=SPLIT, **identity)
+        found.setdefault(record["learning_rate"], {})[record["task"]] = record["accuracy"]
+    provenance.note_inputs(arguments.accuracies)
+    chosen = choose(found)
+    key = f"finetuning.learning_rate.{arguments.training}.grid"
+    check_inside(list(found), chosen, key, f"{arguments.model}, {arguments.training} training")
+    write_json(arguments.output, {**identity, "split": SPLIT, "learning_rate": chosen})
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

@@ -1,0 +1,104 @@
+"""Single-task validation accuracy of a training at one of the learning rates to choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from scripts import cli
+from scripts.encoder_arguments import EncoderArguments
+from tangent.modes import Training
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(EncoderArguments):
+    """Single-task validation accuracy of a training at one of the learning rates to choose from.
+
+    It runs the model, linearized if the training was: no other step has to come before.
+    """
+
+    finetuned_encoder: Path = cli.argument("θ*, trained at this rate (safetensors)")
+    heads_dir: Path = cli.argument("folder of the heads, {task}/head.safetensors")
+    model: str = cli.argument("name of the model, recorded with the result")
+    training: Training = cli.argument("how θ* was trained, and is evaluated: standard or linear")
+    task: str = cli.argument("the task")
+    seed: int = cli.argument("seed of the training")
+    learning_rate: float = cli.argument("AdamW's peak learning rate in the training")
+    batch_size: int = cli.argument("images per pass", 256)
+    autocast: Literal["bfloat16", "none"] = cli.argument("precision of matrix products", "none")
+    output: Path = cli.argument("accuracy.json")
+
+
+def run(arguments: Arguments) -> None:
+    """Write the accuracy at α = 1, and which images were right, for paired comparisons."""
+    from tangent import metrics, outcomes
+    from tangent.datasets.split import split_path
+    from tangent.evaluation.tasks import EvaluationTask, head_path
+    from tangent.files import write_json
+    from tangent.learning_rates import SPLIT
+
+    name = arguments.task
+    task = EvaluationTask.load(
+        name, arguments.heads_dir, arguments.datasets_dir, arguments.head_kind()
+    )
+    features = _features(arguments, SPLIT)
+    measured = task.accuracy_of(features, SPLIT)
+    correct = metrics.predictions(features, task.head) == task.labels(SPLIT)
+    names = ("model", "training", "task", "seed", "learning_rate")
+    inputs = [
+        arguments.finetuned_encoder,
+        head_path(arguments.heads_dir, name),
+        split_path(arguments.datasets_dir / name, SPLIT),
+    ]
+    result = {
+        **{field: getattr(arguments, field) for field in names},
+        "split": SPLIT,
+        **measured.as_json(),
+        "outcomes": outcomes.encode(correct),
+        "provenance": arguments.provenance(inputs),
+    }
+    write_json(arguments.output, result)
+
+
+def _features(arguments: Arguments, split: str) -> np.ndarray:
+    """Features [images, features] at θ0 + τ, of the model or of its linearization."""
+    from tangent.edited import (
+        LinearizedEditedModel,
+        PlainEditedModel,
+        ProductsOfArrays,
+        TableOfArrays,
+    )
+    from tangent.features import encode, jacobian_products
+    from tangent.files import read_safetensors
+    from tangent.linearize import parameters_of
+    from tangent.modes import get_mode
+    from tangent.product_passes import images_per_pass
+    from tangent.task_vector import TaskVector
+
+    encoder, images = arguments.load_encoder(), arguments.images_of()
+    size, autocast = arguments.batch_size, arguments.autocast
+    theta0, (theta_star, _) = parameters_of(encoder), read_safetensors(arguments.finetuned_encoder)
+    trained = {name: value for name, value in theta_star.items() if name in theta0}
+    cpu = {name: value.cpu() for name, value in theta0.items()}
+    vector = TaskVector.from_checkpoints(cpu, trained)
+    task, place = arguments.task, (arguments.task, split)
+    if get_mode(arguments.training).evaluated_as == "plain":
+        edited = PlainEditedModel(encoder, {task: vector}, images, None, size, autocast)
+    else:
+        examples = images(*place)
+        directions = {name: vector[name].to(value)[None] for name, value in theta0.items()}
+        together = images_per_pass(len(examples), size, tangents=1)
+        initial = encode(encoder, examples, size, autocast)
+        (product,) = jacobian_products(encoder, directions, examples, together, autocast)
+        edited = LinearizedEditedModel(
+            TableOfArrays({place: initial}), ProductsOfArrays({task: {place: product}})
+        )
+    return edited.features({task: 1.0}, *place)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)
