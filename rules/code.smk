@@ -72,7 +72,7 @@ COMBINED = (
 )
 KERNEL = f"{ENCODER} {LOOKUPS} ntk.gram ntk.memory scripts.encoder_arguments"
 SCHEMA = "config.base config.dataset_sources config.model_sources config.pretraining config.schema"
-CONFIG_LOADER = f"config.checks config.load {SCHEMA} {TASKS} validation"
+CONFIG_LOADER = f"config.checks config.load {SCHEMA} {TASKS} selection validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
 PRETRAINING = (
@@ -120,13 +120,13 @@ CODE = {
     "collect_tables": f"{CONFIG_LOADER} modes results.columns results.collect"
     " results.emergence results.measure results.random_init results.raw",
     "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
-    f" results.claims_text {PAPER} results.render results.studied",
+    f" results.claims_text {PAPER} results.render results.studied selection",
     "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
     " results.studied",
     "paper_tables": f"{SCHEMA} modes results.columns results.load results.paper_tables"
     " results.render results.studied",
     "plot figure2": f"{FIGURE} figures.figure2 figures.scatter modes",
-    "plot figure3": f"{FIGURE} figures.figure3 modes",
+    "plot figure3": f"{FIGURE} figures.figure3 modes selection",
     "plot figure5": f"{FIGURE} figures.figure5 figures.scatter modes",
     "plot figure6": f"{FIGURE} figures.figure6",
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
@@ -139,7 +139,7 @@ CODE = {
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    f" {MODELS} modes ntk.cost ntk.memory product_passes results.columns {TASKS} validation"
+    f" {MODELS} modes ntk.cost ntk.memory product_passes results.columns {TASKS} selection validation"
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",

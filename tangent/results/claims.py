@@ -16,6 +16,7 @@ from tangent.results import measure
 from tangent.results.columns import TABLES
 from tangent.results.paper_numbers import paper_difference, paper_family
 from tangent.results.studied import studied_models
+from tangent.selection import SEARCH_BOX
 
 Tables = dict[str, pd.DataFrame]
 
@@ -101,7 +102,7 @@ CLAIMS: tuple[Claim, ...] = (
             unit="number",
         )
         for region, limit, where in (
-            ("search_box", measure.SEARCH_BOX, "search box [−1, 1]²"),
+            ("search_box", SEARCH_BOX, "search box [−1, 1]²"),
             ("whole_grid", np.inf, "whole grid"),
         )
         for mode in ("posthoc", "linear")

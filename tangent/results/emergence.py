@@ -9,7 +9,8 @@ import pandas as pd
 
 from tangent.config.schema import Config
 from tangent.modes import MODES
-from tangent.results.measure import SEARCH_BOX, localization_ratios, mean_errors
+from tangent.results.measure import localization_ratios, mean_errors
+from tangent.selection import SEARCH_BOX
 
 
 def emergence_rows(config: Config, tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, object]]:

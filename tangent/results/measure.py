@@ -20,9 +20,6 @@ LEARNT = 0.05
 LOCALIZED = 2.0
 """Eigenfunctions count as localized from this ratio of mean local energies on."""
 
-SEARCH_BOX = 1.0
-"""The search for α stays within |α| ≤ 1."""
-
 CONTROL_TOLERANCE = 0.01
 """By how much control accuracies may differ and still be called the same."""
 
