@@ -64,7 +64,10 @@ FAMILIES_CODE = (
 )
 MODELS = f"{FAMILIES_CODE} models.load"
 ENCODER = f"{IMAGES} {MODELS} runtime"
-LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics"
+LOOKUPS = (
+    f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics"
+    " outcomes"
+)
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 COMBINED = (
     "evaluation.analogies evaluation.combinations evaluation.coordinates evaluation.directions"
