@@ -121,9 +121,10 @@ CODE = {
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
     "resolved_config": "",
     "collect_tables": f"{CONFIG_LOADER} modes results.columns results.collect"
-    " results.emergence results.measure results.random_init results.raw",
-    "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
-    f" results.claims_text {PAPER} results.render results.studied selection",
+    " results.emergence results.outcome_rows results.random_init results.raw",
+    "claims": f"{SCHEMA} outcomes results.claims results.claims_text results.columns"
+    " results.images results.intervals results.load results.measure results.measurement"
+    f" {PAPER} results.render results.sampled results.studied",
     "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
     " results.studied",
     "paper_tables": f"{SCHEMA} modes results.columns results.load results.paper_tables"

@@ -8,7 +8,10 @@ if TYPE_CHECKING:
     from tangent.config.schema import Config
 
 TABLES: dict[str, tuple[str, ...]] = {
-    "single_task": ("model", "mode", "task", "split", "seed", "accuracy", "n"),
+    "single_task": (
+        "model", "mode", "task", "split", "seed", "accuracy", "n", "classes",
+        "nonlinear_advantage",
+    ),
     "alpha_sweep": (
         "model", "mode", "operation", "task", "split", "seed", "alpha", "accuracy", "normalized",
         "target",
@@ -31,6 +34,10 @@ TABLES: dict[str, tuple[str, ...]] = {
         "tasks_added", "alpha", "absolute", "normalized",
     ),
     "proposition1": ("model", "seed", "coupling", "localization", "interference"),
+    "proposition1_functions": ("model", "seed", "task", "image", "own", "others"),
+    "outcomes": (
+        "model", "mode", "seed", "quantity", "task", "dataset", "n", "points", "outcomes",
+    ),
     "emergence": (
         "model", "step", "mode", "seed", "zero_shot", "single_task", "absolute", "normalized",
         "disentanglement", "localization",
@@ -45,8 +52,9 @@ TABLES: dict[str, tuple[str, ...]] = {
         "baseline_accuracy", "zero_shot", "single_task", "n",
     ),
     "claims": (
-        "family", "model", "claim", "statement", "criterion", "verdict", "seeds", "seeds_met",
-        "quantity", "unit", "mean", "spread", "minimum", "maximum", "measured", "paper",
+        "family", "model", "claim", "statement", "criterion", "verdict", "units", "unit_name",
+        "seeds", "seeds_met", "quantity", "unit", "mean", "low", "high", "covers", "low_other",
+        "high_other", "spread", "minimum", "maximum", "measured", "paper",
     ),
     "comparison": (
         "table", "model", "mode", "task", "quantity", "paper", "rerun_low", "rerun_high", "ours",
