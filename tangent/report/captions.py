@@ -32,10 +32,12 @@ def captions(config: Config) -> dict[str, Caption]:
     figures = {
         "figure2": Caption(
             "Figure 2. Non-linear advantage",
-            "Single-task test accuracy of the post-hoc linearized model against the non-linear "
-            "one, both from the same standard fine-tuning; a marker is a model, a colour a task."
-            + (" Bars are standard deviations over seeds." if several else "")
-            + " Below the diagonal, linearizing costs accuracy.",
+            "Left: single-task test accuracy of the post-hoc linearized model against the "
+            "non-linear one, both from the same standard fine-tuning; a marker is a model, a "
+            "colour a task. Below the diagonal, linearizing costs accuracy. Right: what it costs, "
+            "(non-linear − post-hoc linear) / (1 − 1/C) for a task of C classes, so that 1 is all "
+            "that there is above chance."
+            + (" Bars are standard deviations over seeds." if several else ""),
             "It says nothing about sums of task vectors.",
         ),
         "figure5": Caption(

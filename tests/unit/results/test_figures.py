@@ -159,6 +159,29 @@ def test_a_point_per_model_and_task_at_its_accuracies(tables, config, figure, mo
     check_legend(drawn, tables, config)
 
 
+def test_the_second_panel_has_the_normalised_advantage(tables, config):
+    """(standard − posthoc) / (1 − 1/C), in the row of its task."""
+    figure = figure2.draw({name: tables[name] for name in figure2.INPUTS})
+    panel = figure.axes[1]
+    named = dict(zip(panel.get_yticks(), panel.get_yticklabels(), strict=True))
+    assert [label.get_text() for label in named.values()] == config.tasks
+    test = tables["single_task"].query("split == 'test' and not model.str.endswith('-random')")
+    pairs = test.pivot(index=["model", "task", "seed"], columns="mode", values="accuracy")
+    classes = test.set_index(["model", "task", "seed"]).classes
+    chance = 1 / classes[~classes.index.duplicated()]
+    advantages = ((pairs.standard - pairs.posthoc) / (1 - chance)).dropna()
+    expected = advantages.groupby(["model", "task"]).mean()
+    points = points_of(panel)
+    assert len(points) == len(expected) == 2 * len(config.tasks)
+    found = {}
+    for (x, y), (marker, _) in points.items():
+        found[marker, named[round(y)].get_text()] = x
+    markers = list(dict.fromkeys(marker for marker, _ in points.values()))
+    for model, marker in zip(config.models, markers, strict=True):
+        for task in config.tasks:
+            assert found[marker, task] == pytest.approx(expected[model, task])
+
+
 def points_of(axes):
     """Place -> (marker, colour) of every point."""
     return {
