@@ -64,7 +64,10 @@ FAMILIES_CODE = (
 )
 MODELS = f"{FAMILIES_CODE} models.load"
 ENCODER = f"{IMAGES} {MODELS} runtime"
-LOOKUPS = f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics"
+LOOKUPS = (
+    f"edited edited.linearized edited.plain edited.tables evaluation.tasks {HEADS} metrics"
+    " outcomes"
+)
 EDITED = f"{ENCODER} {LOOKUPS} modes selection scripts.edited_arguments"
 COMBINED = (
     "evaluation.analogies evaluation.combinations evaluation.coordinates evaluation.directions"
@@ -75,7 +78,7 @@ SCHEMA = (
     "config.base config.dataset_sources config.finetuning config.model_sources config.pretraining"
     " config.schema"
 )
-CONFIG_LOADER = f"config.checks config.load {SCHEMA} {TASKS} validation"
+CONFIG_LOADER = f"config.checks config.load {SCHEMA} {TASKS} selection validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
 FIGURE = "figures figures.style results.columns results.load"
 PRETRAINING = (
@@ -101,7 +104,7 @@ CODE = {
     " finetune.distributed finetune.engine finetune.examples finetune.forward_backward"
     " finetune.images finetune.loop finetune.record finetune.schedule finetune.texts"
     f" {HEADS} linearize {MODELS} modes runtime task_vector",
-    "tuning_accuracy": f"{ENCODER} {LOOKUPS} learning_rates modes outcomes product_passes"
+    "tuning_accuracy": f"{ENCODER} {LOOKUPS} learning_rates modes product_passes"
     " scripts.encoder_arguments",
     "choose_learning_rate": "evaluation.records learning_rates modes",
     "adopt_training": "evaluation.records modes",
@@ -125,15 +128,17 @@ CODE = {
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
     "resolved_config": "",
     "collect_tables": f"{CONFIG_LOADER} learning_rates modes outcomes results.columns"
-    " results.collect results.emergence results.learning_rates results.measure results.random_init results.raw",
-    "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
-    f" results.claims_text {PAPER} results.render results.studied",
+    " results.collect results.emergence results.learning_rates results.outcome_rows"
+    " results.random_init results.raw",
+    "claims": f"{SCHEMA} outcomes results.claims results.claims_text results.columns"
+    " results.images results.intervals results.load results.measure results.measurement"
+    f" {PAPER} results.render results.sampled results.studied",
     "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
     " results.studied",
     "paper_tables": f"{SCHEMA} modes results.columns results.load results.paper_tables"
     " results.render results.studied",
     "plot figure2": f"{FIGURE} figures.figure2 figures.scatter modes",
-    "plot figure3": f"{FIGURE} figures.figure3 modes",
+    "plot figure3": f"{FIGURE} figures.figure3 modes selection",
     "plot figure5": f"{FIGURE} figures.figure5 figures.scatter modes",
     "plot figure6": f"{FIGURE} figures.figure6",
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
@@ -146,7 +151,7 @@ CODE = {
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    f" {MODELS} modes ntk.cost ntk.memory product_passes results.columns {TASKS} validation"
+    f" {MODELS} modes ntk.cost ntk.memory product_passes results.columns {TASKS} selection validation"
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",

@@ -34,14 +34,7 @@ TABLES_READ = {
     "subsets": ["subsets", "single_task"],
     "paper_tables": ["single_task", "addition", "negation", "random_init"],
     "comparison": ["single_task", "addition", "negation"],
-    "claims": [
-        "single_task",
-        "addition",
-        "negation",
-        "disentanglement",
-        "eigenfunctions",
-        "random_init",
-    ],
+    "claims": ["outcomes", "single_task", "eigenfunctions", "proposition1_functions"],
 }
 
 

@@ -48,6 +48,7 @@ rule proposition1:
         data=datasets(CONFIG.eigenfunctions.tasks, "train"),
     output:
         interference="<results>/proposition1/{model}/seed{seed}/interference.csv",
+        functions="<results>/proposition1/{model}/seed{seed}/functions.csv",
         summary="<results>/proposition1/{model}/seed{seed}/proposition1.json",
     log:
         "<logs>/proposition1/{model}/seed{seed}.log",

@@ -236,11 +236,20 @@ RAW = {
     "negation": "negation/{model}/{mode}/{task}/seed{seed}/result.json",
     "disentanglement": "disentanglement/{model}/{mode}/{pair}/seed{seed}/error.csv",
     "eigenfunctions": "eigenfunctions/{model}/{kernel}/seed{seed}/energies.csv",
+    "heat_map_images": "disentanglement/{model}/{mode}/{pair}/seed{seed}/error.json",
     "proposition1": "proposition1/{model}/seed{seed}/interference.csv",
+    "proposition1_functions": "proposition1/{model}/seed{seed}/functions.csv",
     "combinations": "combinations/{model}/{linearized}/seed{seed}/result.json",
 }
 # What a study from random weights leaves out: there is nothing to forget.
-PRETRAINED_ONLY = ["negation_sweep", "negation", "disentanglement", "proposition1"]
+PRETRAINED_ONLY = [
+    "negation_sweep",
+    "negation",
+    "disentanglement",
+    "heat_map_images",
+    "proposition1",
+    "proposition1_functions",
+]
 # The raw results that each tidy table reads, where they are not those of its own name.
 RAW_OF_TABLE = {
     "single_task": ["zero_shot", "single_task"],
@@ -254,6 +263,13 @@ RAW_OF_TABLE = {
         "addition",
         "disentanglement",
         "eigenfunctions",
+    ],
+    "outcomes": [
+        "zero_shot",
+        "single_task",
+        "addition",
+        "negation",
+        "heat_map_images",
     ],
     "subsets": ["combinations"],
     "per_task_alpha": ["combinations"],
@@ -278,7 +294,7 @@ def raw_results(wildcards):
         }
         left_out = PRETRAINED_ONLY if CONFIG.is_random(model) else []
         if not values["kernel"]:
-            left_out = [*left_out, "proposition1"]
+            left_out = [*left_out, "proposition1", "proposition1_functions"]
         if model not in CONFIG.combinations.models:
             left_out = [*left_out, "combinations"]
         for name in RAW_OF_TABLE.get(wildcards.table, [wildcards.table]):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts import cli
 from scripts.edited_arguments import EditedArguments, alpha_grid
-from tangent.disentanglement import PairMember, disentanglement_error
+from tangent import outcomes
+from tangent.disentanglement import DisentanglementError, PairMember, disentanglement_error
 from tangent.files import write_csv, write_json
 from tangent.progress import Progress
 from tangent.samples import sample_rows
+from tangent.selection import SEARCH_BOX
 
 COLUMNS = ("alpha_1", "alpha_2", "error_1", "error_2", "error")
+# In the box lies the search for α; an interval of the mean ξ needs each image's own mean.
+REGIONS = {"search_box": SEARCH_BOX, "whole_grid": float("inf")}
 SAMPLE_SEED = 0  # part of the protocol: every mode and study seed sees the same test images
 
 
@@ -45,16 +50,31 @@ def run(arguments: Arguments) -> None:
     edited = arguments.edited_model()
     with Progress(f"ξ of {' and '.join(names)}", len(alphas) ** 2, "point") as progress:
         xi = disentanglement_error(edited, *pair, alphas, on_point=progress.update)
+    error_1, error_2 = xi.error_1, xi.error_2
     rows = [
-        (alpha_1, alpha_2, xi.error_1[i, j], xi.error_2[i, j], xi.error[i, j])
+        (alpha_1, alpha_2, error_1[i, j], error_2[i, j], error_1[i, j] + error_2[i, j])
         for i, alpha_1 in enumerate(alphas)
         for j, alpha_2 in enumerate(alphas)
     ]
     write_csv(arguments.output_dir / "error.csv", COLUMNS, rows)
     result = arguments.identity() | {"task_1": names[0], "task_2": names[1]}
     result |= {"images": arguments.images, "n": {m.name: len(m.rows) for m in pair}}
+    result["disagreements"] = {
+        region: _disagreements(xi, names, limit) for region, limit in REGIONS.items()
+    }
     result["provenance"] = arguments.provenance(names, ["test"])
     write_json(arguments.output_dir / "error.json", result)
+
+
+def _disagreements(
+    xi: DisentanglementError, names: tuple[str, str], limit: float
+) -> dict[str, Any]:
+    """At how many of the `points` inside each image's predictions differ, by task."""
+    inside = xi.inside(limit)
+    points = int(inside.sum())
+    counts = [disagree[inside].sum(axis=0) for disagree in (xi.disagree_1, xi.disagree_2)]
+    texts = [outcomes.encode_counts(of_task, points) for of_task in counts]
+    return {"points": points, "counts": dict(zip(names, texts, strict=True))}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Print where a study's report lies, and its headline table: task addition."""
+"""Print a study's claims with their intervals, its headline table and where its report lies."""
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,19 +14,26 @@ from tangent.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Print where a study's report lies, and its headline table: task addition."""
+    """Print a study's claims with their intervals, its headline table and where its report lies."""
 
     config: Path = cli.argument("the study's configuration (YAML)")
 
 
 def run(arguments: Arguments) -> None:
-    """Print both."""
+    """Print them: table 1 is task addition."""
+    from tangent.results.claims_text import THESE_NOTE, claims_as_text
+    from tangent.results.load import load_tables, table_path
+
     content = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
     folder = Path(content["paths"]["results"]) / content["study"]
     report, table = folder / "report" / "index.html", folder / "tables" / "table1.md"
-    for path in (report, table):
+    claims = table_path(table.parent, "claims")
+    for path in (report, table, claims):
         if not path.exists():
             raise UserError(f"{path} does not exist: run `snakemake --cores 2` first.")
+    shown = claims_as_text(load_tables(table.parent, ["claims"])["claims"])
+    note = "\n".join(textwrap.wrap(THESE_NOTE, 100))
+    print(f"\nThe paper's claims in this study\n\n{shown}\n\n{note}")
     print(f"\n{table.read_text(encoding='utf-8').strip()}\n\nThe report: {report.resolve()}")
 
 

@@ -26,7 +26,9 @@ class Arguments(EncoderArguments):
     tasks: list[str] = cli.argument("the tasks, at least two")
     images: int = cli.argument("training images of each task; all of them if there are fewer")
     components: int = cli.argument("leading eigenfunctions per task whose localization is measured")
-    output_dir: Path = cli.argument("folder of interference.csv and proposition1.json")
+    output_dir: Path = cli.argument(
+        "folder of interference.csv, functions.csv and proposition1.json"
+    )
 
     if_out_of_memory = "Lower eigenfunctions.images."
 
@@ -41,8 +43,11 @@ def run(arguments: Arguments) -> None:
     tasks = [EvaluationTask.load(name, *folders, kind) for name in arguments.tasks]
     load = arguments.images_of()
 
+    drawn = []
+
     def sample(task: EvaluationTask) -> TaskImages:
         rows, images = load.sample(task.name, "train", arguments.images, arguments.seed)
+        drawn.append(rows)
         return TaskImages(images.whole(), task.labels("train")[rows])
 
     head = type(tasks[0].head).joined([task.head for task in tasks])
@@ -51,6 +56,10 @@ def run(arguments: Arguments) -> None:
     results = proposition1(arguments.load_encoder(), head, samples, logit, arguments.components)
     rows = [[asdict(result)[column] for column in COLUMNS] for result in results]
     write_csv(arguments.output_dir / "interference.csv", COLUMNS, rows)
+    images = [(task.name, int(row)) for task, of in zip(tasks, drawn, strict=True) for row in of]
+    functions = zip(images, results[-1].own, results[-1].others, strict=True)
+    rows = [(*image, own, others) for image, own, others in functions]
+    write_csv(arguments.output_dir / "functions.csv", ("task", "image", "own", "others"), rows)
     owners = [(task.name, index) for task in tasks for index in range(task.head.classes)]
     inputs = [head_path(arguments.heads_dir, name) for name in arguments.tasks]
     inputs += [split_path(arguments.datasets_dir / name, "train") for name in arguments.tasks]

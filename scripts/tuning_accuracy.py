@@ -35,7 +35,6 @@ class Arguments(EncoderArguments):
 
 def run(arguments: Arguments) -> None:
     """Write the accuracy at α = 1, and which images were right, for paired comparisons."""
-    from tangent import metrics, outcomes
     from tangent.datasets.split import split_path
     from tangent.evaluation.tasks import EvaluationTask, head_path
     from tangent.files import write_json
@@ -47,7 +46,6 @@ def run(arguments: Arguments) -> None:
     )
     features = _features(arguments, SPLIT)
     measured = task.accuracy_of(features, SPLIT)
-    correct = metrics.predictions(features, task.head) == task.labels(SPLIT)
     names = ("model", "training", "task", "seed", "learning_rate")
     inputs = [
         arguments.finetuned_encoder,
@@ -58,7 +56,6 @@ def run(arguments: Arguments) -> None:
         **{field: getattr(arguments, field) for field in names},
         "split": SPLIT,
         **measured.as_json(),
-        "outcomes": outcomes.encode(correct),
         "provenance": arguments.provenance(inputs),
     }
     write_json(arguments.output, result)

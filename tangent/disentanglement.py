@@ -42,18 +42,34 @@ class DisentanglementError:
 
     Attributes:
         alphas_1, alphas_2: the coefficients [points_1], [points_2].
-        error_1, error_2: rate on images of task 1 and of task 2 [points_1, points_2], in [0, 1].
+        disagree_1, disagree_2: whether the two predictions differ on each image of task 1 and of
+            task 2, bool [points_1, points_2, images].
     """
 
     alphas_1: np.ndarray
     alphas_2: np.ndarray
-    error_1: np.ndarray
-    error_2: np.ndarray
+    disagree_1: np.ndarray
+    disagree_2: np.ndarray
+
+    @property
+    def error_1(self) -> np.ndarray:
+        """Rate of disagreement on images of task 1 [points_1, points_2], in [0, 1]."""
+        return self.disagree_1.mean(axis=-1)
+
+    @property
+    def error_2(self) -> np.ndarray:
+        """The same on images of task 2."""
+        return self.disagree_2.mean(axis=-1)
 
     @property
     def error(self) -> np.ndarray:
         """ξ = error_1 + error_2 [points_1, points_2], in [0, 2]."""
         return self.error_1 + self.error_2
+
+    def inside(self, limit: float) -> np.ndarray:
+        """Which points of the grid have |α1|, |α2| ≤ `limit`, bool [points_1, points_2]."""
+        inside = [np.abs(alphas) <= limit for alphas in (self.alphas_1, self.alphas_2)]
+        return inside[0][:, None] & inside[1]
 
 
 def disentanglement_error(
@@ -98,13 +114,16 @@ def disentanglement_error(
 
     single_1 = [predict(task_1, alpha, 0.0) for alpha in first]
     single_2 = [predict(task_2, 0.0, alpha) for alpha in second]
-    error_1, error_2 = np.zeros((2, first.size, second.size))
+    disagree_1, disagree_2 = (
+        np.zeros((first.size, second.size, len(single[0])), dtype=bool)
+        for single in (single_1, single_2)
+    )
     for i, alpha_1 in enumerate(first):
         for j, alpha_2 in enumerate(second):
             if alpha_2 != 0:
-                error_1[i, j] = np.mean(predict(task_1, alpha_1, alpha_2) != single_1[i])
+                disagree_1[i, j] = predict(task_1, alpha_1, alpha_2) != single_1[i]
             if alpha_1 != 0:
-                error_2[i, j] = np.mean(predict(task_2, alpha_1, alpha_2) != single_2[j])
+                disagree_2[i, j] = predict(task_2, alpha_1, alpha_2) != single_2[j]
             if on_point is not None:
                 on_point()
-    return DisentanglementError(first, second, error_1, error_2)
+    return DisentanglementError(first, second, disagree_1, disagree_2)

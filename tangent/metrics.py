@@ -19,8 +19,8 @@ def predictions(features: np.ndarray, head: Head) -> np.ndarray:
     return head.logits(features).argmax(axis=1)
 
 
-def accuracy(features: np.ndarray, labels: np.ndarray, head: Head) -> float:
-    """Fraction of images, in [0, 1], whose predicted class is the label.
+def outcomes(features: np.ndarray, labels: np.ndarray, head: Head) -> np.ndarray:
+    """Whether each image's predicted class is its label, bool [n].
 
     Args:
         features: encoder features [n, d].
@@ -42,7 +42,12 @@ def accuracy(features: np.ndarray, labels: np.ndarray, head: Head) -> float:
             f"labels run from {labels.min()} to {labels.max()}, but the head has {head.classes} "
             "classes: head and data set belong to different tasks."
         )
-    return float(np.mean(predictions(features, head) == labels))
+    return predictions(features, head) == labels
+
+
+def accuracy(features: np.ndarray, labels: np.ndarray, head: Head) -> float:
+    """Fraction of images, in [0, 1], whose predicted class is the label; as `outcomes`."""
+    return float(np.mean(outcomes(features, labels, head)))
 
 
 def normalized_accuracy(edited: Mapping[str, float], single_task: Mapping[str, float]) -> float:

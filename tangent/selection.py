@@ -8,6 +8,9 @@ import numpy as np
 
 from tangent.errors import UserError
 
+SEARCH_BOX = 1.0
+"""The protocol's search for α stays within |α| ≤ 1: the red box of figure 3."""
+
 # Decimals of grid points: 0.15 must be the number 0.15, not 3 × 0.05 = 0.15000000000000002.
 _DECIMALS = 10
 

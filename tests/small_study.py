@@ -75,6 +75,8 @@ def configuration(sha256: str) -> dict[str, Any]:
     config["disentanglement"] |= {
         "models": [MODEL],
         "pairs": [list(TASKS)],
+        "minimum": -1.0,
+        "maximum": 1.0,
         "points": 3,
         "images": 16,
     }

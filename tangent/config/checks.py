@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 
-from tangent.config.schema import RANDOM_SUFFIX, SUM, Config
+from tangent.config.schema import RANDOM_SUFFIX, SUM, Config, Disentanglement
+from tangent.selection import SEARCH_BOX, alpha_grid
 from tangent.tasks import task_kind, task_names
 from tangent.validation import held_out
 
@@ -160,6 +161,20 @@ def _ranges(config: Config) -> Iterator[str]:
             f"disentanglement.minimum ({heat_map.minimum}) must be less than "
             f"disentanglement.maximum ({heat_map.maximum})"
         )
+    elif not _samples_the_search_box(heat_map, heat_map.points):
+        more = range(heat_map.points + 1, heat_map.points + 100)
+        fitting = next((n for n in more if _samples_the_search_box(heat_map, n)), None)
+        remedy = f"{fitting} points do" if fitting else "25 points from -3 to 3 do"
+        yield (
+            f"disentanglement.points: {heat_map.points} points from {heat_map.minimum} to "
+            f"{heat_map.maximum} do not hold 0 and ±{SEARCH_BOX:g}, so the claims' mean of ξ would "
+            f"not be over the search box [-{SEARCH_BOX:g}, {SEARCH_BOX:g}]²; {remedy}"
+        )
+
+
+def _samples_the_search_box(grid: Disentanglement, points: int) -> bool:
+    """Whether this many points hold the centre and the border of the box in which α is searched."""
+    return {-SEARCH_BOX, 0.0, SEARCH_BOX} <= set(alpha_grid(grid.minimum, grid.maximum, points))
 
 
 def _emergence(config: Config) -> Iterator[str]:

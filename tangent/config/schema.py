@@ -126,8 +126,9 @@ class Disentanglement(Section):
     minimum: Number = Field(description="Smallest α1 and α2 (paper: -3).")
     maximum: Number = Field(description="Largest α1 and α2 (paper: 3).")
     points: Annotated[int, Field(ge=2)] = Field(
-        description="Grid points per axis (paper: 20). The standard mode runs the model "
-        "for each of their pairs."
+        description="Grid points per axis; they must hold 0 and ±1, the centre and the border of "
+        "the search box, as 25 from -3 to 3 do (paper: 20, which hold none of them). The standard "
+        "mode runs the model for each of their pairs."
     )
     images: PositiveInteger = Field(
         description="Test images per task; all of them if there are fewer (paper: 2048)."

@@ -67,6 +67,7 @@ def evaluate(
             "accuracy": value.accuracy,
             "normalized": _ratio(value.accuracy, single_task, name),
             "n": value.n,
+            "outcomes": value.outcomes,
         }
         for name, value in measured.items()
     }

@@ -79,7 +79,7 @@ def choose(
 def evaluate(
     edited: EditedModel, target: EvaluationTask, control: EvaluationTask, alpha: float
 ) -> dict[str, Any]:
-    """Test accuracy of both tasks at θ0 − α τ and at θ0, with the numbers of images."""
+    """Test accuracy of both tasks at θ0 − α τ, with its outcomes, and at θ0."""
     on_target = target.accuracy(edited, {target.name: -alpha}, "test")
     on_control = control.accuracy(edited, {target.name: -alpha}, "test")
     before = pretrained(edited, (target, control), "test")
@@ -89,6 +89,8 @@ def evaluate(
         "control": on_control.accuracy,
         "n_target": on_target.n,
         "n_control": on_control.n,
+        "outcomes_target": on_target.outcomes,
+        "outcomes_control": on_control.outcomes,
         "target_pretrained": before[target.name],
         "control_pretrained": before[control.name],
     }

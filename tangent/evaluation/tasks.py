@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tangent import metrics
+from tangent import metrics, outcomes
 from tangent.datasets.split import split_path
 from tangent.edited import EditedModel
 from tangent.edited.tables import read_entry
@@ -18,16 +18,36 @@ from tangent.errors import UserError
 from tangent.heads import Head, load_head
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Accuracy:
-    """A fraction of correct answers, in [0, 1], over `n` images."""
+    """How often a head of `classes` classes is right on the images of a split.
 
-    accuracy: float
-    n: int
+    Attributes:
+        correct: whether it is on each image, bool [n].
+        classes: the number of classes of the head.
+    """
+
+    correct: np.ndarray
+    classes: int
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of images, in [0, 1]."""
+        return float(np.mean(self.correct))
+
+    @property
+    def n(self) -> int:
+        """The number of images."""
+        return len(self.correct)
+
+    @property
+    def outcomes(self) -> str:
+        """`correct` as text: comparisons on the same images need it (`tangent.outcomes`)."""
+        return outcomes.encode(self.correct)
 
     def as_json(self) -> dict[str, Any]:
-        """`{"accuracy": ..., "n": ...}`, as results hold it."""
-        return {"accuracy": self.accuracy, "n": self.n}
+        """The numbers as results hold them, and the outcomes."""
+        return {name: getattr(self, name) for name in ("accuracy", "n", "classes", "outcomes")}
 
 
 class EvaluationTask:
@@ -97,7 +117,7 @@ class EvaluationTask:
         """
         labels = self.labels(split)
         try:
-            return Accuracy(metrics.accuracy(features, labels, self.head), len(labels))
+            return Accuracy(metrics.outcomes(features, labels, self.head), self.head.classes)
         except UserError as error:
             raise UserError(f"{self.name}, split {split}: {error}") from error
 

@@ -34,7 +34,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         row[2].axhline(threshold, color=style.GREY, linewidth=1.0, linestyle=(0, (4, 3)))
         row[2].annotate(
             f"threshold {threshold:g} %", (0, threshold), xytext=(2, -3), va="top",
-            textcoords="offset points", fontsize=8, color=style.GREY,
+            textcoords="offset points", color=style.GREY,
         )  # fmt: skip
         name = f"{model}\n" if len(models) > 1 else ""
         row[0].set_title(f"{name}addition")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
@@ -15,9 +16,15 @@ from matplotlib.ticker import MaxNLocator
 
 from tangent.figures import style
 from tangent.modes import MODES
+from tangent.selection import SEARCH_BOX
 
 INPUTS = ("disentanglement",)
 _RED = "#E8000B"
+# Light is disentangled, as in the paper. The scale is that of every study, [0, 2]; by the square
+# root of ξ half of the colours are for ξ < 0.5, where the search box lies.
+_COLOURS = "viridis_r"
+_SHARE = 0.5
+_TICKS = (0.0, 0.05, 0.2, 0.5, 1.0, 1.5, 2.0)
 _COLUMNS = 4  # as many maps beside each other as a page is wide
 
 
@@ -25,8 +32,8 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Heat maps of ξ, mean over seeds: a column per pair, a row per mode; models below each other.
 
     Where all pairs of all models fit beside each other, models are columns too. ξ is the sum of two
-    disagreement rates, so every map has the colour scale [0, 2]. The red box is the range [−1, 1]
-    in which α is searched.
+    disagreement rates, so every map has the colour scale [0, 2], from light (disentangled) to dark,
+    even in the square root of ξ. The red box is the range [−1, 1] in which α is searched.
     """
     errors = tables["disentanglement"]
     models = list(errors.model.unique())
@@ -42,7 +49,9 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         image = _draw_model(block, of_model, pairs, model if len(models) > 1 else "")
     _label_modes(grid[:, 0])
     bar = figure.colorbar(image, ax=grid, shrink=min(0.6, 4.0 / rows), aspect=30, pad=0.02)
-    bar.set_label("ξ(α₁, α₂), sum of two disagreement rates, in [0, 2]")
+    bar.set_ticks(_TICKS, labels=[f"{tick:g}" for tick in _TICKS])
+    bar.minorticks_off()
+    bar.set_label("ξ(α₁, α₂) ∈ [0, 2], sum of two disagreement rates")
     bar.outline.set_linewidth(0.5)
     return figure
 
@@ -58,7 +67,7 @@ def _draw_model(
             image = _heat_map(axes, cells)
             if bottom:
                 axes.set_xlabel(f"α₁  {task_1}")
-            axes.set_ylabel(f"α₂  {task_2}", labelpad=1)
+            axes.set_ylabel(f"α₂  {task_2}", labelpad=3)
             axes.tick_params(labelbottom=bottom, labelleft=axes is row[0])
     for axes, pair in zip(block[0], pairs, strict=True):
         axes.set_title(f"{name}\n{' – '.join(pair)}".strip(), fontweight="bold")
@@ -68,7 +77,7 @@ def _draw_model(
 def _label_modes(column: np.ndarray) -> None:
     for axes, mode in zip(column, cycle(MODES.values()), strict=False):
         axes.annotate(
-            mode.label, (0, 0.5), xytext=(-44, 0), xycoords="axes fraction", rotation=90,
+            mode.label, (0, 0.5), xytext=(-48, 0), xycoords="axes fraction", rotation=90,
             textcoords="offset points", ha="center", va="center", fontweight="bold",
         )  # fmt: skip
 
@@ -77,12 +86,13 @@ def _heat_map(axes: Axes, cells: pd.DataFrame) -> AxesImage:
     # [alpha_2, alpha_1]: the first task runs along x.
     values = cells.pivot_table(index="alpha_2", columns="alpha_1", values="error", aggfunc="mean")
     image = axes.imshow(
-        values, origin="lower", extent=_extent(values), cmap="viridis", vmin=0.0, vmax=2.0,
-        interpolation="nearest",
+        values, origin="lower", extent=_extent(values), cmap=_COLOURS,
+        norm=PowerNorm(_SHARE, vmin=0.0, vmax=2.0), interpolation="nearest",
     )  # fmt: skip
     axes.add_patch(
         Rectangle(
-            (-1, -1), 2, 2, fill=False, edgecolor=_RED, linewidth=1.6,
+            (-SEARCH_BOX, -SEARCH_BOX), 2 * SEARCH_BOX, 2 * SEARCH_BOX,
+            fill=False, edgecolor=_RED, linewidth=1.6,
             path_effects=[patheffects.withStroke(linewidth=3.0, foreground="white")],
         )
     )  # fmt: skip

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tangent.figures.scatter import draw_scatter
+from tangent.figures import scatter, style
 
 INPUTS = ("single_task", "addition")
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Single-task test accuracy, `linear` against `standard`."""
-    models = list(tables["addition"].model.unique())
-    return draw_scatter(tables["single_task"], models, "standard", "linear")
+    test = scatter.single_task_results(tables, ["standard", "linear"])
+    looks = scatter.Looks.of(test)
+    figure = style.new_figure(5.4, max(3.9, looks.legend_height))
+    scatter.draw_accuracies(figure.subplots(), test, looks, "standard", "linear")
+    scatter.add_legend(figure, looks)
+    return figure

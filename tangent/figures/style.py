@@ -16,15 +16,22 @@ MODE_COLOURS = {"standard": BLUE, "posthoc": ORANGE, "linear": VERMILLION}
 MODE_MARKERS = {"standard": "o", "posthoc": "s", "linear": "^"}
 MODE_LINES: dict[str, object] = {"standard": "-", "posthoc": (0, (5, 2)), "linear": (0, (1.2, 1.2))}
 MODEL_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
-TASK_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
+MODEL_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
+# Paul Tol's "muted" palette and black: more colours than the above, as distinguishable.
+TASK_COLOURS = (
+    "#332288", "#88CCEE", "#CC6677", "#117733", "#DDCC77", "#AA4499", "#44AA99", "#882255",
+    "#999933", "#000000",
+)  # fmt: skip
+
+TEXT_SIZE = 9.0  # of all text in all figures
 
 _STYLE = {
     "font.family": "sans-serif",
     # Text stays text, so that it can be searched; Verdana has DejaVu Sans's widths.
     "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],
-    "font.size": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.labelsize": 9.0,
+    "font.size": TEXT_SIZE,
+    "axes.titlesize": TEXT_SIZE,
+    "axes.labelsize": TEXT_SIZE,
     "axes.edgecolor": GREY,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
@@ -38,10 +45,10 @@ _STYLE = {
     "ytick.color": GREY,
     "xtick.labelcolor": "black",
     "ytick.labelcolor": "black",
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
+    "xtick.labelsize": TEXT_SIZE,
+    "ytick.labelsize": TEXT_SIZE,
     "legend.frameon": False,
-    "legend.fontsize": 8.5,
+    "legend.fontsize": TEXT_SIZE,
     "svg.fonttype": "none",
     "svg.hashsalt": "tangent",
     "pdf.fonttype": 42,
@@ -55,9 +62,14 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def task_markers(tasks: Iterable[str]) -> dict[str, str]:
-    """A marker for each task, in the order given."""
-    return {task: TASK_MARKERS[i % len(TASK_MARKERS)] for i, task in enumerate(tasks)}
+def task_colours(tasks: Iterable[str]) -> dict[str, str]:
+    """A colour for each task, in the order given."""
+    return {task: TASK_COLOURS[i % len(TASK_COLOURS)] for i, task in enumerate(tasks)}
+
+
+def model_markers(models: Iterable[str]) -> dict[str, str]:
+    """A marker for each model, in the order given."""
+    return {model: MODEL_MARKERS[i % len(MODEL_MARKERS)] for i, model in enumerate(models)}
 
 
 def model_colours(models: Iterable[str]) -> dict[str, str]:

@@ -48,7 +48,9 @@ class ForwardBackward:
         with _attention(inputs.device):
             with self._precision(inputs.device):
                 features = self._features(inputs)
-            logits = self.head.logits(features.float())
+            # At least float32: float64 stays, so that tests can compare to its rounding.
+            precision = torch.promote_types(features.dtype, torch.float32)
+            logits = self.head.logits(features.to(precision))
             loss = scale * self.head.loss(logits, labels)
             loss.backward()
         with torch.no_grad():

@@ -10,7 +10,7 @@ c = 0 every eigenfunction is localized and the tasks cannot interfere; at c = 1 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,11 +27,15 @@ class CouplingResult:
             leading eigenfunctions weighted by eigenvalue: 1/T if spread evenly, 1 if localized.
         interference: mean over tasks s of ‖Σ_{t≠s} f_t(D_s)‖² / ‖f_s(D_s)‖²: 0 if the sum of all
             tasks' functions is f_s on D_s, as task arithmetic wants it.
+        own: f_s(x) of the image's own task s, at each image [N].
+        others: Σ_{t≠s} f_t(x) of the other tasks, at each image [N].
     """
 
     coupling: float
     localization: float
     interference: float
+    own: np.ndarray = field(compare=False, repr=False)
+    others: np.ndarray = field(compare=False, repr=False)
 
 
 def check_proposition1(
@@ -68,14 +72,19 @@ def check_proposition1(
             f"({components}) positive."
         )
     weights = _regressions(gram, blocks, targets, ridge)
-    return [
-        CouplingResult(
-            float(coupling),
-            _localization(gram, blocks, coupling, components * len(blocks)),
-            _interference(gram, blocks, weights, coupling),
+    results = []
+    for coupling in couplings:
+        own, others = _functions(gram, blocks, weights, coupling)
+        results.append(
+            CouplingResult(
+                float(coupling),
+                _localization(gram, blocks, coupling, components * len(blocks)),
+                _interference(blocks, own, others),
+                own,
+                others,
+            )
         )
-        for coupling in couplings
-    ]
+    return results
 
 
 def _blocks(gram: np.ndarray, tasks: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
@@ -110,18 +119,22 @@ def _regressions(
     return weights
 
 
-def _interference(
+def _functions(
     gram: np.ndarray, blocks: list[np.ndarray], weights: list[np.ndarray], coupling: float
-) -> float:
-    ratios = []
+) -> tuple[np.ndarray, np.ndarray]:
+    own, others = np.zeros((2, len(gram)))
     for s, rows in enumerate(blocks):
-        own = gram[np.ix_(rows, rows)] @ weights[s]
-        others = sum(
+        own[rows] = gram[np.ix_(rows, rows)] @ weights[s]
+        others[rows] = sum(
             coupling * gram[np.ix_(rows, blocks[t])] @ weights[t]
             for t in range(len(blocks))
             if t != s
         )
-        ratios.append(float(others @ others) / float(own @ own))
+    return own, others
+
+
+def _interference(blocks: list[np.ndarray], own: np.ndarray, others: np.ndarray) -> float:
+    ratios = [float(others[rows] @ others[rows]) / float(own[rows] @ own[rows]) for rows in blocks]
     return float(np.mean(ratios))
 
 

@@ -17,7 +17,13 @@ from tangent.report import (
 from tangent.report.captions import captions
 from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg
-from tangent.results.claims_text import claims_by_family, readable_claims
+from tangent.results.claims_text import (
+    OTHER_NOTE,
+    THESE_NOTE,
+    VERDICT_NOTE,
+    claims_by_family,
+    readable_claims,
+)
 from tangent.results.columns import tables_of
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables, table_path
@@ -27,7 +33,7 @@ from tangent.results.render import Table
 
 _FOLDER = Path(__file__).parent
 _INPUTS = (*report_tables.INPUTS, "addition_tasks", "claims", "comparison")
-_MARKS = {"reproduced": "✓", "not reproduced": "✗", "mixed": "±", "not run": "–"}
+_MARKS = {"reproduced": "✓", "not reproduced": "✗", "undecided": "?", "not run": "–"}
 
 
 def inputs(folder: Path) -> list[Path]:
@@ -75,6 +81,7 @@ def build_report(folder: Path) -> str:
         claims=claims_by_family(claims),
         # The whole grid repeats the search box's claims on a wider range: not for the first screen.
         main_claims=[row for row in claims if not row["claim"].endswith("_whole_grid")],
+        notes=f"{THESE_NOTE} {OTHER_NOTE} {VERDICT_NOTE}",
         counts=tables["claims"].verdict.value_counts().to_dict(),
         marks=_MARKS,
         headline=report_tables.headline(tables),

@@ -32,16 +32,18 @@ def captions(config: Config) -> dict[str, Caption]:
     figures = {
         "figure2": Caption(
             "Figure 2. Non-linear advantage",
-            "Single-task test accuracy of the post-hoc linearized model against the non-linear "
-            "one, both from the same standard fine-tuning; a marker is a task."
-            + (" Bars are standard deviations over seeds." if several else "")
-            + " Below the diagonal, linearizing costs accuracy.",
+            "Left: single-task test accuracy of the post-hoc linearized model against the "
+            "non-linear one, both from the same standard fine-tuning; a marker is a model, a "
+            "colour a task. Below the diagonal, linearizing costs accuracy. Right: what it costs, "
+            "(non-linear − post-hoc linear) / (1 − 1/C) for a task of C classes, so that 1 is all "
+            "that there is above chance."
+            + (" Bars are standard deviations over seeds." if several else ""),
             "It says nothing about sums of task vectors.",
         ),
         "figure5": Caption(
             "Figure 5. Fine-tuning in the tangent space",
             "Single-task test accuracy after linear against standard fine-tuning; a marker is a "
-            "task."
+            "model, a colour a task."
             + (" Bars are standard deviations over seeds." if several else "")
             + " Near the diagonal, fine-tuning in the tangent space makes up for the loss of "
             "figure 2.",
@@ -62,7 +64,9 @@ def captions(config: Config) -> dict[str, Caption]:
             "Figure 3. Weight-disentanglement error ξ(α₁, α₂)",
             "How often the model edited with both task vectors and the model edited with one of "
             "them predict different classes, on the one's own task: ξ is the sum of these two "
-            "disagreement rates, 0 (dark) to 2. The red box is the range [−1, 1] of the α search. "
+            "disagreement rates, from 0 (light: disentangled) to 2 (dark), with colours even in "
+            "its square root, which tells small errors apart. The red box is the range [−1, 1] of "
+            "the α search. "
             f"{maps.points} × {maps.points} points, up to {maps.images} test examples per task"
             + (f", mean over {seeds} seeds." if several else "."),
             "ξ compares predictions, not accuracies: two models that are wrong together agree. "

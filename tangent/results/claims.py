@@ -1,7 +1,7 @@
 """The paper's claims as statements with a criterion each, and whether a study reproduces them.
 
-A criterion is the same for every study, applies to every seed by itself, and is part of the table:
-nobody has to trust an adjective.
+A criterion is the same for every study and part of the table: nobody has to trust an adjective. A
+95 % interval of its quantity, against its threshold, gives the verdict.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import pandas as pd
 
 from tangent.results import measure
 from tangent.results.columns import TABLES
-from tangent.results.paper_numbers import paper_difference, paper_family
+from tangent.results.intervals import Interval
+from tangent.results.measurement import Measurement, joint_verdict
+from tangent.results.paper_numbers import paper_difference, paper_family, rerun_difference
 from tangent.results.studied import studied_models
 
 Tables = dict[str, pd.DataFrame]
 
-INPUTS = (
-    "single_task", "addition", "negation", "disentanglement", "eigenfunctions", "random_init",
-)  # fmt: skip
+INPUTS = ("outcomes", "single_task", "eigenfunctions", "proposition1_functions")
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,11 @@ class Claim:
     Attributes:
         name: identifier in claims.csv.
         statement: what the paper claims, in words.
-        criterion: when the claim holds for one seed, in words.
-        quantity: what `measure` measures.
-        measure: (tables, model) -> one row per seed with the columns `value` and `holds` and the
-            numbers that `value` was computed from; None where the study has no such results.
+        criterion: when the claim holds, in words.
+        quantity: what `measure` measures first.
+        measure: (tables, model) -> the parts of the criterion, all of which must hold; None where
+            the study has no such results.
+        over: the unit that the quantity is a mean over: `task`, `pair`, `kernel`.
         unit: `fraction` (of test examples; texts write it in percent) or `number` (anything else).
         paper: the paper's own numbers as text, of its models' family; empty where we know none.
     """
@@ -43,36 +44,61 @@ class Claim:
     statement: str
     criterion: str
     quantity: str
-    measure: Callable[[Tables, str], pd.DataFrame | None]
+    measure: Callable[[Tables, str], measure.Parts | None]
+    over: str = "task"
     unit: str = "fraction"
     paper: str = ""
 
 
+def _addition(name: str, statement: str, column: str, first: str, second: str) -> Claim:
+    """A claim that `first` beats `second` in task addition, by one of table 1's columns."""
+    word = {"absolute": "absolute", "normalized": "normalised"}[column]
+    of_column = {"absolute": measure.addition_absolute, "normalized": measure.addition_normalized}
+    kind = {"absolute": "mean test", "normalized": "normalised test"}[column]
+    return Claim(
+        name,
+        statement,
+        f"{word} accuracy of {first} − {second} > 0",
+        f"difference of {kind} accuracy, {first} − {second}",
+        lambda tables, model: of_column[column](tables, model, first, second),
+        paper=paper_difference("addition", column, first, second),
+    )
+
+
 CLAIMS: tuple[Claim, ...] = (
-    Claim(
+    _addition(
         "linear_addition_absolute",
         "Linear beats standard in task addition, absolute accuracy",
-        "absolute accuracy of linear − standard > 0",
-        "difference of mean test accuracy, linear − standard",
-        lambda tables, model: measure.addition(tables, model, "absolute", "linear", "standard"),
-        paper=paper_difference("addition", "absolute", "linear", "standard"),
+        *("absolute", "linear", "standard"),
     ),
-    Claim(
+    _addition(
         "linear_addition_normalized",
         "Linear beats standard in task addition, normalised accuracy",
-        "normalised accuracy of linear − standard > 0",
-        "difference of normalised test accuracy, linear − standard",
-        lambda tables, model: measure.addition(tables, model, "normalized", "linear", "standard"),
-        paper=paper_difference("addition", "normalized", "linear", "standard"),
+        *("normalized", "linear", "standard"),
     ),
     Claim(
         "linear_negation",
         "Linear forgets more of the target task at the same control accuracy",
-        "target accuracy of standard − linear > 0, and control accuracy of linear at most "
+        "target accuracy of standard − linear > 0, and control accuracy of linear less than "
         f"{100 * measure.CONTROL_TOLERANCE:g} percentage point below standard's",
         "difference of mean target test accuracy, standard − linear",
         measure.negation,
         paper=paper_difference("negation", "target", "standard", "linear"),
+    ),
+    _addition(
+        "posthoc_addition_absolute",
+        "The tangent kernel alone does not explain task arithmetic: post-hoc linear adds worse",
+        *("absolute", "standard", "posthoc"),
+    ),
+    _addition(
+        "linear_posthoc_addition",
+        "Linear beats post-hoc linear in task addition, absolute accuracy",
+        *("absolute", "linear", "posthoc"),
+    ),
+    _addition(
+        "posthoc_addition_normalized",
+        "Post-hoc linearization gains normalised accuracy in task addition",
+        *("normalized", "posthoc", "standard"),
     ),
     Claim(
         "posthoc_single_task",
@@ -82,12 +108,21 @@ CLAIMS: tuple[Claim, ...] = (
         lambda tables, model: measure.single_task(tables, model, "standard", "posthoc"),
     ),
     Claim(
-        "posthoc_addition_normalized",
-        "Post-hoc linearization gains normalised accuracy in task addition",
-        "normalised accuracy of posthoc − standard > 0",
-        "difference of normalised test accuracy, posthoc − standard",
-        lambda tables, model: measure.addition(tables, model, "normalized", "posthoc", "standard"),
-        paper=paper_difference("addition", "normalized", "posthoc", "standard"),
+        "nonlinear_advantage",
+        "Fine-tuning has a non-linear advantage, also against guessing",
+        "(accuracy of standard − posthoc) / (1 − 1/C) > 0, C the task's number of classes",
+        "difference of single-task test accuracy / (1 − 1/C), standard − posthoc",
+        measure.nonlinear_advantage,
+    ),
+    Claim(
+        "linear_single_task",
+        "Linear fine-tuning stays close to standard in single tasks",
+        f"single-task accuracy of standard − linear < {100 * measure.CLOSE:g} percentage points",
+        "difference of mean single-task test accuracy, standard − linear",
+        lambda tables, model: measure.single_task(
+            tables, model, "standard", "linear", measure.CLOSE
+        ),
+        paper=rerun_difference("standard", "linear"),
     ),
     *(
         Claim(
@@ -95,14 +130,15 @@ CLAIMS: tuple[Claim, ...] = (
             f"The disentanglement error ξ is smaller for {mode}, {where}",
             "mean ξ of standard − " + mode + " > 0",
             f"difference of mean ξ (in [0, 2]) over the {where} and the pairs, standard − {mode}",
-            lambda tables, model, mode=mode, limit=limit: measure.disentanglement(
-                tables, model, mode, limit
+            lambda tables, model, mode=mode, region=region: measure.disentanglement(
+                tables, model, mode, region
             ),
+            over="pair",
             unit="number",
         )
-        for region, limit, where in (
-            ("search_box", measure.SEARCH_BOX, "search box [−1, 1]²"),
-            ("whole_grid", np.inf, "whole grid"),
+        for region, where in (
+            ("search_box", "search box [−1, 1]²"),
+            ("whole_grid", "whole grid"),
         )
         for mode in ("posthoc", "linear")
     ),
@@ -110,16 +146,26 @@ CLAIMS: tuple[Claim, ...] = (
         "eigenfunctions_localized",
         "The kernel's leading eigenfunctions are localized on its task",
         "ratio of mean local energies, held-out examples of the task / mean of the other data "
-        f"sets, geometric mean over the kernels: at least {measure.LOCALIZED:g}",
+        f"sets, geometric mean over the kernels: above {measure.LOCALIZED:g}",
         "ratio of mean local energies, task / other data sets",
         measure.localization,
+        over="kernel",
+        unit="number",
+    ),
+    Claim(
+        "proposition1",
+        "Tasks regressed with the model's kernel can be added (proposition 1)",
+        "squared norm of the sum of the other tasks' functions on a task's examples / that of its "
+        "own function, geometric mean over the tasks, at coupling 1: below 1",
+        "ratio of squared norms, others / own",
+        measure.proposition1,
         unit="number",
     ),
     Claim(
         "random_single_task",
         "From a random initialisation single tasks are still learnt",
-        "standard fine-tuning from a random initialisation makes at least half of the way from its "
-        "accuracy at initialisation to the pre-trained model's fine-tuned accuracy, same tasks",
+        "standard fine-tuning from a random initialisation makes more than half of the way from "
+        "its accuracy at initialisation to the pre-trained model's fine-tuned accuracy, same tasks",
         "share of the way made",
         measure.random_single_task,
         unit="number",
@@ -145,6 +191,7 @@ CLAIMS: tuple[Claim, ...] = (
         f"{measure.LOCALIZED:g} and below the pre-trained model's, same kernels and data sets",
         "ratio of mean local energies, pre-trained / random",
         measure.random_localization,
+        over="kernel",
         unit="number",
     ),
 )
@@ -153,30 +200,44 @@ CLAIMS: tuple[Claim, ...] = (
 def judge(claim: Claim, model: str, family: str, tables: Tables) -> dict[str, object]:
     """One row of claims.csv: `claim` for `model`, one of `family` (a label).
 
-    `verdict` is `reproduced` if the criterion holds for every seed, `not reproduced` if for none,
-    `mixed` if the seeds disagree, `not run` if there are no results to judge.
+    `verdict` is `reproduced` if the interval for these units is wholly on the claim's side of the
+    threshold, `not reproduced` if it is wholly on the other, `undecided` if it holds the threshold,
+    `not run` if there are no results to judge. Of several parts, all must be reproduced, and one
+    that is refuted refutes the claim.
     """
-    measured = claim.measure(tables, model)
-    if measured is not None:
-        measured = measured.dropna(subset="value")
     row: dict[str, object] = {
         "family": family, "model": model, "claim": claim.name, "statement": claim.statement,
         "criterion": claim.criterion, "quantity": claim.quantity, "unit": claim.unit,
-        "paper": claim.paper if family == paper_family() else "",
+        "unit_name": claim.over, "paper": claim.paper if family == paper_family() else "",
     }  # fmt: skip
-    if measured is None or measured.empty:
-        return row | {"verdict": "not run", "seeds": 0, "seeds_met": 0, "measured": ""}
-    values, holds = measured["value"], measured["holds"]
+    parts = claim.measure(tables, model)
+    if parts is None:
+        return row | {
+            "verdict": "not run", "units": 0, "seeds": 0, "seeds_met": 0, "covers": "",
+            "measured": "",
+        }  # fmt: skip
+    first = parts[0]
+    values = first.per_seed
     return row | {
-        "verdict": "reproduced" if holds.all() else "mixed" if holds.any() else "not reproduced",
-        "seeds": len(values),
-        "seeds_met": holds.sum(),
-        "mean": values.mean(),
+        "verdict": joint_verdict(parts),
+        "units": first.units,
+        "seeds": first.seeds,
+        "seeds_met": int(np.all([part.met for part in parts], axis=0).sum()),
+        "mean": first.shown(first.quantity.value.mean()),
+        **_ends(first, "low", "high", first.of_these_units()),
+        "covers": first.covers,
+        **_ends(first, "low_other", "high_other", first.of_other_units()),
         "spread": values.std(ddof=1) if len(values) > 1 else np.nan,
         "minimum": values.min(),
         "maximum": values.max(),
-        "measured": _sentence(claim.unit, measured.drop(columns=["value", "holds"])),
+        "measured": _sentence(claim.unit, first.numbers),
     }
+
+
+def _ends(part: Measurement, low: str, high: str, interval: Interval | None) -> dict[str, object]:
+    if interval is None:
+        return {low: np.nan, high: np.nan}
+    return {low: part.shown(interval.low), high: part.shown(interval.high)}
 
 
 def claims_table(tables: Tables, families: Mapping[str, str]) -> pd.DataFrame:
@@ -187,14 +248,15 @@ def claims_table(tables: Tables, families: Mapping[str, str]) -> pd.DataFrame:
         families: model -> label of its family. A family's models stand together, in the order of
             the study's models, the families in the order of their first model.
     """
-    models = studied_models(tables)
+    models = studied_models(tables, ("outcomes", "eigenfunctions"))
     order = list(dict.fromkeys(families[model] for model in models))
     models.sort(key=lambda model: order.index(families[model]))
     rows = [judge(claim, model, families[model], tables) for model in models for claim in CLAIMS]
     return pd.DataFrame.from_records(rows, columns=list(TABLES["claims"]))
 
 
-def _sentence(unit: str, numbers: pd.DataFrame) -> str:
+def _sentence(unit: str, numbers: Mapping[str, np.ndarray]) -> str:
     scale, suffix, digits = (100, " %", 1) if unit == "fraction" else (1, "", 3)
-    means = numbers.mean()
-    return ", ".join(f"{name} {scale * means[name]:.{digits}f}{suffix}" for name in numbers)
+    return ", ".join(
+        f"{name} {scale * of_seeds.mean():.{digits}f}{suffix}" for name, of_seeds in numbers.items()
+    )

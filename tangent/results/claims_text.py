@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
 
 from tangent.results.render import MISSING, Table
 
-_SHOWN = ("criterion", "measured", "value", "range", "met_by", "verdict", "paper")
+_SHOWN = (
+    "criterion", "measured", "value", "interval", "interval_other", "met_by", "verdict", "paper"
+)  # fmt: skip
+
+THESE_NOTE = (
+    "Interval: 95 %, for the mean over these tasks (pairs, kernels), over seeds and test images; "
+    "of one seed over test images alone. It gives the verdict."
+)
+OTHER_NOTE = (
+    "Other: 95 %, for other tasks like these, over seeds; of one seed for this seed alone; none "
+    "with fewer than five tasks."
+)
+VERDICT_NOTE = (
+    "Verdict, for these models and tasks at their scale: reproduced if the interval is wholly on "
+    "the claim's side of the criterion's threshold, not reproduced if wholly on the other, "
+    "undecided if it holds the threshold, not run if the study has no such results."
+)
 
 
 def claims_by_family(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -23,24 +40,38 @@ def claims_by_family(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str,
 def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of claims.csv with their numbers as text: fractions in points, differences signed.
 
-    `met_by` says how many of the seeds meet the criterion; `paper_lines` are the paper's own
+    `interval` and `interval_other` are the two 95 % intervals; `met_by` says how many of the seeds
+    meet the criterion by themselves; `paper_lines` are the paper's own
     numbers for this model, or for all of its models.
     """
     shown = []
     for row in table.to_dict("records"):
-        scale, suffix, digits = (100, " points", 1) if row["unit"] == "fraction" else (1, "", 3)
-        sign = "+" if row["quantity"].startswith("difference") else ""
-        mean, low, high, spread = (
-            f"{scale * row[name]:{'' if name == 'spread' else sign}.{digits}f}".replace("-", "−")
-            for name in ("mean", "minimum", "maximum", "spread")
-        )
-        several = row["seeds"] > 1
-        row["value"] = mean + (f" ± {spread}" if several else "") + suffix if row["seeds"] else ""
-        row["range"] = f"{low} to {high}" if several else ""
+        number = _numbers_of(row)
+        suffix = " points" if row["unit"] == "fraction" else ""
+        row["value"] = row["interval"] = row["interval_other"] = ""
+        if row["seeds"]:
+            spread = f" ± {number(row['spread'], signed=False)}" if row["seeds"] > 1 else ""
+            row["value"] = number(row["mean"]) + spread + suffix
+            row["interval"] = _range(number, row["low"], row["high"])
+            row["interval_other"] = _range(number, row["low_other"], row["high_other"])
         row["met_by"] = _met_by(row["seeds_met"], row["seeds"])
         row["paper_lines"] = _paper_lines(row["paper"], row["model"])
         shown.append(row)
     return shown
+
+
+def _numbers_of(row: dict[str, Any]) -> Callable[..., str]:
+    scale, digits = (100, 1) if row["unit"] == "fraction" else (1, 3)
+    sign = "+" if row["quantity"].startswith("difference") else ""
+
+    def text(value: float, signed: bool = True) -> str:
+        return f"{scale * value:{sign if signed else ''}.{digits}f}".replace("-", "−")
+
+    return text
+
+
+def _range(number: Callable[..., str], low: float, high: float) -> str:
+    return MISSING if pd.isna(low) else f"{number(low)} to {number(high)}"
 
 
 def _met_by(met: int, seeds: int) -> str:
@@ -68,12 +99,40 @@ def claims_as_table(table: pd.DataFrame) -> Table:
         name="claims",
         caption="The paper's claims as statements with a criterion, measured in this study",
         stub="Claim",
-        groups=(("", ("Criterion", "Measured", "Value", "Range", "Met by", "Verdict", "Paper")),),
+        groups=(
+            (
+                "",
+                (
+                    "Criterion", "Measured", "Value", "Interval", "Other", "Met by", "Verdict",
+                    "Paper",
+                ),
+            ),
+        ),
         rows=tuple(rows),
         notes=(
-            "Value: mean over seeds ± standard deviation. Range: smallest to largest seed. "
-            "Verdict, for these models and tasks at their scale: reproduced if the criterion holds "
-            "for every seed, not reproduced if for none, mixed if the seeds disagree, not run if "
-            "the study has no such results.",
+            f"Value: mean over seeds ± standard deviation. {THESE_NOTE} {OTHER_NOTE} Met by: seeds "
+            f"whose own value is on the claim's side. {VERDICT_NOTE}",
         ),
-    )
+    )  # fmt: skip
+
+
+def claims_as_text(table: pd.DataFrame, width: int = 100) -> str:
+    """Every claim of claims.csv with verdict, value and interval, in aligned columns."""
+    rows = readable_claims(table)
+    cells = [(row["verdict"], row["value"], row["interval"]) for row in rows]
+    header = ("verdict", "value", "95 % interval")
+    widths = [max(map(len, column)) + 2 for column in zip(header, *cells, strict=True)]
+
+    def line(given: Iterable[str], last: str) -> str:
+        columns = "".join(cell.ljust(size) for cell, size in zip(given, widths, strict=True))
+        texts = textwrap.wrap(last, width - len(columns))
+        return ("\n" + " " * len(columns)).join([columns + texts[0], *texts[1:]])
+
+    several = table["model"].nunique() > 1
+    lines, of_model = [], None
+    for row, given in zip(rows, cells, strict=True):
+        if several and row["model"] != of_model:
+            of_model = row["model"]
+            lines.append(of_model)
+        lines.append(line(given, row["statement"]))
+    return "\n".join([line(header, "claim"), *lines])

@@ -18,6 +18,7 @@ from tangent.modes import MODES
 from tangent.results.columns import COLLECTED, TABLES
 from tangent.results.emergence import emergence_rows
 from tangent.results.learning_rates import learning_rate_rows
+from tangent.results.outcome_rows import outcome_rows
 from tangent.results.random_init import random_init_rows
 from tangent.results.raw import RawFiles, Result
 
@@ -62,17 +63,26 @@ def _single_task(config: Config, raw: RawFiles) -> Iterator[Row]:
                 yield from _both_splits(accuracies[task], model, "zero_shot", task, seed)
             for mode in MODES:
                 for task in config.tasks_of(model):
-                    path = f"single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
-                    result = raw.json("single_task", path)
-                    yield from _both_splits(result, model, mode, task, seed)
+                    result = _single_task_result(raw, model, mode, task, seed)
+                    rows = list(_both_splits(result, model, mode, task, seed))
+                    if mode == "posthoc":
+                        standard = _single_task_result(raw, model, "standard", task, seed)
+                        for row in rows:
+                            lost = standard[row["split"]]["accuracy"] - row["accuracy"]
+                            row["nonlinear_advantage"] = lost / (1 - 1 / row["classes"])
+                    yield from rows
+
+
+def _single_task_result(raw: RawFiles, model: str, mode: str, task: str, seed: int) -> Result:
+    path = f"single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
+    return raw.json("single_task", path)
 
 
 def _both_splits(result, model: str, mode: str, task: str, seed: int) -> Iterator[Row]:
     for split in ("validation", "test"):
         yield {
             "model": model, "mode": mode, "task": task, "split": split, "seed": seed,
-            "accuracy": result[split]["accuracy"], "n": result[split]["n"],
-        }  # fmt: skip
+        } | {name: result[split][name] for name in ("accuracy", "n", "classes")}  # fmt: skip
 
 
 def _alpha_sweep(config: Config, raw: RawFiles) -> Iterator[Row]:
@@ -194,6 +204,18 @@ def _proposition1(config: Config, raw: RawFiles) -> Iterator[Row]:
                 yield {"model": model, "seed": seed} | {name: float(row[name]) for name in columns}
 
 
+def _proposition1_functions(config: Config, raw: RawFiles) -> Iterator[Row]:
+    columns = ("task", "image", "own", "others")
+    for model in config.eigenfunctions.models:
+        for seed in config.seeds:
+            path = f"proposition1/{model}/seed{seed}/functions.csv"
+            for row in raw.csv("proposition1", path, columns):
+                yield {
+                    "model": model, "seed": seed, "task": row["task"], "image": int(row["image"]),
+                    "own": float(row["own"]), "others": float(row["others"]),
+                }  # fmt: skip
+
+
 def _random_init(config: Config, raw: RawFiles) -> Iterator[Row]:
     single_task, addition = (_table(name, config, raw) for name in ("single_task", "addition"))
     return random_init_rows(config, raw, single_task, addition)
@@ -254,6 +276,8 @@ _READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
     "random_init": _random_init,
     "proposition1": _proposition1,
     "emergence": _emergence,
+    "proposition1_functions": _proposition1_functions,
+    "outcomes": outcome_rows,
     "subsets": _subsets,
     "per_task_alpha": _per_task_alpha,
     "analogies": _analogies,

@@ -11,7 +11,10 @@ TABLES: dict[str, tuple[str, ...]] = {
     "learning_rates": (
         "model", "training", "rate", "task", "seed", "accuracy", "n", "chosen", "se_difference",
     ),
-    "single_task": ("model", "mode", "task", "split", "seed", "accuracy", "n"),
+    "single_task": (
+        "model", "mode", "task", "split", "seed", "accuracy", "n", "classes",
+        "nonlinear_advantage",
+    ),
     "alpha_sweep": (
         "model", "mode", "operation", "task", "split", "seed", "alpha", "accuracy", "normalized",
         "target",
@@ -34,6 +37,10 @@ TABLES: dict[str, tuple[str, ...]] = {
         "tasks_added", "alpha", "absolute", "normalized",
     ),
     "proposition1": ("model", "seed", "coupling", "localization", "interference"),
+    "proposition1_functions": ("model", "seed", "task", "image", "own", "others"),
+    "outcomes": (
+        "model", "mode", "seed", "quantity", "task", "dataset", "n", "points", "outcomes",
+    ),
     "emergence": (
         "model", "step", "mode", "seed", "zero_shot", "single_task", "absolute", "normalized",
         "disentanglement", "localization",
@@ -48,8 +55,9 @@ TABLES: dict[str, tuple[str, ...]] = {
         "baseline_accuracy", "zero_shot", "single_task", "n",
     ),
     "claims": (
-        "family", "model", "claim", "statement", "criterion", "verdict", "seeds", "seeds_met",
-        "quantity", "unit", "mean", "spread", "minimum", "maximum", "measured", "paper",
+        "family", "model", "claim", "statement", "criterion", "verdict", "units", "unit_name",
+        "seeds", "seeds_met", "quantity", "unit", "mean", "low", "high", "covers", "low_other",
+        "high_other", "spread", "minimum", "maximum", "measured", "paper",
     ),
     "comparison": (
         "table", "model", "mode", "task", "quantity", "paper", "rerun_low", "rerun_high", "ours",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tangent.config.schema import Config
 from tangent.modes import MODES
-from tangent.results.measure import SEARCH_BOX, localization_ratios, mean_errors
+from tangent.selection import SEARCH_BOX
 
 
 def emergence_rows(config: Config, tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, object]]:
@@ -27,8 +27,8 @@ def emergence_rows(config: Config, tables: dict[str, pd.DataFrame]) -> Iterator[
     accuracies = test.groupby(["model", "mode", "seed"]).accuracy.mean()
     sums = addition.set_index(["model", "mode", "seed"])
     for model in config.emergence.models:
-        errors = mean_errors(tables["disentanglement"], model, SEARCH_BOX)
-        ratios = localization_ratios(tables["eigenfunctions"], model)
+        errors = _mean_errors(tables["disentanglement"], model)
+        ratios = _localization(tables["eigenfunctions"], model)
         for mode in MODES:
             for seed in config.seeds:
                 added = sums.loc[model, mode, seed]
@@ -41,3 +41,21 @@ def emergence_rows(config: Config, tables: dict[str, pd.DataFrame]) -> Iterator[
                     "disentanglement": errors[mode].get(seed, np.nan) if mode in errors else np.nan,
                     "localization": ratios.get(seed, np.nan),
                 }  # fmt: skip
+
+
+def _mean_errors(table: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Mean ξ over the search box and the pairs: a row per seed, a column per mode."""
+    # Grid points are sums of floating-point steps: 1 may come as 1.0000000000000002.
+    inside = table[["alpha_1", "alpha_2"]].abs().max(axis=1) <= SEARCH_BOX + 1e-6
+    rows = table[(table.model == model) & inside]
+    per_pair = rows.groupby(["seed", "mode", "task_1", "task_2"]).error.mean()
+    return per_pair.groupby(["seed", "mode"]).mean().unstack("mode")
+
+
+def _localization(eigenfunctions: pd.DataFrame, model: str) -> pd.Series:
+    """Ratio of mean local energies, geometric mean over the kernels, by seed; may be empty."""
+    rows = eigenfunctions[(eigenfunctions.model == model) & (eigenfunctions.split == "test")]
+    energies = rows.groupby(["seed", "task", "dataset"]).energy.mean().reset_index()
+    own = energies[energies.dataset == energies.task].set_index(["seed", "task"]).energy
+    others = energies[energies.dataset != energies.task].groupby(["seed", "task"]).energy.mean()
+    return np.exp(np.log(own / others).groupby("seed").mean())

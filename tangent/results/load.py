@@ -13,7 +13,7 @@ from tangent.results.columns import TABLES
 _TEXT = {
     "family", "model", "mode", "task", "split", "operation", "dataset", "task_1", "task_2",
     "initialization", "claim", "statement", "criterion", "verdict", "quantity", "unit", "measured",
-    "table", "within", "subset", "a", "b", "c", "d", "training",
+    "table", "within", "subset", "a", "b", "c", "d", "outcomes", "training", "unit_name", "covers",
 }  # fmt: skip
 
 # Numbers in other tables.

@@ -89,7 +89,19 @@ def paper_difference(table: str, column: str, mode: str, other: str) -> str:
     """Differences `mode` − `other` of `column` as text, in percentage points, one per model."""
     rows = {row["mode"]: row for row in paper_numbers()[table]}
     pairs = zip(rows[mode][column], rows[other][column], strict=True)
-    differences = [f"{first - second:+.1f}".replace("-", "−") for first, second in pairs]
-    named = zip(paper_models(), differences, strict=True)
-    source = rows[mode]["source"]
-    return ", ".join(f"{model} {value}" for model, value in named) + f" points ({source})"
+    return _in_points([first - second for first, second in pairs], rows[mode]["source"])
+
+
+def rerun_difference(mode: str, other: str) -> str:
+    """The same of mean single-task accuracies, of which the paper prints no numbers: a re-run's."""
+    means = [
+        [rerun_range("single_task", model, name, "accuracy", "all") for name in (mode, other)]
+        for model in paper_models()
+    ]
+    return _in_points([100 * (first[0] - second[0]) for first, second in means], "cited re-run")
+
+
+def _in_points(differences: Iterable[float], source: str) -> str:
+    texts = [f"{difference:+.1f}".replace("-", "−") for difference in differences]
+    named = zip(paper_models(), texts, strict=True)
+    return ", ".join(f"{model} {text}" for model, text in named) + f" points ({source})"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from tangent.config.schema import RANDOM_SUFFIX
 
 
-def studied_models(tables: dict[str, pd.DataFrame]) -> list[str]:
-    """The models of which the tables hold results, without those that start from random weights."""
-    names = ("single_task", "addition", "negation")
+def studied_models(
+    tables: dict[str, pd.DataFrame], names: Sequence[str] = ("single_task", "addition", "negation")
+) -> list[str]:
+    """The models of which these tables hold results, without those of random weights."""
     models = dict.fromkeys(model for name in names for model in tables[name].model)
     return [model for model in models if not model.endswith(RANDOM_SUFFIX)]
 

@@ -19,7 +19,7 @@ FIGURES |= {"subsets"}
 SUMMARY = {"test the paper's claims", "compare with other people's numbers"}
 SUMMARY |= {"write the paper's tables", "write the report"}
 CONFIGURED = {"keep the study's configuration beside its results"}
-ADDED = {"alpha_sweep", "addition", "addition_tasks", "negation", "random_init"}
+ADDED = {"alpha_sweep", "addition", "addition_tasks", "negation", "random_init", "outcomes"}
 ADDED |= {"subsets", "per_task_alpha", "analogies"}
 ADDED_FIGURES = {"figure2", "figure5", "figure6", "alpha_curves", "subsets"}
 

@@ -46,6 +46,7 @@ def workspace(tmp_path_factory) -> Workspace:
     config["finetuning"] = {"batch_size": 16, "warmup_steps": 2, "epochs": dict.fromkeys(TASKS, 1)}
     config["alphas"] = {"points": 3}
     config["disentanglement"] |= {"pairs": [TASKS], "points": 3, "images": 16}
+    config["disentanglement"] |= {"minimum": -1.0, "maximum": 1.0}
     config["eigenfunctions"] |= {"tasks": TASKS, "images": 8, "components": 3}
     workspace.write("closed.yaml", config)
     wanted = [NEGATION, *map(addition, MODELS), *map(zero_shot, MODELS)]

@@ -68,7 +68,7 @@ def overlay(model, **changes):
 
 
 def small_study(model):
-    """Two tasks, two steps per fine-tuning, two α, a heat map of four points, one kernel a task."""
+    """Two tasks, two steps per fine-tuning, two α, a heat map of nine points, one kernel a task."""
     name = f"{model}-untrained"
     rates = {"standard": 1.0e-7, "linear": 1.0e-7}
     parts = {"accumulation_steps": 2, "activation_checkpointing": ["linear"]}
@@ -81,7 +81,10 @@ def small_study(model):
             "learning_rate": rates, "models": {name: parts},
         },
         alphas={"points": 2},
-        disentanglement={"models": [name], "pairs": [PAIR], "points": 2, "images": 2},
+        disentanglement={
+            "models": [name], "pairs": [PAIR], "minimum": -1.0, "maximum": 1.0, "points": 3,
+            "images": 2,
+        },
         eigenfunctions={
             "models": [name], "tasks": PAIR, "images": 4, "components": 1, "logits": 1,
         },

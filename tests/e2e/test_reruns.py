@@ -131,8 +131,8 @@ ROWS = {
     "the grid of the heat maps": (
         lambda study: configure(study, disentanglement__points=5),
         heat_maps(MODES)
-        | {"collect the tidy table disentanglement", "draw figure3", "test the paper's claims"}
-        | {"write the report"},
+        | {"collect the tidy table disentanglement", "collect the tidy table outcomes"}
+        | {"draw figure3", "test the paper's claims", "write the report"},
     ),
     "the precision of evaluations": (
         lambda study: configure(study, compute__evaluation_autocast="bfloat16"),

@@ -45,7 +45,7 @@ def test_every_file_is_there(results):
         f"tables/{name}.csv"
         for name in (
             *("single_task", "alpha_sweep", "addition", "negation", "disentanglement"),
-            *("eigenfunctions", "random_init", "claims", "comparison"),
+            *("eigenfunctions", "random_init", "claims", "comparison", "outcomes"),
             *("subsets", "per_task_alpha", "analogies"),
         )
     ]
@@ -250,9 +250,13 @@ def test_the_report_and_the_papers_tables_show_the_numbers(results):
         assert f"{100 * absolute:.1f}" in page
 
 
-def test_the_headline_is_the_report_and_task_addition(finished, results):
+def test_the_headline_is_the_report_task_addition_and_all_claims(finished, results):
     command = [sys.executable, "-m", "scripts.headline", "--config", "config.yaml"]
     answer = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     assert str(results / "report" / "index.html") in answer.stdout
     assert (results / "tables" / "table1.md").read_text(encoding="utf-8").strip() in answer.stdout
+    said = " ".join(answer.stdout.split())
+    for row in table(results, "claims"):
+        assert row["statement"].split(":")[0][:30] in said
+    assert max(len(line) for line in answer.stdout.partition("\n\n**")[0].splitlines()) <= 100

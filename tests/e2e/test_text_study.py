@@ -30,6 +30,7 @@ def workspace(tmp_path_factory) -> Workspace:
     config["finetuning"]["epochs"] = dict.fromkeys(TASKS, 1)
     config["alphas"] = {"points": 3}
     config["disentanglement"] |= {"pairs": [TASKS], "points": 3, "images": 16}
+    config["disentanglement"] |= {"minimum": -1.0, "maximum": 1.0}
     config["eigenfunctions"] |= {"tasks": TASKS, "images": 8, "components": 3}
     config["combinations"] = {"models": [], "analogies": []}
     config["random_initialization"] = {"models": [], "tasks": [TASKS[0]]}

@@ -1,9 +1,11 @@
 """The configuration is checked before anything runs, and every mistake has a readable answer."""
 
 import copy
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 from imports import ROOT
@@ -191,6 +193,12 @@ MISTAKES = {
         "disentanglement.pairs": [["shapes", "letters"], ["letters", "shapes"]]
     },
     "disentanglement.minimum (3.0) must be less than": {"disentanglement.minimum": 3.0},
+    "disentanglement.points: 20 points from -3.0 to 3.0 do not hold 0 and ±1, so the claims' mean "
+    "of ξ would not be over the search box [-1, 1]²; 25 points do": {"disentanglement.points": 20},
+    "disentanglement.points: 13 points from 0.0 to 3.0 do not hold 0 and ±1, so the claims' mean "
+    "of ξ would not be over the search box [-1, 1]²; 25 points from -3 to 3 do": {
+        "disentanglement.minimum": 0.0
+    },
     "eigenfunctions.tasks: 'glyphs' is not in tasks": {
         "eigenfunctions.tasks": ["glyphs", "letters"]
     },
@@ -258,6 +266,23 @@ def test_tasks_of_another_kind_than_the_model_reads_are_refused(demo):
         "models: 'demo-vit' reads images, but the task 'kinds' is about texts: choose tasks and a "
         "control task about images"
     ]
+
+
+def test_a_grid_of_heat_maps_holds_centre_and_border_of_the_search_box(demo):
+    """By numpy's own grid; a number of points that a message names is accepted."""
+    grid = demo["disentanglement"]
+    for minimum, maximum in ((-3.0, 3.0), (-2.0, 1.0), (-1.0, 1.0), (-1.2, 3.0), (-0.5, 3.0)):
+        for points in range(2, 30):
+            grid |= {"minimum": minimum, "maximum": maximum, "points": points}
+            values = np.linspace(minimum, maximum, points)
+            holds = all(np.isclose(values, wanted, atol=1e-9).any() for wanted in (-1, 0, 1))
+            if holds:
+                load_config(demo)
+                continue
+            (problem,) = problems(demo)
+            if named := re.search(r"; (\d+) points do$", problem):
+                grid["points"] = int(named[1])
+                load_config(demo)
 
 
 def test_every_problem_is_listed_at_once(demo):

@@ -41,7 +41,10 @@ def workspace(tmp_path_factory):
     ("name", "jobs"),
     [
         ("demo-convnext", {"pretraining_demo-convnext": 1, "pretrained_clip": 1, "report": 1}),
-        ("demo-emergence", {"pretraining_demo-vit-short": 1, "pretrained_clip": 4, "finetuned": 24}),
+        (
+            "demo-emergence",
+            {"pretraining_demo-vit-short": 1, "pretrained_clip": 4, "finetuned": 24},
+        ),
         ("paper-convnext", {"pretrained_clip": 3, "finetuned": 2 * 8 * (3 + 1), "report": 1}),
     ],
 )

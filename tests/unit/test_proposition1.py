@@ -63,6 +63,8 @@ def test_interference_is_that_of_regressions_by_hand(rng: np.random.Generator) -
             on_s = tasks == s
             others = sum(answers[t][on_s] for t in range(3) if t != s)
             ratios.append(np.sum(others**2) / np.sum(answers[s][on_s] ** 2))
+            np.testing.assert_allclose(row.own[on_s], answers[s][on_s])
+            np.testing.assert_allclose(row.others[on_s], others)
         assert row.interference == pytest.approx(np.mean(ratios))
 
 

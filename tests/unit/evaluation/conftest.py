@@ -168,8 +168,12 @@ class Study:
         self, mode: str, coefficients: dict[str, float], task: str, split: str
     ) -> float:
         """Accuracy by brute force."""
+        return float(self.right(mode, coefficients, task, split).mean())
+
+    def right(self, mode: str, coefficients: dict[str, float], task: str, split: str) -> np.ndarray:
+        """On which images of the split that is right, bool [n]."""
         predicted = self.predict(self.oracle(mode, coefficients, task, split), task)
-        return float((predicted == self.labels(task, split)).mean())
+        return predicted == self.labels(task, split)
 
     def predict(self, features: torch.Tensor, task: str) -> np.ndarray:
         """Classes [n] by the zero-shot head."""

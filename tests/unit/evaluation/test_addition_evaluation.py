@@ -9,6 +9,7 @@ from statistics import fmean
 import pytest
 
 from tangent.errors import UserError
+from tangent.outcomes import encode
 
 GRID = ("--alphas", 0, 1, 5)
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -61,6 +62,8 @@ def test_the_result_is_the_test_accuracy_at_the_chosen_alpha(study, mode, tmp_pa
         assert result["tasks"][task]["accuracy"] == pytest.approx(accuracy)
         assert result["tasks"][task]["normalized"] == pytest.approx(ratios[-1])
         assert result["tasks"][task]["n"] == len(study.labels(task, "test"))
+        right = study.right(mode, {"sum": chosen["alpha"]}, task, "test")
+        assert result["tasks"][task]["outcomes"] == encode(right)
     assert result["absolute"] == pytest.approx(fmean(absolute))
     assert result["normalized"] == pytest.approx(fmean(ratios))
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tangent.outcomes import decode_counts
+
 ALPHAS = (-2.0, 0.0, 2.0)
+TASKS = ("red", "blue")
+PRODUCT = tuple(itertools.product(ALPHAS, repeat=2))
 
 
 def run(study, mode: str, output: Path, images: int) -> tuple[dict, list[dict[str, str]]]:
@@ -40,6 +45,20 @@ def test_errors_equal_a_direct_count(study, mode, tmp_path):
         assert float(row["error_2"]) == pytest.approx(rates[1])
         assert float(row["error"]) == pytest.approx(sum(rates))
     assert max(float(row["error"]) for row in table) > 0.2  # the comparison says something
+    drawn = np.random.RandomState(0).permutation(50)
+    for region, points in (("search_box", [(0.0, 0.0)]), ("whole_grid", [*PRODUCT])):
+        found = result["disagreements"][region]
+        assert found["points"] == len(points)
+        for task, index in (("red", 0), ("blue", 1)):
+            counts = sum(
+                (
+                    predict(task, {task: pair[index]})
+                    != predict(task, dict(zip(TASKS, pair, strict=True)))
+                ).astype(int)
+                for pair in points
+            )
+            text = found["counts"][task]
+            assert decode_counts(text, 50, found["points"]).tolist() == counts[drawn].tolist()
 
 
 def test_the_sample_is_the_same_in_every_mode_and_smaller_than_the_split(study, tmp_path):

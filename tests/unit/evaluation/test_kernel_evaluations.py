@@ -208,6 +208,13 @@ def test_proposition1_uses_the_kernel_of_one_logit_on_all_tasks(study, tmp_path)
     for row, point in zip(table, expected, strict=True):
         assert float(row["localization"]) == pytest.approx(point.localization, rel=1e-3)
         assert float(row["interference"]) == pytest.approx(point.interference, rel=1e-2, abs=1e-6)
+    functions = study.csv(str(tmp_path / "functions.csv"))
+    images = [(task, int(row)) for task in ("red", "green") for row in rows]
+    assert [(row["task"], int(row["image"])) for row in functions] == images
+    for column in ("own", "others"):
+        found = [float(row[column]) for row in functions]
+        of_kernel = getattr(expected[-1], column)
+        np.testing.assert_allclose(found, of_kernel, atol=0.01 * np.abs(of_kernel).max())
     assert float(table[0]["localization"]) == pytest.approx(1)
     assert float(table[0]["interference"]) == pytest.approx(0)
 

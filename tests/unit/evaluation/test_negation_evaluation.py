@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tangent.errors import UserError
+from tangent.outcomes import encode
 
 ALPHAS = tuple(np.linspace(0, 2, 9))
 GRID = ("--alphas", 0, 2, 9)
@@ -84,6 +85,8 @@ def test_the_result_is_the_test_accuracy_at_the_chosen_alpha(study, mode, tmp_pa
     }
     assert {key: result[key] for key in expected} == pytest.approx(expected)
     assert (result["n_target"], result["n_control"]) == (50, 50)
+    for outcomes, task in (("outcomes_target", "blue"), ("outcomes_control", study.control)):
+        assert result[outcomes] == encode(study.right(mode, edit, task, "test"))
     assert result["alpha"] == chosen["alpha"]
 
 

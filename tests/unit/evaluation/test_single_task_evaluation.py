@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tangent.errors import UserError
+from tangent.outcomes import decode, encode
 
 
 def test_zero_shot_counts_the_pretrained_models_hits(study):
@@ -17,6 +18,8 @@ def test_zero_shot_counts_the_pretrained_models_hits(study):
             assert measured == {
                 "accuracy": pytest.approx(expected),
                 "n": len(study.labels(task, split)),
+                "classes": len(study.head(task)),
+                "outcomes": encode(study.right("standard", {}, task, split)),
             }
 
 
@@ -29,6 +32,8 @@ def test_single_task_is_the_accuracy_at_alpha_one(study, mode):
             expected = study.oracle_accuracy(mode, {task: 1.0}, task, split)
             assert result[split]["accuracy"] == pytest.approx(expected)
             assert result[split]["n"] == len(study.labels(task, split))
+            right = study.right(mode, {task: 1.0}, task, split)
+            assert (decode(result[split]["outcomes"], len(right)) == right).all()
 
 
 def test_provenance_names_the_inputs_of_the_mode(study):

@@ -14,6 +14,7 @@ import yaml
 from tangent import files, outcomes
 from tangent.evaluation.subsets import subsets
 from tangent.modes import MODES
+from tangent.outcomes import encode, encode_counts
 
 REPOSITORY = Path(__file__).parents[3]
 RATES = [1e-4, 1e-3, 1e-2]
@@ -101,7 +102,10 @@ def _model(folder, config, random, model, tasks, seed, start) -> None:
     )  # fmt: skip
     best = 0.62 if is_random else 0.85
     for mode in MODES:
-        single = {t: float(best + SHIFT[mode] + 0.05 * random.standard_normal()) for t in tasks}
+        single = {
+            t: _outcomes(best + SHIFT[mode] + 0.05 * random.standard_normal(), 500)[1]
+            for t in tasks
+        }
         for task, accuracy in single.items():
             files.write_json(
                 folder / f"single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json",
@@ -125,6 +129,15 @@ def _model(folder, config, random, model, tasks, seed, start) -> None:
             ["coupling", "localization", "interference"],
             [(c, 1 / (1 + 3 * c) ** 0.5, 0.4 * c / (1 + c)) for c in np.linspace(0, 1, 11)],
         )
+        files.write_csv(
+            folder / f"proposition1/{model}/seed{seed}/functions.csv",
+            ["task", "image", "own", "others"],
+            [
+                (task, int(image), *(random.standard_normal(2) * (1.0, 0.5)))
+                for task in config["eigenfunctions"]["tasks"]
+                for image in random.permutation(300)[:60]
+            ],
+        )
 
 
 def _search(folder, random, model, tasks, seed) -> None:
@@ -142,7 +155,15 @@ def _search(folder, random, model, tasks, seed) -> None:
 
 
 def _accuracy(accuracy: float, n: int) -> dict[str, Any]:
-    return {"accuracy": round(min(accuracy, 1.0) * n) / n, "n": n}
+    outcomes, accuracy = _outcomes(accuracy, n)
+    return {"accuracy": accuracy, "n": n, "classes": 10, "outcomes": outcomes}
+
+
+def _outcomes(accuracy: float, n: int) -> tuple[str, float]:
+    """Images that are right, as many as an accuracy says, and the accuracy that they have."""
+    correct = np.arange(n) < round(min(max(accuracy, 0.0), 1.0) * n)
+    shuffled = np.random.default_rng(int(correct.sum())).permutation(correct)
+    return encode(shuffled), float(correct.mean())
 
 
 def _addition(folder, random, model, mode, seed, zero, single, peak) -> None:
@@ -162,16 +183,18 @@ def _addition(folder, random, model, mode, seed, zero, single, peak) -> None:
         folder / path / "sweep.csv", ["alpha", "task", "split", "accuracy", "normalized"], rows
     )
     alpha = max(ALPHAS, key=lambda a: np.mean([at[a, t] for t in single]))
-    normalized = {t: at[alpha, t] - 0.005 for t in single}
+    added = {t: _accuracy((at[alpha, t] - 0.005) * single[t], 500) for t in single}
+    normalized = {t: added[t]["accuracy"] / single[t] for t in single}
     files.write_json(folder / path / "alpha.json", {"alpha": alpha, "provenance": PROVENANCE})
     files.write_json(
         folder / f"addition/{model}/{mode}/seed{seed}/result.json",
         {
             "model": model, "mode": mode, "seed": seed, "alpha": alpha,
-            "absolute": float(np.mean([normalized[t] * single[t] for t in single])),
+            "absolute": float(np.mean([added[t]["accuracy"] for t in single])),
             "normalized": float(np.mean(list(normalized.values()))),
             "tasks": {
-                t: {"accuracy": normalized[t] * single[t], "normalized": normalized[t], "n": 500}
+                t: {"accuracy": added[t]["accuracy"], "normalized": normalized[t], "n": 500}
+                | {"outcomes": added[t]["outcomes"]}
                 for t in single
             },
             "provenance": PROVENANCE,
@@ -236,12 +259,14 @@ def _negation(folder, config, random, model, mode, seed, zero, tasks) -> None:
         files.write_csv(
             folder / path / "sweep.csv", ["alpha", "task", "split", "accuracy", "normalized"], rows
         )
+        targets, target = _outcomes(zero[task] * np.exp(-slope * chosen), 500)
+        controls, kept = _outcomes(0.955 * zero[control], 500)
         files.write_json(
             folder / f"negation/{model}/{mode}/{task}/seed{seed}/result.json",
             {
                 "model": model, "mode": mode, "task": task, "seed": seed, "alpha": chosen,
-                "target": zero[task] * float(np.exp(-slope * chosen)),
-                "control": 0.955 * zero[control], "control_pretrained": zero[control],
+                "target": target, "outcomes_target": targets, "control": kept,
+                "outcomes_control": controls, "control_pretrained": zero[control],
                 "target_pretrained": zero[task], "n_target": 500, "n_control": 500,
                 "provenance": PROVENANCE,
             },
@@ -260,8 +285,27 @@ def _disentanglement(folder, config, random, model, mode, seed) -> None:
                     for other in (b, a)
                 ]
                 rows.append((float(a), float(b), *halves, sum(halves)))
+        place = folder / f"disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}"
+        regions = {"search_box": 25, "whole_grid": 169}
+        files.write_json(
+            place / "error.json",
+            {
+                "n": {task_1: 100, task_2: 60},
+                "disagreements": {
+                    region: {
+                        "points": points,
+                        "counts": {
+                            task: encode_counts(random.binomial(points, scale, n), points)
+                            for task, n in ((task_1, 100), (task_2, 60))
+                        },
+                    }
+                    for region, points in regions.items()
+                },
+                "provenance": PROVENANCE,
+            },
+        )
         files.write_csv(
-            folder / f"disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}/error.csv",
+            place / "error.csv",
             ["alpha_1", "alpha_2", "error_1", "error_2", "error"],
             rows,
         )

@@ -14,13 +14,14 @@ from tangent.figures import (
     FIGURES,
     alpha_curves,
     emergence,
+    figure2,
     figure3,
+    figure5,
     figure6,
     load_figure,
     save,
-    scatter,
 )
-from tangent.figures.style import MODE_COLOURS, TASK_MARKERS
+from tangent.figures.style import MODE_COLOURS
 from tangent.results.columns import TABLES
 
 
@@ -138,21 +139,84 @@ def test_unknown_figure():
         load_figure("figure9")
 
 
-def test_scatter_has_a_marker_per_task_at_its_accuracy(one_model, config):
-    figure = scatter.draw_scatter(one_model["single_task"], ["demo-vit"], "standard", "linear")
-    drawn = {
-        line.get_marker(): (line.get_xdata()[0], line.get_ydata()[0])
-        for line in figure.axes[0].lines
-        if line.get_marker() in TASK_MARKERS
+@pytest.mark.parametrize("figure, mode", [(figure2, "posthoc"), (figure5, "linear")])
+def test_a_point_per_model_and_task_at_its_accuracies(tables, config, figure, mode):
+    drawn = figure.draw({name: tables[name] for name in figure.INPUTS})
+    axes = drawn.axes[0]
+    test = tables["single_task"].query("split == 'test'")
+    expected = {
+        (100 * rows["standard"].accuracy.mean(), 100 * rows[mode].accuracy.mean()): which
+        for which, of_both in test.groupby(["model", "task"])
+        if not which[0].endswith("-random") and which[1] in config.tasks
+        for rows in [dict(list(of_both.groupby("mode")))]
     }
-    assert len(drawn) == len(config.tasks)
-    test = one_model["single_task"].query("model == 'demo-vit' and split == 'test'")
-    for task, marker in zip(config.tasks, TASK_MARKERS, strict=False):
-        means = [
-            100 * test[(test.task == task) & (test["mode"] == mode)].accuracy.mean()
-            for mode in ("standard", "linear")
-        ]
-        assert drawn[marker] == pytest.approx(means)
+    assert len(expected) == 2 * len(config.tasks)
+    check_looks(axes, expected)
+    # Equal axes: the diagonal has a slope of 1 on the page.
+    assert axes.get_xlim() == axes.get_ylim() and axes.get_aspect() == 1
+    drawn.draw_without_rendering()
+    assert list(axes.get_xticks()) == list(axes.get_yticks())
+    check_legend(drawn, tables, config)
+
+
+def test_the_second_panel_has_the_normalised_advantage(tables, config):
+    """(standard − posthoc) / (1 − 1/C), in the row of its task."""
+    figure = figure2.draw({name: tables[name] for name in figure2.INPUTS})
+    panel = figure.axes[1]
+    named = dict(zip(panel.get_yticks(), panel.get_yticklabels(), strict=True))
+    assert [label.get_text() for label in named.values()] == config.tasks
+    test = tables["single_task"].query("split == 'test' and not model.str.endswith('-random')")
+    pairs = test.pivot(index=["model", "task", "seed"], columns="mode", values="accuracy")
+    classes = test.set_index(["model", "task", "seed"]).classes
+    chance = 1 / classes[~classes.index.duplicated()]
+    advantages = ((pairs.standard - pairs.posthoc) / (1 - chance)).dropna()
+    expected = advantages.groupby(["model", "task"]).mean()
+    points = points_of(panel)
+    assert len(points) == len(expected) == 2 * len(config.tasks)
+    found = {}
+    for (x, y), (marker, _) in points.items():
+        found[marker, named[round(y)].get_text()] = x
+    markers = list(dict.fromkeys(marker for marker, _ in points.values()))
+    for model, marker in zip(config.models, markers, strict=True):
+        for task in config.tasks:
+            assert found[marker, task] == pytest.approx(expected[model, task])
+
+
+def points_of(axes):
+    """Place -> (marker, colour) of every point."""
+    return {
+        (line.get_xdata()[0], line.get_ydata()[0]): (line.get_marker(), line.get_color())
+        for line in axes.lines
+        if line.get_marker() not in ("None", "")
+    }
+
+
+def check_looks(axes, expected):
+    """All points stand where they belong; one marker is one model, one colour one task."""
+    looks = {}
+    for place, look in points_of(axes).items():
+        near = [which for at, which in expected.items() if place == pytest.approx(at)]
+        assert len(near) == 1
+        looks[near[0]] = look
+    assert looks.keys() == set(expected.values())
+    for part, number in ((0, "markers"), (1, "colours")):
+        kinds = {which[part]: look[part] for which, look in looks.items()}
+        assert all(look[part] == kinds[which[part]] for which, look in looks.items()), number
+        assert len(set(kinds.values())) == len(kinds), number
+
+
+def check_legend(figure, tables, config):
+    """It names models by their markers and tasks by their colours, and lies beside the axes."""
+    (legend,) = figure.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == ["model", *config.models, "task", *config.tasks, "equal"]
+    shown = dict(zip(texts, legend.legend_handles, strict=True))
+    looks = set(points_of(figure.axes[0]).values())
+    assert {shown[model].get_marker() for model in config.models} == {m for m, _ in looks}
+    assert {shown[task].get_color() for task in config.tasks} == {c for _, c in looks}
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(axes.get_tightbbox()) for axes in figure.axes)
+    assert box.y0 >= 0
 
 
 def test_heat_maps_put_the_first_task_on_the_x_axis(one_model, config):
@@ -172,6 +236,29 @@ def test_heat_maps_put_the_first_task_on_the_x_axis(one_model, config):
         assert box.get_bbox().bounds == (-1, -1, 2, 2)
     first, second = config.disentanglement.pairs[0]
     assert maps[-3].get_xlabel().endswith(first) and maps[-3].get_ylabel().endswith(second)
+
+
+def lightness(colours):
+    """CIE L* of sRGB colours [n, 3 or 4], 0 (black) to 100 (white)."""
+    srgb = np.asarray(colours)[:, :3]
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ [0.2126, 0.7152, 0.0722]
+    return 116 * np.cbrt(np.maximum(luminance, (6 / 29) ** 3)) - 16
+
+
+def test_light_is_disentangled_and_small_errors_can_be_told_apart(one_model):
+    figure = figure3.draw({"disentanglement": one_model["disentanglement"]})
+    image = figure.axes[0].images[0]
+    light = lightness(image.cmap(image.norm(np.linspace(0, 2, 200))))
+    assert (np.diff(light) < 0.2).all() and light[0] > 85 and light[-1] < 20
+    # In the search box ξ is mostly below 0.5: there a step of 0.1 is seen (1 is just visible).
+    steps = lightness(image.cmap(image.norm(np.arange(0, 0.6, 0.1))))
+    assert (-np.diff(steps) > 3).all() and steps[0] - steps[-1] > 30
+    bar = figure.axes[-1]
+    assert "[0, 2]" in bar.get_ylabel() and "sum of two disagreement rates" in bar.get_ylabel()
+    figure.draw_without_rendering()
+    labels = [float(label.get_text()) for label in bar.get_yticklabels()]
+    assert labels == list(bar.get_yticks()) and (labels[0], labels[-1]) == (0, 2)
 
 
 def test_boxes_hold_test_images_only(one_model, config):

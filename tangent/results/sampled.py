@@ -1,0 +1,95 @@
+"""Numbers that are measured on sampled images, and how each image moves them (influence functions).
+
+Sums, differences, ratios and logarithms carry the influences along to first order (the delta
+method), so an interval of a ratio counts what is sampled in numerator and denominator, and images
+that both share count once, as a pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """A number for each seed.
+
+    Attributes:
+        value: the numbers [S].
+        influence: data set -> influence of each of its n images on each seed's number [S, n]; rows
+            have the mean 0. To first order, other images would give `value` + the sum over the data
+            sets of the mean of their influences.
+    """
+
+    value: np.ndarray
+    influence: Mapping[str, np.ndarray]
+
+    @classmethod
+    def mean_over_images(cls, dataset: str, values: np.ndarray) -> Sampled:
+        """The mean over the images of a data set, for each seed; `values` [S, n]."""
+        mean = values.mean(axis=1)
+        return cls(mean, {dataset: values - mean[:, None]})
+
+    @classmethod
+    def mean_over_drawn_images(
+        cls, dataset: str, rows: Sequence[np.ndarray], values: Sequence[np.ndarray]
+    ) -> Sampled:
+        """The same where each seed has drawn its own images.
+
+        Args:
+            dataset: the data set.
+            rows: for each seed, which images of the data set it has drawn.
+            values: for each seed, their values, in the same order.
+        """
+        drawn = np.unique(np.concatenate(list(rows)))
+        influence = np.zeros((len(rows), len(drawn)))
+        for of_seed, own, given in zip(influence, rows, values, strict=True):
+            # An image that this seed has not drawn moves nothing; the others' mean is over fewer.
+            of_seed[np.searchsorted(drawn, own)] = (given - given.mean()) * len(drawn) / len(own)
+        return cls(np.array([given.mean() for given in values]), {dataset: influence})
+
+    def __add__(self, other: Sampled) -> Sampled:
+        return self._changed(self.value + other.value, 1.0, other, 1.0)
+
+    def __sub__(self, other: Sampled) -> Sampled:
+        return self._changed(self.value - other.value, 1.0, other, -1.0)
+
+    def __truediv__(self, other: Sampled) -> Sampled:
+        ratio = self.value / other.value
+        return self._changed(ratio, 1 / other.value, other, -ratio / other.value)
+
+    def times(self, factor: float) -> Sampled:
+        """The number times a constant."""
+        return Sampled(factor * self.value, self._moved(factor))
+
+    def log(self) -> Sampled:
+        """The natural logarithm of a positive number."""
+        return Sampled(np.log(self.value), self._moved(1 / self.value))
+
+    def _moved(self, slope: np.ndarray | float) -> dict[str, np.ndarray]:
+        """The influences on a number that rises by `slope` (one for all seeds or [S]) per unit."""
+        slopes = np.broadcast_to(slope, self.value.shape)[:, None]
+        return {dataset: slopes * rows for dataset, rows in self.influence.items()}
+
+    def _changed(
+        self,
+        value: np.ndarray,
+        slope: np.ndarray | float,
+        other: Sampled,
+        other_slope: np.ndarray | float,
+    ) -> Sampled:
+        influence = self._moved(slope)
+        for dataset, rows in other._moved(other_slope).items():
+            influence[dataset] = influence[dataset] + rows if dataset in influence else rows
+        return Sampled(value, influence)
+
+
+def mean_of(numbers: Sequence[Sampled]) -> Sampled:
+    """The mean of several numbers with the same seeds."""
+    total = numbers[0]
+    for number in numbers[1:]:
+        total = total + number
+    return total.times(1 / len(numbers))
