@@ -23,6 +23,7 @@ from tangent.report.build import build_report, duration
 from tangent.report.inventory import provenance, published_weights, usage
 from tangent.report.learning_rates import sentence
 from tangent.report.svg import inline_svg
+from tangent.results.claims_text import readable_claims
 from tangent.results.columns import tables_of
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables
@@ -156,6 +157,8 @@ def test_every_claim_with_its_verdict(page_study, parsed):
     for row in claims.itertuples():
         assert row.statement in words and row.criterion in words
         assert row.verdict in words
+    for row in readable_claims(claims):
+        assert row["interval"] in words and row["interval_other"] in words
     assert "2 seeds" in words and "another scale" in words
 
 
@@ -277,7 +280,8 @@ def test_claims_stand_under_the_heading_of_their_family(partial_page):
     blocks = [len([row for row in rows if f"({model})" in str(row)]) for model in MODELS]
     assert len(rows) == len(headings) + sum(blocks) and blocks[0] == blocks[1] > 10
     second = rows[rows.index(["CLIP, ResNet"]) :]
-    assert "+5.1" in str(rows) and "+5.1" not in str(second) and "(other_vit)" in str(second)
+    paper = "ViT-B-32 +5.1"
+    assert paper in str(rows) and paper not in str(second) and "(other_vit)" in str(second)
 
 
 def test_another_scale_has_no_differences(page):
