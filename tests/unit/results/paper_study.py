@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pandas as pd
 
+from tangent.outcomes import encode
 from tangent.results.columns import TABLES
 
 MODELS = ("ViT-B-32", "ViT-B-16", "ViT-L-14")
 TASKS = ("cars", "dtd", "eurosat", "gtsrb", "mnist", "resisc45", "sun397", "svhn")
 CONTROL = "imagenet"
 MODES = ("standard", "posthoc", "linear")
-NAMES = ("single_task", "addition", "addition_tasks", "negation", "random_init")
+NAMES = ("single_task", "addition", "addition_tasks", "negation", "random_init", "outcomes")
+QUANTITIES = ("single_task", "addition", "target", "control")
+IMAGES = 100
 
 
 def tables(models=MODELS, tasks=TASKS, control=CONTROL, seeds=(0, 1, 2)) -> dict[str, pd.DataFrame]:
@@ -31,13 +35,24 @@ def tables(models=MODELS, tasks=TASKS, control=CONTROL, seeds=(0, 1, 2)) -> dict
                 ]  # fmt: skip
                 rows["single_task"] += [
                     row | {"mode": mode, "task": task, "split": split}
-                    | {"accuracy": random.random() + shift, "n": 100}
+                    | {"accuracy": random.random() + shift, "n": 100, "classes": 10}
                     for mode in MODES for task in tasks
                 ]  # fmt: skip
             for mode in MODES:
+                added = []
+                for quantity in QUANTITIES:
+                    for task in tasks:
+                        correct = np.random.default_rng().random(IMAGES) < random.random()
+                        correct[0] = True  # nothing is divided by an accuracy of 0
+                        added += [correct.mean()] if quantity == "addition" else []
+                        rows["outcomes"].append(
+                            row | {"mode": mode, "quantity": quantity, "task": task}
+                            | {"dataset": control if quantity == "control" else task}
+                            | {"n": IMAGES, "points": 1, "outcomes": encode(correct)}
+                        )  # fmt: skip
                 rows["addition"].append(
-                    row | {"mode": mode, "alpha": 0.3}
-                    | {name: random.random() for name in ("absolute", "normalized")}
+                    row | {"mode": mode, "alpha": 0.3, "absolute": float(np.mean(added))}
+                    | {"normalized": random.random()}
                 )  # fmt: skip
                 for task in tasks:
                     rows["addition_tasks"].append(

@@ -11,6 +11,7 @@ from tangent.results.paper_numbers import (
     paper_number,
     paper_numbers,
     rerun_accuracies,
+    rerun_difference,
     rerun_range,
 )
 
@@ -136,3 +137,15 @@ def test_paper_tasks():
 def test_differences_as_text():
     expected = "ViT-B-32 +5.1, ViT-B-16 +5.8, ViT-L-14 +3.4 points (recalled)"
     assert paper_difference("addition", "absolute", "linear", "standard") == expected
+
+
+def test_differences_of_single_tasks_are_those_of_the_printed_means():
+    *models, last = rerun_difference("standard", "linear").split(", ")
+    assert last.endswith(" points (cited re-run)")
+    values = [float(text.split()[1].replace("−", "-")) for text in (*models, last)]
+    standard, linear = (
+        list(map(float, SINGLE_TASK[mode].split())) for mode in ("standard", "linear")
+    )
+    for value, one, other in zip(values, standard, linear, strict=True):
+        # Printed to a tenth of a percent, all three.
+        assert value == pytest.approx(one - other, abs=0.151)
