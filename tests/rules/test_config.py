@@ -134,8 +134,8 @@ MISTAKES = {
     "pretrained.demo-vit.image_size must be at least 1, not 0": {
         "pretrained.demo-vit.image_size": 0
     },
-    "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'timm', 'package', 'transformers', "
-    "'random', 'pretraining', not 'hub'": {"pretrained.demo-vit.source": "hub"},
+    "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'timm', 'package', "
+    "'transformers', 'random', 'pretraining', not 'hub'": {"pretrained.demo-vit.source": "hub"},
     "probe.minimum (2) must not be greater than probe.maximum (1)": {
         "probe": {"minimum": 2.0, "maximum": 1.0}
     },
