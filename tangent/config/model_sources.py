@@ -98,6 +98,11 @@ class PretrainedPackage(PretrainedModel):
         description="Height and width to which images are decoded, in pixels; it need not be that "
         "of the pre-training."
     )
+    memory_format: Literal["contiguous", "channels_last"] = Field(
+        default="contiguous",
+        description="Order of the convolutions' weights in memory, and with them of images. "
+        "`channels_last` takes a seventh off a training step on a CPU; last bits differ.",
+    )
 
 
 class PretrainedRandom(PretrainedModel):

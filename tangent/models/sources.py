@@ -246,7 +246,7 @@ def _from_timm(name: str, image_size: int) -> Fetched:
 
 
 def _from_package(
-    package: str, file: str, sha256: str, architecture: str, image_size: int
+    package: str, file: str, sha256: str, architecture: str, image_size: int, memory_format: str
 ) -> Fetched:
     """A convolutional classifier of timm whose weights a Python package carries.
 
@@ -265,6 +265,7 @@ def _from_package(
     config = _timm_config(architecture, settings, image_size)
     with torch.device("meta"):
         expected = closed_vocabulary.new_model(config).state_dict()
+    config["model_cfg"]["memory_format"] = memory_format
     weights = packages.renamed(read_tensors(path), expected, path)
     return _closed_vocabulary(config, weights, [path])
 
@@ -355,7 +356,10 @@ SOURCES = {
     "file": Source(_from_file, ("folder", "sha256", "image_size")),
     "open_clip": Source(_from_open_clip, ("name", "tag", "image_size")),
     "timm": Source(_from_timm, ("name", "image_size")),
-    "package": Source(_from_package, ("package", "file", "sha256", "architecture", "image_size")),
+    "package": Source(
+        _from_package,
+        ("package", "file", "sha256", "architecture", "image_size", "memory_format"),
+    ),
     "random": Source(_random, ("name", "seed", "image_size")),
     "transformers": Source(
         _from_transformers, ("repository", "revision", "input_length", "answer_length")

@@ -18,7 +18,7 @@ from workspace import ROOT
 from tangent.datasets.preprocess import evaluation_images
 from tangent.errors import UserError
 from tangent.files import sha256_file
-from tangent.linearize import jvp_features, parameters_of
+from tangent.linearize import jvp_features, linearize, parameters_of
 from tangent.models import load_encoder, preprocess_config
 from tangent.models.sources import fetch, write
 
@@ -61,6 +61,7 @@ def entry(path: Path, **changes: object) -> dict[str, object]:
         "sha256": sha256_file(path) if path.exists() else "0" * 64,
         "architecture": ARCHITECTURE,
         "image_size": 64,
+        "memory_format": "contiguous",
     } | changes
 
 
@@ -101,6 +102,39 @@ def test_tensors_of_a_package_are_taken_in_their_order(package, tmp_path, size) 
     with torch.no_grad():
         features = load_encoder(tmp_path / "model")(images)
         torch.testing.assert_close(model.get_classifier()(features), model(images))
+
+
+def test_weights_may_lie_channels_last_in_plain_and_in_linearized_models(package, tmp_path) -> None:
+    torch.manual_seed(1)
+    torch.save(under_other_names(untrained()), package)
+    encoders, images = {}, torch.randn(2, 3, 64, 64)
+    for memory_format in ("contiguous", "channels_last"):
+        folder = tmp_path / memory_format
+        write(fetch(entry(package, memory_format=memory_format)), folder, {})
+        encoders[memory_format] = load_encoder(folder)
+    weights = {name: dict(one.named_parameters()) for name, one in encoders.items()}
+    dense = [name for name, value in weights["contiguous"].items() if value.dim() == 4]
+    dense = [name for name in dense if min(weights["contiguous"][name].shape[1:]) > 1]
+    assert dense and all(not weights["channels_last"][name].is_contiguous() for name in dense)
+    taus = [
+        {
+            name: torch.sin(torch.arange(value.numel())).view(value.shape)
+            for name, value in of.items()
+        }
+        for of in weights.values()
+    ]
+    values, products = zip(
+        *(
+            jvp_features(one, parameters_of(one), tau, images)
+            for one, tau in zip(encoders.values(), taus, strict=True)
+        ),
+        strict=True,
+    )
+    torch.testing.assert_close(*values, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(*products, rtol=1e-3, atol=1e-3 * float(products[0].abs().max()))
+    linear = linearize(encoders["channels_last"])
+    trained = dict(linear.model.named_parameters())
+    assert all(not trained[name].is_contiguous() for name in dense)
 
 
 def test_a_package_that_is_not_installed_is_answered_with_the_remedy(tmp_path) -> None:
