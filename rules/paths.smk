@@ -463,9 +463,14 @@ def family_labels():
 
 def probe_flags(wildcards, input):
     """How a linear probe is fitted."""
-    strengths = list(CONFIG.probe.model_dump(exclude={"own_classifier"}).values())
+    probe = CONFIG.probe
+    settings = {
+        "strengths": [probe.minimum, probe.maximum, probe.points],
+        "deviation": probe.deviation,
+        "share": probe.share,
+    }
     folder = {"train_dir": Path(input.data[0]).parent} if input.data else {}
-    return flags(**folder, strengths=strengths, **EVALUATION)
+    return flags(**folder, **settings, **EVALUATION)
 
 
 def eigenfunction_flags(wildcards):

@@ -25,6 +25,8 @@ class Arguments(EncoderArguments):
     task: str = cli.argument("name of the task")
     train_dir: Path | None = cli.argument("folder of the data set with the training images", None)
     strengths: list[float] = cli.argument("log-spaced grid of C: MINIMUM MAXIMUM POINTS")
+    deviation: Literal["own", "common"] = cli.argument("what features are divided by", "own")
+    share: float = cli.argument("share of the training images to fit to", 1.0)
     batch_size: int = cli.argument("images per pass", 256)
     autocast: Literal["bfloat16", "none"] = cli.argument("precision of matrix products", "none")
     output: Path = cli.argument("head.safetensors")
@@ -74,10 +76,12 @@ def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[st
         _labelled(arguments, encoder, folder, split) for split, folder in folders.items()
     )
     with threadpool_limits(arguments.threads):  # the last bits of a sum depend on it
-        found = fit(train, validation, task.classes, grid(*arguments.strengths), task.name)
+        strengths = grid(*arguments.strengths)
+        found = fit(train, validation, task.classes, strengths, task.name, arguments.deviation)
     accuracies = dict(zip(found.strengths, found.accuracies, strict=True))
     details = {
         "made_by": "logistic regression",
+        "fitted_images": str(len(train.labels)),
         "C": repr(found.chosen),
         "validation_accuracies": json.dumps(accuracies),
     }
@@ -85,18 +89,24 @@ def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[st
 
 
 def _labelled(arguments: Arguments, encoder: nn.Module, folder: Path, split: str) -> Labelled:
+    import numpy as np
+
     from tangent.datasets.split import load_split
     from tangent.features import Images, encode
     from tangent.heads.regression import Labelled
     from tangent.models import preprocess_config
     from tangent.progress import Progress
+    from tangent.samples import sample_rows
 
     preprocess = preprocess_config(arguments.pretrained_dir)
     stored = load_split(folder, split, preprocess)
-    images = Images(stored, preprocess, next(encoder.parameters()).device)
+    rows = np.arange(len(stored))
+    if split == "train":
+        rows = sample_rows(len(stored), max(1, round(arguments.share * len(stored))), seed=0)
+    images = Images(stored, preprocess, next(encoder.parameters()).device, rows)
     with Progress(f"features, {arguments.task}, {split}", len(images), "image") as progress:
         features = encode(encoder, images, arguments.batch_size, arguments.autocast, progress)
-    return Labelled(features, stored.labels)
+    return Labelled(features, stored.labels[rows])
 
 
 if __name__ == "__main__":

@@ -89,6 +89,13 @@ class JsonLinesSource(Source):
     root: Folder = Field(description="Folder that holds the data sets' own folders.")
 
 
+class PackageSource(Source):
+    """A selection of the real images that an optional package carries (docs/datasets.md)."""
+
+    source: Literal["package"] = Field(description="`package`: images in an installed package.")
+    seed: NaturalNumber = Field(description="Seed of the selection. Not the study's seed.")
+
+
 class SyntheticSource(Source):
     """Noise around a pattern per class, in any size: to try a study out without its data.
 
@@ -108,6 +115,7 @@ DatasetSource = Annotated[
     | DemoSource
     | DemoTextSource
     | JsonLinesSource
+    | PackageSource
     | SyntheticSource,
     Field(discriminator="source"),
 ]

@@ -75,6 +75,36 @@ class PretrainedTimm(PretrainedModel):
     )
 
 
+class PretrainedPackage(PretrainedModel):
+    """A convolutional classifier of timm with the weights that a Python package carries.
+
+    Linear probes take the place of its last layer.
+    """
+
+    family: ClassVar[str] = "closed_vocabulary"
+    classifies: ClassVar[bool] = True
+
+    source: Literal["package"] = Field(
+        description="`package`: weights in an installed Python package; its code is not run."
+    )
+    package: NonEmptyString = Field(description="The package's name, as pip has it.")
+    file: Folder = Field(
+        description="Path of the torch file in the folder of installed packages. It must hold "
+        "tensors only, in the order of timm's architecture; their names do not matter."
+    )
+    sha256: Sha256 = Field(description="SHA-256 of the file, in hexadecimal.")
+    architecture: NonEmptyString = Field(description="timm's name of the architecture.")
+    image_size: PositiveInteger = Field(
+        description="Height and width to which images are decoded, in pixels; it need not be that "
+        "of the pre-training."
+    )
+    memory_format: Literal["contiguous", "channels_last"] = Field(
+        default="contiguous",
+        description="Order of the convolutions' weights in memory, and with them of images. "
+        "`channels_last` takes a seventh off a training step on a CPU; last bits differ.",
+    )
+
+
 class PretrainedRandom(PretrainedModel):
     """An architecture of open_clip at random weights: to try a study out where there is no network.
 
@@ -127,6 +157,7 @@ Pretrained = Annotated[
     PretrainedFile
     | PretrainedOpenClip
     | PretrainedTimm
+    | PretrainedPackage
     | PretrainedTransformers
     | PretrainedRandom
     | PretrainedByRecipe,

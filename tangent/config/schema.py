@@ -90,6 +90,18 @@ class Probe(Section):
     minimum: PositiveNumber = Field(default=1e-4, description="Smallest C.")
     maximum: PositiveNumber = Field(default=10.0, description="Largest C.")
     points: PositiveInteger = Field(default=6, description="Points of the grid, log-spaced.")
+    deviation: Literal["own", "common"] = Field(
+        default="own",
+        description="What features are divided by before the fit: each one's `own` standard "
+        "deviation, or one `common` to all. `common` for networks that end in a ReLU: features "
+        "that are nearly always zero get no huge weights then (families).",
+    )
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0,
+        description="Share of the training images that probes are fitted to, drawn once. A probe "
+        "of all images is right on all of them where features are more numerous, and leaves "
+        "fine-tuning little to learn (families).",
+    )
     own_classifier: dict[Name, Name] = Field(
         default={},
         description="Models whose own classifier is the head of a task, in a probe's place: the "

@@ -4,6 +4,9 @@ With standardised features z = (f − mean) / deviation of the training split a 
 
     C · Σ_i cross-entropy(W z_i + b, y_i) + ‖W‖² / 2.
 
+The deviation is each feature's own, or one for all: the root of the features' mean variance. Of
+features that are zero but for a few images, as behind a ReLU, the own one is nearly zero too, and
+the probe gives them weights by the thousand: too many for a head under which they are to move.
 Of two classes it has the difference w of their weights alone, with the penalty ‖w‖² / 2. Mean and
 deviation then become part of weight and bias, so that a head reads features as they are.
 """
@@ -14,7 +17,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from sklearn.preprocessing import StandardScaler
 
 logger = logging.getLogger("tangent")
+
+Deviation = Literal["own", "common"]
 
 # Of the mean gradient's largest entry. Scikit-learn's 1e-4 leaves differences in the third digit.
 TOLERANCE = 1e-6
@@ -69,6 +74,7 @@ def fit(
     classes: Sequence[str],
     strengths: Sequence[float],
     task: str,
+    deviation: Deviation = "own",
 ) -> Fit:
     """Fit a probe for each C and keep the one of the best validation accuracy.
 
@@ -81,6 +87,7 @@ def fit(
         classes: names of the classes, in the order of the labels.
         strengths: values of C, in increasing order.
         task: its name, for messages.
+        deviation: by which features are divided: `own`, or `common` to all.
 
     Raises:
         UserError: a class has no training image, a feature is not a finite number, or a fit does
@@ -97,6 +104,8 @@ def fit(
                 "fitted: the model's weights are damaged (run the step `pretrained` again)."
             )
     scaler = StandardScaler().fit(train.features.astype(np.float64))
+    if deviation == "common":
+        scaler.scale_ = np.full_like(scaler.scale_, np.sqrt(scaler.var_.mean()) or 1.0)
     standardised = scaler.transform(train.features.astype(np.float64))
     model = LogisticRegression(tol=TOLERANCE, max_iter=ITERATIONS, warm_start=True)
     heads, accuracies = [], []

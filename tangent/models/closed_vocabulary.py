@@ -4,7 +4,8 @@ A model's configuration is, beside open_clip's `preprocess_cfg`,
 
     {"model_cfg": {"architecture": name, "model_args": {...}, "num_classes": classes}}
 
-with timm's name of the architecture and what differs from it.
+with timm's name of the architecture and what differs from it. `memory_format` may be there too:
+`channels_last` for an encoder whose convolutions' weights lie so (`tangent.models.load`).
 """
 
 from __future__ import annotations

@@ -48,6 +48,8 @@ def load_encoder(
     check_state(encoder.state_dict(), tensors, path)
     copies = {name: _as_loaded(value).to(device) for name, value in tensors.items()}
     encoder.load_state_dict(copies, strict=True, assign=True)
+    if config["model_cfg"].get("memory_format") == "channels_last":
+        encoder = encoder.to(memory_format=torch.channels_last)
     return encoder.to(device).eval()
 
 

@@ -19,11 +19,12 @@ from tangent.files import (
     write_text,
 )
 from tangent.hub_cache import checked_sha256
-from tangent.models import closed_vocabulary, t5
+from tangent.models import closed_vocabulary, packages, t5
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
 from tangent.models.families import ENCODER_FILE, FAMILIES, Family
 from tangent.models.t5_hub import fetch_t5
 from tangent.models.t5_tokenizer import check_tokenizer, parse_tokenizer, read_tokenizer_file
+from tangent.published.tensors import read_tensors
 from tangent.sources import Source, call
 
 if TYPE_CHECKING:
@@ -240,14 +241,45 @@ def _from_timm(name: str, image_size: int) -> Fetched:
     checked_sha256(weights, f"pretrained: {name}")
     overlay = {"file": str(weights)}
     model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
-    config = {
+    config = _timm_config(name, settings, image_size)
+    return _closed_vocabulary(config, model.float().state_dict(), [])
+
+
+def _from_package(
+    package: str, file: str, sha256: str, architecture: str, image_size: int, memory_format: str
+) -> Fetched:
+    """A convolutional classifier of timm whose weights a Python package carries.
+
+    Such networks read images of any size, so `image_size` need not be that of the pre-training.
+    """
+    import timm
+    import torch
+
+    path = packages.package_file(package, file, sha256)
+    settings = timm.get_pretrained_cfg(architecture)
+    if settings is None:
+        known = timm.list_models()
+        raise UserError(
+            f"pretrained: timm has no architecture {architecture!r}.{_nearest(architecture, known)}"
+        )
+    config = _timm_config(architecture, settings, image_size)
+    with torch.device("meta"):
+        expected = closed_vocabulary.new_model(config).state_dict()
+    config["model_cfg"]["memory_format"] = memory_format
+    weights = packages.renamed(read_tensors(path), expected, path)
+    return _closed_vocabulary(config, weights, [path])
+
+
+def _timm_config(name: str, settings: Any, image_size: int) -> dict[str, Any]:
+    """The configuration of a model with timm's `settings`, for images of a size."""
+    return {
         "model_cfg": {
             "architecture": name,
             "model_args": {},
             "num_classes": settings.num_classes,
         },
         "preprocess_cfg": {
-            "size": list(settings.input_size[1:]),
+            "size": [image_size, image_size],
             "mean": list(settings.mean),
             "std": list(settings.std),
             "interpolation": settings.interpolation,
@@ -255,7 +287,6 @@ def _from_timm(name: str, image_size: int) -> Fetched:
             "fill_color": 0,
         },
     }
-    return _closed_vocabulary(config, model.float().state_dict(), [])
 
 
 def _closed_vocabulary(
@@ -325,6 +356,10 @@ SOURCES = {
     "file": Source(_from_file, ("folder", "sha256", "image_size")),
     "open_clip": Source(_from_open_clip, ("name", "tag", "image_size")),
     "timm": Source(_from_timm, ("name", "image_size")),
+    "package": Source(
+        _from_package,
+        ("package", "file", "sha256", "architecture", "image_size", "memory_format"),
+    ),
     "random": Source(_random, ("name", "seed", "image_size")),
     "transformers": Source(
         _from_transformers, ("repository", "revision", "input_length", "answer_length")

@@ -106,7 +106,7 @@ MISTAKES = {
         }
     },
     "datasets.shapes.sources[0].source must be one of 'hub', 'folder', 'torchvision', 'demo', "
-    "'demo_text', 'json_lines', 'synthetic', not 'hbu'": {
+    "'demo_text', 'json_lines', 'package', 'synthetic', not 'hbu'": {
         "datasets.shapes.sources": [{"source": "hbu"}]
     },
     "datasets.shapes.sources[0].repository: 'mnist' is not a repository of the hub": {
@@ -136,8 +136,8 @@ MISTAKES = {
     "pretrained.demo-vit.image_size must be at least 1, not 0": {
         "pretrained.demo-vit.image_size": 0
     },
-    "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'timm', 'transformers', "
-    "'random', 'pretraining', not 'hub'": {"pretrained.demo-vit.source": "hub"},
+    "pretrained.demo-vit.source must be one of 'file', 'open_clip', 'timm', 'package', "
+    "'transformers', 'random', 'pretraining', not 'hub'": {"pretrained.demo-vit.source": "hub"},
     "probe.minimum (2) must not be greater than probe.maximum (1)": {
         "probe": {"minimum": 2.0, "maximum": 1.0}
     },

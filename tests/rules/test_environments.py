@@ -30,9 +30,9 @@ def asked_for(name):
     return found
 
 
-def pins():
-    """The lock: version by name."""
-    lines = (ENVIRONMENTS / "requirements.lock").read_text(encoding="utf-8").splitlines()
+def pins(file="requirements.lock"):
+    """A lock: version by name."""
+    lines = (ENVIRONMENTS / file).read_text(encoding="utf-8").splitlines()
     lines = [line for line in lines if not line.startswith("#")]
     assert all(re.fullmatch(r"[a-z0-9.-]+==[^=\s]+", line) for line in lines)
     return dict(line.split("==") for line in lines)
@@ -84,6 +84,17 @@ def rules():
 
 def test_the_lock_has_everything_that_is_asked_for():
     assert unmet(pins(), asked_for("requirements"), {}) == []
+
+
+def test_the_real_lock_adds_what_is_asked_for_and_changes_no_version():
+    added = pins("real.lock")
+    assert {canonicalize_name(item.name) for item in asked_for("real")} <= added.keys()
+    assert not added.keys() & pins().keys()
+    try:
+        missing = unmet({**pins(), **added}, asked_for("real"), {})
+    except metadata.PackageNotFoundError:
+        pytest.skip("envs/real.lock is not installed: run `make real-environment`")
+    assert missing == []
 
 
 @pytest.mark.parametrize("stage", STAGES)

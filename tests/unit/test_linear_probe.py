@@ -95,3 +95,22 @@ def test_a_constant_feature_gets_no_weight(rng) -> None:
     train.features[:, 2], validation.features[:, 2] = 1.25, 1.25
     head = fit(train, validation, "abc", [1.0], "toy").head
     assert not head.weight[:, 2].any() and np.isfinite(head.weight).all()
+
+
+def test_features_that_are_nearly_always_zero_get_no_huge_weights(rng) -> None:
+    """As behind a ReLU. By hand: scikit-learn's regression of features divided by one number."""
+    train, validation = random_problem(rng, 3)
+    for part in (train, validation):
+        part.features[:, 2] = 0
+    train.features[:5, 2] = 1e-4
+    own = fit(train, validation, "abc", [1.0], "toy").head
+    common = fit(train, validation, "abc", [1.0], "toy", "common").head
+    assert np.abs(own.weight[:, 2]).max() > 100 * np.abs(common.weight).max()
+
+    features = train.features.astype(np.float64)
+    mean, deviation = features.mean(axis=0), np.sqrt(features.var(axis=0).mean())
+    theirs = LogisticRegression(C=1.0, tol=1e-9, max_iter=9999)
+    theirs.fit((features - mean) / deviation, train.labels)
+    expected = theirs.predict_proba((validation.features - mean) / deviation)
+    logits = torch.from_numpy(common.logits(validation.features))
+    np.testing.assert_allclose(logits.softmax(dim=1).numpy(), expected, atol=1e-4)

@@ -32,6 +32,7 @@ PAPER_SIZES = {
     "resisc45": (45, 18),
     "sun397": (397, 2),
     "svhn": (10, 1),
+    "fashion_mnist": (10, 1),
     "imagenet": (1000, 80),
 }
 

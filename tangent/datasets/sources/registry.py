@@ -16,6 +16,7 @@ from tangent.datasets.sources import (
     from_torchvision,
     hub,
     json_lines,
+    package,
     synthetic,
 )
 from tangent.datasets.sources.base import Absent, Sizes, SourceData
@@ -31,6 +32,7 @@ _MODULES = {
     "demo": demo,
     "demo_text": demo_text,
     "json_lines": json_lines,
+    "package": package,
     "synthetic": synthetic,
 }
 LOCATE = {name: Source(module.locate, module.OPTIONS) for name, module in _MODULES.items()}

@@ -122,6 +122,26 @@ def test_a_probe_is_scikit_learns_on_the_features_that_timm_gives(made, dataset,
     assert json.loads(metadata["provenance"])["inputs"]
 
 
+def test_a_probe_of_a_share_of_the_images_and_one_deviation(made, dataset, script, tmp_path):
+    folder, model = made
+    settings = {"share": 0.75, "deviation": "common"}
+    fit_probe(script, folder, dataset, tmp_path / "head.safetensors", **settings)
+    head = load_head(tmp_path / "head.safetensors", "probe")
+    metadata = read_metadata(tmp_path / "head.safetensors")
+
+    train, validation = (features_by_timm(model, dataset, part) for part in ("train", "validation"))
+    count = round(0.75 * len(train))
+    chosen = np.random.RandomState(0).permutation(len(train))[:count]
+    assert metadata["fitted_images"] == str(count) and 0 < count < len(train)
+    features, labels = train[chosen].astype(float), load_split(dataset, "train").labels[chosen]
+    mean, deviation = features.mean(axis=0), np.sqrt(features.var(axis=0).mean())
+    theirs = LogisticRegression(C=float(metadata["C"]), tol=1e-9, max_iter=9999)
+    theirs.fit((features - mean) / deviation, labels)
+    expected = theirs.predict_proba((validation - mean) / deviation)
+    found = torch.from_numpy(head.logits(validation)).softmax(dim=1)
+    np.testing.assert_allclose(found.numpy(), expected, atol=2e-3)
+
+
 def test_the_encoder_is_timms_model_without_its_classifier(made, script, dataset, tmp_path) -> None:
     folder, model = made
     encoder = load_encoder(folder)

@@ -12,8 +12,14 @@ from tangent.datasets.sources.layouts import (
 from tangent.datasets.sources.layouts.layout import Layout
 
 
-def _idx(name: str) -> tuple[str, ...]:
-    return (f"MNIST/raw/{name}-ubyte", f"MNIST/raw/{name}-ubyte.gz")
+def _idx(folder: str) -> dict[str, tuple[str, ...]]:
+    return {
+        f"{split}_{what}": tuple(
+            f"{folder}/{name}-{what}-idx{dimensions}-ubyte{ending}" for ending in ("", ".gz")
+        )
+        for split, name in (("train", "train"), ("test", "t10k"))
+        for what, dimensions in (("images", 3), ("labels", 1))
+    }
 
 
 LAYOUTS = {
@@ -44,6 +50,7 @@ LAYOUTS = {
         class_folders.read,
         optional=frozenset({"validation"}),
     ),
+    "fashion_mnist": Layout(_idx("fashion-mnist"), mnist.read_unnamed),
     "gtsrb": Layout(
         {
             "train": ("gtsrb/GTSRB/Training",),
@@ -56,15 +63,7 @@ LAYOUTS = {
         {"train": ("imagenet/train",), "test": ("imagenet/val_in_folder", "imagenet/val")},
         class_folders.read,
     ),
-    "mnist": Layout(
-        {
-            "train_images": _idx("train-images-idx3"),
-            "train_labels": _idx("train-labels-idx1"),
-            "test_images": _idx("t10k-images-idx3"),
-            "test_labels": _idx("t10k-labels-idx1"),
-        },
-        mnist.read,
-    ),
+    "mnist": Layout(_idx("MNIST/raw"), mnist.read),
     "resisc45": Layout(
         {
             "images": ("resisc45/NWPU-RESISC45",),

@@ -1,4 +1,4 @@
-"""MNIST: idx files, packed by gzip or not."""
+"""MNIST and Fashion-MNIST: idx files, packed by gzip or not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import math
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,11 @@ from tangent.errors import UserError
 
 def read(places: Mapping[str, Path]) -> SourceData:
     """Read the four files `train_images`, `train_labels`, `test_images` and `test_labels`."""
+    return replace(read_unnamed(places), classes=tuple("0123456789"))
+
+
+def read_unnamed(places: Mapping[str, Path]) -> SourceData:
+    """The same of another data set in MNIST's form; the files have no names of classes."""
     splits = {}
     for split in ("train", "test"):
         images = _read_idx(places[f"{split}_images"], dimensions=3)
@@ -27,7 +33,7 @@ def read(places: Mapping[str, Path]) -> SourceData:
                 f"{places[f'{split}_labels']} {len(labels)} labels: get both again."
             )
         splits[split] = ArrayRows(images, labels, str(places[f"{split}_images"]))
-    return SourceData(splits["train"], None, splits["test"], tuple("0123456789"))
+    return SourceData(splits["train"], None, splits["test"], None)
 
 
 def _read_idx(file: Path, dimensions: int) -> np.ndarray:
