@@ -125,7 +125,8 @@ CODE = {
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
     "resolved_config": "",
     "collect_tables": f"{CONFIG_LOADER} learning_rates modes outcomes results.columns"
-    " results.collect results.emergence results.learning_rates results.measure results.random_init results.raw",
+    " results.collect results.emergence results.learning_rates results.measure"
+    " results.random_init results.rate_sensitivity results.raw",
     "claims": f"{SCHEMA} results.claims results.columns results.load results.measure"
     f" results.claims_text {PAPER} results.render results.studied",
     "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
@@ -139,6 +140,7 @@ CODE = {
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
     "plot proposition1": f"{FIGURE} figures.proposition1",
     "plot emergence": f"{FIGURE} figures.emergence modes",
+    "plot rate_sensitivity": f"{FIGURE} figures.rate_sensitivity modes",
     "plot subsets": f"{FIGURE} figures.subsets modes",
     "report": f"{CONFIG_LOADER} learning_rates results.configuration figures modes report.build report.captions report.combination_tables report.comparison_tables"
     " report.inventory report.learning_rates report.report_tables report.svg report/report.html.j2 report/style.css"

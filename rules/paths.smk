@@ -255,6 +255,7 @@ RAW_OF_TABLE = {
         "disentanglement",
         "eigenfunctions",
     ],
+    "rate_sensitivity": ["zero_shot", "single_task", "addition"],
     "subsets": ["combinations"],
     "per_task_alpha": ["combinations"],
     "analogies": ["combinations"],

@@ -19,6 +19,7 @@ from tangent.results.columns import COLLECTED, TABLES
 from tangent.results.emergence import emergence_rows
 from tangent.results.learning_rates import learning_rate_rows
 from tangent.results.random_init import random_init_rows
+from tangent.results.rate_sensitivity import rate_sensitivity_rows
 from tangent.results.raw import RawFiles, Result
 
 Row = dict[str, object]
@@ -204,6 +205,11 @@ def _emergence(config: Config, raw: RawFiles) -> Iterator[Row]:
     return emergence_rows(config, {name: _table(name, config, raw) for name in names})
 
 
+def _rate_sensitivity(config: Config, raw: RawFiles) -> Iterator[Row]:
+    names = ("single_task", "addition")
+    return rate_sensitivity_rows(config, {name: _table(name, config, raw) for name in names})
+
+
 def _subsets(config: Config, raw: RawFiles) -> Iterator[Row]:
     for place, result in _combinations(config, raw):
         for entry in result["subsets"]:
@@ -254,6 +260,7 @@ _READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
     "random_init": _random_init,
     "proposition1": _proposition1,
     "emergence": _emergence,
+    "rate_sensitivity": _rate_sensitivity,
     "subsets": _subsets,
     "per_task_alpha": _per_task_alpha,
     "analogies": _analogies,
