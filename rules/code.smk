@@ -131,7 +131,7 @@ CODE = {
     "resolved_config": "",
     "collect_tables": f"{CONFIG_LOADER} learning_rates modes outcomes results.columns"
     " results.collect results.emergence results.learning_rates results.outcome_rows"
-    " results.random_init results.raw",
+    " results.random_init results.rate_sensitivity results.raw",
     "claims": f"{SCHEMA} outcomes results.claims results.claims_text results.columns"
     " results.images results.intervals results.load results.measure results.measurement"
     f" {PAPER} results.render results.sampled results.studied",
@@ -146,6 +146,7 @@ CODE = {
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
     "plot proposition1": f"{FIGURE} figures.proposition1",
     "plot emergence": f"{FIGURE} figures.emergence modes",
+    "plot rate_sensitivity": f"{FIGURE} figures.rate_sensitivity modes",
     "plot subsets": f"{FIGURE} figures.subsets modes",
     "report": f"{CONFIG_LOADER} learning_rates results.configuration figures modes report.build report.captions report.combination_tables report.comparison_tables"
     " report.inventory report.learning_rates report.report_tables report.svg report/report.html.j2 report/style.css"

@@ -22,6 +22,7 @@ from tangent.results.columns import DERIVED, SECTIONS, tables_of
 PAPER_TABLES = ["table1", "table2", "table3"]
 PAPER_FIGURES = ["figure2", "figure3", "figure5", "figure6"]
 FIGURES = [*PAPER_FIGURES, "alpha_curves", "proposition1", "subsets", "emergence"]
+FIGURES = [*FIGURES, "rate_sensitivity"]
 # The tidy tables that each of these reads, as its module's INPUTS.
 TABLES_READ = {
     "figure2": ["single_task", "addition"],
@@ -31,6 +32,7 @@ TABLES_READ = {
     "alpha_curves": ["alpha_sweep", "addition", "negation"],
     "proposition1": ["proposition1"],
     "emergence": ["emergence"],
+    "rate_sensitivity": ["rate_sensitivity"],
     "subsets": ["subsets", "single_task"],
     "paper_tables": ["single_task", "addition", "negation", "random_init"],
     "comparison": ["single_task", "addition", "negation"],

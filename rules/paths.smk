@@ -271,6 +271,7 @@ RAW_OF_TABLE = {
         "negation",
         "heat_map_images",
     ],
+    "rate_sensitivity": ["zero_shot", "single_task", "addition"],
     "subsets": ["combinations"],
     "per_task_alpha": ["combinations"],
     "analogies": ["combinations"],

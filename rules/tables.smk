@@ -44,7 +44,15 @@ rule collect_table:
     params:
         # What a table depends on is in the input files and in here.
         selection=CONFIG.model_dump_json(
-            include={"models", "tasks", "control", "seeds", "negation", "emergence"}
+            include={
+                "models",
+                "tasks",
+                "control",
+                "seeds",
+                "negation",
+                "emergence",
+                "rate_sensitivity",
+            }
         ),
         # The rest does not matter: a function of the inputs is not compared with the last run's. (Were
         # the file of `resolved_config` an `ancient` input instead, Snakemake would not look at the set

@@ -102,6 +102,15 @@ rule learning_rates:
         ],
 
 
+rule rate_sensitivity:
+    input:
+        expand(
+            "<results>/figures/{figure}.{format}",
+            figure=[name for name in FIGURES_OF_STUDY if name == "rate_sensitivity"],
+            format=["svg", "pdf"],
+        ),
+
+
 rule claims:
     input:
         "<results>/tables/claims.csv",

@@ -23,6 +23,7 @@ def problems_across_keys(config: Config) -> list[str]:
         *_ranges(config),
         *_emergence(config),
         *_finetuning(config),
+        *_rate_sensitivity(config),
         *_published(config),
         *_pretraining(config),
         *_probe(config),
@@ -206,6 +207,24 @@ def _finetuning(config: Config) -> Iterator[str]:
                 f"finetuning.models.{model}: {own.accumulation_steps} accumulation steps on "
                 f"{own.processes} GPUs are more parts than a batch has images "
                 f"(finetuning.batch_size: {config.finetuning.batch_size})"
+            )
+
+
+def _rate_sensitivity(config: Config) -> Iterator[str]:
+    key, models = "rate_sensitivity.models", config.rate_sensitivity.models
+    yield from _not_in(key, models, _nameable(config.models, config.pretrained), "models")
+    yield from _repeated(key, models)
+    if len(models) == 1:
+        yield f"{key}: {models[0]} is one point; a comparison needs two, or none to leave it out"
+    described = [model for model in models if model in config.pretrained]
+    for model in described:
+        own = config.finetuning.models.get(model)
+        if own is None or own.learning_rate is None:
+            yield f"{key}: {model!r} has no finetuning.models.{model}.learning_rate; give it one"
+        if config.pretrained[model] != config.pretrained[described[0]]:
+            yield (
+                f"{key}: {model!r} and {described[0]!r} are not the same weights; give them one "
+                "entry in pretrained"
             )
 
 

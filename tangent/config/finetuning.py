@@ -59,8 +59,15 @@ class SearchedLearningRates(Section):
 
 
 class ModelFinetuning(Section):
-    """How one model's fine-tuning fits into memory; the numbers change in their last bits only."""
+    """What differs for one model: its learning rates, and how its fine-tuning fits into memory.
 
+    Numbers change in their last bits only by what concerns memory.
+    """
+
+    learning_rate: LearningRates | None = Field(
+        default=None,
+        description="The model's own learning rates, in the place of `finetuning.learning_rate`.",
+    )
     accumulation_steps: PositiveInteger = Field(
         default=1, description="Parts that a step's batch is computed in, one after the other."
     )

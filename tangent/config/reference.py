@@ -81,7 +81,8 @@ def _collect(
     """Sort the keys of a mapping into rows and into those that need sections of their own."""
     for name, field in section["properties"].items():
         path, inner = f"{prefix}.{name}", _sections(field, definitions)
-        if any("$ref" not in value for value in field.get("oneOf", ())):
+        alternatives = field.get("oneOf", field.get("anyOf", ()))
+        if inner and any("$ref" not in value for value in alternatives):
             rows.append(_row(path, field))  # a number, say, where a mapping may stand too
         if len(inner) == 1:
             _collect(inner[0], _entry(path, field), definitions, rows, further)
@@ -101,7 +102,8 @@ def _entry(path: str, field: Schema) -> str:
 def _sections(field: Schema, definitions: Schema) -> list[Schema]:
     """The mappings of keys that a field may hold: itself, by name, or as items of a list."""
     value = _named_value(field) or field.get("items") or field
-    references = [item.get("$ref") for item in value.get("oneOf", [value])]
+    alternatives = value.get("oneOf", value.get("anyOf", [value]))
+    references = [item.get("$ref") for item in alternatives]
     return [definitions[reference.rsplit("/", 1)[-1]] for reference in references if reference]
 
 

@@ -216,6 +216,17 @@ class Emergence(Section):
         return sorted(self.steps, key=self.steps.__getitem__)
 
 
+class RateSensitivity(Section):
+    """What hangs on the learning rate: the same weights under several names, with a rate each."""
+
+    models: list[Name] = Field(
+        default=[],
+        description="Models of the same weights, each with rates of its own "
+        "(`finetuning.models.NAME.learning_rate`). None leaves the table and figure "
+        "`rate_sensitivity` out.",
+    )
+
+
 class Estimate(Section):
     """What `snakemake estimate` reckons with where nothing was measured."""
 
@@ -276,6 +287,7 @@ class Config(Section):
         "name.",
     )
     emergence: Emergence = Emergence()
+    rate_sensitivity: RateSensitivity = RateSensitivity()
     estimate: Estimate = Estimate()
 
     @property
@@ -407,8 +419,11 @@ class Config(Section):
         return self.seeds[0] if given is None else given
 
     def _rate_or_grid(self, model: str, training: str) -> float | RateGrid:
-        section = self.random_initialization if self.is_random(model) else self.finetuning
-        return getattr(section.learning_rate, training)
+        if self.is_random(model):
+            rates = self.random_initialization.learning_rate
+        else:
+            rates = self.finetuning_of(model).learning_rate or self.finetuning.learning_rate
+        return getattr(rates, training)
 
     def pairs_of(self, model: str) -> list[list[str]]:
         """The pairs of tasks that `model` has heat maps of (figure 3)."""

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 FIGURES = (
     "figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1", "subsets",
-    "emergence",
+    "emergence", "rate_sensitivity",
 )  # fmt: skip
 
-SECTIONS = {"subsets": "combinations", "emergence": "emergence"}
+SECTIONS = {
+    "subsets": "combinations",
+    "emergence": "emergence",
+    "rate_sensitivity": "rate_sensitivity",
+}
 """Figures that a study has only if this section of its configuration names models."""
 
 

@@ -20,6 +20,7 @@ from tangent.results.emergence import emergence_rows
 from tangent.results.learning_rates import learning_rate_rows
 from tangent.results.outcome_rows import outcome_rows
 from tangent.results.random_init import random_init_rows
+from tangent.results.rate_sensitivity import rate_sensitivity_rows
 from tangent.results.raw import RawFiles, Result
 
 Row = dict[str, object]
@@ -226,6 +227,11 @@ def _emergence(config: Config, raw: RawFiles) -> Iterator[Row]:
     return emergence_rows(config, {name: _table(name, config, raw) for name in names})
 
 
+def _rate_sensitivity(config: Config, raw: RawFiles) -> Iterator[Row]:
+    names = ("single_task", "addition")
+    return rate_sensitivity_rows(config, {name: _table(name, config, raw) for name in names})
+
+
 def _subsets(config: Config, raw: RawFiles) -> Iterator[Row]:
     for place, result in _combinations(config, raw):
         for entry in result["subsets"]:
@@ -278,6 +284,7 @@ _READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
     "emergence": _emergence,
     "proposition1_functions": _proposition1_functions,
     "outcomes": outcome_rows,
+    "rate_sensitivity": _rate_sensitivity,
     "subsets": _subsets,
     "per_task_alpha": _per_task_alpha,
     "analogies": _analogies,

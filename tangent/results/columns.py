@@ -45,6 +45,9 @@ TABLES: dict[str, tuple[str, ...]] = {
         "model", "step", "mode", "seed", "zero_shot", "single_task", "absolute", "normalized",
         "disentanglement", "localization",
     ),
+    "rate_sensitivity": (
+        "model", "mode", "rate", "seed", "single_task", "alpha", "absolute", "normalized",
+    ),
     "subsets": ("model", "mode", "seed", "size", "subset", "alpha", "absolute", "normalized"),
     "per_task_alpha": (
         "model", "mode", "task", "seed", "alpha", "accuracy", "normalized", "shared_alpha",
@@ -76,6 +79,7 @@ SECTIONS = {
     "per_task_alpha": "combinations",
     "analogies": "combinations",
     "emergence": "emergence",
+    "rate_sensitivity": "rate_sensitivity",
 }
 """Tables that a study has only if this section of its configuration names models."""
 

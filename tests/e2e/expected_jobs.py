@@ -12,8 +12,8 @@ MODES = ("standard", "posthoc", "linear")
 TRAININGS = ("standard", "linear")
 LINEARIZED = ("posthoc", "linear")
 PAIR = "shapes and counting"
-# The small study has no checkpoints of a pre-training, and chooses no learning rate from a grid.
-TABLES = set(COLLECTED) - {"emergence", "learning_rates"}
+# The small study has no checkpoints of a pre-training, and neither chooses nor compares rates.
+TABLES = set(COLLECTED) - {"emergence", "learning_rates", "rate_sensitivity"}
 FIGURES = {"figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1"}
 FIGURES |= {"subsets"}
 SUMMARY = {"test the paper's claims", "compare with other people's numbers"}

@@ -173,7 +173,7 @@ def test_other_seeds_are_trained_once_at_the_chosen_rate(searched):
     other = [name.replace(f"seed{SEED}", "seed4") for name in ENCODERS]
     workspace.write("seeds.yaml", {"seeds": [SEED, 4]})
     study = ("--configfile", "seeds.yaml")
-    assert workspace.planned(*TARGETS, *other, *study) == jobs(
+    assert workspace.planned(*ENCODERS, *other, *study) == jobs(
         "fine-tune {model} on {task} (linear, seed 4)", model=MODEL, task=TASKS
     )
     (encoder,) = [name for name in other if "counting" in name]

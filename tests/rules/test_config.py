@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from imports import ROOT
+from snakemake.utils import update_config
 
 from tangent.config import reference
 from tangent.config.extends import extended_files
@@ -60,7 +61,82 @@ def test_a_result_cannot_change_its_configuration(demo):
         config.finetuning.batch_size = 1
 
 
+def test_a_training_has_a_number_a_grid_or_its_models_own_rate(demo):
+    demo["finetuning"]["learning_rate"] = {"standard": 1.0e-3, "linear": {"grid": [3.0, 1.0, 2.0]}}
+    config = load_config(demo)
+    assert config.learning_rate_of("demo-vit", "standard") == 1.0e-3
+    assert config.learning_rate_of("demo-vit", "linear") is None
+    assert config.rate_grid("demo-vit", "linear") == [1.0, 2.0, 3.0]
+    # Models that start at random have numbers of their own.
+    assert config.searches == [("demo-vit", "linear")]
+    assert config.tuning_seed == config.seeds[0]
+    demo["finetuning"]["tuning_seed"] = 17
+    assert load_config(demo).tuning_seed == 17
+    demo["finetuning"]["models"] = {
+        "demo-vit": {"learning_rate": {"standard": 0.5, "linear": 0.25}}
+    }
+    config = load_config(demo)
+    assert config.searches == [] and config.learning_rate_of("demo-vit", "linear") == 0.25
+    assert config.learning_rate_of("demo-vit-random", "linear") != 0.25
+
+
+def test_published_weights_have_no_say_in_a_learning_rate(demo):
+    demo["finetuning"]["learning_rate"]["linear"] = {"grid": [1.0, 2.0, 3.0]}
+    entry = {"source": "file", "path": "a", "sha256": "0" * 64}
+    first, *others = demo["tasks"]
+    demo["published"] = {"demo-vit": {"linear": {first: entry}}}
+    config = load_config(demo)
+    assert config.trained_tasks("demo-vit", "linear") == others and config.searches
+    demo["published"]["demo-vit"]["linear"] = dict.fromkeys(demo["tasks"], entry)
+    config = load_config(demo)
+    assert config.searches == [] and config.rate_grid("demo-vit", "linear") == []
+
+
+def test_the_study_of_learning_rates_has_the_demos_weights_at_every_rate(demo):
+    path = ROOT / "configs" / "demo-rates.yaml"
+    overlay = yaml.safe_load(path.read_text(encoding="utf-8"))
+    update_config(demo, overlay)
+    config = load_config(demo)
+    for model in config.models:
+        assert config.pretrained[model] == config.pretrained["demo-vit"]
+        for training in ("standard", "linear"):
+            assert config.learning_rate_of(model, training) == float(
+                model.removeprefix("demo-vit-")
+            )
+
+
 MISTAKES = {
+    "finetuning.learning_rate.linear.grid must have at least 3 entries, not [1.0, 2.0]": {
+        "finetuning.learning_rate.linear": {"grid": [1.0, 2.0]}
+    },
+    "finetuning.learning_rate.standard.grid must list each rate once, not [1.0, 2.0, 1.0]": {
+        "finetuning.learning_rate.standard": {"grid": [1.0, 2.0, 1.0]}
+    },
+    "finetuning.learning_rate.linear.grid[1] must be greater than 0": {
+        "finetuning.learning_rate.linear": {"grid": [1.0, -2.0, 3.0]}
+    },
+    "finetuning.learning_rate.linear.grid is missing": {"finetuning.learning_rate.linear": {}},
+    "finetuning.learning_rate.linear.gird is not a known key; did you mean "
+    "finetuning.learning_rate.linear.grid?": {
+        "finetuning.learning_rate.linear": {"grid": [1.0, 2.0, 3.0], "gird": [1.0]}
+    },
+    "finetuning.tuning_seed must be at least 0, not -1": {"finetuning.tuning_seed": -1},
+    "random_initialization.learning_rate.linear must be a number, not {'grid': [1.0, 2.0, 3.0]}": {
+        "random_initialization.learning_rate.linear": {"grid": [1.0, 2.0, 3.0]}
+    },
+    "rate_sensitivity.models: 'demo-vitt' is not in models; did you mean 'demo-vit'?": {
+        "rate_sensitivity": {"models": ["demo-vit", "demo-vitt"]}
+    },
+    "rate_sensitivity.models: demo-vit is one point; a comparison needs two": {
+        "rate_sensitivity": {"models": ["demo-vit"]}
+    },
+    "rate_sensitivity.models: 'demo-vit' has no finetuning.models.demo-vit.learning_rate": {
+        "rate_sensitivity": {"models": ["demo-vit"]}
+    },
+    "rate_sensitivity.models: 'other' and 'demo-vit' are not the same weights": {
+        "rate_sensitivity": {"models": ["demo-vit", "other"]},
+        "pretrained.other": {"source": "file", "image_size": 32, "folder": "a", "sha256": "0" * 64},
+    },
     "emergence.steps: 'demo-vitt' is not in models; did you mean 'demo-vit'?": {
         "emergence": {"steps": {"demo-vit": 100, "demo-vitt": 0}},
     },

@@ -18,6 +18,7 @@ from tangent.outcomes import encode, encode_counts
 
 REPOSITORY = Path(__file__).parents[3]
 RATES = [1e-4, 1e-3, 1e-2]
+OWN_RATES = [{"standard": 1e-3, "linear": 3e-3}, {"standard": 1e-4, "linear": 1e-2}]
 ALPHAS = [round(0.05 * i, 2) for i in range(21)]
 SHIFT = {"standard": 0.0, "posthoc": -0.08, "linear": -0.02}
 SUM = {"standard": 0.66, "posthoc": 0.72, "linear": 0.70}
@@ -33,8 +34,12 @@ def configuration(root: Path, seeds: list[int], models: list[str]) -> dict[str, 
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     source = config["pretrained"]["demo-vit"]
     rates = config["finetuning"]["learning_rate"] | {"linear": {"grid": RATES}}
+    # One model's rate is chosen; several have rates of their own, and are compared.
+    own = dict(zip(models, OWN_RATES, strict=False)) if models[1:] else {}
     return config | {
-        "finetuning": config["finetuning"] | {"learning_rate": rates},
+        "finetuning": config["finetuning"]
+        | {"learning_rate": rates, "models": {m: {"learning_rate": own[m]} for m in own}},
+        "rate_sensitivity": {"models": list(own)},
         "paths": {"results": str(root / "results"), "resources": str(root / "resources")},
         "seeds": seeds,
         "models": models,
@@ -76,7 +81,7 @@ def write_study(
             {"task": name, "classes": ["a", "b"], "splits": splits, "provenance": PROVENANCE},
         )
     for model in models:
-        _search(folder, random, model, config["tasks"], seeds[0])
+        _search(folder, np.random.default_rng(1), model, config["tasks"], seeds[0])
     for seed in seeds:
         for model in models:
             _model(folder, config, random, model, config["tasks"], seed, start=0.43)

@@ -80,9 +80,33 @@ def test_single_task_equals_the_evaluations(study, config):
     assert len(rows) == 2 * seeds * (2 * (4 * tasks + 1) + 4 * small + 1)
 
 
-def test_learning_rates_are_compared_image_by_image(study, config):
+def test_addition_at_several_rates_stands_beside_validation_accuracy(study, config):
+    rows = rows_of(study, "rate_sensitivity")
+    single, added = rows_of(study, "single_task"), rows_of(study, "addition")
+    assert len(rows) == 2 * 3 * len(config.seeds)
+    expected = {
+        ("demo-vit", "standard"): "0.001", ("demo-vit", "posthoc"): "0.001",
+        ("demo-vit", "linear"): "0.003", ("other_vit", "standard"): "0.0001",
+        ("other_vit", "posthoc"): "0.0001", ("other_vit", "linear"): "0.01",
+    }  # fmt: skip
+    for row in rows:
+        place = {key: row[key] for key in ("model", "mode", "seed")}
+        assert row["rate"] == expected[row["model"], row["mode"]]
+        sums = one(added, **place)
+        assert all(row[name] == sums[name] for name in ("alpha", "absolute", "normalized"))
+        accuracies = [
+            float(one(single, **place, split="validation", task=task)["accuracy"])
+            for task in config.tasks
+        ]
+        assert float(row["single_task"]) == pytest.approx(mean(accuracies))
+
+
+def test_learning_rates_are_compared_image_by_image(tmp_path):
+    study = write_study(tmp_path)
+    config = read_configuration(study / "config.yaml")
+    write_tables(collect(config, RawFiles(study), ["learning_rates"]), study / "tables")
     rows = rows_of(study, "learning_rates")
-    assert len(rows) == len(config.models) * 3 * (len(config.tasks) + 1)
+    assert len(rows) == 3 * (len(config.tasks) + 1)
     for row in (row for row in rows if row["task"] == "mean"):
         folder, squares, accuracies = study / "learning_rates" / row["model"] / "linear", [], []
         for task in config.tasks:

@@ -19,6 +19,7 @@ from tangent.figures import (
     figure5,
     figure6,
     load_figure,
+    rate_sensitivity,
     save,
 )
 from tangent.figures.style import MODE_COLOURS
@@ -65,6 +66,18 @@ def test_emergence_draws_every_checkpoint_at_its_step(tables):
     assert list(curve.get_ydata()) == pytest.approx(list(means))
 
 
+def test_rate_sensitivity_draws_a_point_per_rate_and_training(tables):
+    table = tables["rate_sensitivity"]
+    panels = zip(rate_sensitivity.draw(tables).axes, ("absolute", "normalized"), strict=True)
+    for panel, column in panels:
+        assert {text.get_text() for text in panel.texts} == {"0.0001", "0.001", "0.003", "0.01"}
+        for mode in ("standard", "linear"):
+            (line,) = [line for line in panel.lines if line.get_color() == MODE_COLOURS[mode]]
+            means = table[table["mode"] == mode].groupby("rate")[["single_task", column]].mean()
+            assert line.get_xydata() == pytest.approx(100 * means.to_numpy())
+        assert len(panel.lines) == 2
+
+
 def test_the_random_initialisation_has_a_place_on_the_logarithmic_axis(tables):
     table = tables["emergence"]
     inputs = {"emergence": pd.concat([table, table[table.step == 7].assign(step=0)])}
@@ -89,7 +102,9 @@ def test_several_models_and_one_seed(tmp_path, tables, name):
 
 @pytest.mark.filterwarnings("error:constrained_layout not applied")
 @pytest.mark.parametrize(
-    "name, pairs", [(name, 3) for name in FIGURES if name != "emergence"] + [("figure3", 1)]
+    "name, pairs",
+    [(name, 3) for name in FIGURES if name not in ("emergence", "rate_sensitivity")]
+    + [("figure3", 1)],
 )
 @pytest.mark.parametrize("name_of_model", ["model-{}", "a-model-with-a-rather-long-name-{}"])
 def test_no_text_of_a_figure_is_cut_off(tmp_path, one_model, name, pairs, name_of_model):

@@ -164,7 +164,7 @@ def test_every_claim_with_its_verdict(page_study, parsed):
 
 def test_figures_configuration_versions_and_hashes_are_there(parsed):
     words = " ".join("".join(parsed.text).split())
-    assert set(FIGURES) - set(parsed.ids) == {"emergence"}  # not asked for
+    assert set(FIGURES) - set(parsed.ids) == {"emergence", "rate_sensitivity"}  # not asked for
     for text in ("study: demo", "torch 2.12.1".replace(" ", "\N{NO-BREAK SPACE}"), "ab" * 32,
                  "t" * 64, "c0ffee" * 6, "cpu: x86_64", "k = ", "0123abcd"):  # fmt: skip
         assert text in words or text in "".join(parsed.text), text
@@ -189,7 +189,7 @@ def partial_study(tmp_path_factory):
     folder = write_study(tmp_path_factory.mktemp("partial"), seeds=(0,), models=MODELS)
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     config["random_initialization"]["models"], config["pretraining"] = [], {}
-    config["emergence"] = {}
+    config["emergence"], config["rate_sensitivity"] = {}, {}
     config["combinations"] = {}
     config["disentanglement"]["models"] = config["eigenfunctions"]["models"] = ["ViT-B-32"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
