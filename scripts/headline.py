@@ -31,9 +31,11 @@ def run(arguments: Arguments) -> None:
     for path in (report, table, claims):
         if not path.exists():
             raise UserError(f"{path} does not exist: run `snakemake --cores 2` first.")
-    shown = claims_as_text(load_tables(table.parent, ["claims"])["claims"])
+    found = load_tables(table.parent, ["claims"])["claims"]
+    seeds = "1 seed" if found.seeds.max() == 1 else f"{found.seeds.max()} seeds"
+    shown = claims_as_text(found)
     note = "\n".join(textwrap.wrap(THESE_NOTE, 100))
-    print(f"\nThe paper's claims in this study\n\n{shown}\n\n{note}")
+    print(f"\nThe paper's claims in this study ({seeds})\n\n{shown}\n\n{note}")
     print(f"\n{table.read_text(encoding='utf-8').strip()}\n\nThe report: {report.resolve()}")
 
 

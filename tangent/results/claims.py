@@ -6,7 +6,7 @@ A criterion is the same for every study and part of the table: nobody has to tru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -230,7 +230,7 @@ def judge(claim: Claim, model: str, family: str, tables: Tables) -> dict[str, ob
         "spread": values.std(ddof=1) if len(values) > 1 else np.nan,
         "minimum": values.min(),
         "maximum": values.max(),
-        "measured": _sentence(claim.unit, first.numbers),
+        "measured": _sentence(claim.unit, parts),
     }
 
 
@@ -255,8 +255,16 @@ def claims_table(tables: Tables, families: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame.from_records(rows, columns=list(TABLES["claims"]))
 
 
-def _sentence(unit: str, numbers: Mapping[str, np.ndarray]) -> str:
+def _sentence(unit: str, parts: Sequence[Measurement]) -> str:
+    """The numbers behind the first part, and the interval of each other one."""
     scale, suffix, digits = (100, " %", 1) if unit == "fraction" else (1, "", 3)
-    return ", ".join(
-        f"{name} {scale * of_seeds.mean():.{digits}f}{suffix}" for name, of_seeds in numbers.items()
-    )
+
+    def text(value: float) -> str:
+        return f"{scale * value:.{digits}f}".replace("-", "−")
+
+    said = [f"{name} {text(of.mean())}{suffix}" for name, of in parts[0].numbers.items()]
+    for part in parts[1:]:
+        if interval := part.of_these_units():
+            ends = " to ".join(text(part.shown(end)) for end in (interval.low, interval.high))
+            said.append(f"{part.label} {ends}{suffix}")
+    return ", ".join(said)

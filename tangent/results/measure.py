@@ -92,7 +92,11 @@ def negation(tables: Tables, model: str) -> Parts | None:
     }
     return (
         mean_over_units(_differences(*target), numbers=numbers),
-        mean_over_units(_differences(*reversed(control)), threshold=-CONTROL_TOLERANCE),
+        mean_over_units(
+            _differences(*reversed(control)),
+            threshold=-CONTROL_TOLERANCE,
+            label="control linear − standard",
+        ),
     )
 
 
@@ -231,6 +235,7 @@ def random_localization(tables: Tables, model: str) -> Parts | None:
             threshold=float(np.log(LOCALIZED)),
             below=True,
             logarithm=True,
+            label="random",
         ),
     )
 

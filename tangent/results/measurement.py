@@ -25,6 +25,7 @@ class Measurement:
         below: whether the claim is that the quantity lies below, not above.
         logarithm: whether `quantity` and `threshold` are logarithms of what is shown.
         numbers: what the quantity was computed from, for each seed.
+        label: what the quantity is, of a part that is not a claim's first.
     """
 
     quantity: Sampled
@@ -34,6 +35,7 @@ class Measurement:
     below: bool = False
     logarithm: bool = False
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    label: str = ""
 
     @property
     def seeds(self) -> int:

@@ -140,9 +140,10 @@ def test_negation_needs_the_same_control(target, control, verdict):
     row = judge(BY_NAME["linear_negation"], "m", PAPER, tables_of(rows))
     assert row["verdict"] == verdict
     assert row["mean"] == pytest.approx(0.2 - target)
-    assert row["measured"].endswith(
-        f"control standard 80.0 %, control linear {100 * control:.1f} %"
-    )
+    numbers, _, interval = row["measured"].rpartition(", control linear − standard ")
+    assert numbers.endswith(f"control standard 80.0 %, control linear {100 * control:.1f} %")
+    low, high = (float(end.replace("−", "-")) for end in interval.removesuffix(" %").split(" to "))
+    assert (low > -1) == (control == 0.9) and (high < -1) == (control == 0.75)
 
 
 def heat_maps(pairs, errors):
