@@ -468,7 +468,8 @@ def probe_flags(wildcards, input):
     settings = {
         "strengths": [probe.minimum, probe.maximum, probe.points],
         "deviation": probe.deviation,
-        "share": probe.share,
+        # Of the control task, which is never fine-tuned, nothing need be left.
+        "share": probe.share if wildcards.task in CONFIG.tasks else 1.0,
     }
     folder = {"train_dir": Path(input.data[0]).parent} if input.data else {}
     return flags(**folder, **settings, **EVALUATION)

@@ -98,9 +98,9 @@ class Probe(Section):
     )
     share: Annotated[float, Field(gt=0, le=1)] = Field(
         default=1.0,
-        description="Share of the training images that probes are fitted to, drawn once. A probe "
-        "of all images is right on all of them where features are more numerous, and leaves "
-        "fine-tuning little to learn (families).",
+        description="Share of the training images that probes are fitted to, drawn once; the "
+        "control task, which is never fine-tuned, has all. A probe of all images is right on all "
+        "of them where features are more numerous, and leaves little to learn (families).",
     )
     own_classifier: dict[Name, Name] = Field(
         default={},

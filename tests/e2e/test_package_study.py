@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import timm
 import torch
@@ -16,6 +15,7 @@ from tangent.files import read_metadata, sha256_file
 TASKS, CONTROL, MODEL = ["digits", "patterns"], "shapes", "efficientnet-lite0"
 RESULTS = "results/real-efficientnet"
 ADDITION = f"{RESULTS}/addition/{MODEL}/linear/seed0/result.json"
+CONTROL_HEAD = f"{RESULTS}/heads/{MODEL}/{CONTROL}/head.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def finished(workspace) -> Workspace:
     information = workspace.folder / "made_weights-1.dist-info"  # jobs run in this folder
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: made-weights\nVersion: 1")
-    workspace.snakemake(ADDITION, "--configfile", "small.yaml")
+    workspace.snakemake(ADDITION, CONTROL_HEAD, "--configfile", "small.yaml")
     return workspace
 
 
@@ -77,11 +77,10 @@ def test_fine_tuning_changes_weights_and_no_running_statistics(finished):
         assert len(changed) > len(start) / 3
 
 
-def test_heads_are_fitted_to_a_share_of_the_training_images(finished):
-    head = finished.folder / f"{RESULTS}/heads/{MODEL}/digits/head.safetensors"
+def test_heads_of_tasks_are_fitted_to_a_share_of_the_training_images(finished):
     config = yaml.safe_load((finished.folder / "small.yaml").read_text(encoding="utf-8"))
     training = 200 - int(200 * config["validation"]["fraction"])
-    expected = str(round(config["probe"]["share"] * training))
-    assert read_metadata(head)["fitted_images"] == expected
-    weights = load_file(head)["weight"]
-    assert np.isfinite(weights.numpy()).all() and weights.abs().max() > 0
+    share = round(config["probe"]["share"] * training)
+    for task, images in (*dict.fromkeys(TASKS, share).items(), (CONTROL, training)):
+        head = finished.folder / f"{RESULTS}/heads/{MODEL}/{task}/head.safetensors"
+        assert read_metadata(head)["fitted_images"] == str(images), task
