@@ -43,7 +43,8 @@ def workspace(tmp_path_factory) -> Workspace:
         recipe |= {"images": 320, "epochs": 1, "batch_size": 32}
     sizes = {"sources": [{"source": "demo", "seed": 0}], "train_images": 120, "test_images": 60}
     config["datasets"] = dict.fromkeys((*TASKS, CONTROL), sizes)
-    config["finetuning"] = {"batch_size": 16, "warmup_steps": 2, "epochs": dict.fromkeys(TASKS, 1)}
+    config["finetuning"] |= {"batch_size": 16, "warmup_steps": 2}
+    config["finetuning"]["epochs"] = dict.fromkeys(TASKS, 1)
     config["alphas"] = {"points": 3}
     config["disentanglement"] |= {"pairs": [TASKS], "points": 3, "images": 16}
     config["disentanglement"] |= {"minimum": -1.0, "maximum": 1.0}
@@ -93,7 +94,8 @@ def test_before_fine_tuning_a_study_is_timm_and_scikit_learn(workspace, model):
         fitted = make_pipeline(StandardScaler(), regression).fit(*examples(task, "train"))
         expected = fitted.score(*examples(task, "test"))
         # Rounding may turn a prediction or two of 60.
-        assert found["test"] == {"accuracy": pytest.approx(expected, abs=0.04), "n": 60}
+        assert found["test"]["accuracy"] == pytest.approx(expected, abs=0.04)
+        assert found["test"]["n"] == 60
 
 
 def test_negation_looks_at_the_control_task(workspace):
