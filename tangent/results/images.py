@@ -45,7 +45,8 @@ def _number(dataset: str, group: pd.DataFrame, seeds: list[int]) -> Sampled:
 
 
 def _values(row) -> np.ndarray:
-    n, points = int(row.n), int(row.points)
-    if points == 1:
+    n = int(row.n)
+    if pd.isna(row.points):
         return decode(row.outcomes, n).astype(float)
+    points = int(row.points)
     return decode_counts(row.outcomes, n, points) / points

@@ -14,8 +14,8 @@ Row = dict[str, object]
 def outcome_rows(config: Config, raw: RawFiles) -> Iterator[Row]:
     """Rows of outcomes.csv, each a record of all test images (`tangent.outcomes`) of one data set.
 
-    An image's value is its share of `points`: of one evaluation, right or wrong, or of the points
-    of a heat map inside a region, at which its two predictions differ.
+    An image's value is whether it is right or, of a heat map, at which share of the `points` inside
+    a region its two predictions differ. A grid without a point in a region has no such rows.
     """
     for model in config.all_models:
         for seed in config.seeds:
@@ -31,7 +31,7 @@ def outcome_rows(config: Config, raw: RawFiles) -> Iterator[Row]:
 
 def _row(
     model: str, mode: str, seed: int, quantity: str, task: str, dataset: str,
-    n: int, outcomes: str, points: int = 1,
+    n: int, outcomes: str, points: int | None = None,
 ) -> Row:  # fmt: skip
     return {
         "model": model, "mode": mode, "seed": seed, "quantity": quantity, "task": task,
@@ -74,7 +74,7 @@ def _heat_map(raw: RawFiles, model: str, mode: str, pair: list[str], seed: int) 
     result = raw.json("disentanglement", path)
     for region in ("search_box", "whole_grid"):
         found = result["disagreements"][region]
-        for task in pair:
+        for task in pair if found["points"] else ():
             yield _row(
                 *(model, mode, seed, region, "+".join(pair), task, result["n"][task]),
                 *(found["counts"][task], found["points"]),

@@ -31,7 +31,7 @@ def outcome(
     """A row of outcomes.csv of the model `m`: right or wrong."""
     return {
         "model": "m", "mode": mode, "seed": seed, "quantity": quantity, "task": task,
-        "dataset": task, "n": len(correct), "points": 1, "outcomes": encode(correct),
+        "dataset": task, "n": len(correct), "points": None, "outcomes": encode(correct),
     } | others  # fmt: skip
 
 

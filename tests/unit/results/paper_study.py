@@ -48,7 +48,7 @@ def tables(models=MODELS, tasks=TASKS, control=CONTROL, seeds=(0, 1, 2)) -> dict
                         rows["outcomes"].append(
                             row | {"mode": mode, "quantity": quantity, "task": task}
                             | {"dataset": control if quantity == "control" else task}
-                            | {"n": IMAGES, "points": 1, "outcomes": encode(correct)}
+                            | {"n": IMAGES, "points": None, "outcomes": encode(correct)}
                         )  # fmt: skip
                 rows["addition"].append(
                     row | {"mode": mode, "alpha": 0.3, "absolute": float(np.mean(added))}

@@ -185,6 +185,16 @@ def test_heat_maps_are_judged_region_by_region():
     assert (row["low"], row["high"]) == pytest.approx((1 - half, 1 + half))
 
 
+def test_a_region_of_one_point_is_counted_like_others():
+    rows = [
+        counted(mode, "search_box", "a+b", task, np.array([share, 0] * 8), 1)
+        for mode, share in (("standard", 1), ("linear", 0))
+        for task in "ab"
+    ]
+    row = judge(BY_NAME["linear_disentanglement_search_box"], "m", PAPER, tables_of(rows))
+    assert row["mean"] == pytest.approx(1.0)
+
+
 def test_pairs_that_share_a_task_say_nothing_of_other_pairs():
     errors = {"standard": {"search_box": 1}, "linear": {"search_box": 0}}
     apart = heat_maps(["a+b", "c+d", "e+f", "g+h", "i+j"], errors)
