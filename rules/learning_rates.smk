@@ -21,6 +21,11 @@ use rule finetuned as tuning_training with:
         "<benchmarks>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}.tsv"
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
+    resources:
+        mem_mb=lambda wildcards, input, attempt: processes_of(wildcards)
+        * memory(4000, 8, ["initial"])(wildcards, input, attempt),
+        runtime=minutes(240),
+        gpu=lambda wildcards: GPUS * processes_of(wildcards),
     message:
         "fine-tune {wildcards.model} on {wildcards.task} at learning rate {wildcards.rate}"
         " ({wildcards.training}, seed {wildcards.seed})"

@@ -72,12 +72,13 @@ def rules():
     """Each rule that runs scripts, by name: its scripts and its conda environment."""
     found = {}
     for path in sorted((ROOT / "rules").glob("*.smk")):
-        for block in re.split(r"^(?=rule )", path.read_text(encoding="utf-8"), flags=re.M)[1:]:
+        text = path.read_text(encoding="utf-8")
+        for block in re.split(r"^(?=rule |checkpoint )", text, flags=re.M)[1:]:
             block = re.split(r"^(?:use rule|for|def) ", block, flags=re.M)[0]
             scripts = re.findall(r"python -m scripts\.(\w+)", block)
             environment = re.search(r'conda:\s+"../envs/(\w+).yaml"', block)
             if scripts:
-                name = re.match(r"rule (\w+)", block)[1]
+                name = re.match(r"(?:rule|checkpoint) (\w+)", block)[1]
                 found[name] = scripts, environment and environment[1]
     return found
 

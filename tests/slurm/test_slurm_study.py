@@ -16,9 +16,11 @@ GPU_RULES = [
     "addition_plain", "validate_negation_plain", "negation_plain", "disentanglement_plain",
     "eigenfunctions", "proposition1",
 ]  # fmt: skip
-OF_OTHER_FAMILIES = {"probe_heads"}  # use a GPU too, but the study has no such models
+# These use a GPU too, but the study fits no probes and chooses no learning rate.
+OF_OTHER_STUDIES = {"probe_heads", "tuning_training", "tuning_accuracy"}
 LOCAL_RULES = ["pretrained_clip", "data_source"]
 OTHER_MINUTES = 7
+BLOCK = r"^(?=rule |use rule |checkpoint )"
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def declared():
     """Of each rule, as its file has them: first MB, whether weights come on top, and minutes."""
     found = {}
     for file in (ROOT / "rules").glob("*.smk"):
-        for block in re.split(r"^(?=rule |use rule )", file.read_text("utf-8"), flags=re.M)[1:]:
-            name = re.match(r"(?:use rule \w+ as|rule) (\w+)", block).group(1)
+        for block in re.split(BLOCK, file.read_text("utf-8"), flags=re.M)[1:]:
+            name = re.match(r"(?:use rule \w+ as|rule|checkpoint) (\w+)", block).group(1)
             memory = re.search(
                 r"mem_mb=.*?memory\((\d+)(, \d+, .*?(?:encoder|initial).*?)?\)", block, re.S
             )
@@ -109,13 +111,13 @@ def test_jobs_on_gpus_hold_one_and_others_none(finished):
 
 def test_the_profile_names_the_rules_that_use_a_gpu():
     text = "\n".join(file.read_text("utf-8") for file in (ROOT / "rules").glob("*.smk"))
-    blocks = re.split(r"^(?=rule |use rule )", text, flags=re.M)[1:]
+    blocks = re.split(BLOCK, text, flags=re.M)[1:]
     using = {
-        re.match(r"(?:use rule \w+ as|rule) (\w+)", block).group(1)
+        re.match(r"(?:use rule \w+ as|rule|checkpoint) (\w+)", block).group(1)
         for block in blocks
         if re.search(r"gpu=(?!0)", block)
     }
-    assert using == {*GPU_RULES, *OF_OTHER_FAMILIES}
+    assert using == {*GPU_RULES, *OF_OTHER_STUDIES}
     profile = (ROOT / "profiles/slurm/config.yaml").read_text("utf-8")
     listed = re.search(r"gpu_rules = \[(.*?)\]", profile, re.S).group(1)
     assert set(re.findall(r"\w+", listed)) == using
