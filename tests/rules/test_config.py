@@ -103,6 +103,11 @@ def test_the_study_of_learning_rates_has_the_demos_weights_at_every_rate(demo):
             assert config.learning_rate_of(model, training) == float(
                 model.removeprefix("demo-vit-")
             )
+    path = ROOT / "configs" / "demo-evidence.yaml"
+    searched = yaml.safe_load(path.read_text(encoding="utf-8"))["finetuning"]
+    rates = [config.learning_rate_of(model, "linear") for model in config.models]
+    assert searched["learning_rate"] == dict.fromkeys(("standard", "linear"), {"grid": rates})
+    assert config.seeds == [searched["tuning_seed"]]
 
 
 MISTAKES = {
