@@ -25,7 +25,7 @@ def workspace(tmp_path_factory) -> Workspace:
     path = ROOT / "configs" / "real-efficientnet.yaml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     config |= {"tasks": TASKS, "control": CONTROL, "seeds": [0]}
-    config["compute"] |= {"device": "cpu", "threads": 1}
+    config["compute"] = {"device": "cpu", "threads": 1}
     torch.manual_seed(0)
     model = timm.create_model("test_efficientnet", pretrained=False)
     tensors = {f"_part{i}": value for i, value in enumerate(model.state_dict().values())}
