@@ -39,7 +39,7 @@ DEMO = {
     "validate_combinations": 2,
     "evaluate_combinations": 2,
     "resolved_config": 1,
-    "collect_table": 13,
+    "collect_table": 15,
     "claims_table": 1,
     "comparison_table": 1,
     "paper_tables": 1,
