@@ -102,14 +102,14 @@ CODE = {
     "build_answers": f"{HEADS} heads.candidates {MODELS} {TASKS}",
     "fit_probe": f"{ENCODER} {HEADS} heads.regression metrics scripts.encoder_arguments {TASKS}",
     "finetune": f"activation_checkpointing augment compile_cache compiling datasets.preprocess"
-    " datasets.regions datasets.split datasets.token_split evaluation.records finetune.batches finetune.checkpoint"
+    " datasets.regions datasets.split datasets.token_split evaluation.chosen_rate finetune.batches finetune.checkpoint"
     " finetune.distributed finetune.engine finetune.examples finetune.forward_backward"
     " finetune.images finetune.loop finetune.record finetune.schedule finetune.texts"
     f" {HEADS} linearize {MODELS} modes runtime task_vector",
     "tuning_accuracy": f"{ENCODER} {LOOKUPS} learning_rates modes product_passes"
     " scripts.encoder_arguments",
-    "choose_learning_rate": "evaluation.records learning_rates modes",
-    "adopt_training": "evaluation.records modes",
+    "choose_learning_rate": "learning_rates modes",
+    "adopt_training": "evaluation.chosen_rate modes",
     "import_finetuned": f"hub_cache {MODELS} modes published.checkpoint published.clip"
     " published.fetched published.hugging_face published.hub published.layout published.sources"
     " published.tensors sources task_vector",

@@ -33,7 +33,7 @@ def run(arguments: Arguments) -> None:
     """
     from tangent import files, provenance
     from tangent.errors import UserError
-    from tangent.evaluation.records import chosen_learning_rate
+    from tangent.evaluation.chosen_rate import chosen_learning_rate
 
     identity = {name: getattr(arguments, name) for name in ("model", "training", "seed")}
     rate = chosen_learning_rate(arguments.learning_rate_file, **identity)

@@ -26,8 +26,7 @@ def run(arguments: Arguments) -> None:
     What it was chosen from is in the record of the job.
     """
     from tangent import provenance
-    from tangent.evaluation.records import read_record
-    from tangent.files import write_json
+    from tangent.files import read_record, write_json
     from tangent.learning_rates import SPLIT, check_inside, choose
 
     identity = {name: getattr(arguments, name) for name in ("model", "training", "seed")}

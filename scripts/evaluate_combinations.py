@@ -8,9 +8,9 @@ from pathlib import Path
 from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import combinations
-from tangent.evaluation.records import read_record, single_task_accuracies
+from tangent.evaluation.records import single_task_accuracies
 from tangent.evaluation.sweep import SPLIT
-from tangent.files import write_json
+from tangent.files import read_record, write_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ class Arguments(cli.Common):
             raise UserError("give exactly one of --learning-rate and --learning-rate-file.")
         if self.learning_rate is not None:
             return self.learning_rate
-        from tangent.evaluation.records import chosen_learning_rate
+        from tangent.evaluation.chosen_rate import chosen_learning_rate
 
         return chosen_learning_rate(
             self.learning_rate_file, model=self.model, training=self.training

@@ -135,6 +135,24 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         ) from error
 
 
+def read_record(path: Path, **expected: Any) -> dict[str, Any]:
+    """Read a result and check that it is about what is `expected` (model, mode, task, seed, ...).
+
+    Raises:
+        UserError: the file is missing, unreadable, or about something else.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a result: delete it and run the step that makes it again.")
+    for key, value in expected.items():
+        if content.get(key) != value:
+            raise UserError(
+                f"{path} is the result of {key} {content.get(key)!r}, not {value!r}: give the file "
+                "that belongs to this step."
+            )
+    return content
+
+
 def write_csv(
     path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:

@@ -7,25 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tangent.errors import UserError
-from tangent.files import read_json
-
-
-def read_record(path: Path, **expected: Any) -> dict[str, Any]:
-    """Read a result and check that it is about what is `expected` (model, mode, task, seed, ...).
-
-    Raises:
-        UserError: the file is missing, unreadable, or about something else.
-    """
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is not a result: delete it and run the step that makes it again.")
-    for key, value in expected.items():
-        if content.get(key) != value:
-            raise UserError(
-                f"{path} is the result of {key} {content.get(key)!r}, not {value!r}: give the file "
-                "that belongs to this step."
-            )
-    return content
+from tangent.files import read_record
 
 
 def single_task_accuracies(
@@ -54,16 +36,6 @@ def chosen_alpha(path: Path, **expected: Any) -> float:
     if not isinstance(alpha, int | float):
         raise UserError(f"{path} holds no number `alpha`: delete it and run its step again.")
     return float(alpha)
-
-
-def chosen_learning_rate(path: Path, **expected: Any) -> float:
-    """The learning rate that validation chose, from chosen.json."""
-    rate = read_record(path, split="validation", **expected).get("learning_rate")
-    if not isinstance(rate, int | float):
-        raise UserError(
-            f"{path} holds no number `learning_rate`: delete it and run its step again."
-        )
-    return float(rate)
 
 
 def _accuracy(path: Path, content: Mapping[str, Any], split: str) -> float:
