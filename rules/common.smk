@@ -21,8 +21,14 @@ from tangent.results.columns import DERIVED, SECTIONS, tables_of
 
 PAPER_TABLES = ["table1", "table2", "table3"]
 PAPER_FIGURES = ["figure2", "figure3", "figure5", "figure6"]
-FIGURES = [*PAPER_FIGURES, "alpha_curves", "proposition1", "subsets", "emergence"]
-FIGURES = [*FIGURES, "rate_sensitivity"]
+FIGURES = [
+    *PAPER_FIGURES,
+    "alpha_curves",
+    "proposition1",
+    "subsets",
+    "emergence",
+    "rate_sensitivity",
+]
 # The tidy tables that each of these reads, as its module's INPUTS.
 TABLES_READ = {
     "figure2": ["single_task", "addition"],

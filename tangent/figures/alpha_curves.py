@@ -92,8 +92,7 @@ def _mark(axes: Axes, mode: str, alpha: float, at: float, size: float) -> None:
 
 def _handles() -> list[Line2D]:
     handles = [
-        Line2D([], [], color=style.MODE_COLOURS[name], linestyle=style.MODE_LINES[name],
-               linewidth=1.8, marker=style.MODE_MARKERS[name], markersize=6, label=mode.label,
+        Line2D([], [], **style.mode_look(name), linewidth=1.8, markersize=6, label=mode.label,
                markeredgecolor="white", markeredgewidth=0.6)
         for name, mode in MODES.items()
     ]  # fmt: skip

@@ -36,7 +36,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     ):  # fmt: skip
         for mode in MODES:
             rows = table[table["mode"] == mode]
-            _curve(axes, rows, scale * rows[column], _look(mode))
+            _curve(axes, rows, scale * rows[column], style.mode_look(mode))
     before = table[table["mode"] == next(iter(MODES))]
     for axes in (single, addition):
         _curve(axes, before, 100 * before.zero_shot, _BEFORE)
@@ -87,15 +87,8 @@ def _steps(panels: list[Axes], steps: list[int]) -> None:
         axes.set_xticks(shown, labels)
 
 
-def _look(mode: str) -> dict[str, object]:
-    return {
-        "color": style.MODE_COLOURS[mode], "linestyle": style.MODE_LINES[mode],
-        "marker": style.MODE_MARKERS[mode],
-    }  # fmt: skip
-
-
 def _handles() -> list[Line2D]:
-    looks = {mode.label: _look(name) for name, mode in MODES.items()}
+    looks = {mode.label: style.mode_look(name) for name, mode in MODES.items()}
     looks["pre-trained, no task vector"] = _BEFORE
     return [
         Line2D([], [], **look, linewidth=1.6, markersize=5, label=label, markeredgecolor="white")

@@ -13,6 +13,7 @@ from tangent.modes import MODES
 
 INPUTS = ("rate_sensitivity",)
 
+_SIZES = {"linewidth": 1.0, "markersize": 6, "markeredgecolor": "white"}
 # A mode per training: the post-hoc one adds the standard training's task vectors.
 _MODES = [name for name, mode in MODES.items() if mode.trained_as == name]
 
@@ -40,9 +41,9 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
             _curve(axes, means.loc[mode], column, mode)
         axes.set(title=f"task addition, {title}", ylabel="test accuracy (%)")
         axes.set_xlabel("single-task validation accuracy (%)")
-        axes.margins(0.12)
+        axes.margins(0.18)
     handles = [
-        Line2D([], [], **_look(mode), linewidth=1.0, markersize=6, label=MODES[mode].label)
+        Line2D([], [], **style.mode_look(mode), **_SIZES, label=MODES[mode].label)
         for mode in _MODES
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(_MODES))
@@ -52,16 +53,11 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
 def _curve(axes: Axes, points: pd.DataFrame, column: str, mode: str) -> None:
     """The points in the order of their rates, each with its rate beside it."""
     points = points.sort_index()
-    axes.plot(points.single_task, points[column], **_look(mode), linewidth=1.0, markersize=6)
+    axes.plot(points.single_task, points[column], **style.mode_look(mode), **_SIZES)
+    # The trainings' points lie close together: each has its labels on a side of its own.
+    side, place = (5, "left") if mode == _MODES[0] else (-5, "right")
     for rate, point in points.iterrows():
         axes.annotate(
-            f"{rate:g}", (point.single_task, point[column]), xytext=(5, 4),
-            textcoords="offset points", fontsize=7.5, color=style.MODE_COLOURS[mode],
+            f"{rate:g}", (point.single_task, point[column]), xytext=(side, 4), ha=place,
+            textcoords="offset points", color=style.MODE_COLOURS[mode],
         )  # fmt: skip
-
-
-def _look(mode: str) -> dict[str, object]:
-    return {
-        "color": style.MODE_COLOURS[mode], "linestyle": style.MODE_LINES[mode],
-        "marker": style.MODE_MARKERS[mode], "markeredgecolor": "white",
-    }  # fmt: skip

@@ -56,6 +56,13 @@ _STYLE = {
 }
 
 
+def mode_look(mode: str) -> dict[str, object]:
+    """Colour, line and marker of a mode, as Matplotlib's keywords."""
+    return {
+        "color": MODE_COLOURS[mode], "linestyle": MODE_LINES[mode], "marker": MODE_MARKERS[mode],
+    }  # fmt: skip
+
+
 def new_figure(width: float, height: float) -> Figure:
     """A figure of `width` × `height` inches in the house style."""
     mpl.rcParams.update(_STYLE)

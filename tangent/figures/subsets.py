@@ -14,6 +14,9 @@ from tangent.modes import MODES
 
 INPUTS = ("subsets", "single_task")
 
+_SIZES = {
+    "linewidth": 1.8, "markersize": 6, "markeredgecolor": "white", "markeredgewidth": 0.6,
+}  # fmt: skip
 _PANELS = (("absolute", "mean accuracy (%)"), ("normalized", "normalised accuracy (%)"))
 
 
@@ -54,25 +57,17 @@ def _curve(axes: Axes, rows: pd.DataFrame, column: str, mode: str) -> None:
     subsets = 100 * rows.groupby(["size", "subset"])[column].mean()
     mean = subsets.groupby("size").mean()
     spread = subsets.groupby("size").std(ddof=1)
-    colour = style.MODE_COLOURS[mode]
-    axes.plot(
-        mean.index, mean, color=colour, linestyle=style.MODE_LINES[mode], linewidth=1.8,
-        marker=style.MODE_MARKERS[mode], markersize=6, markeredgecolor="white",
-        markeredgewidth=0.6,
-    )  # fmt: skip
+    axes.plot(mean.index, mean, **style.mode_look(mode), **_SIZES)
     # There is one subset of all tasks, and nothing to spread: the band ends before it.
     several = spread.dropna().index
     low, high = (mean - spread)[several], (mean + spread)[several]
-    axes.fill_between(several, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.fill_between(several, low, high, color=style.MODE_COLOURS[mode], alpha=0.15, linewidth=0)
 
 
 def _handles(modes: list[str]) -> list[Line2D | Patch]:
     lines = [
-        Line2D([], [], color=style.MODE_COLOURS[mode], linestyle=style.MODE_LINES[mode],
-               linewidth=1.8, marker=style.MODE_MARKERS[mode], markersize=6,
-               label=MODES[mode].label, markeredgecolor="white", markeredgewidth=0.6)
-        for mode in modes
-    ]  # fmt: skip
+        Line2D([], [], **style.mode_look(mode), **_SIZES, label=MODES[mode].label) for mode in modes
+    ]
     band = Patch(color=style.GREY, alpha=0.2, linewidth=0, label="± standard deviation of subsets")
     dashed = Line2D([], [], color=style.GREY, linewidth=1.0, linestyle=(0, (4, 3)),
                     label="pre-trained; single task")  # fmt: skip

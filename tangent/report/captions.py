@@ -126,17 +126,17 @@ def captions(config: Config) -> dict[str, Caption]:
             "for none of the early ones; where single tasks are hardly learnt, a small ξ only says "
             "that the task vectors do little.",
         ),
+        "rate_sensitivity": Caption(
+            "What hangs on the learning rate",
+            "Task addition on test data, at the α that validation chose, against mean single-task "
+            "validation accuracy: the same pre-trained weights, fine-tuned at several learning "
+            "rates. A point is a rate, written beside it"
+            + (", mean over the seeds." if several else ".")
+            + " Lines join neighbouring rates. A rule that chooses by single tasks takes the "
+            "rightmost point of each training.",
+            "Choosing among these points by their height would be choosing on test data.",
+        ),
     }
-    figures["rate_sensitivity"] = Caption(
-        "What hangs on the learning rate",
-        "Task addition on test data, at the α that validation chose, against mean single-task "
-        "validation accuracy: the same pre-trained weights, fine-tuned at several learning rates. "
-        "A point is a rate, written beside it"
-        + (", mean over the seeds." if several else ".")
-        + " Lines join neighbouring rates. A rule that chooses by single tasks takes the "
-        "rightmost point of each training.",
-        "Choosing among these points by their height would be choosing on test data.",
-    )
     shown = figures_of(config)
     return {name: caption for name, caption in figures.items() if name in shown}
 
