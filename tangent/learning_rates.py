@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 
@@ -30,16 +31,10 @@ def choose(accuracies: Mapping[float, Mapping[str, float]]) -> float:
         raise UserError(
             f"accuracies at {len(accuracies)} learning rates: give the same tasks for each of them."
         )
-    means = {rate: mean(by_task.values()) for rate, by_task in accuracies.items()}
+    means = {rate: fmean(by_task.values()) for rate, by_task in accuracies.items()}
     if not all(map(math.isfinite, means.values())):
         raise UserError("a validation accuracy is not a number: nothing is chosen from it.")
     return max(sorted(means), key=means.__getitem__)
-
-
-def mean(accuracies: Sequence[float]) -> float:
-    """Mean over the tasks; the same for the same accuracies in another order."""
-    values = list(accuracies)
-    return math.fsum(values) / len(values)
 
 
 def check_inside(grid: Sequence[float], chosen: float, key: str, about: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from statistics import fmean
 
 import numpy as np
 
 from tangent import outcomes
 from tangent.config.schema import Config
-from tangent.learning_rates import MEAN, mean, paired_standard_error, standard_error_of_mean
+from tangent.learning_rates import MEAN, paired_standard_error, standard_error_of_mean
 from tangent.results.raw import RawFiles, Result
 
 Row = dict[str, object]
@@ -43,7 +44,7 @@ def learning_rate_rows(config: Config, raw: RawFiles) -> Iterator[Row]:
             sizes = [result["n"] for result in of_rate]
             columns = zip(
                 (*tasks, MEAN),
-                (*accuracies, mean(accuracies)),
+                (*accuracies, fmean(accuracies)),
                 (*sizes, sum(sizes)),
                 (*errors, standard_error_of_mean(errors)),
                 strict=True,
