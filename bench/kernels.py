@@ -14,7 +14,7 @@ from bench.subjects import PAPER_MODEL, Setting
 from bench.tables import Line, Table, lines_table
 from tangent.estimate.models import BYTES, architecture_of
 from tangent.linearize import parameters_of
-from tangent.ntk import classifier
+from tangent.ntk.gram import classifier
 from tangent.ntk.matrix_free import MatrixFreeEigenfunctions
 from tangent.ntk.memory import (
     BATCH_SIZE,

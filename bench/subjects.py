@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from tangent.heads import TorchHead
+    from tangent.heads.base import TorchHead
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 10
@@ -87,7 +87,8 @@ class Subject:
     @classmethod
     def of_source(cls, setting: Setting, name: str, entry: Mapping[str, Any]) -> Subject:
         """From an entry of the configuration's section `pretrained`."""
-        from tangent.models.sources import fetch, write
+        from tangent.models.fetch.fetched import write
+        from tangent.models.fetch.registry import fetch
 
         folder = setting.folder / "models" / name
         if not (folder / "encoder.safetensors").exists():
@@ -103,7 +104,7 @@ class Subject:
         import torch
 
         from tangent.models.families import FAMILIES
-        from tangent.models.sources import Fetched, write
+        from tangent.models.fetch.fetched import Fetched, write
 
         folder = setting.folder / "models" / name
         if not (folder / "encoder.safetensors").exists():
@@ -131,13 +132,13 @@ class Subject:
     @property
     def preprocess(self) -> dict[str, Any]:
         """As the pipeline reads it."""
-        from tangent.models import preprocess_config
+        from tangent.models.families import preprocess_config
 
         return preprocess_config(self.folder)
 
     def encoder(self) -> nn.Module:
         """A fresh copy of the image encoder on the device."""
-        from tangent.models import load_encoder
+        from tangent.models.load import load_encoder
 
         return load_encoder(self.folder, device=self.setting.device)
 
@@ -146,7 +147,7 @@ class Subject:
         import torch
         import torch.nn.functional as F
 
-        from tangent.heads import ZeroShotHead
+        from tangent.heads.zero_shot import ZeroShotHead
 
         chance = torch.Generator().manual_seed(1)
         head = torch.randn(classes, self.config["embed_dim"], generator=chance)

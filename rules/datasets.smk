@@ -20,7 +20,7 @@ rule data_source:
     params:
         sources=lambda wildcards: flags(sources=sources_of(wildcards)),
         sizes=official_sizes,
-        code=lambda wildcards: code_of_data("locate_dataset", wildcards.task),
+        code=code_of_data("locate_dataset"),
     message:
         "find the data of {wildcards.task}"
     shell:
@@ -52,7 +52,7 @@ rule dataset:
         splits="train validation test",
         settings=dataset_flags,
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code_of_data("prepare_dataset", wildcards.task),
+        code=code_of_data("prepare_dataset"),
     message:
         "prepare the images of {wildcards.task} in {wildcards.size} pixels"
     shell:
@@ -73,7 +73,7 @@ use rule dataset as control_dataset with:
         splits="validation test",
         settings=dataset_flags,
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code_of_data("prepare_dataset", wildcards.task),
+        code=code_of_data("prepare_dataset"),
 
 
 # Linear probes are fitted on training images of the control task too.
@@ -91,7 +91,7 @@ use rule dataset as control_training with:
         splits="train",
         settings=dataset_flags,
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code_of_data("prepare_dataset", wildcards.task),
+        code=code_of_data("prepare_dataset"),
 
 
 rule texts:
@@ -121,9 +121,7 @@ rule texts:
         settings=dataset_flags,
         pretrained_dir=subpath(input.config, parent=True),
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code_of_data(
-            "prepare_text", wildcards.task, wildcards.model
-        ),
+        code=code_of_data("prepare_text"),
     message:
         "tokenise the texts of {wildcards.task} for {wildcards.model}"
     shell:
@@ -144,6 +142,4 @@ use rule texts as control_texts with:
         settings=dataset_flags,
         pretrained_dir=subpath(input.config, parent=True),
         output_dir=subpath(output.description, parent=True),
-        code=lambda wildcards: code_of_data(
-            "prepare_text", wildcards.task, wildcards.model
-        ),
+        code=code_of_data("prepare_text"),

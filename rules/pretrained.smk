@@ -34,7 +34,7 @@ for family in FAMILIES.values():
             source=lambda wildcards: json.dumps(CONFIG.source_of(wildcards.model)),
             architecture=architecture_digest,
             output_dir=subpath(output.config, parent=True),
-            code=code_of_model("fetch_pretrained"),
+            code=code_of_source,
         message:
             "get the model {wildcards.model}"
         shell:

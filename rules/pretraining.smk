@@ -31,9 +31,7 @@ for recipe_name, recipe in CONFIG.pretraining.items():
         params:
             # Not the steps, which change no bit: a study that wants fewer runs nothing again.
             recipe=recipe.model_dump_json(),
-            code=code(
-                f"pretrain {recipe.objective}", without=other_families(recipe.family)
-            ),
+            code=code_of_pretraining(recipe),
         message:
             f"pre-train {recipe_name} from nothing"
         shell:

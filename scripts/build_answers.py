@@ -23,7 +23,7 @@ def run(arguments: Arguments) -> None:
     from tangent import provenance
     from tangent.heads import save_head
     from tangent.heads.candidates import build_answers_head
-    from tangent.models.t5 import CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE
+    from tangent.models.t5_files import CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE
     from tangent.tasks import load_task
 
     task, folder = load_task(arguments.task), arguments.pretrained_dir

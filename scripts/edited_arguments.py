@@ -13,7 +13,9 @@ from typing import Any, Literal
 from scripts import cli
 from tangent import provenance
 from tangent.datasets.split import split_path
-from tangent.edited import EditedModel, LinearizedEditedModel, StoredFeatures, StoredProducts
+from tangent.edited import EditedModel
+from tangent.edited.linearized import LinearizedEditedModel
+from tangent.edited.tables import StoredFeatures, StoredProducts
 from tangent.errors import UserError
 from tangent.evaluation.tasks import EvaluationTask, head_path
 from tangent.modes import get_mode
@@ -94,7 +96,7 @@ class EditedArguments(cli.Common):
         if self._kind() == "linearized":
             folders += self.products.values()
         else:
-            from tangent.models import config_path
+            from tangent.models.families import config_path
 
             inputs += [config_path(self.pretrained_dir), self.encoder, *self.task_vectors.values()]
         inputs += [split_path(folder, split) for folder in folders for split in splits]
@@ -105,9 +107,10 @@ class EditedArguments(cli.Common):
 
     def _plain_model(self, initial: StoredFeatures) -> EditedModel:
         from tangent import runtime
-        from tangent.edited import PlainEditedModel
+        from tangent.edited.plain import PlainEditedModel
         from tangent.features import StoredExamples
-        from tangent.models import load_encoder, preprocess_config
+        from tangent.models.families import preprocess_config
+        from tangent.models.load import load_encoder
         from tangent.task_vector import TaskVector
 
         device = runtime.setup(self.threads, self.device)

@@ -20,7 +20,8 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     """Write the configuration, the model and its encoder."""
     from tangent import provenance, sources
-    from tangent.models.sources import fetch, write
+    from tangent.models.fetch.fetched import write
+    from tangent.models.fetch.registry import fetch
 
     fetched = fetch(sources.parse(arguments.source))
     block = provenance.record(fetched.files, arguments.settings(), arguments.code)

@@ -15,7 +15,10 @@ from tangent.errors import UserError
 from tangent.modes import Training
 
 if TYPE_CHECKING:
-    from tangent.finetune import Checkpoint, Processes, Record, Result
+    from tangent.finetune.checkpoint import Checkpoint
+    from tangent.finetune.distributed import Processes
+    from tangent.finetune.loop import Result
+    from tangent.finetune.record import Record
 
 logger = logging.getLogger("tangent")
 
@@ -74,7 +77,9 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     """Write encoder.safetensors, log.csv, metrics.json and events/."""
     from tangent import files, memory, runtime
-    from tangent.finetune import Interrupted, PeerFailed, Record, process_group
+    from tangent.finetune.checkpoint import Interrupted
+    from tangent.finetune.distributed import PeerFailed, process_group
+    from tangent.finetune.record import Record
 
     device = runtime.setup(arguments.threads, arguments.device, arguments.seed)
     folder = arguments.output_dir
@@ -102,10 +107,12 @@ def _train(
     """Returns the result, the saved state that is not needed any more, and the provenance."""
     from tangent import provenance
     from tangent.datasets.split import load_split, split_path
-    from tangent.finetune import Checkpoint, Settings, finetune, training_examples
-    from tangent.finetune.checkpoint import state_fingerprint
+    from tangent.finetune.checkpoint import Checkpoint, state_fingerprint
+    from tangent.finetune.examples import training_examples
+    from tangent.finetune.loop import Settings, finetune
     from tangent.heads import load_head
-    from tangent.models import config_path, family_of, load_encoder, preprocess_config
+    from tangent.models.families import config_path, family_of, preprocess_config
+    from tangent.models.load import load_encoder
 
     preprocess = preprocess_config(arguments.pretrained_dir)
     given = {name: getattr(arguments, name) for name in Settings.__dataclass_fields__}

@@ -13,9 +13,9 @@ from scripts.encoder_arguments import EncoderArguments
 if TYPE_CHECKING:
     from torch import nn
 
-    from tangent.heads import Head
+    from tangent.heads.base import Head
     from tangent.heads.regression import Labelled
-    from tangent.tasks import Task
+    from tangent.tasks.image import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def run(arguments: Arguments) -> None:
 
 def _own_classifier(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[str, str]]:
     from tangent.errors import UserError
-    from tangent.heads import ProbeHead
+    from tangent.heads.probe import ProbeHead
     from tangent.models.closed_vocabulary import MODEL_FILE, own_classifier
 
     path = arguments.pretrained_dir / MODEL_FILE
@@ -94,7 +94,7 @@ def _labelled(arguments: Arguments, encoder: nn.Module, folder: Path, split: str
     from tangent.datasets.split import load_split
     from tangent.features import Images, encode
     from tangent.heads.regression import Labelled
-    from tangent.models import preprocess_config
+    from tangent.models.families import preprocess_config
     from tangent.progress import Progress
     from tangent.samples import sample_rows
 

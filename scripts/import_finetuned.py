@@ -26,7 +26,8 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     """Write θ* with the metadata that a fine-tuning of our own gives it, and where it is from."""
     from tangent import files, provenance, sources
-    from tangent.models import config_path, load_encoder
+    from tangent.models.families import config_path
+    from tangent.models.load import load_encoder
     from tangent.published.checkpoint import describe_base, load_checkpoint
     from tangent.published.sources import fetch
 

@@ -23,7 +23,8 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     """Write the chosen source, where its files are, and why earlier sources were skipped."""
     from tangent import provenance, sources
-    from tangent.datasets.sources import Sizes, locate
+    from tangent.datasets.sources.base import Sizes
+    from tangent.datasets.sources.registry import locate
     from tangent.files import write_json
     from tangent.tasks import load_task
 

@@ -38,7 +38,8 @@ def run(arguments: Arguments) -> None:
     from tangent import provenance
     from tangent.datasets.output import ImageForm
     from tangent.datasets.preparation import Recipe, prepare
-    from tangent.datasets.sources import Sizes, open_source, read_located
+    from tangent.datasets.sources.base import Sizes
+    from tangent.datasets.sources.registry import open_source, read_located
     from tangent.files import write_json
     from tangent.tasks import load_task
 

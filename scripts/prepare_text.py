@@ -30,11 +30,11 @@ def run(arguments: Arguments) -> None:
     """Write {split}.safetensors, and dataset.json last."""
     from tangent import provenance
     from tangent.datasets.preparation import Recipe, prepare
-    from tangent.datasets.sources import Sizes, open_source, read_located
+    from tangent.datasets.sources.base import Sizes
+    from tangent.datasets.sources.registry import open_source, read_located
     from tangent.datasets.tokens import TextForm
     from tangent.files import sha256_file, write_json
-    from tangent.models import preprocess_config
-    from tangent.models.families import config_path
+    from tangent.models.families import config_path, preprocess_config
     from tangent.models.t5_tokenizer import TOKENIZER_FILE, load_tokenizer
     from tangent.tasks import load_task
 

@@ -63,12 +63,9 @@ def run(arguments: Arguments) -> None:
 
 def _features(arguments: Arguments, split: str) -> np.ndarray:
     """Features [images, features] at θ0 + τ, of the model or of its linearization."""
-    from tangent.edited import (
-        LinearizedEditedModel,
-        PlainEditedModel,
-        ProductsOfArrays,
-        TableOfArrays,
-    )
+    from tangent.edited.linearized import LinearizedEditedModel
+    from tangent.edited.plain import PlainEditedModel
+    from tangent.edited.tables import ProductsOfArrays, TableOfArrays
     from tangent.features import encode, jacobian_products
     from tangent.files import read_safetensors
     from tangent.linearize import parameters_of

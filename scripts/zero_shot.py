@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts import cli
 from tangent import provenance
 from tangent.datasets.split import split_path
-from tangent.edited import StoredFeatures
+from tangent.edited.tables import StoredFeatures
 from tangent.evaluation.single_task import SPLITS, zero_shot
 from tangent.evaluation.tasks import EvaluationTask, head_path
 from tangent.files import write_json

@@ -15,9 +15,13 @@ from typing import Any
 
 _NAMES = {
     "tangent.disentanglement": ("DisentanglementError", "PairMember", "disentanglement_error"),
-    "tangent.edited": ("EditedModel", "LinearizedEditedModel", "PlainEditedModel"),
+    "tangent.edited": ("EditedModel",),
+    "tangent.edited.linearized": ("LinearizedEditedModel",),
+    "tangent.edited.plain": ("PlainEditedModel",),
     "tangent.errors": ("UserError",),
-    "tangent.heads": ("Head", "ZeroShotHead", "load_head"),
+    "tangent.heads": ("load_head",),
+    "tangent.heads.base": ("Head",),
+    "tangent.heads.zero_shot": ("ZeroShotHead",),
     "tangent.linearize": (
         "LinearizedModel",
         "jvp_features",
@@ -26,14 +30,11 @@ _NAMES = {
         "parameters_of",
     ),
     "tangent.metrics": ("accuracy", "normalized_accuracy", "predictions"),
-    "tangent.ntk": (
-        "Eigenfunctions",
-        "MatrixFreeEigenfunctions",
-        "TangentEigenfunctions",
-        "check_proposition1",
-        "classifier",
-        "ntk_gram",
-    ),
+    "tangent.ntk.eigenfunctions": ("Eigenfunctions",),
+    "tangent.ntk.gram": ("classifier", "ntk_gram"),
+    "tangent.ntk.localization": ("TangentEigenfunctions",),
+    "tangent.ntk.matrix_free": ("MatrixFreeEigenfunctions",),
+    "tangent.ntk.proposition1": ("check_proposition1",),
     "tangent.selection": ("alpha_grid", "choose_addition_alpha", "choose_negation_alpha"),
     "tangent.task_vector": ("TaskVector",),
 }

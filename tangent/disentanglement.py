@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tangent.errors import UserError
-from tangent.heads import Head
+from tangent.heads.base import Head
 from tangent.metrics import predictions
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from tangent.augment import central_squares, in_stored_pixels, resized_crop
 from tangent.datasets.preprocess import normalize, to_device
 from tangent.datasets.split import AnySplit, Split, load_split
-from tangent.datasets.token_split import TokenSplit
 from tangent.linearize import forward_mode_attention, parameters_of, stacked_jvp_features
 from tangent.progress import Progress
 from tangent.samples import sample_rows
+
+if TYPE_CHECKING:
+    from tangent.datasets.token_split import TokenSplit
 
 Pass = Callable[[Tensor], Tensor]
 
@@ -157,7 +159,7 @@ class Texts:
 
 
 # How evaluations see the splits of each kind.
-_EXAMPLES: dict[str, Callable[..., Examples]] = {Split.kind: Images, TokenSplit.kind: Texts}
+_EXAMPLES: dict[str, Callable[..., Examples]] = {"image": Images, "text": Texts}
 
 
 class StoredExamples:

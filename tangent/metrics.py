@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tangent.errors import UserError
-from tangent.heads import Head
+from tangent.heads.base import Head
 
 
 def predictions(features: np.ndarray, head: Head) -> np.ndarray:

@@ -13,8 +13,11 @@ from small_copies import Picture
 from workspace import ROOT
 
 from scripts import cli, locate_dataset
-from tangent.datasets.sources import Rows, Sizes, SourceData, open_source, read_located
-from tangent.tasks import load_task, match_labels
+from tangent.datasets.sources.base import Sizes, SourceData
+from tangent.datasets.sources.registry import open_source, read_located
+from tangent.datasets.sources.rows import Rows
+from tangent.tasks import load_task
+from tangent.tasks.labels import match_labels
 
 IN_ONE_PROCESS = """
 import json, sys

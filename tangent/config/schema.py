@@ -347,7 +347,7 @@ class Config(Section):
         return self.pretraining[entry.recipe] if entry.source == "pretraining" else entry
 
     def source_of(self, model: str) -> dict[str, Any]:
-        """What `tangent.models.sources.fetch` takes for `model`.
+        """What `tangent.models.fetch.registry.fetch` takes for `model`.
 
         A recipe stands for its name, so that another one under this name is another source.
         """

@@ -11,7 +11,7 @@ import numpy as np
 
 from tangent.datasets.digest import BYTES, by_content, content_sha256, digests, text_digests
 from tangent.datasets.parallel import for_each
-from tangent.datasets.sources import Rows
+from tangent.datasets.sources.rows import Rows
 from tangent.progress import Progress
 
 

@@ -19,7 +19,7 @@ from tangent.datasets.preprocess import geometry, resizer
 from tangent.datasets.regions import reachable, reduced, stored_sizes
 from tangent.datasets.split import split_path
 from tangent.progress import Progress
-from tangent.tasks import Task
+from tangent.tasks.image import Task
 
 logger = logging.getLogger("tangent")
 

@@ -17,10 +17,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from tangent.datasets.examined import Member, Official
-from tangent.datasets.sources import Rows, SourceData
+from tangent.datasets.sources.base import SourceData
+from tangent.datasets.sources.rows import Rows
 from tangent.datasets.split import SPLITS, split_path
 from tangent.errors import UserError
-from tangent.tasks import AnyTask, match_labels
+from tangent.tasks import AnyTask
+from tangent.tasks.labels import match_labels
 from tangent.validation import held_out
 
 logger = logging.getLogger("tangent")

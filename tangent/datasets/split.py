@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from tangent.datasets.preprocess import check_geometry
 from tangent.datasets.token_split import TokenSplit
+from tangent.dependencies import Registry
 from tangent.errors import UserError
 from tangent.files import map_safetensors
 
@@ -107,10 +108,10 @@ class Split:
         )
 
 
-AnySplit = Split | TokenSplit
+AnySplit: TypeAlias = "Split | TokenSplit"
 
 # By the key `kind` of a file's metadata; that of images has none.
-_KINDS: dict[str, type[AnySplit]] = {kind.kind: kind for kind in (Split, TokenSplit)}
+KINDS: Registry[type[AnySplit]] = {"image": Split, "text": TokenSplit}
 
 
 def split_path(folder: Path, split: str) -> Path:
@@ -143,7 +144,7 @@ def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = 
             "this task, or check the folder."
         )
     arrays, metadata = map_safetensors(path)
-    kind = _KINDS.get(metadata.get("kind", Split.kind))
+    kind = KINDS.get(metadata.get("kind", Split.kind))
     is_split = kind and metadata.keys() >= _METADATA and metadata["split"] == split
     if not is_split or set(arrays) not in kind.names(split):
         raise UserError(

@@ -16,7 +16,7 @@ from tangent.datasets.prompts import prompt_tokens
 from tangent.datasets.split import split_path
 from tangent.files import write_safetensors
 from tangent.heads.candidates import padded_answers
-from tangent.tasks import TextTask
+from tangent.tasks.text import TextTask
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -4,41 +4,14 @@ Every evaluation asks an `EditedModel` for features and never knows which kind a
 
     LinearizedEditedModel   f(x; θ0) + Σ α_t J(x)τ_t: a table look-up, no model, no torch
     PlainEditedModel        f(x; θ0 + Σ α_t τ_t): a pass with the weights edited in place
-
-`PlainEditedModel` is imported on first use: steps that only look up tables must not wait for torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 import numpy as np
-
-from tangent.edited.linearized import LinearizedEditedModel
-from tangent.edited.tables import (
-    FeatureTable,
-    ProductsOfArrays,
-    ProductTable,
-    StoredFeatures,
-    StoredProducts,
-    TableOfArrays,
-)
-
-if TYPE_CHECKING:
-    from tangent.edited.plain import PlainEditedModel
-
-__all__ = [
-    "EditedModel",
-    "FeatureTable",
-    "LinearizedEditedModel",
-    "PlainEditedModel",
-    "ProductTable",
-    "ProductsOfArrays",
-    "StoredFeatures",
-    "StoredProducts",
-    "TableOfArrays",
-]
 
 
 class EditedModel(Protocol):
@@ -64,11 +37,3 @@ class EditedModel(Protocol):
             UserError: a task vector, data set or split that this model does not have.
         """
         ...
-
-
-def __getattr__(name: str) -> Any:
-    if name == "PlainEditedModel":
-        from tangent.edited.plain import PlainEditedModel
-
-        return PlainEditedModel
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,10 +20,12 @@ from tangent.estimate.throughput import CPU, Measurement, known_gpus
 from tangent.features import attention_of_device
 from tangent.files import read_json
 from tangent.finetune.forward_backward import ForwardBackward
-from tangent.heads import TorchHead, ZeroShotHead
+from tangent.heads.base import TorchHead
+from tangent.heads.zero_shot import ZeroShotHead
 from tangent.linearize import linearize, parameters_of, stacked_jvp_features
-from tangent.models import config_path, load_encoder
-from tangent.ntk import classifier, logit_gradients
+from tangent.models.families import config_path
+from tangent.models.load import load_encoder
+from tangent.ntk.gram import classifier, logit_gradients
 
 CLASSES = 100
 """Of the head; the arithmetic of a head is nothing beside an encoder's."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tangent.edited import LinearizedEditedModel
+from tangent.edited.linearized import LinearizedEditedModel
 from tangent.evaluation import coordinates, directions, subsets
 from tangent.evaluation.analogies import Analogy
 from tangent.evaluation.tasks import EvaluationTask

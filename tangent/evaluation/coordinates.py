@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tangent.edited import LinearizedEditedModel
+from tangent.edited.linearized import LinearizedEditedModel
 from tangent.evaluation.directions import Choice, mean_normalized
 from tangent.evaluation.tasks import EvaluationTask
 from tangent.progress import Progress

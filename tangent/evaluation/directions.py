@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from tangent.edited import EditedModel, LinearizedEditedModel
+from tangent.edited import EditedModel
+from tangent.edited.linearized import LinearizedEditedModel
 from tangent.evaluation.sweep import SPLIT
 from tangent.evaluation.tasks import Accuracy, EvaluationTask
 from tangent.metrics import normalized_accuracy

@@ -10,11 +10,12 @@ from typing import Literal
 import numpy as np
 from torch import Tensor, nn
 
-from tangent.heads import Head
+from tangent.heads.base import Head
 from tangent.linearize import parameters_of
-from tangent.ntk import MatrixFreeEigenfunctions, TangentEigenfunctions, classifier
 from tangent.ntk.cost import kernel_method, products
-from tangent.ntk.gram import budget
+from tangent.ntk.gram import budget, classifier
+from tangent.ntk.localization import TangentEigenfunctions
+from tangent.ntk.matrix_free import MatrixFreeEigenfunctions
 from tangent.ntk.memory import gradients_held
 from tangent.progress import Progress
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tangent.heads import Head
+from tangent.heads.base import Head
 from tangent.linearize import parameters_of
-from tangent.ntk import CouplingResult, check_proposition1, classifier, ntk_gram
-from tangent.ntk.gram import budget
+from tangent.ntk.gram import budget, classifier, ntk_gram
 from tangent.ntk.memory import gradients_held, images_per_chunk
+from tangent.ntk.proposition1 import CouplingResult, check_proposition1
 
 COUPLINGS = tuple(round(0.1 * step, 1) for step in range(11))
 

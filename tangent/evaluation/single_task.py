@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tangent.edited import EditedModel, FeatureTable
+from tangent.edited import EditedModel
+from tangent.edited.tables import FeatureTable
 from tangent.evaluation.tasks import Accuracy, EvaluationTask
 
 SPLITS = ("validation", "test")

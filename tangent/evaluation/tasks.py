@@ -15,7 +15,8 @@ from tangent.datasets.split import split_path
 from tangent.edited import EditedModel
 from tangent.edited.tables import read_entry
 from tangent.errors import UserError
-from tangent.heads import Head, load_head
+from tangent.heads import load_head
+from tangent.heads.base import Head
 
 
 @dataclass(frozen=True, eq=False)

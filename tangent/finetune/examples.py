@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from tangent.datasets.split import AnySplit, Split
-from tangent.datasets.token_split import TokenSplit
+from tangent.datasets.split import AnySplit
+from tangent.dependencies import Registry
 from tangent.finetune.images import TrainingImages
 from tangent.finetune.texts import TrainingTexts
 
@@ -53,12 +53,12 @@ class TrainingExamples(Protocol):
 
 
 # By the kind of their split.
-_KINDS: dict[str, Callable[[Any], TrainingExamples]] = {
-    Split.kind: TrainingImages,
-    TokenSplit.kind: TrainingTexts,
+KINDS: Registry[Callable[[Any], TrainingExamples]] = {
+    "image": TrainingImages,
+    "text": TrainingTexts,
 }
 
 
 def training_examples(split: AnySplit) -> TrainingExamples:
     """The training examples of a prepared data set's split."""
-    return _KINDS[split.kind](split)
+    return KINDS[split.kind](split)

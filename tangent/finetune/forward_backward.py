@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tangent.compiling import compile_for
-from tangent.heads import TorchHead
+from tangent.heads.base import TorchHead
 
 
 class ForwardBackward:

@@ -26,7 +26,7 @@ from tangent.finetune.examples import TrainingExamples
 from tangent.finetune.forward_backward import ForwardBackward
 from tangent.finetune.record import Record
 from tangent.finetune.schedule import learning_rate
-from tangent.heads import Head, TorchHead
+from tangent.heads.base import Head, TorchHead
 from tangent.linearize import linearize
 from tangent.modes import Training
 from tangent.progress import Progress

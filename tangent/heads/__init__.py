@@ -11,28 +11,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tangent.dependencies import Registry
 from tangent.errors import UserError
 from tangent.files import read_safetensors, write_safetensors
 from tangent.heads.answers import AnswersHead
-from tangent.heads.base import Head, TorchHead
+from tangent.heads.base import Head
 from tangent.heads.probe import ProbeHead
 from tangent.heads.zero_shot import ZeroShotHead
 
 if TYPE_CHECKING:
     from tangent.tasks import AnyTask
 
-__all__ = [
-    "HEADS",
-    "AnswersHead",
-    "Head",
-    "ProbeHead",
-    "TorchHead",
-    "ZeroShotHead",
-    "load_head",
-    "save_head",
-]
-
-HEADS: dict[str, type[Head]] = {kind.kind: kind for kind in (ZeroShotHead, ProbeHead, AnswersHead)}
+HEADS: Registry[type[Head]] = {
+    "zero_shot": ZeroShotHead,
+    "probe": ProbeHead,
+    "answers": AnswersHead,
+}
 
 
 def save_head(path: Path, head: Head, task: AnyTask, metadata: Mapping[str, str]) -> None:

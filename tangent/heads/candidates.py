@@ -12,7 +12,8 @@ from tangent.errors import UserError
 from tangent.files import open_safetensors
 from tangent.heads.answers import AnswersHead
 from tangent.models.families import model_config
-from tangent.models.t5 import HEAD_TENSORS, MODEL_FILE, language_model_head
+from tangent.models.t5 import HEAD_TENSORS, language_model_head
+from tangent.models.t5_files import MODEL_FILE
 from tangent.models.t5_tokenizer import PADDING, load_tokenizer, token_ids
 
 if TYPE_CHECKING:

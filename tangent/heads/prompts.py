@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tangent.errors import UserError
 from tangent.heads.zero_shot import ZeroShotHead
-from tangent.tasks import Task
+from tangent.tasks.image import Task
 
 if TYPE_CHECKING:
     import torch

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tangent.dependencies import Registry
 from tangent.errors import UserError
 from tangent.files import read_json
-from tangent.models import clip, closed_vocabulary, t5
+from tangent.models import clip, closed_vocabulary, t5, t5_files
 from tangent.models.preprocessing import image_preprocessing
 
 if TYPE_CHECKING:
@@ -53,42 +54,39 @@ class Family:
     constants: tuple[str, ...] = ()
 
 
-FAMILIES: dict[str, Family] = {
-    family.name: family
-    for family in (
-        Family(
-            name="clip",
-            label="CLIP",
-            head="zero_shot",
-            config_file=clip.CONFIG_FILE,
-            weights_file=clip.MODEL_FILE,
-            other_files=(),
-            new_encoder=clip.new_encoder,
-            preprocessing=image_preprocessing,
-        ),
-        Family(
-            name="closed_vocabulary",
-            label="closed vocabulary",
-            head="probe",
-            config_file=closed_vocabulary.CONFIG_FILE,
-            weights_file=closed_vocabulary.MODEL_FILE,
-            other_files=(),
-            new_encoder=closed_vocabulary.new_encoder,
-            preprocessing=image_preprocessing,
-            fits_heads=True,
-        ),
-        Family(
-            name="text_to_text",
-            label="text-to-text",
-            head="answers",
-            config_file=t5.CONFIG_FILE,
-            weights_file=t5.MODEL_FILE,
-            other_files=(t5.TOKENIZER_FILE,),
-            new_encoder=t5.new_encoder,
-            preprocessing=t5.text_preprocessing,
-            constants=("table",),
-        ),
-    )
+FAMILIES: Registry[Family] = {
+    "clip": Family(
+        name="clip",
+        label="CLIP",
+        head="zero_shot",
+        config_file=clip.CONFIG_FILE,
+        weights_file=clip.MODEL_FILE,
+        other_files=(),
+        new_encoder=clip.new_encoder,
+        preprocessing=image_preprocessing,
+    ),
+    "closed_vocabulary": Family(
+        name="closed_vocabulary",
+        label="closed vocabulary",
+        head="probe",
+        config_file=closed_vocabulary.CONFIG_FILE,
+        weights_file=closed_vocabulary.MODEL_FILE,
+        other_files=(),
+        new_encoder=closed_vocabulary.new_encoder,
+        preprocessing=image_preprocessing,
+        fits_heads=True,
+    ),
+    "text_to_text": Family(
+        name="text_to_text",
+        label="text-to-text",
+        head="answers",
+        config_file=t5_files.CONFIG_FILE,
+        weights_file=t5_files.MODEL_FILE,
+        other_files=(t5_files.TOKENIZER_FILE,),
+        new_encoder=t5.new_encoder,
+        preprocessing=t5.text_preprocessing,
+        constants=("table",),
+    ),
 }
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tangent.errors import UserError
 from tangent.files import read_safetensors
 from tangent.models.families import ENCODER_FILE, family_of, model_config
+from tangent.models.state import check_state
 
 if TYPE_CHECKING:
     import torch
@@ -71,32 +70,6 @@ def random_encoder(folder: Path, seed: int) -> nn.Module:
         constants = {name: pretrained[name] for name in family.constants}
         encoder.load_state_dict(constants, strict=False)
     return encoder.eval()
-
-
-def check_state(
-    expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], path: Path
-) -> None:
-    """Compare a state dict from `path` with the architecture's.
-
-    Raises:
-        UserError: a key is missing, unexpected or of another shape; the first one is named.
-    """
-    problem = None
-    for name, value in expected.items():
-        if name not in found:
-            problem = f"the key {name} is missing"
-        elif found[name].shape != value.shape:
-            problem = f"{name} has shape {list(found[name].shape)} and not {list(value.shape)}"
-        if problem:
-            break
-    else:
-        unexpected = next((name for name in found if name not in expected), None)
-        problem = unexpected and f"the key {unexpected} is unexpected"
-    if problem:
-        raise UserError(
-            f"{path} does not fit the model's architecture: {problem}. Give the weights of this "
-            f"model's own encoder, or check its configuration file."
-        )
 
 
 def _as_loaded(value: torch.Tensor) -> torch.Tensor:

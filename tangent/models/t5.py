@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
     from tangent.models.text_to_text import TextToText
 
-CONFIG_FILE = "t5_config.json"
-MODEL_FILE = "t5_model.safetensors"
-TOKENIZER_FILE = "tokenizer.json"
-
 _TABLE, _HEAD = HEAD_TENSORS = ("shared.weight", "lm_head.weight")
 """Token table and language-model head, which are one matrix where there is no second."""
 _COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
@@ -123,7 +119,7 @@ def check_model(model: Mapping[str, Tensor], config: Mapping[str, Any], path: Pa
     """
     import torch
 
-    from tangent.models.load import check_state
+    from tangent.models.state import check_state
 
     with torch.device("meta"):
         state = new_encoder(config).state_dict()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tangent.errors import UserError, first_line
 from tangent.files import read_json
-from tangent.models.t5 import TOKENIZER_FILE, configuration
+from tangent.models.t5 import configuration
+from tangent.models.t5_files import TOKENIZER_FILE
 from tangent.models.t5_tokenizer import END, PADDING, read_tokenizer_file
 from tangent.published.hub import download
 from tangent.published.tensors import read_tensors

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tangent.errors import UserError, first_line
 from tangent.files import read_json
-from tangent.models.t5 import CONFIG_FILE, TOKENIZER_FILE
+from tangent.models.t5_files import CONFIG_FILE, TOKENIZER_FILE
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
 from tangent.errors import UserError
-from tangent.heads import TorchHead
+from tangent.heads.base import TorchHead
 from tangent.linearize import forward_mode_attention
 from tangent.ntk.memory import CHUNK_SIZE, GRADIENT_BYTES
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tangent.errors import UserError
 from tangent.files import read_metadata
-from tangent.models.load import check_state
+from tangent.models.state import check_state
 from tangent.published import clip, hugging_face
 from tangent.published.tensors import read_tensors
 from tangent.task_vector import TaskVector

@@ -8,12 +8,7 @@ import jinja2
 import pandas as pd
 
 from tangent.config.schema import Config
-from tangent.report import (
-    combination_tables,
-    comparison_tables,
-    learning_rates,
-    report_tables,
-)
+from tangent.report import combination_tables, comparison_tables, learning_rates, report_tables
 from tangent.report.captions import captions
 from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg

@@ -16,7 +16,7 @@ import pytest
 
 from scripts.verify import Arguments, planned
 from tangent import job_record
-from tangent.verify import verify
+from tangent.verify.verification import verify
 
 RESULTS = "results/tiny"
 ENCODER = f"{RESULTS}/finetuned/tiny/linear/shapes/seed3/encoder.safetensors"

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 import yaml
-from imports import ROOT
 from snakemake.utils import update_config
+from workspace import ROOT
 
 from tangent.config import reference
 from tangent.config.extends import extended_files

@@ -1,14 +1,17 @@
 """One set of versions, the lock's, in conda's environments and in the container's recipes."""
 
+import ast
 import re
+import sys
 from importlib import metadata
 
 import pytest
 import yaml
-from imports import used_packages
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from workspace import ROOT
+
+from tangent.dependencies import NEVER, PACKAGES, dependencies, source_file
 
 ENVIRONMENTS = ROOT / "envs"
 STAGES = ("train", "report")
@@ -17,6 +20,24 @@ LEFT_TO_TORCH = re.compile(r"^(nvidia|cuda)-|^triton$")
 CONDAS = {"python_version": "3.12", "python_full_version": "3.12.11", "sys_platform": "linux"}
 CONDAS |= {"platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"}
 CONDAS |= {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
+
+
+class WithoutTypeChecking(ast.NodeTransformer):
+    def visit_If(self, node):
+        return node.orelse if ast.unparse(node.test) == "TYPE_CHECKING" else node
+
+
+def used_packages(*starts):
+    """Top-level names of what others wrote that modules, and all that they use, import."""
+    names = set()
+    for module in dependencies([*starts, *NEVER], root=ROOT).modules:
+        tree = ast.parse(source_file(module, ROOT).read_text(encoding="utf-8"))
+        for node in ast.walk(WithoutTypeChecking().visit(tree)):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module)
+    return {name.split(".")[0] for name in names} - {*PACKAGES, *sys.stdlib_module_names}
 
 
 def asked_for(name):
@@ -129,10 +150,11 @@ def test_every_rule_that_runs_a_script_has_a_conda_environment():
 @pytest.mark.parametrize("rule", rules())
 def test_a_rules_environment_has_what_its_scripts_import(rule):
     scripts, stage = rules()[rule]
-    imported = set().union(*(used_packages(f"scripts.{name}") for name in scripts))
-    if rule == "plot":
-        for path in (ROOT / "tangent" / "figures").glob("*.py"):
-            imported |= used_packages(f"tangent.figures.{path.stem}")
+    figures = [path.stem for path in (ROOT / "tangent" / "figures").glob("*.py")]
+    starts = [f"tangent.figures.{name}" for name in figures if name != "__init__"]
+    imported = used_packages(
+        *(f"scripts.{name}" for name in scripts), *(starts if rule == "plot" else [])
+    )
     by_module = metadata.packages_distributions()
     packages = {name: {canonicalize_name(one) for one in by_module[name]} for name in imported}
     _, versions = conda(stage)

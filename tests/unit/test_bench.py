@@ -23,9 +23,9 @@ from bench.tables import COLUMNS, Line, Table, lines_table, markdown, replaced, 
 from scripts import cli, measure_throughput
 from tangent.config.load import load_config
 from tangent.errors import UserError
-from tangent.heads import ZeroShotHead
+from tangent.heads.zero_shot import ZeroShotHead
 from tangent.linearize import jvp_features, linearize, parameters_of
-from tangent.ntk import classifier, ntk_gram
+from tangent.ntk.gram import classifier, ntk_gram
 
 
 def test_a_ratio_is_taken_within_a_turn(rng):

@@ -13,7 +13,7 @@ from tangent.demo.text.tokenizer import build_tokenizer
 from tangent.demo.text.words import PRETRAINING_DOMAINS
 from tangent.demo.text.world import CONTROL_TASK, TASKS, pretraining_texts, task_rows
 from tangent.errors import UserError
-from tangent.models.sources import fetch
+from tangent.models.fetch.registry import fetch
 from tangent.tasks import load_task
 
 ALL = (*TASKS, CONTROL_TASK)

@@ -24,13 +24,7 @@ from tangent.demo.figures import SHAPES, SIGNS
 from tangent.demo.package_files import package_file
 from tangent.demo.photographs import PHOTOGRAPHS
 from tangent.demo.textures import PATTERNS
-from tangent.demo.world import (
-    CONTROL_TASK,
-    RENDERERS,
-    TASKS,
-    pretraining_data,
-    render_task,
-)
+from tangent.demo.world import CONTROL_TASK, RENDERERS, TASKS, pretraining_data, render_task
 from tangent.errors import UserError
 from tangent.tasks import load_task
 

@@ -12,9 +12,10 @@ from families import make, random_direction
 from torch import Tensor, nn
 
 from tangent.disentanglement import PairMember, disentanglement_error
-from tangent.edited import LinearizedEditedModel, ProductsOfArrays, TableOfArrays
+from tangent.edited.linearized import LinearizedEditedModel
+from tangent.edited.tables import ProductsOfArrays, TableOfArrays
 from tangent.errors import UserError
-from tangent.heads import ZeroShotHead
+from tangent.heads.zero_shot import ZeroShotHead
 from tangent.linearize import jvp_features, parameters_of
 from tangent.task_vector import TaskVector
 

@@ -20,7 +20,7 @@ from tangent.estimate.passes import Jobs, Work, jobs_of, sizes_of
 from tangent.estimate.study import estimate
 from tangent.estimate.table import WIDTH, as_text
 from tangent.estimate.throughput import CPU, Machine, Measurement, find_gpu, known_gpus
-from tangent.heads import ZeroShotHead
+from tangent.heads.zero_shot import ZeroShotHead
 
 OPEN_CLIP = ("ViT-B-32-quickgelu", "ViT-B-16-quickgelu", "ViT-L-14-quickgelu")
 DEMO = {"folder": str(ROOT / "pretrained" / "demo-vit")}
@@ -76,8 +76,7 @@ def test_parameters_and_arithmetic_are_those_of_the_real_model(name):
 def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, demo):
     from torch.utils.flop_counter import FlopCounterMode
 
-    from tangent.finetune import Settings
-    from tangent.finetune.loop import _trained_model
+    from tangent.finetune.loop import Settings, _trained_model
     from tangent.linearize import forward_mode_attention
     from tangent.models.clip import new_encoder
 
@@ -257,7 +256,7 @@ def tiny_model(tmp_path_factory):
     import open_clip
 
     from tangent.models.families import FAMILIES
-    from tangent.models.sources import Fetched, write
+    from tangent.models.fetch.fetched import Fetched, write
 
     config = model_config("demo-vit")
     config["vision_cfg"] |= {"layers": 1, "width": 32, "head_width": 16, "image_size": 16}

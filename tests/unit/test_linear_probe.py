@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tangent.heads import ProbeHead
+from tangent.heads.probe import ProbeHead
 from tangent.heads.regression import Labelled, fit, grid
 
 

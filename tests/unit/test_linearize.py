@@ -30,7 +30,7 @@ from tangent.linearize import (
     multi_jvp_features,
     parameters_of,
 )
-from tangent.ntk import TangentOperator
+from tangent.ntk.operator import TangentOperator
 
 pytestmark = pytest.mark.usefixtures("seed")
 families = pytest.mark.parametrize("family", FAMILIES)

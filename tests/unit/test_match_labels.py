@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from tangent.errors import UserError
-from tangent.tasks import Task, load_task, match_labels
+from tangent.tasks import load_task
+from tangent.tasks.image import Task
+from tangent.tasks.labels import match_labels
 
 NAMES = ("cars", "dtd", "eurosat", "gtsrb", "mnist", "resisc45", "sun397", "svhn", "imagenet")
 PETS = Task("pets", "", ("cat", "tabby cat", "dog"), ("{}",), (("felis",), (), ("hound", "dog 3")))

@@ -12,17 +12,13 @@ from torch import Tensor, nn
 from tangent.errors import UserError
 from tangent.heads.base import Head
 from tangent.linearize import parameters_of
-from tangent.ntk import (
-    Eigenfunctions,
-    MatrixFreeEigenfunctions,
-    TangentEigenfunctions,
-    TangentOperator,
-    classifier,
-    cost,
-    joint_gram,
-    memory,
-)
+from tangent.ntk import cost, memory
+from tangent.ntk.eigenfunctions import Eigenfunctions
+from tangent.ntk.gram import classifier, joint_gram
 from tangent.ntk.lanczos import leading_eigenfunctions
+from tangent.ntk.localization import TangentEigenfunctions
+from tangent.ntk.matrix_free import MatrixFreeEigenfunctions
+from tangent.ntk.operator import TangentOperator
 
 EPSILON = np.finfo(np.float64).eps
 

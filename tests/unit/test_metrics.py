@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tangent.errors import UserError
-from tangent.heads import ZeroShotHead
+from tangent.heads.zero_shot import ZeroShotHead
 from tangent.metrics import accuracy, normalized_accuracy, predictions
 
 

@@ -10,13 +10,9 @@ from tangent_kernels import explicit_jacobian, perturbation, problem
 
 from tangent.errors import UserError
 from tangent.linearize import parameters_of
-from tangent.ntk import (
-    Eigenfunctions,
-    TangentEigenfunctions,
-    classifier,
-    logit_gradients,
-    ntk_gram,
-)
+from tangent.ntk.eigenfunctions import Eigenfunctions
+from tangent.ntk.gram import classifier, logit_gradients, ntk_gram
+from tangent.ntk.localization import TangentEigenfunctions
 
 families = pytest.mark.parametrize("family", FAMILIES)
 

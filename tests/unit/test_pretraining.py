@@ -24,12 +24,7 @@ from tangent.demo.pretraining.contrastive import (
     zero_shot_accuracies,
 )
 from tangent.demo.pretraining.training import pretrain
-from tangent.demo.world import (
-    CONTROL_TASK,
-    TASKS,
-    labelled_pretraining_data,
-    pretraining_classes,
-)
+from tangent.demo.world import CONTROL_TASK, TASKS, labelled_pretraining_data, pretraining_classes
 from tangent.errors import UserError
 from tangent.files import read_json, read_safetensors, sha256_file, write_json
 

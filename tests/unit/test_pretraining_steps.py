@@ -19,8 +19,10 @@ from tangent.demo.pretraining.training import Result, pretrain
 from tangent.errors import UserError
 from tangent.files import read_csv, read_json, read_safetensors
 from tangent.finetune.checkpoint import Checkpoint, Interrupted
-from tangent.models import load_encoder, preprocess_config
-from tangent.models.sources import fetch, write
+from tangent.models.families import preprocess_config
+from tangent.models.fetch.fetched import write
+from tangent.models.fetch.registry import fetch
+from tangent.models.load import load_encoder
 
 SEED = random.randrange(1000)
 RECIPE = Recipe(images=70, epochs=3, batch_size=16, threads=1, warmup_steps=4, seed=SEED)

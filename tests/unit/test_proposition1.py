@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tangent.errors import UserError
-from tangent.ntk import check_proposition1
+from tangent.ntk.proposition1 import check_proposition1
 
 COUPLINGS = [0.0, 0.25, 0.5, 1.0]
 

@@ -20,17 +20,15 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from tangent.edited import (
-    LinearizedEditedModel,
-    PlainEditedModel,
-    ProductsOfArrays,
-    TableOfArrays,
-)
+from tangent.edited.linearized import LinearizedEditedModel
+from tangent.edited.plain import PlainEditedModel
+from tangent.edited.tables import ProductsOfArrays, TableOfArrays
 from tangent.evaluation import addition, negation
 from tangent.evaluation.tasks import EvaluationTask
 from tangent.features import encode, jacobian_products
-from tangent.finetune import Record, Settings, finetune
-from tangent.heads import ZeroShotHead
+from tangent.finetune.loop import Settings, finetune
+from tangent.finetune.record import Record
+from tangent.heads.zero_shot import ZeroShotHead
 from tangent.linearize import linearize, multi_jvp_features, parameters_of
 from tangent.selection import alpha_grid, choose_addition_alpha, choose_negation_alpha
 

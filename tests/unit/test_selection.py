@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tangent_kernels import problem
 
-from tangent.edited import LinearizedEditedModel, ProductsOfArrays, TableOfArrays
+from tangent.edited.linearized import LinearizedEditedModel
+from tangent.edited.tables import ProductsOfArrays, TableOfArrays
 from tangent.errors import UserError
 from tangent.linearize import jvp_features, linearize, parameters_of
 from tangent.metrics import accuracy, normalized_accuracy

@@ -20,9 +20,10 @@ from tangent.demo.world import (
     pretraining_data,
 )
 from tangent.errors import UserError
-from tangent.models import load_encoder
 from tangent.models.closed_vocabulary import own_classifier
-from tangent.models.sources import fetch, write
+from tangent.models.fetch.fetched import write
+from tangent.models.fetch.registry import fetch
+from tangent.models.load import load_encoder
 
 
 def test_labels_say_what_captions_say(seed: int) -> None:

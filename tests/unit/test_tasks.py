@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tangent.errors import UserError
-from tangent.tasks import load_task, match_labels, read_task, task_kind, task_names
+from tangent.tasks import load_task, read_task, task_kind, task_names
+from tangent.tasks.labels import match_labels
 
 DEMO_CLASSES = {
     "shapes": 10,

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from tangent import files, provenance
-from tangent.verify import PlannedJob, verify
 from tangent.verify.difference import first_difference
-from tangent.verify.plan import in_order
+from tangent.verify.plan import PlannedJob, in_order
 from tangent.verify.summary import failure, summary
+from tangent.verify.verification import verify
 
 
 @dataclass

@@ -3,20 +3,3 @@
 `locate` finds the first configured source that is there, and downloads if it must; `open_source`
 opens it without a network. A source is a module with `OPTIONS`, `locate` and `open_copy`.
 """
-
-from tangent.datasets.sources.base import Absent, Sizes, SourceData
-from tangent.datasets.sources.registry import Located, locate, open_source, read_located
-from tangent.datasets.sources.rows import ArrayRows, FileRows, Rows
-
-__all__ = [
-    "Absent",
-    "ArrayRows",
-    "FileRows",
-    "Located",
-    "Rows",
-    "Sizes",
-    "SourceData",
-    "locate",
-    "open_source",
-    "read_located",
-]

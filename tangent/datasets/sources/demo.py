@@ -7,7 +7,7 @@ from typing import Any
 
 from tangent.datasets.sources.base import Sizes, SourceData
 from tangent.datasets.sources.rows import ArrayRows
-from tangent.tasks import Task
+from tangent.tasks.image import Task
 
 OPTIONS = ("seed",)
 KINDS = ("image",)

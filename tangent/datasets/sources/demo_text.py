@@ -7,7 +7,7 @@ from typing import Any
 
 from tangent.datasets.sources.base import Sizes, SourceData
 from tangent.datasets.sources.texts import TextRows
-from tangent.tasks import TextTask
+from tangent.tasks.text import TextTask
 
 OPTIONS = ("seed",)
 KINDS = ("text",)

@@ -9,7 +9,7 @@ from typing import Any
 from tangent.datasets.sources.base import Sizes, SourceData
 from tangent.datasets.sources.layouts import LAYOUTS
 from tangent.errors import UserError
-from tangent.tasks import Task
+from tangent.tasks.image import Task
 
 OPTIONS = ("root",)
 KINDS = ("image",)

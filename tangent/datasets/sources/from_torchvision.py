@@ -10,8 +10,9 @@ from typing import Any
 from tangent.datasets.sources.base import Absent, Sizes, SourceData
 from tangent.datasets.sources.layouts import LAYOUTS, dtd
 from tangent.datasets.sources.layouts.layout import Layout
+from tangent.dependencies import Registry
 from tangent.errors import UserError, first_line
-from tangent.tasks import Task
+from tangent.tasks.image import Task
 
 OPTIONS = ("root", "download")
 KINDS = ("image",)
@@ -37,7 +38,7 @@ class Copy:
 
 
 _TRAIN_TEST = ({"split": "train"}, {"split": "test"})
-COPIES = {
+COPIES: Registry[Copy] = {
     "cars": Copy("StanfordCars", "", _TRAIN_TEST, LAYOUTS["cars"], downloads=False),
     "dtd": Copy(
         "DTD",

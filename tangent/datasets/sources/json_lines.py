@@ -10,7 +10,7 @@ from typing import Any
 from tangent.datasets.sources.base import Absent, Sizes, SourceData
 from tangent.datasets.sources.texts import Unlabelled, label
 from tangent.errors import UserError, first_line
-from tangent.tasks import TextTask
+from tangent.tasks.text import TextTask
 
 OPTIONS = ("root",)
 KINDS = ("text",)

@@ -19,7 +19,7 @@ from tangent.datasets.sources.base import Absent, Sizes, SourceData
 from tangent.datasets.sources.layouts import LAYOUTS
 from tangent.datasets.sources.rows import ArrayRows
 from tangent.errors import UserError, first_line
-from tangent.tasks import Task
+from tangent.tasks.image import Task
 
 OPTIONS = ("seed",)
 KINDS = ("image",)

@@ -16,7 +16,7 @@ import numpy as np
 
 from tangent.datasets.sources.rows import decode, no_names
 from tangent.errors import UserError, first_line
-from tangent.tasks import Task
+from tangent.tasks.image import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tangent.datasets.sources.parquet import class_names, complete
 from tangent.datasets.sources.texts import TextRows, Unlabelled, label
 from tangent.errors import UserError
-from tangent.tasks import TextTask
+from tangent.tasks.text import TextTask
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tangent.datasets.sources import (
@@ -20,12 +21,13 @@ from tangent.datasets.sources import (
     synthetic,
 )
 from tangent.datasets.sources.base import Absent, Sizes, SourceData
+from tangent.dependencies import Registry
 from tangent.errors import UserError
 from tangent.files import read_json
 from tangent.sources import Source, call
 from tangent.tasks import AnyTask
 
-_MODULES = {
+DATA_SOURCES: Registry[ModuleType] = {
     "hub": hub,
     "folder": folder,
     "torchvision": from_torchvision,
@@ -35,8 +37,8 @@ _MODULES = {
     "package": package,
     "synthetic": synthetic,
 }
-LOCATE = {name: Source(module.locate, module.OPTIONS) for name, module in _MODULES.items()}
-OPEN = {name: Source(module.open_copy, module.OPTIONS) for name, module in _MODULES.items()}
+LOCATE = {name: Source(module.locate, module.OPTIONS) for name, module in DATA_SOURCES.items()}
+OPEN = {name: Source(module.open_copy, module.OPTIONS) for name, module in DATA_SOURCES.items()}
 
 logger = logging.getLogger("tangent")
 
@@ -115,9 +117,11 @@ def read_located(path: str | Path) -> Located:
 
 
 def _check_kind(task: AnyTask, entry: Mapping[str, Any], key: str) -> None:
-    module = _MODULES.get(entry.get("source"))
+    module = DATA_SOURCES.get(entry.get("source"))
     if module is not None and task.kind not in module.KINDS:
-        fitting = ", ".join(name for name, other in _MODULES.items() if task.kind in other.KINDS)
+        fitting = ", ".join(
+            name for name, other in DATA_SOURCES.items() if task.kind in other.KINDS
+        )
         raise UserError(
             f"{key}: the source {entry['source']!r} has no {task.kind}s, but {task.name} is a task "
             f"about {task.kind}s: choose one of {fitting}."

@@ -10,7 +10,7 @@ import numpy as np
 
 from tangent.datasets.sources.base import Sizes, SourceData
 from tangent.datasets.sources.rows import no_names
-from tangent.tasks import Task
+from tangent.tasks.image import Task
 
 OPTIONS = ("height", "width", "seed")
 KINDS = ("image",)

@@ -27,7 +27,7 @@ from tangent.demo.text.world import CONTROL_TASK, TASKS, pretraining_texts, task
 from tangent.files import write_json, write_safetensors, write_text
 from tangent.heads.answers import AnswersHead
 from tangent.heads.candidates import padded_answers
-from tangent.models import t5
+from tangent.models import t5, t5_files
 from tangent.models.t5_tokenizer import END, PADDING
 from tangent.tasks import load_task
 
@@ -145,8 +145,8 @@ class TextObjective:
     def write(self, folder: Path) -> None:
         """Write the weights, the configuration and the tokenizer."""
         write_safetensors(folder / "model.safetensors", t5.own_tensors(self.model.state_dict()))
-        write_json(folder / t5.CONFIG_FILE, self._config)
-        write_text(folder / t5.TOKENIZER_FILE, self.tokenizer.to_str(pretty=True))
+        write_json(folder / t5_files.CONFIG_FILE, self._config)
+        write_text(folder / t5_files.TOKENIZER_FILE, self.tokenizer.to_str(pretty=True))
 
     def metrics(self) -> dict[str, Any]:
         """Zero-shot accuracies of fresh test texts."""

@@ -8,14 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tangent.demo.text.sentences import (
-    EASY,
-    HARD,
-    Chance,
-    Style,
-    review,
-    thing_seen,
-)
+from tangent.demo.text.sentences import EASY, HARD, Chance, Style, review, thing_seen
 from tangent.demo.text.words import DOMAINS, KINDS, POLARITIES, PRETRAINING_DOMAINS, TOPICS
 from tangent.errors import UserError
 

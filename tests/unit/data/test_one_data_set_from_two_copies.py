@@ -10,7 +10,7 @@ from locating import arguments, locate_all
 from small_copies import HUB, NINE, hub_entry, write_folder, write_hub
 
 from scripts import cli, prepare_dataset
-from tangent.datasets import Sizes
+from tangent.datasets.sources.base import Sizes
 from tangent.files import read_json
 from tangent.tasks import load_task
 

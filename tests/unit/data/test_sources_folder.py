@@ -17,8 +17,9 @@ from torchvision import datasets
 from torchvision.datasets import VisionDataset
 from torchvision.datasets.folder import default_loader
 
-from tangent.datasets.sources import FileRows, Sizes, SourceData
+from tangent.datasets.sources.base import Sizes, SourceData
 from tangent.datasets.sources.registry import locate as locate_source
+from tangent.datasets.sources.rows import FileRows
 from tangent.errors import UserError
 from tangent.tasks import load_task
 

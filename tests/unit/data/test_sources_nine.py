@@ -13,7 +13,8 @@ from locating import arguments, content, drawn, locate_all, opened
 from small_copies import HUB, NINE, hub_entry, pictures, write_folder, write_hub
 from torchvision import datasets
 
-from tangent.datasets.sources import Sizes, SourceData, read_located
+from tangent.datasets.sources.base import Sizes, SourceData
+from tangent.datasets.sources.registry import read_located
 from tangent.files import read_json
 from tangent.tasks import load_task
 

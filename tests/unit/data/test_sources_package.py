@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tangent.datasets.sources import Located, Sizes, locate, open_source
 from tangent.datasets.sources import package as carried
+from tangent.datasets.sources.base import Sizes
+from tangent.datasets.sources.registry import Located, locate, open_source
 from tangent.errors import UserError
 from tangent.tasks import load_task
 

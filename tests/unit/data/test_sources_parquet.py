@@ -15,7 +15,8 @@ import pytest
 from small_copies import hub_names, pictures, write_parquet
 
 from tangent.datasets.parallel import for_each
-from tangent.datasets.sources import Sizes, hub, parquet
+from tangent.datasets.sources import hub, parquet
+from tangent.datasets.sources.base import Sizes
 from tangent.datasets.sources.parquet import ParquetRows
 from tangent.errors import UserError
 from tangent.progress import Progress

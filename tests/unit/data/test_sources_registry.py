@@ -7,8 +7,9 @@ import pytest
 from locating import locate, locate_here, opened
 from small_copies import write_folder
 
-from tangent.datasets.sources import Located, Sizes, SourceData, open_source, read_located
-from tangent.datasets.sources import locate as locate_source
+from tangent.datasets.sources.base import Sizes, SourceData
+from tangent.datasets.sources.registry import Located, open_source, read_located
+from tangent.datasets.sources.registry import locate as locate_source
 from tangent.demo.world import render_task
 from tangent.errors import UserError
 from tangent.files import read_json, write_json

@@ -16,7 +16,7 @@ from locating import content, drawn, locate_here
 from small_copies import folder_names, pictures, write_class_folders, write_folder
 from torchvision import datasets
 
-from tangent.datasets.sources import Sizes, SourceData
+from tangent.datasets.sources.base import Sizes, SourceData
 from tangent.errors import UserError
 from tangent.tasks import load_task
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from toy_data import TASK, Pictures
 
-from tangent.datasets import ImageForm, Recipe, SourceData, prepare
+from tangent.datasets.output import ImageForm
+from tangent.datasets.preparation import Recipe, prepare
+from tangent.datasets.sources.base import SourceData
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 from toy_data import TASK, Pictures, encoded, pictures
 
-from tangent.datasets import cut_validation, load_split
-from tangent.datasets.sources import ArrayRows
+from tangent.datasets.preparation import cut_validation
+from tangent.datasets.sources.rows import ArrayRows
+from tangent.datasets.split import load_split
 from tangent.errors import UserError
 
 SPLITS = ("train", "validation", "test")

@@ -10,7 +10,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from tangent.datasets.prompts import prompt_tokens
 from tangent.errors import UserError
-from tangent.tasks import TextTask, read_task
+from tangent.tasks import read_task
+from tangent.tasks.text import TextTask
 
 WORDS = [f"{first}{second}" for first in ("ba", "co", "du", "fy") for second in ("na", "lom", "ks")]
 

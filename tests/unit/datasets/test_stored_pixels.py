@@ -13,7 +13,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from toy_data import Pictures, encoded, noise
 
-from tangent.datasets import load_split
+from tangent.datasets.split import load_split
 from tangent.features import Images
 
 PREPROCESS = {"mean": (0.48, 0.45, 0.4), "std": (0.27, 0.26, 0.28), "interpolation": "bicubic"}

@@ -12,15 +12,17 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from tangent.datasets import Recipe, SourceData, cut_validation, load_split, prepare
+from tangent.datasets.preparation import Recipe, cut_validation, prepare
+from tangent.datasets.sources.base import SourceData
 from tangent.datasets.sources.texts import TextRows
+from tangent.datasets.split import load_split
 from tangent.datasets.tokens import TextForm
 from tangent.errors import UserError
 from tangent.features import StoredExamples
 from tangent.files import read_metadata
 from tangent.finetune.batches import TrainingBatches
 from tangent.finetune.examples import training_examples
-from tangent.tasks import TextTask
+from tangent.tasks.text import TextTask
 
 TASK = TextTask("moods", "", "view {text} good ?", ("no", "oh yes"))
 LENGTHS = {"input_length": 10, "answer_length": 3}

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tangent.errors import UserError
-from tangent.tasks import Task
+from tangent.tasks.image import Task
 
 TASK = Task("toy", "", ("a", "b", "c"), ("a {}",))
 

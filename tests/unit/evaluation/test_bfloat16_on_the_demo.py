@@ -14,7 +14,8 @@ from scripts import cli
 from tangent.config.load import load_config
 from tangent.features import StoredExamples
 from tangent.files import read_json
-from tangent.models import load_encoder, preprocess_config
+from tangent.models.families import preprocess_config
+from tangent.models.load import load_encoder
 
 TASKS = ("signs", "letters")
 SIZES = ("--train-images", 200, "--test-images", 1200)  # few flips of near-ties decide nothing

@@ -10,18 +10,12 @@ import pytest
 import torch
 
 from tangent.datasets.split import Split
-from tangent.edited import (
-    LinearizedEditedModel,
-    PlainEditedModel,
-    ProductsOfArrays,
-    StoredFeatures,
-    StoredProducts,
-    TableOfArrays,
-)
-from tangent.edited.plain import image_budget
+from tangent.edited.linearized import LinearizedEditedModel
+from tangent.edited.plain import PlainEditedModel, image_budget
+from tangent.edited.tables import ProductsOfArrays, StoredFeatures, StoredProducts, TableOfArrays
 from tangent.errors import UserError
 from tangent.features import Images, StoredExamples
-from tangent.models import preprocess_config
+from tangent.models.families import preprocess_config
 
 COEFFICIENTS = [{"red": 1.0}, {"red": -0.4, "blue": 2.0}, {"sum": 0.3}, {"green": 0.0}, {}]
 

@@ -170,7 +170,7 @@ def test_too_many_components_and_a_wrong_head_are_refused(study, tmp_path):
 
 
 def test_proposition1_uses_the_kernel_of_one_logit_on_all_tasks(study, tmp_path):
-    from tangent.ntk import check_proposition1
+    from tangent.ntk.proposition1 import check_proposition1
 
     study.script(
         *("proposition1", "--model", "tiny", "--seed", 1, *study.encoder_flags()),

@@ -11,7 +11,7 @@ from tangent import product_passes
 from tangent.errors import UserError
 from tangent.features import StoredExamples
 from tangent.linearize import parameters_of
-from tangent.models import preprocess_config
+from tangent.models.families import preprocess_config
 from tangent.product_passes import images_per_pass, tangents_per_pass
 from tangent.products import dataset_products, stacked_vectors
 

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from tangent.finetune import Processes, engine
+from tangent.finetune import engine
+from tangent.finetune.distributed import Processes
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(

@@ -25,8 +25,9 @@ from tangent.files import read_csv, read_metadata, write_json, write_safetensors
 from tangent.heads import load_head
 from tangent.heads.regression import grid
 from tangent.linearize import jvp_features, linearize, parameters_of
-from tangent.models import load_encoder, preprocess_config
-from tangent.models.sources import fetch
+from tangent.models.families import preprocess_config
+from tangent.models.fetch.registry import fetch
+from tangent.models.load import load_encoder
 from tangent.ntk.gram import classifier, ntk_gram
 from tangent.tasks import load_task
 

@@ -12,8 +12,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from tangent import provenance
-from tangent.datasets import cut_validation, load_split
+from tangent.datasets.preparation import cut_validation
 from tangent.datasets.preprocess import check_geometry
+from tangent.datasets.split import load_split
 from tangent.demo.world import render_task
 from tangent.errors import UserError
 from tangent.files import read_json

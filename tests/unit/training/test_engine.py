@@ -20,9 +20,9 @@ from tangent.files import read_csv, read_json
 from tangent.finetune import engine
 from tangent.finetune.engine import estimate, forward_operations
 from tangent.finetune.forward_backward import ForwardBackward
-from tangent.heads import ZeroShotHead
+from tangent.heads.zero_shot import ZeroShotHead
 from tangent.linearize import forward_mode_attention, linearize
-from tangent.models import load_encoder
+from tangent.models.load import load_encoder
 
 needs_compiler = pytest.mark.skipif(
     not can_compile(), reason="there is no C++ compiler, or Python has no headers"

@@ -13,13 +13,17 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from tangent.datasets import load_split
+from tangent.datasets.split import load_split
 from tangent.errors import UserError
 from tangent.files import read_csv, read_json
-from tangent.finetune import Record, Settings, TrainingImages, finetune, learning_rate
 from tangent.finetune.batches import TrainingBatches, one_ahead
+from tangent.finetune.images import TrainingImages
+from tangent.finetune.loop import Settings, finetune
+from tangent.finetune.record import Record
+from tangent.finetune.schedule import learning_rate
 from tangent.heads import load_head
-from tangent.models import load_encoder, preprocess_config
+from tangent.models.families import preprocess_config
+from tangent.models.load import load_encoder
 
 SETTINGS = Settings(
     training="standard",

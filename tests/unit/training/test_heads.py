@@ -11,7 +11,8 @@ from tangent.errors import UserError
 from tangent.heads import load_head
 from tangent.heads.prompts import build_head
 from tangent.models.clip import load_model, load_tokenizer
-from tangent.tasks import Task, load_task
+from tangent.tasks import load_task
+from tangent.tasks.image import Task
 
 
 def test_heads_equal_open_clips_classifier_times_the_scale(pretrained, heads):

@@ -17,13 +17,15 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from scripts import cli
 from tangent.activation_checkpointing import recompute_blocks
-from tangent.datasets import load_split
+from tangent.datasets.split import load_split
 from tangent.errors import UserError
 from tangent.files import read_csv
-from tangent.finetune import Settings, TrainingImages, finetune
-from tangent.heads import ZeroShotHead
+from tangent.finetune.images import TrainingImages
+from tangent.finetune.loop import Settings, finetune
+from tangent.heads.zero_shot import ZeroShotHead
 from tangent.linearize import linearize
-from tangent.models import load_encoder, preprocess_config
+from tangent.models.families import preprocess_config
+from tangent.models.load import load_encoder
 
 
 def agree(one, other, tolerance=2e-5):

@@ -17,9 +17,10 @@ from safetensors.torch import load_file, save_file
 
 from tangent.errors import UserError
 from tangent.files import read_json, sha256_file, write_json
-from tangent.models import load_encoder, preprocess_config
 from tangent.models.clip import load_model
-from tangent.models.sources import fetch
+from tangent.models.families import preprocess_config
+from tangent.models.fetch.registry import fetch
+from tangent.models.load import load_encoder
 
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 

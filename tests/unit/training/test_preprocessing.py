@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 
 from tangent.augment import random_boxes, resized_crop, training_images
-from tangent.datasets import evaluation_images
+from tangent.datasets.preprocess import evaluation_images
 from tangent.runtime import generator
 
 SETTINGS = {

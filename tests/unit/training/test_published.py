@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tangent.files import read_metadata, sha256_file
-from tangent.models import load_encoder
+from tangent.models.load import load_encoder
 from tangent.task_vector import TaskVector
 
 RESNET = {**TINY, "vision_cfg": {"layers": [1, 1, 1, 1], "width": 8, "image_size": 32}}

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from tangent.errors import UserError
 from tangent.files import read_json
-from tangent.finetune import Checkpoint
+from tangent.finetune.checkpoint import Checkpoint
 
 
 def start(flags: dict[str, object]) -> subprocess.Popen:

@@ -22,7 +22,8 @@ from tangent.errors import UserError
 from tangent.files import read_json
 from tangent.heads import load_head
 from tangent.heads.candidates import answer_tokens
-from tangent.models import load_encoder, preprocess_config
+from tangent.models.families import preprocess_config
+from tangent.models.load import load_encoder
 from tangent.models.t5_tokenizer import load_tokenizer, token_ids
 from tangent.tasks import load_task
 
@@ -34,7 +35,8 @@ ASK = """
 import json, sys
 from pathlib import Path
 from tangent.errors import UserError
-from tangent.models.sources import fetch, write
+from tangent.models.fetch.fetched import write
+from tangent.models.fetch.registry import fetch
 answers = {}
 for name, entry in json.loads(sys.argv[1]).items():
     try:

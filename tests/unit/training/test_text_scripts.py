@@ -7,13 +7,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tangent.datasets import load_split
+from tangent.datasets.split import load_split
 from tangent.demo.text.tokenizer import build_tokenizer
 from tangent.demo.text.world import pretraining_texts
 from tangent.errors import UserError
 from tangent.files import read_json
-from tangent.models import load_encoder, t5
-from tangent.models.sources import text_to_text, write
+from tangent.models import t5
+from tangent.models.fetch.fetched import write
+from tangent.models.fetch.text_models import text_to_text
+from tangent.models.load import load_encoder
 from tangent.tasks import load_task
 
 TASK = "topic_books"
@@ -88,7 +90,8 @@ def test_the_accuracy_is_that_of_transformers_own_losses(script, folders, refere
         device="cpu",
         output_dir=features,
     )
-    from tangent.datasets.sources import Sizes, open_source, read_located
+    from tangent.datasets.sources.base import Sizes
+    from tangent.datasets.sources.registry import open_source, read_located
     from tangent.heads import load_head
 
     task = load_task(TASK)

@@ -10,6 +10,7 @@ from tangent.datasets.sources.layouts import (
     svhn,
 )
 from tangent.datasets.sources.layouts.layout import Layout
+from tangent.dependencies import Registry
 
 
 def _idx(folder: str) -> dict[str, tuple[str, ...]]:
@@ -22,7 +23,7 @@ def _idx(folder: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-LAYOUTS = {
+LAYOUTS: Registry[Layout] = {
     "cars": Layout(
         {
             "train": ("stanford_cars/cars_train",),

@@ -1,0 +1,147 @@
+"""What results depend on: a small package by hand, and this repository as Python sees it."""
+
+import ast
+import random
+import re
+import shutil
+from modulefinder import ModuleFinder
+
+import pytest
+from workspace import ROOT
+
+from tangent.dependencies import NEVER, PACKAGES, dependencies, entries_of, source_file
+from tangent.errors import UserError
+from tangent.fingerprint import _module_hash, fingerprint
+
+SCRIPTS = sorted(
+    name
+    for path in (ROOT / "rules").glob("*.smk")
+    for name in set(re.findall(r"python -m (scripts\.\w+)", path.read_text(encoding="utf-8")))
+)
+IGNORED = shutil.ignore_patterns("__pycache__")
+EXAMPLE = {
+    "scripts/__init__.py": "",
+    "scripts/step.py": """
+        from typing import TYPE_CHECKING
+        from tangent.shapes import Square
+        from tangent.registry import KINDS
+        if TYPE_CHECKING:
+            from tangent.types_only import Anything
+        def run():
+            from tangent import inside as other
+            import tangent.errors
+    """,
+    "tangent/__init__.py": "from tangent.unused import nothing\n",
+    "tangent/errors.py": "from tangent.never import reached\n",
+    "tangent/shapes/__init__.py": "from .round import Disc\nfrom .square import Square\n",
+    "tangent/shapes/square.py": "TABLE = 'numbers.yaml'\nclass Square: ...\n",
+    "tangent/shapes/round.py": "class Disc: ...\n",
+    "tangent/shapes/numbers.yaml": "a: 1\n",
+    "tangent/inside.py": "",
+    "tangent/types_only.py": "",
+    "tangent/unused.py": "nothing = 0\n",
+    "tangent/registry.py": """
+        from tangent.shapes.round import Disc
+        from tangent import one, two
+        KINDS: Registry[object] = {"one": one.read, "two": (two.A, two.B), "disc": Disc}
+        also = Disc
+    """,
+    "tangent/one.py": "",
+    "tangent/two.py": "",
+}
+
+
+@pytest.fixture
+def example(tmp_path):
+    for name, text in EXAMPLE.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(re.sub(r"(?m)^ {8}", "", text), encoding="utf-8")
+    return tmp_path
+
+
+ALWAYS = {"scripts.step", "tangent.inside", "tangent.registry"}
+ALWAYS |= {"tangent.shapes.round", "tangent.shapes.square"}
+
+
+@pytest.mark.parametrize(
+    ("used", "entries"),
+    [
+        ({}, {"tangent.one", "tangent.two"}),
+        ({"OTHERS": ["one"]}, {"tangent.one", "tangent.two"}),
+        ({"KINDS": ["two"]}, {"tangent.two"}),
+        ({"KINDS": ["disc"]}, set()),
+        ({"KINDS": ["unknown"]}, set()),
+    ],
+)
+def test_a_small_package(example, used, entries):
+    found = dependencies(["scripts.step"], used, example)
+    assert found.modules == ALWAYS | entries
+    assert found.data == {"tangent/shapes/numbers.yaml"}
+    assert entries_of("tangent.registry", "KINDS", example) == ["one", "two", "disc"]
+
+
+def test_a_module_that_is_missing_or_broken_is_named(example):
+    with pytest.raises(UserError, match=r"scripts\.nothing does not exist"):
+        dependencies(["scripts.nothing"], root=example)
+    (example / "tangent/broken.py").write_text("def")
+    with pytest.raises(UserError, match=r"broken\.py is not valid Python"):
+        dependencies(["tangent.broken"], root=example)
+
+
+def test_nothing_counts_that_python_does_not_find_imported():
+    """Python's modulefinder reads bytecode: it sees all imports, those for type checkers too."""
+    for script in random.sample(SCRIPTS, 4):
+        finder = ModuleFinder(path=[str(ROOT)])
+        finder.run_script(str(source_file(script, ROOT)))
+        names = {name for name in finder.modules if name.split(".")[0] in PACKAGES}
+        assert dependencies([script], root=ROOT).modules <= names | {script}, script
+
+
+def test_an_edit_changes_fingerprints_unless_the_module_never_counts(tmp_path):
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=IGNORED)
+    steps = {name: dependencies([name], root=tmp_path) for name in SCRIPTS}
+
+    def changed_by_an_edit_of(modules):
+        paths = [source_file(module, tmp_path) for module in modules]
+        before = {path: path.read_text(encoding="utf-8") for path in paths}
+        for path, text in before.items():
+            path.write_text(text + "edited = True\n", encoding="utf-8")
+        found = fingerprints()
+        for path, text in before.items():
+            path.write_text(text, encoding="utf-8")
+        return {name for name, value in found.items() if value != original[name]}
+
+    def fingerprints():
+        _module_hash.cache_clear()
+        return {
+            name: fingerprint(found.modules, found.data, tmp_path) for name, found in steps.items()
+        }
+
+    original = fingerprints()
+    assert changed_by_an_edit_of(NEVER) == set()
+    counted = sorted(set().union(*(found.modules for found in steps.values())))
+    for module in random.sample(counted, 3):
+        expected = {name for name, found in steps.items() if module in found.modules}
+        assert changed_by_an_edit_of([module]) == expected, module
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tangent").rglob("*.py")), ids=lambda p: p.stem)
+def test_a_registry_is_a_literal_table_at_the_top(path):
+    """Elsewhere, or as a comprehension, what is annotated as one would not be followed rightly."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation).startswith("Registry["):
+            assert node in tree.body
+            assert isinstance(node.value, ast.Dict)
+            assert all(isinstance(key, ast.Constant) for key in node.value.keys)
+
+
+def test_every_data_file_counts_somewhere():
+    scripts = [f"scripts.{path.stem}" for path in (ROOT / "scripts").glob("*.py")]
+    counted = dependencies(scripts, root=ROOT).data
+    for suffix in ("yaml", "j2", "css", "json", "csv"):
+        for path in (ROOT / "tangent").rglob(f"*.{suffix}"):
+            name = path.relative_to(ROOT).as_posix()
+            assert name in counted or name.startswith("tangent/tasks/"), f"{name} counts nowhere"
