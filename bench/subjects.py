@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from tangent.heads.base import TorchHead
+    from tangent.models.heads.head import TorchHead
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 10
@@ -88,7 +88,7 @@ class Subject:
     def of_source(cls, setting: Setting, name: str, entry: Mapping[str, Any]) -> Subject:
         """From an entry of the configuration's section `pretrained`."""
         from tangent.models.fetch.fetched import write
-        from tangent.models.fetch.registry import fetch
+        from tangent.models.fetch.fetching import fetch
 
         folder = setting.folder / "models" / name
         if not (folder / "encoder.safetensors").exists():
@@ -138,7 +138,7 @@ class Subject:
 
     def encoder(self) -> nn.Module:
         """A fresh copy of the image encoder on the device."""
-        from tangent.models.load import load_encoder
+        from tangent.models.encoders import load_encoder
 
         return load_encoder(self.folder, device=self.setting.device)
 
@@ -147,7 +147,7 @@ class Subject:
         import torch
         import torch.nn.functional as F
 
-        from tangent.heads.zero_shot import ZeroShotHead
+        from tangent.models.heads.zero_shot import ZeroShotHead
 
         chance = torch.Generator().manual_seed(1)
         head = torch.randn(classes, self.config["embed_dim"], generator=chance)
@@ -165,7 +165,7 @@ class Subject:
         """Random directions of the size of a fine-tuning's steps, on the device."""
         import torch
 
-        from tangent.linearize import parameters_of
+        from tangent.arithmetic.linearized import parameters_of
 
         theta0 = parameters_of(self.encoder())
         torch.manual_seed(3)
@@ -209,7 +209,7 @@ class Subject:
 
     def test_images(self, images: int) -> Any:
         """Test images of a data set of the demo, or of a synthetic one of the paper's size."""
-        from tangent.features import StoredExamples
+        from tangent.evaluation.features import StoredExamples
 
         if self.image_size == 32 and not self.setting.quick:
             folder = self.dataset({"source": "demo", "seed": 0}, 2000, 500)

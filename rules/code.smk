@@ -2,10 +2,10 @@
 
 from functools import cache
 
-from tangent.dependencies import dependencies
-from tangent.fingerprint import fingerprint
+from tangent.jobs.dependencies import dependencies
+from tangent.jobs.fingerprint import fingerprint
 from tangent.models.families import FAMILIES
-from tangent.tasks import task_kind
+from tangent.tasks.task_files import task_kind
 
 
 @cache
@@ -77,6 +77,6 @@ def code_of_data(script):
 
 def code_of_pretraining(recipe):
     """The same for a pre-training by a recipe, whose objective is a module."""
-    objective = f"tangent.demo.pretraining.{recipe.objective}"
+    objective = f"tangent.training.pretraining.objectives.{recipe.objective}"
     head = FAMILIES[recipe.family].head
     return code("pretrain", objective, FAMILIES=(recipe.family,), HEADS=(head,))

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts import cli
-from tangent import provenance
+from tangent.jobs import provenance
 
 if TYPE_CHECKING:
     from torch import device, nn
 
-    from tangent.features import StoredExamples
+    from tangent.evaluation.features import StoredExamples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +30,13 @@ class EncoderArguments(cli.Common):
 
     def setup(self) -> device:
         """The device, after torch has been set up for reproducible results."""
-        from tangent import runtime
+        from tangent.jobs import runtime
 
         return runtime.setup(self.threads, self.device)
 
     def load_encoder(self) -> nn.Module:
         """The encoder at θ0 on the device, in evaluation mode."""
-        from tangent.models.load import load_encoder
+        from tangent.models.encoders import load_encoder
 
         return load_encoder(self.pretrained_dir, self.encoder, self.setup()).eval()
 
@@ -48,7 +48,7 @@ class EncoderArguments(cli.Common):
 
     def images_of(self) -> StoredExamples:
         """The data sets' examples, preprocessed for the encoder."""
-        from tangent.features import StoredExamples
+        from tangent.evaluation.features import StoredExamples
         from tangent.models.families import preprocess_config
 
         preprocess = preprocess_config(self.pretrained_dir)

@@ -19,9 +19,9 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write the configuration, the model and its encoder."""
-    from tangent import provenance, sources
+    from tangent.jobs import provenance, sources
     from tangent.models.fetch.fetched import write
-    from tangent.models.fetch.registry import fetch
+    from tangent.models.fetch.fetching import fetch
 
     fetched = fetch(sources.parse(arguments.source))
     block = provenance.record(fetched.files, arguments.settings(), arguments.code)

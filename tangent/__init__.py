@@ -14,29 +14,33 @@ from types import ModuleType
 from typing import Any
 
 _NAMES = {
-    "tangent.disentanglement": ("DisentanglementError", "PairMember", "disentanglement_error"),
-    "tangent.edited": ("EditedModel",),
-    "tangent.edited.linearized": ("LinearizedEditedModel",),
-    "tangent.edited.plain": ("PlainEditedModel",),
-    "tangent.errors": ("UserError",),
-    "tangent.heads": ("load_head",),
-    "tangent.heads.base": ("Head",),
-    "tangent.heads.zero_shot": ("ZeroShotHead",),
-    "tangent.linearize": (
+    "tangent.evaluation.disentanglement": (
+        "DisentanglementError",
+        "PairMember",
+        "disentanglement_error",
+    ),
+    "tangent.evaluation.edited_model": ("EditedModel",),
+    "tangent.evaluation.edited_linearized": ("LinearizedEditedModel",),
+    "tangent.evaluation.edited_plain": ("PlainEditedModel",),
+    "tangent.jobs.errors": ("UserError",),
+    "tangent.models.heads.stored": ("load_head",),
+    "tangent.models.heads.head": ("Head",),
+    "tangent.models.heads.zero_shot": ("ZeroShotHead",),
+    "tangent.arithmetic.linearized": (
         "LinearizedModel",
         "jvp_features",
         "linearize",
         "multi_jvp_features",
         "parameters_of",
     ),
-    "tangent.metrics": ("accuracy", "normalized_accuracy", "predictions"),
-    "tangent.ntk.eigenfunctions": ("Eigenfunctions",),
-    "tangent.ntk.gram": ("classifier", "ntk_gram"),
-    "tangent.ntk.localization": ("TangentEigenfunctions",),
-    "tangent.ntk.matrix_free": ("MatrixFreeEigenfunctions",),
-    "tangent.ntk.proposition1": ("check_proposition1",),
-    "tangent.selection": ("alpha_grid", "choose_addition_alpha", "choose_negation_alpha"),
-    "tangent.task_vector": ("TaskVector",),
+    "tangent.models.heads.metrics": ("accuracy", "normalized_accuracy", "predictions"),
+    "tangent.kernels.eigenfunctions": ("Eigenfunctions",),
+    "tangent.kernels.gram": ("classifier", "ntk_gram"),
+    "tangent.kernels.localization": ("TangentEigenfunctions",),
+    "tangent.kernels.matrix_free": ("MatrixFreeEigenfunctions",),
+    "tangent.kernels.coupling": ("check_proposition1",),
+    "tangent.arithmetic.alphas": ("alpha_grid", "choose_addition_alpha", "choose_negation_alpha"),
+    "tangent.arithmetic.task_vector": ("TaskVector",),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -62,7 +66,7 @@ class _Package(ModuleType):
 
     @property
     def linearize(self) -> Any:
-        return import_module("tangent.linearize").linearize
+        return import_module("tangent.arithmetic.linearized").linearize
 
     @linearize.setter
     def linearize(self, module: ModuleType) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 if TYPE_CHECKING:
     import torch

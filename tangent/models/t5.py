@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError
-from tangent.files import read_json
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,9 +9,9 @@ from modulefinder import ModuleFinder
 import pytest
 from workspace import ROOT
 
-from tangent.dependencies import NEVER, PACKAGES, dependencies, entries_of, source_file
-from tangent.errors import UserError
-from tangent.fingerprint import _module_hash, fingerprint
+from tangent.jobs.dependencies import NEVER, PACKAGES, dependencies, entries_of, source_file
+from tangent.jobs.errors import UserError
+from tangent.jobs.fingerprint import _module_hash, fingerprint
 
 SCRIPTS = sorted(
     name
@@ -29,10 +29,10 @@ EXAMPLE = {
             from tangent.types_only import Anything
         def run():
             from tangent import inside as other
-            import tangent.errors
+            import tangent.jobs.errors
     """,
     "tangent/__init__.py": "from tangent.unused import nothing\n",
-    "tangent/errors.py": "from tangent.never import reached\n",
+    "tangent/jobs/errors.py": "from tangent.never import reached\n",
     "tangent/shapes/__init__.py": "from .round import Disc\nfrom .square import Square\n",
     "tangent/shapes/square.py": "TABLE = 'numbers.yaml'\nclass Square: ...\n",
     "tangent/shapes/round.py": "class Disc: ...\n",

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from workspace import ROOT
 
-from tangent.dependencies import NEVER, PACKAGES, dependencies, source_file
+from tangent.jobs.dependencies import NEVER, PACKAGES, dependencies, source_file
 
 ENVIRONMENTS = ROOT / "envs"
 STAGES = ("train", "report")
@@ -151,7 +151,7 @@ def test_every_rule_that_runs_a_script_has_a_conda_environment():
 def test_a_rules_environment_has_what_its_scripts_import(rule):
     scripts, stage = rules()[rule]
     figures = [path.stem for path in (ROOT / "tangent" / "figures").glob("*.py")]
-    starts = [f"tangent.figures.{name}" for name in figures if name != "__init__"]
+    starts = [f"tangent.report.figures.catalogue.{name}" for name in figures if name != "__init__"]
     imported = used_packages(
         *(f"scripts.{name}" for name in scripts), *(starts if rule == "plot" else [])
     )

@@ -9,9 +9,6 @@ import pytest
 import torch
 
 from tangent.demo.captions import GENERIC
-from tangent.demo.pretraining.pixels import normalise
-from tangent.demo.pretraining.supervised import TOWERS, Recipe, prepare
-from tangent.demo.pretraining.training import pretrain
 from tangent.demo.world import (
     CONTROL_TASK,
     TASKS,
@@ -19,11 +16,14 @@ from tangent.demo.world import (
     pretraining_classes,
     pretraining_data,
 )
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 from tangent.models.closed_vocabulary import own_classifier
+from tangent.models.encoders import load_encoder
 from tangent.models.fetch.fetched import write
-from tangent.models.fetch.registry import fetch
-from tangent.models.load import load_encoder
+from tangent.models.fetch.fetching import fetch
+from tangent.training.pretraining.pixels import normalise
+from tangent.training.pretraining.steps import pretrain
+from tangent.training.pretraining.supervised import TOWERS, Recipe, prepare
 
 
 def test_labels_say_what_captions_say(seed: int) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError, first_line
-from tangent.files import read_json, read_safetensors
-from tangent.hub_cache import checked_sha256
+from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.files import read_json, read_safetensors
+from tangent.jobs.hub_cache import checked_sha256
 from tangent.models import closed_vocabulary, packages
 from tangent.models.families import FAMILIES
 from tangent.models.fetch.fetched import SOURCE_MODEL_FILE, Fetched, check_image_size, nearest
-from tangent.published.tensors import read_tensors
+from tangent.models.published.tensors import read_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

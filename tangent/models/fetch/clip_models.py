@@ -7,9 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError, first_line
-from tangent.files import read_json, read_safetensors, sha256_file, write_json, write_safetensors
-from tangent.hub_cache import checked_sha256
+from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.files import (
+    read_json,
+    read_safetensors,
+    sha256_file,
+    write_json,
+    write_safetensors,
+)
+from tangent.jobs.hub_cache import checked_sha256
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
 from tangent.models.families import FAMILIES
 from tangent.models.fetch.fetched import SOURCE_MODEL_FILE, Fetched, check_image_size, nearest
@@ -98,7 +104,7 @@ def _clip(
 
 def _read_clip(weights: Path, config_file: Path) -> tuple[nn.Module, dict[str, Any]]:
     """The model in a weights file (whole or compact), and its `model_cfg`."""
-    from tangent import compact_checkpoint
+    from tangent.models import compact_checkpoint
 
     config = read_json(config_file)
     tensors, _ = read_safetensors(weights)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError
-from tangent.files import write_json, write_safetensors, write_text
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import write_json, write_safetensors, write_text
 from tangent.models.families import ENCODER_FILE, Family
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Fetched:
 
 
 def write(fetched: Fetched, folder: Path, metadata: Mapping[str, str]) -> None:
-    """Write a model's folder, which `tangent.models.load` reads."""
+    """Write a model's folder, which `tangent.models.encoders` reads."""
     write_json(folder / fetched.family.config_file, fetched.config)
     write_safetensors(folder / fetched.family.weights_file, fetched.weights, metadata)
     write_safetensors(folder / ENCODER_FILE, fetched.encoder, metadata)

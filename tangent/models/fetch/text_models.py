@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.files import read_json, read_safetensors
+from tangent.jobs.files import read_json, read_safetensors
 from tangent.models import t5, t5_files
 from tangent.models.families import FAMILIES
 from tangent.models.fetch.fetched import SOURCE_MODEL_FILE, Fetched

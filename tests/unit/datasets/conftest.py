@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from toy_data import TASK, Pictures
 
-from tangent.datasets.output import ImageForm
-from tangent.datasets.preparation import Recipe, prepare
-from tangent.datasets.sources.base import SourceData
+from tangent.data.output import ImageForm
+from tangent.data.preparation import Recipe, prepare
+from tangent.data.sources.source import SourceData
 
 
 @pytest.fixture

@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from tangent.datasets.split import Split
-from tangent.edited.linearized import LinearizedEditedModel
-from tangent.edited.plain import PlainEditedModel, image_budget
-from tangent.edited.tables import ProductsOfArrays, StoredFeatures, StoredProducts, TableOfArrays
-from tangent.errors import UserError
-from tangent.features import Images, StoredExamples
+from tangent.data.split import Split
+from tangent.evaluation.edited_linearized import LinearizedEditedModel
+from tangent.evaluation.edited_plain import PlainEditedModel, image_budget
+from tangent.evaluation.feature_tables import (
+    ProductsOfArrays,
+    StoredFeatures,
+    StoredProducts,
+    TableOfArrays,
+)
+from tangent.evaluation.features import Images, StoredExamples
+from tangent.jobs.errors import UserError
 from tangent.models.families import preprocess_config
 
 COEFFICIENTS = [{"red": 1.0}, {"red": -0.4, "blue": 2.0}, {"sum": 0.3}, {"green": 0.0}, {}]
