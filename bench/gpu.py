@@ -4,8 +4,8 @@ python -m bench.gpu --output results/bench-gpu                                al
 python -m bench.gpu --output "$OUT" --only study --images 2000 --steps 200    one part, minutes
 
 Parts: `bench` (the tables of docs/performance.md), `throughput` (entries for
-tangent/config/cost/measured.yaml), `smoke` (configs/smoke-gpu.yaml), `study` (`bench.study`). A part
-that fails does not keep the others from running.
+tangent/config/cost/measured.yaml), `smoke` (configs/smoke-gpu.yaml), `study` (`bench.study`). A
+part that fails does not keep the others from running.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ STEP_GOAL, MEMORY_GOAL, REFERENCE_GOAL = 1.7, 1.15, 1 / 3
 
 
 class Step:
-    """A step as `tangent.finetune` takes it, without reading images: forward, backward, AdamW.
+    """A step as `tangent.training` takes it, without reading images: forward, backward, AdamW.
 
     Args:
         model: images to features; trained in place.

@@ -60,7 +60,7 @@ def run(setting: Setting) -> list[Table]:
         f"{model} of {STUDY}, {linearized_modes()} linearized modes, "
         f"{config.alphas.points} α, heat maps of {config.disentanglement.points}² points, images "
         "counted from the configuration. The row of ours counts the stages features and products "
-        "of `tangent.estimate`; the baseline runs a Jacobian-vector product "
+        "of `tangent.config.cost`; the baseline runs a Jacobian-vector product "
         f"({COST['tangent']} forward passes) for each α, and twice per point of a heat map. Ours "
         f"is {ours / minimum:.2f} times the minimum (goal: {MINIMUM_GOAL}).",
     ]

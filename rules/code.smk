@@ -77,6 +77,6 @@ def code_of_data(script):
 
 def code_of_pretraining(recipe):
     """The same for a pre-training by a recipe, whose objective is a module."""
-    objective = f"tangent.training.pretraining.objectives.{recipe.objective}"
+    objective = f"tangent.training.pretraining.{recipe.objective}"
     head = FAMILIES[recipe.family].head
     return code("pretrain", objective, FAMILIES=(recipe.family,), HEADS=(head,))

@@ -23,7 +23,7 @@ rule plot:
         runtime=minutes(10),
     params:
         tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
-        code=lambda wildcards: code("plot", f"tangent.report.figures.catalogue.{wildcards.figure}"),
+        code=lambda wildcards: code("plot", f"tangent.report.figures.{wildcards.figure}"),
     message:
         "draw {wildcards.figure}"
     shell:

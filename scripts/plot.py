@@ -12,9 +12,7 @@ from scripts import cli
 class Arguments(cli.Common):
     """Draw one of the paper's figures as SVG and PDF."""
 
-    figure: str = cli.argument(
-        "name of the figure, as a module of tangent.report.figures.catalogue"
-    )
+    figure: str = cli.argument("name of the figure, as a module of tangent.report.figures")
     tables_dir: Path = cli.argument("folder of the tidy tables")
     output_svg: Path = cli.argument("the figure as SVG")
     output_pdf: Path = cli.argument("the figure as PDF")

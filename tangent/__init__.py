@@ -8,9 +8,7 @@ docs/api.md walks through them.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 _NAMES = {
@@ -55,22 +53,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """This package, in which `linearize` is always the function.
-
-    The import system binds every submodule to its package, and so would hide the function behind
-    the module of that name as soon as anything imports it.
-    """
-
-    @property
-    def linearize(self) -> Any:
-        return import_module("tangent.arithmetic.linearized").linearize
-
-    @linearize.setter
-    def linearize(self, module: ModuleType) -> None:
-        pass
-
-
-sys.modules[__name__].__class__ = _Package

@@ -1,1 +1,1 @@
-"""TODO arithmetic."""
+"""Task vectors, linearized models, the choice of α, and the modes of a study."""

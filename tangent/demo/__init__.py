@@ -1,4 +1,1 @@
-"""The demo world: captioned images for pre-training and eight shifted tasks plus a control task.
-
-Everything is rendered or cut from files inside installed packages; nothing is downloaded.
-"""
+"""Demo worlds: images and texts for pre-training, shifted tasks and a control task."""

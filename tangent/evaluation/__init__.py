@@ -1,6 +1,1 @@
-"""The paper's evaluations, one module each.
-
-`tasks` is a data set with its head, `records` reads results of earlier steps. Accuracies,
-addition, negation and disentanglement take any `tangent.evaluation.edited_model.EditedModel`; eigenfunctions and
-proposition 1 take the encoder and its NTK.
-"""
+"""The paper's evaluations, and the edited models that they ask for features."""

@@ -44,7 +44,7 @@ class Accuracy:
 
     @property
     def outcomes(self) -> str:
-        """`correct` as text: comparisons on the same images need it (`tangent.evaluation.outcomes`)."""
+        """`correct` as text: for comparisons on the same images (`tangent.evaluation.outcomes`)."""
         return outcomes.encode(self.correct)
 
     def as_json(self) -> dict[str, Any]:

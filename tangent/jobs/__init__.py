@@ -1,1 +1,1 @@
-"""TODO jobs."""
+"""What surrounds any job: errors, files, progress, records, fingerprints, locks, GPUs."""

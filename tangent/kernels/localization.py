@@ -87,7 +87,7 @@ class TangentEigenfunctions(KernelEigenfunctions):
     again for each part of the kernel matrix that does.
 
     Args:
-        f: weights and images to logits, such as `tangent.ntk.classifier(encoder, head)`.
+        f: weights and images to logits, such as `tangent.kernels.gram.classifier(encoder, head)`.
         theta0: the encoder's weights by name (`tangent.arithmetic.linearized.parameters_of`).
         sample: images [n, ...] that define the kernel matrix.
         logits: indices of the logits, a kernel for each; or `all`, one kernel of all of them.

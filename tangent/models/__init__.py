@@ -1,1 +1,1 @@
-"""Models: where they come from (`sources`), their families (`families`), how they are loaded."""
+"""Pre-trained models: their families, heads and sources, and published fine-tuned weights."""

@@ -12,7 +12,7 @@ Row = dict[str, object]
 
 
 def outcome_rows(config: Config, raw: RawFiles) -> Iterator[Row]:
-    """Rows of outcomes.csv, each a record of all test images (`tangent.evaluation.outcomes`) of one data set.
+    """Rows of outcomes.csv, each a record of all test images of a data set (`evaluation.outcomes`).
 
     An image's value is whether it is right or, of a heat map, at which share of the `points` inside
     a region its two predictions differ. A grid without a point in a region has no such rows.

@@ -1,1 +1,1 @@
-"""TODO tasks."""
+"""What each task asks, as data: one YAML file per task, of an image task or a text task."""

@@ -1,1 +1,1 @@
-"""Fine-tuning of an image encoder under a frozen head, standard or in the tangent space."""
+"""Fine-tuning under a frozen head, standard or linear; pre-training of demo models."""

@@ -24,7 +24,7 @@ HEAD = "results/tiny/heads/tiny/shapes/head.safetensors"
 def hold(workspace: Workspace, figure: str) -> Path:
     """Make the drawing of a figure wait for a file, for a test to look at it; returns the file."""
     wait = "import os\nimport time\n\nwhile not os.path.exists('go-on'):\n    time.sleep(0.1)\n"
-    workspace.replace(f"tangent/figures/{figure}.py", "INPUTS =", f"{wait}INPUTS =")
+    workspace.replace(f"tangent/report/figures/{figure}.py", "INPUTS =", f"{wait}INPUTS =")
     return workspace.folder / "go-on"
 
 

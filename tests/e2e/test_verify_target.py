@@ -128,7 +128,7 @@ def test_a_study_without_results_has_nothing_to_verify(sources):
 
 
 def test_what_a_killed_job_left_is_named(study):
-    save, pdf = "tangent/figures/__init__.py", "    with files.atomic_path(pdf)"
+    save, pdf = "tangent/report/figures/catalogue.py", "    with files.atomic_path(pdf)"
     edited = f"    import time\n\n    time.sleep(60)\n{pdf}"
     study.replace(save, pdf, edited)
     folder = study.folder / RESULTS

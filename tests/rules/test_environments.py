@@ -150,8 +150,8 @@ def test_every_rule_that_runs_a_script_has_a_conda_environment():
 @pytest.mark.parametrize("rule", rules())
 def test_a_rules_environment_has_what_its_scripts_import(rule):
     scripts, stage = rules()[rule]
-    figures = [path.stem for path in (ROOT / "tangent" / "figures").glob("*.py")]
-    starts = [f"tangent.report.figures.catalogue.{name}" for name in figures if name != "__init__"]
+    figures = [path.stem for path in (ROOT / "tangent" / "report" / "figures").glob("*.py")]
+    starts = [f"tangent.report.figures.{name}" for name in figures if name != "__init__"]
     imported = used_packages(
         *(f"scripts.{name}" for name in scripts), *(starts if rule == "plot" else [])
     )

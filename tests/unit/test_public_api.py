@@ -1,4 +1,4 @@
-"""`tangent` as users import it: torch only on demand, and `linearize` is always the function."""
+"""`tangent` as users import it: torch only on demand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import tangent
-import tangent.ntk
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +18,7 @@ def run(code: str) -> None:
 
 
 def test_importing_the_package_imports_no_torch() -> None:
-    run("import sys, tangent, tangent.ntk; assert not {'torch', 'numpy'} & set(sys.modules)")
+    run("import sys, tangent; assert not {'torch', 'numpy'} & set(sys.modules)")
 
 
 def test_tables_and_choices_need_no_torch() -> None:
@@ -30,25 +29,15 @@ def test_tables_and_choices_need_no_torch() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "before", ["", "import tangent.arithmetic.linearized", "import tangent.arithmetic.task_vector"]
-)
-def test_linearize_is_the_function_whatever_was_imported_before(before: str) -> None:
-    run(
-        f"{before}\n"
-        "from tangent import linearize\n"
-        "import tangent, tangent.arithmetic.linearized\n"
-        "from tangent.arithmetic.linearized import linearize as original, jvp_features\n"
-        "assert linearize is tangent.arithmetic.linearized is original and callable(original)\n"
-        "from tangent import linearize as again\n"
-        "assert again is linearize"
-    )
-
-
 def test_every_public_name_exists() -> None:
-    for module in (tangent, tangent.ntk):
-        for name in module.__all__:
-            assert getattr(module, name) is not None
-            assert name in dir(module)
-        with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-            module.nonsense  # noqa: B018
+    for name in tangent.__all__:
+        assert getattr(tangent, name) is not None
+        assert name in dir(tangent)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        tangent.nonsense  # noqa: B018
+
+
+def test_no_room_or_module_at_the_top_has_a_public_name() -> None:
+    """Importing it would hide the function of that name."""
+    at_the_top = {path.stem for path in (ROOT / "tangent").iterdir()}
+    assert at_the_top.isdisjoint(tangent.__all__)

@@ -20,8 +20,8 @@ from tangent.models.heads.stored import HEADS
 # and one the modules of each family.
 REGISTRIES = (
     "tangent/models/",
-    "tangent/heads/",
     "tangent/demo/",
+    "tangent/training/pretraining/",
     "tangent/config/model_sources.py",
     "tangent/config/recipes.py",
     "tangent/tasks/",

@@ -174,5 +174,6 @@ def test_loading_tasks_needs_neither_torch_nor_numpy() -> None:
     import subprocess
     import sys
 
-    program = "import sys, tangent.tasks.task_files; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
+    heavy = "{'torch', 'numpy'} & set(sys.modules)"
+    program = f"import sys, tangent.tasks.task_files; sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

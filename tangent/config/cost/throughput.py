@@ -174,7 +174,7 @@ def _measurement(entry: dict[str, Any]) -> Measurement:
     wrong = sorted(names ^ set(entry))
     if wrong:
         raise UserError(
-            f"tangent/config/cost/measured.yaml: an entry has or lacks {', '.join(wrong)}; each must "
-            "be as `python -m scripts.measure_throughput` prints it."
+            f"tangent/config/cost/measured.yaml: an entry has or lacks {', '.join(wrong)}; each "
+            "must be as `python -m scripts.measure_throughput` prints it."
         )
     return Measurement(**entry)

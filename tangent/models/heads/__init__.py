@@ -1,1 +1,1 @@
-"""TODO heads."""
+"""Classification heads: from features to class scores; frozen while the encoder is edited."""

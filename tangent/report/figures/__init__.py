@@ -1,1 +1,1 @@
-"""TODO figures."""
+"""The figures, a module each."""

@@ -43,7 +43,7 @@ def load_figure(name: str) -> ModuleType:
     """
     if name not in FIGURES:
         raise UserError(f"unknown figure {name!r}: the figures are {', '.join(FIGURES)}.")
-    return importlib.import_module(f"tangent.report.figures.catalogue.{name}")
+    return importlib.import_module(f"tangent.report.figures.{name}")
 
 
 def save(figure: Figure, svg: Path, pdf: Path) -> None:

@@ -1,1 +1,1 @@
-"""TODO pretraining."""
+"""Pre-training of small models from nothing: a module per objective, one loop for all of them."""

@@ -34,7 +34,7 @@ def load_objective(name: str) -> ModuleType:
     """
     if name not in OBJECTIVES:
         raise UserError(f"unknown objective {name!r}: the objectives are {', '.join(OBJECTIVES)}.")
-    return importlib.import_module(f"{__name__}.{name}")
+    return importlib.import_module(f"{__package__}.{name}")
 
 
 def read_recipe(text: str) -> tuple[ModuleType, Recipe]:

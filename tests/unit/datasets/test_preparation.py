@@ -252,7 +252,9 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from tangent.datasets import ImageForm, Recipe, SourceData, prepare
+from tangent.data.output import ImageForm
+from tangent.data.preparation import Recipe, prepare
+from tangent.data.sources.source import SourceData
 from tangent.tasks.task_files import Task
 
 class Rows:

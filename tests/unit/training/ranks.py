@@ -21,7 +21,7 @@ from tangent.training.distributed import Processes
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["open_clip", "torch.distributed", "torch.utils.tensorboard", "tangent.finetune", "ranks"]
+    ["open_clip", "torch.distributed", "torch.utils.tensorboard", "tangent.training.loop", "ranks"]
 )
 
 

@@ -135,7 +135,7 @@ def test_reading_labels_and_heads_needs_no_torch(dataset, heads):
     program = f"""
 import sys
 from pathlib import Path
-from tangent.datasets import load_split
+from tangent.data.split import load_split
 from tangent.models.heads.stored import load_head
 from tangent.models import preprocess_config
 load_split(Path({str(dataset)!r}), "test")

@@ -1,1 +1,1 @@
-"""TODO layouts."""
+"""Folder layouts of the earlier code bases: where each data set is, and how it is read."""
