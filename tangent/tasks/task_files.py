@@ -9,10 +9,9 @@ from pathlib import Path
 import yaml
 
 from tangent.jobs.errors import UserError
+from tangent.tasks import image_task, text_task
 from tangent.tasks.image_task import Task
 from tangent.tasks.labels import match_labels
-from tangent.tasks.task_files import image_task as image
-from tangent.tasks.task_files import text_task as text
 from tangent.tasks.text_task import TextTask
 
 __all__ = [
@@ -29,7 +28,7 @@ __all__ = [
 AnyTask = Task | TextTask
 
 # How the file of each kind of task is read; a file without the key `kind` is of an image task.
-_READERS = {Task.kind: image, TextTask.kind: text}
+_READERS = {Task.kind: image_task, TextTask.kind: text_task}
 
 _FOLDER = Path(__file__).parent
 _KIND = re.compile(r"^kind: *(?P<kind>\w+)", re.MULTILINE)
