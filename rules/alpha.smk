@@ -30,7 +30,7 @@ rule validate_addition_plain:
         evaluation=evaluation_flags,
         edited_model=plain_model,
         compute=flags(**EVALUATION),
-        settings=lambda wildcards: flags(tasks=tasks_of(wildcards), alphas=ALPHAS),
+        settings=lambda wildcards: flags(tasks=tasks_of(wildcards), alphas=CONFIG.alphas),
         single_task=lambda wildcards, input: named(input.single_task),
         output_dir=subpath(output.alpha, parent=True),
         code=code_of_model("validate_addition"),
@@ -60,7 +60,7 @@ use rule validate_addition_plain as validate_addition_linearized with:
         evaluation=evaluation_flags,
         edited_model=linearized_model,
         compute="",
-        settings=lambda wildcards: flags(tasks=tasks_of(wildcards), alphas=ALPHAS),
+        settings=lambda wildcards: flags(tasks=tasks_of(wildcards), alphas=CONFIG.alphas),
         single_task=lambda wildcards, input: named(input.single_task),
         output_dir=subpath(output.alpha, parent=True),
         code=code_of_model("validate_addition"),
@@ -95,7 +95,7 @@ rule validate_negation_plain:
         edited_model=plain_model,
         compute=flags(**EVALUATION),
         settings=flags(
-            control=CONFIG.control, alphas=ALPHAS, **CONFIG.negation.model_dump()
+            control=CONFIG.control, alphas=CONFIG.alphas, **CONFIG.negation.model_dump()
         ),
         output_dir=subpath(output.alpha, parent=True),
         code=code_of_model("validate_negation"),
@@ -126,7 +126,7 @@ use rule validate_negation_plain as validate_negation_linearized with:
         edited_model=linearized_model,
         compute="",
         settings=flags(
-            control=CONFIG.control, alphas=ALPHAS, **CONFIG.negation.model_dump()
+            control=CONFIG.control, alphas=CONFIG.alphas, **CONFIG.negation.model_dump()
         ),
         output_dir=subpath(output.alpha, parent=True),
         code=code_of_model("validate_negation"),

@@ -215,4 +215,3 @@ EVALUATION = {
     "autocast": CONFIG.compute.evaluation_autocast,
     **DEVICE,
 }
-ALPHAS = list(CONFIG.alphas.model_dump().values())

@@ -390,7 +390,7 @@ def product_flags(wildcards):
 
 def combination_flags(wildcards):
     """The combinations of a model's task vectors, and the grid of their coefficients."""
-    settings = {"tasks": tasks_of(wildcards), "alphas": ALPHAS}
+    settings = {"tasks": tasks_of(wildcards), "alphas": CONFIG.alphas}
     settings["subsets_per_size"] = CONFIG.combinations.subsets_per_size
     if CONFIG.combinations.analogies:
         analogies = CONFIG.combinations.analogies

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts import cli
-from scripts.edited_arguments import EditedArguments, alpha_grid
-from tangent.arithmetic.alphas import SEARCH_BOX
+from scripts.edited_arguments import EditedArguments
+from tangent.arithmetic.alphas import SEARCH_BOX, alpha_grid
 from tangent.data.samples import sample_rows
 from tangent.evaluation import outcomes
 from tangent.evaluation.disentanglement import (
@@ -50,7 +50,7 @@ def run(arguments: Arguments) -> None:
         )
         for task in tasks
     ]
-    alphas = alpha_grid([arguments.minimum, arguments.maximum, arguments.points])
+    alphas = alpha_grid(arguments.minimum, arguments.maximum, arguments.points)
     edited = arguments.edited_model()
     with Progress(f"ξ of {' and '.join(names)}", len(alphas) ** 2, "point") as progress:
         xi = disentanglement_error(edited, *pair, alphas, on_point=progress.update)

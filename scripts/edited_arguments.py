@@ -123,18 +123,3 @@ class EditedArguments(cli.Common):
             self.batch_size,
             self.autocast,
         )
-
-
-def alpha_grid(values: Sequence[float]) -> list[float]:
-    """The grid of --alphas MINIMUM MAXIMUM POINTS.
-
-    Raises:
-        UserError: not three values, or the number of points is not whole.
-    """
-    from tangent.arithmetic import alphas as selection
-
-    if len(values) != 3 or values[2] != int(values[2]):
-        raise UserError(
-            f"--alphas {' '.join(map(str, values))}: give MINIMUM MAXIMUM POINTS, such as 0 1 21."
-        )
-    return list(selection.alpha_grid(values[0], values[1], int(values[2])))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
-from scripts.edited_arguments import EditedArguments, alpha_grid
+from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import addition
 from tangent.evaluation.records import single_task_accuracies
 from tangent.evaluation.sweep import SPLIT, write_sweep
@@ -19,21 +19,20 @@ class Arguments(EditedArguments):
 
     tasks: list[str] = cli.argument("the tasks that are added")
     single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
-    alphas: list[float] = cli.argument("the grid: MINIMUM MAXIMUM POINTS")
+    alphas: list[float] = cli.argument("the grid of α")
     output_dir: Path = cli.argument("folder of sweep.csv and alpha.json")
 
 
 def run(arguments: Arguments) -> None:
     """Write the whole sweep and the α of the highest mean normalised accuracy."""
-    alphas = alpha_grid(arguments.alphas)
     identity = arguments.identity()
     single_task = single_task_accuracies(arguments.single_task, arguments.tasks, SPLIT, **identity)
     tasks = [arguments.load_task(name) for name in arguments.tasks]
     edited = arguments.edited_model()
-    points = addition.sweep(edited, tasks, single_task, alphas)
+    points = addition.sweep(edited, tasks, single_task, arguments.alphas)
     write_sweep(arguments.output_dir / "sweep.csv", points)
     result = {"operation": "addition", **identity, "vector": "sum"}
-    result |= {"alpha": addition.choose(points, alphas), "split": SPLIT}
+    result |= {"alpha": addition.choose(points, arguments.alphas), "split": SPLIT}
     result["provenance"] = arguments.provenance(
         arguments.tasks, [SPLIT], arguments.single_task.values()
     )

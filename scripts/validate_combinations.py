@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
-from scripts.edited_arguments import EditedArguments, alpha_grid
+from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import combinations
 from tangent.evaluation.analogies import Analogy
 from tangent.evaluation.records import single_task_accuracies
@@ -21,7 +21,7 @@ class Arguments(EditedArguments):
 
     tasks: list[str] = cli.argument("all tasks")
     single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
-    alphas: list[float] = cli.argument("the grid: MINIMUM MAXIMUM POINTS")
+    alphas: list[float] = cli.argument("the grid of α")
     subsets_per_size: int = cli.argument("subsets of each number of tasks; all if there are fewer")
     analogies: list[str] = cli.argument("A:B:C:D, tasks of which a is to b as c is to d", [])
     output: Path = cli.argument("choices.json")
@@ -29,7 +29,6 @@ class Arguments(EditedArguments):
 
 def run(arguments: Arguments) -> None:
     """Write what validation chose."""
-    alphas = alpha_grid(arguments.alphas)
     analogies = [_analogy(text, arguments.tasks) for text in arguments.analogies]
     identity = arguments.identity()
     single_task = single_task_accuracies(arguments.single_task, arguments.tasks, SPLIT, **identity)
@@ -37,7 +36,7 @@ def run(arguments: Arguments) -> None:
     edited = arguments.linearized_model()
     result = identity | {"split": SPLIT, "all_tasks": arguments.tasks}
     result |= combinations.choose(
-        edited, tasks, single_task, alphas, arguments.subsets_per_size, analogies
+        edited, tasks, single_task, arguments.alphas, arguments.subsets_per_size, analogies
     )
     result["provenance"] = arguments.provenance(
         arguments.tasks, [SPLIT], arguments.single_task.values()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
-from scripts.edited_arguments import EditedArguments, alpha_grid
+from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import negation
 from tangent.evaluation.sweep import SPLIT, write_sweep
 from tangent.jobs.files import write_json
@@ -18,22 +18,21 @@ class Arguments(EditedArguments):
 
     task: str = cli.argument("the task to forget")
     control: str = cli.argument("the task to keep")
-    alphas: list[float] = cli.argument("the grid: MINIMUM MAXIMUM POINTS")
+    alphas: list[float] = cli.argument("the grid of α")
     control_threshold: float = cli.argument("share of the pre-trained control accuracy to keep")
     output_dir: Path = cli.argument("folder of sweep.csv and alpha.json")
 
 
 def run(arguments: Arguments) -> None:
     """Write the whole sweep and the α that forgets most among those that keep the control task."""
-    alphas = alpha_grid(arguments.alphas)
     names = [arguments.task, arguments.control]
     target, control = map(arguments.load_task, names)
     edited = arguments.edited_model()
     pretrained = negation.pretrained(edited, (target, control), SPLIT)
-    points = negation.sweep(edited, target, control, alphas, pretrained)
+    points = negation.sweep(edited, target, control, arguments.alphas, pretrained)
     write_sweep(arguments.output_dir / "sweep.csv", points)
     required = arguments.control_threshold * pretrained[arguments.control]
-    alpha = negation.choose(points, alphas, *names, required)
+    alpha = negation.choose(points, arguments.alphas, *names, required)
     result = {"operation": "negation", **arguments.identity(), "vector": arguments.task}
     result |= {"alpha": alpha, "split": SPLIT}
     result["provenance"] = arguments.provenance(names, [SPLIT])

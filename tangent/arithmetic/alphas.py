@@ -77,8 +77,8 @@ def choose_negation_alpha(
     if not admissible.any():
         raise UserError(
             f"no α of the grid keeps the control accuracy at {required_control:.4f} or more (the "
-            f"best is {control_values.max():.4f}): let the grid start at 0 (alphas.minimum), where "
-            "the model is the pre-trained one."
+            f"best is {control_values.max():.4f}): let the grid (alphas) hold 0, where the model "
+            "is the pre-trained one."
         )
     lowest = target_values[admissible].min()
     return float(grid[admissible & (target_values == lowest)].min())

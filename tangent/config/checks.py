@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 from tangent.arithmetic.alphas import SEARCH_BOX, alpha_grid
-from tangent.config.schema import RANDOM_SUFFIX, SUM, Config, Disentanglement
+from tangent.config.schema import RANDOM_SUFFIX, SUM, Config
+from tangent.config.sections import Disentanglement
 from tangent.data.validation import held_out
 from tangent.tasks.task_files import task_kind, task_names
 
@@ -151,11 +152,6 @@ def _sizes(config: Config) -> Iterator[str]:
 
 
 def _ranges(config: Config) -> Iterator[str]:
-    if config.alphas.minimum != 0:
-        yield (
-            f"alphas.minimum must be 0, not {config.alphas.minimum}: the pre-trained model is "
-            "always admissible"
-        )
     heat_map = config.disentanglement
     if heat_map.minimum >= heat_map.maximum:
         yield (

@@ -309,7 +309,11 @@ MISTAKES = {
     "random_initialization.tasks: 'glyphs' is not in tasks": {
         "random_initialization.tasks": ["glyphs"]
     },
-    "alphas.minimum must be 0, not 0.1": {"alphas.minimum": 0.1},
+    "alphas must hold 0": {"alphas.minimum": 0.1},
+    "alphas must list each number once": {"alphas": [0.0, 0.5, 0.5]},
+    "alphas must have a minimum below its maximum": {
+        "alphas": {"minimum": 1.0, "maximum": 1.0, "points": 2}
+    },
     "alphas.maximum must be a finite number, not inf": {"alphas.maximum": float("inf")},
     "alphas.points must be at least 2, not 1": {"alphas.points": 1},
     "study: '../demo' is not a name": {"study": "../demo"},

@@ -264,7 +264,7 @@ def _evaluations(config: Config, model: str, evaluated_as: str) -> Iterator[Jobs
     sizes = {task: sizes_of(config, task) for task in [*tasks, config.control]}
     control = sizes[config.control]
     # α = 0 is looked up in the features.
-    alphas = config.alphas.points - 1
+    alphas = len(config.alphas) - 1
 
     def jobs(stage: str, step: str, images: float) -> Jobs:
         work = Work("forward", images) if evaluated_as == "plain" else None

@@ -16,7 +16,7 @@ from tangent.evaluation.coordinates import MOST_SWEEPS, coordinate_ascent
 from tangent.evaluation.task_subsets import direction, subsets
 from tangent.jobs.errors import UserError
 
-GRID = ("--alphas", 0, 1, 5)
+GRID = ("--alphas", 0, 0.25, 0.5, 0.75, 1)
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 ANALOGY = "red:green:blue:red"  # this study has no fourth task
 

@@ -38,7 +38,7 @@ def test_linearized_evaluations_import_no_torch(alone, tmp_path):
     red = ("--task", "red", "--control", "grey")
     every = ["--tasks", "red", "--single-task", f"red={alone.root}/single_task/linear/red.json"]
     output = ("--output", tmp_path / "result.json")
-    folder = ("--output-dir", tmp_path, "--alphas", 0, 1, 3)
+    folder = ("--output-dir", tmp_path, "--alphas", 0, 0.5, 1)
     alpha = ("--alpha", tmp_path / "alpha.json")
     for name, vector, flags in (
         ("single_task", "red", ("--task", "red", *output)),

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from tangent.arithmetic.alphas import alpha_grid
 from tangent.evaluation.outcomes import encode
 from tangent.jobs.errors import UserError
 
 ALPHAS = tuple(np.linspace(0, 2, 9))
-GRID = ("--alphas", 0, 2, 9)
+GRID = ("--alphas", *alpha_grid(0, 2, 9))
 
 
 def flags(study, task: str) -> list[object]:
