@@ -446,6 +446,8 @@ def finetuning_flags(wildcards):
         autocast=CONFIG.compute.autocast,
         accumulation_steps=of_model.accumulation_steps,
         activation_checkpointing="on" if is_checkpointed else "off",
+        # Among rates to choose from a training that diverges has its answer too.
+        if_diverged="give_up" if "rate" in wildcards.keys() else "fail",
         processes=of_model.processes,
         **DEVICE,
     )

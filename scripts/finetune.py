@@ -45,6 +45,9 @@ class Arguments(cli.Common):
     autocast: Literal["bfloat16", "none"] = cli.argument("precision of the encoder's products")
     accumulation_steps: int = cli.argument("passes per step and process", 1)
     activation_checkpointing: Literal["on", "off"] = cli.argument("recompute activations", "off")
+    if_diverged: Literal["fail", "give_up"] = cli.argument(
+        "at a loss that is not finite: fail, or write weights that are all NaN", "fail"
+    )
     processes: int = cli.argument("processes that torchrun started, one per GPU", 1)
     device: str = cli.argument("auto, cpu, cuda or cuda:<index>")
     threads: int = cli.argument("CPU threads of each process")
@@ -167,13 +170,14 @@ def _write(
 
     folder = arguments.output_dir
     identity = {name: getattr(arguments, name) for name in ("model", "training", "task", "seed")}
-    loss, accuracy = record.last_epoch()
+    loss, accuracy = (None, None) if result.diverged else record.last_epoch()
     metrics = {
         **identity,
         "learning_rate": arguments.peak_learning_rate(),
         "loss": loss,
         "accuracy": accuracy,
         "steps": len(record.rows),
+        "diverged": result.diverged,
         "seconds": result.seconds,
         "engine": result.engine.name,
         "engine_reason": result.engine.reason,

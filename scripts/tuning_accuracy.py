@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,13 +13,15 @@ from tangent.arithmetic.modes import Training
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(EncoderArguments):
     """Single-task validation accuracy of a training at one of the learning rates to choose from.
 
-    It runs the model, linearized if the training was: no other step has to come before.
+    It runs the model, linearized if the training was: no other step has to come before. A training
+    that diverged is right on no image, so that its rate is the worst one.
     """
 
     finetuned_encoder: Path = cli.argument("θ*, trained at this rate (safetensors)")
@@ -35,17 +38,22 @@ class Arguments(EncoderArguments):
 
 def run(arguments: Arguments) -> None:
     """Write the accuracy at α = 1, and which images were right, for paired comparisons."""
+    import numpy as np
+
     from tangent.data.split import split_path
-    from tangent.evaluation.evaluation_task import EvaluationTask, head_path
-    from tangent.jobs.files import write_json
+    from tangent.evaluation.evaluation_task import Accuracy, EvaluationTask, head_path
+    from tangent.jobs.files import read_safetensors, write_json
     from tangent.training.learning_rates import SPLIT
 
     name = arguments.task
     task = EvaluationTask.load(
         name, arguments.heads_dir, arguments.datasets_dir, arguments.head_kind()
     )
-    features = _features(arguments, SPLIT)
-    measured = task.accuracy_of(features, SPLIT)
+    theta_star, _ = read_safetensors(arguments.finetuned_encoder)
+    if all(bool(value.isfinite().all()) for value in theta_star.values()):
+        measured = task.accuracy_of(_features(arguments, SPLIT, theta_star), SPLIT)
+    else:
+        measured = Accuracy(np.zeros(len(task.labels(SPLIT)), bool), task.head.classes)
     names = ("model", "training", "task", "seed", "learning_rate")
     inputs = [
         arguments.finetuned_encoder,
@@ -61,7 +69,7 @@ def run(arguments: Arguments) -> None:
     write_json(arguments.output, result)
 
 
-def _features(arguments: Arguments, split: str) -> np.ndarray:
+def _features(arguments: Arguments, split: str, theta_star: Mapping[str, Tensor]) -> np.ndarray:
     """Features [images, features] at θ0 + τ, of the model or of its linearization."""
     from tangent.arithmetic.linearized import parameters_of
     from tangent.arithmetic.modes import get_mode
@@ -71,11 +79,10 @@ def _features(arguments: Arguments, split: str) -> np.ndarray:
     from tangent.evaluation.feature_tables import ProductsOfArrays, TableOfArrays
     from tangent.evaluation.features import encode, jacobian_products
     from tangent.evaluation.product_passes import images_per_pass
-    from tangent.jobs.files import read_safetensors
 
     encoder, images = arguments.load_encoder(), arguments.images_of()
     size, autocast = arguments.batch_size, arguments.autocast
-    theta0, (theta_star, _) = parameters_of(encoder), read_safetensors(arguments.finetuned_encoder)
+    theta0 = parameters_of(encoder)
     trained = {name: value for name, value in theta_star.items() if name in theta0}
     cpu = {name: value.cpu() for name, value in theta0.items()}
     vector = TaskVector.from_checkpoints(cpu, trained)

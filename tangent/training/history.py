@@ -14,6 +14,10 @@ COLUMNS = ("step", "epoch", "learning_rate", "loss", "accuracy", "gradient_norm"
 _SCALARS = ("learning_rate", "loss", "accuracy", "gradient_norm")
 
 
+class Diverged(UserError):
+    """The loss or the gradient of a training is not finite."""
+
+
 class Record:
     """The rows of a training, step by step.
 
@@ -44,13 +48,14 @@ class Record:
         """Add rows in the order of `COLUMNS`.
 
         Raises:
-            UserError: a loss or gradient is not finite, or the events cannot be written.
+            Diverged: a loss or gradient is not finite.
+            UserError: the events cannot be written.
         """
         for row in rows:
             step, epoch = int(row[0]), int(row[1])
             values = dict(zip(_SCALARS, map(float, row[2:]), strict=True))
             if not math.isfinite(values["loss"]) or not math.isfinite(values["gradient_norm"]):
-                raise UserError(
+                raise Diverged(
                     f"step {step}: the training loss is {values['loss']:g} and the gradient's norm "
                     f"{values['gradient_norm']:g} at learning rate {values['learning_rate']:g}. "
                     "Lower finetuning.learning_rate (random_initialization.learning_rate for a "
@@ -69,7 +74,10 @@ class Record:
         write_csv(path, COLUMNS, self.rows)
 
     def last_epoch(self) -> tuple[float, float]:
-        """Return loss and accuracy on training batches, averaged over the last epoch's steps."""
+        """Return loss and accuracy on training batches, averaged over the last epoch's steps.
+
+        There must be a row.
+        """
         last = [row for row in self.rows if row[1] == self.rows[-1][1]]
         return tuple(sum(row[column] for row in last) / len(last) for column in (3, 4))
 

@@ -7,6 +7,7 @@ not know which it trains, and weight decay pulls θ towards zero in both.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -28,7 +29,7 @@ from tangent.training.distributed import Processes
 from tangent.training.engine import Engine, estimate, prepare
 from tangent.training.examples import TrainingExamples
 from tangent.training.forward_backward import ForwardBackward
-from tangent.training.history import Record
+from tangent.training.history import Diverged, Record
 from tangent.training.schedule import learning_rate
 
 logger = logging.getLogger("tangent")
@@ -57,6 +58,7 @@ class Settings:
             adds up the means of the parts).
         activation_checkpointing: `on` computes activations again in the backward pass, which takes
             less memory and more time; `off` keeps them.
+        if_diverged: `fail`, or `give_up`: then the result is all NaN.
     """
 
     training: Training
@@ -71,6 +73,7 @@ class Settings:
     autocast: str = "bfloat16"
     accumulation_steps: int = 1
     activation_checkpointing: str = "off"
+    if_diverged: str = "fail"
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,14 @@ class Result:
         buffers: names in `state` that are no parameters, and so no part of a task vector.
         seconds: time of the steps, over all runs if it was resumed.
         engine: whether they ran compiled, and why.
+        diverged: whether it was given up at a loss or gradient that is not finite.
     """
 
     state: dict[str, Tensor]
     buffers: list[str]
     seconds: float
     engine: Engine
+    diverged: bool = False
 
 
 def finetune(
@@ -113,8 +118,8 @@ def finetune(
         processes: those that train together, each of which calls this function; None is this one.
 
     Raises:
-        UserError: the head does not fit, the loss is not finite, or the encoder has no activation
-            checkpointing.
+        Diverged: the loss is not finite, and the settings do not say `give up`.
+        UserError: the head does not fit, or the encoder has no activation checkpointing.
         Interrupted: a signal ended the training after its state was saved.
         PeerFailed, PeerGone: another process of the training failed.
     """
@@ -137,11 +142,20 @@ def finetune(
     )
     model = _trained_model(encoder, settings)
     trainer = _Trainer(model, head.on(device), batches, settings, record or Record(), processes)
-    trainer.run(checkpoint)
+    diverged = False
+    try:
+        trainer.run(checkpoint)
+    except Diverged as error:
+        if settings.if_diverged == "fail":
+            raise
+        logger.warning("given up: %s", error)
+        diverged = True
     state = model.plain_state_dict() if model is not encoder else encoder.state_dict()
     parameters = dict(encoder.named_parameters())
+    if diverged:
+        state |= {name: torch.full_like(state[name], math.nan) for name in parameters}
     buffers = [name for name in state if name not in parameters]
-    return Result(state, buffers, trainer.seconds, trainer.engine)
+    return Result(state, buffers, trainer.seconds, trainer.engine, diverged)
 
 
 def _trained_model(encoder: nn.Module, settings: Settings) -> nn.Module:

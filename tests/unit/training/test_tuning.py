@@ -96,6 +96,41 @@ def test_the_accuracy_is_the_studys_own_single_task_accuracy(
     assert "test" not in {Path(name).stem for name in measured["provenance"]["inputs"]}
 
 
+def test_a_training_that_diverges_is_the_worst_and_ends_no_search(
+    script, finetuning, pretrained, dataset, heads, tmp_path
+):
+    """Chosen is the best of the others, and a rate beside one that diverges is no edge."""
+    about = {"model": "tiny", "training": "standard", "seed": 0}
+    training = finetuning | {"epochs": 20, "learning_rate": 1e6, "output_dir": tmp_path / "1e6"}
+    script("finetune", **training, if_diverged="give_up")
+    assert read_json(tmp_path / "1e6" / "metrics.json")["diverged"]
+    accuracies = [tmp_path / f"{name}.json" for name in ("diverged", "better", "good")]
+    script(
+        "tuning_accuracy",
+        **about,
+        task="shapes",
+        learning_rate=1e6,
+        finetuned_encoder=tmp_path / "1e6" / "encoder.safetensors",
+        pretrained_dir=pretrained,
+        encoder=pretrained / "encoder.safetensors",
+        heads_dir=heads,
+        datasets_dir=dataset.parent,
+        device="cpu",
+        threads=1,
+        output=accuracies[0],
+    )
+    diverged = read_json(accuracies[0])
+    assert diverged["accuracy"] == 0
+    assert not outcomes.decode(diverged["outcomes"], diverged["n"]).any()
+    write_json(accuracies[1], diverged | {"learning_rate": 1e-2, "accuracy": 0.5})
+    write_json(accuracies[2], diverged | {"learning_rate": 1e-4, "accuracy": 0.25})
+    chosen = tmp_path / "chosen.json"
+    script("choose_learning_rate", **about, accuracies=accuracies, output=chosen)
+    assert read_json(chosen)["learning_rate"] == 1e-2
+    with pytest.raises(UserError, match=r"the largest rate, has the best .* add 1\.0e\+00"):
+        script("choose_learning_rate", **about, accuracies=accuracies[1:], output=chosen)
+
+
 def test_a_file_that_chooses_no_candidate_is_refused(script, tmp_path):
     with pytest.raises(UserError, match=r"chooses 0\.5, which is none of the candidates"):
         script(
