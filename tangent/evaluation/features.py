@@ -11,11 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tangent.arithmetic.linearized import (
-    forward_mode_attention,
-    parameters_of,
-    stacked_jvp_features,
-)
+from tangent.arithmetic.forward_mode import forward_mode_attention
+from tangent.arithmetic.linearized import parameters_of, stacked_jvp_features
 from tangent.data.augmentation import central_squares, in_stored_pixels, resized_crop
 from tangent.data.preprocess import normalize, to_device
 from tangent.data.samples import sample_rows

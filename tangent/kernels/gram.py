@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
-from tangent.arithmetic.linearized import forward_mode_attention
+from tangent.arithmetic.forward_mode import forward_mode_attention
 from tangent.jobs.errors import UserError
 from tangent.kernels.gram_memory import CHUNK_SIZE, GRADIENT_BYTES
 from tangent.models.heads.head import TorchHead

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from tangent.arithmetic.linearized import (
+from tangent.arithmetic.forward_mode import (
     ContiguousInputs,
     forward_mode_attention,
     value_and_product,

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
-from tangent.arithmetic.linearized import LinearizedModel, forward_mode_attention
+from tangent.arithmetic.forward_mode import forward_mode_attention
+from tangent.arithmetic.linearized import LinearizedModel
 from tangent.arithmetic.modes import Training
 from tangent.jobs.errors import UserError
 from tangent.training.compile_cache import VARIABLE

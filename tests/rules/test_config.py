@@ -11,10 +11,7 @@ import yaml
 from snakemake.utils import update_config
 from workspace import ROOT
 
-from tangent.config import reference
-from tangent.config.extends import extended_files
 from tangent.config.load import ConfigError, load_config
-from tangent.config.schema import Config
 
 
 @pytest.fixture
@@ -387,17 +384,6 @@ def test_a_file_that_is_no_mapping_is_refused():
     assert problems([]) == ["the file must be a mapping of keys, not []"]
 
 
-def test_every_key_is_explained():
-    for definition in Config.model_json_schema()["$defs"].values():
-        for name, field in definition["properties"].items():
-            assert "description" in field or "$ref" in field, (definition["title"], name)
-        assert definition.get("description"), definition["title"]
-
-
-def test_the_reference_page_is_up_to_date():
-    assert reference.PAGE.read_text(encoding="utf-8") == reference.reference(), "run `make docs`"
-
-
 def test_checking_the_configuration_does_not_import_torch():
     modules = "tangent.config.load, tangent.jobs.fingerprint, tangent.jobs.dependencies"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
@@ -412,29 +398,3 @@ def test_a_misspelt_task_or_model_is_one_problem(demo):
     assert problems(demo | {"models": ["demo-vti"]}) == [
         "models: 'demo-vti' is not in pretrained; did you mean 'demo-vit'?"
     ]
-
-
-def test_extended_files_come_in_the_order_of_merging(tmp_path):
-    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
-    first.write_text("study: first\n")
-    second.write_text(f"extends: {first}\n")
-    assert extended_files(None) == []
-    assert extended_files(str(second)) == [str(first), str(second)]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("extends: {folder}/absent.yaml", "absent.yaml does not exist or is not a file"),
-        ("extends: {folder}", "does not exist or is not a file"),
-        ("extends: {folder}/file.yaml", "goes in a circle"),
-        ("extends: [a.yaml]", "must be one path, not ['a.yaml']"),
-        ("- study", "file.yaml must be a mapping of keys"),
-        ("a: b: c", "file.yaml is not YAML"),
-    ],
-)
-def test_what_cannot_be_extended_is_named(tmp_path, content, message):
-    (tmp_path / "file.yaml").write_text(content.replace("{folder}", str(tmp_path)))
-    with pytest.raises(ConfigError) as caught:
-        extended_files(str(tmp_path / "file.yaml"))
-    assert message in str(caught.value)

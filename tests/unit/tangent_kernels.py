@@ -8,7 +8,8 @@ from families import make, more_like
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
-from tangent.arithmetic.linearized import forward_mode_attention, parameters_of
+from tangent.arithmetic.forward_mode import forward_mode_attention
+from tangent.arithmetic.linearized import parameters_of
 from tangent.models.heads.answers import AnswersHead
 from tangent.models.heads.head import Head
 from tangent.models.heads.probe import ProbeHead

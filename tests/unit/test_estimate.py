@@ -77,7 +77,7 @@ def test_parameters_and_arithmetic_are_those_of_the_real_model(name):
 def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, demo):
     from torch.utils.flop_counter import FlopCounterMode
 
-    from tangent.arithmetic.linearized import forward_mode_attention
+    from tangent.arithmetic.forward_mode import forward_mode_attention
     from tangent.models.clip import new_encoder
     from tangent.training.loop import Settings, _trained_model
 
@@ -105,7 +105,8 @@ def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, dem
 @pytest.mark.parametrize("quick_gelu", [False, True])
 @pytest.mark.parametrize("linear", [False, True])
 def test_activations_are_those_that_autograd_keeps(linear, quick_gelu, rng):
-    from tangent.arithmetic.linearized import forward_mode_attention, linearize
+    from tangent.arithmetic.forward_mode import forward_mode_attention
+    from tangent.arithmetic.linearized import linearize
     from tangent.models.clip import new_encoder
 
     width = 64 * int(rng.integers(3, 7))

@@ -16,8 +16,16 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from published_algorithm import (
+    PUBLISHED,
+    published_best,
+    published_linear,
+    published_logits,
+    published_loss,
+    published_plain,
+    published_weights,
+)
 from torch import Tensor, nn
-from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tangent.arithmetic.alphas import alpha_grid, choose_addition_alpha, choose_negation_alpha
@@ -72,62 +80,6 @@ def random_head(classes: int, scale: float = 10.0) -> ZeroShotHead:
 
 
 # The published method.
-
-
-def published_weights(clip: nn.Module, alpha: float, *taus: dict[str, Tensor]) -> dict[str, Tensor]:
-    """θ0 + α Σ τ of the whole CLIP; nothing moves but the image tower."""
-    weights = {name: value.detach().clone() for name, value in clip.named_parameters()}
-    for tau in taus:
-        for name, value in tau.items():
-            weights[f"visual.{name}"] += alpha * value
-    return weights
-
-
-def published_plain(clip: nn.Module, weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    return functional_call(_ImageEncoder(clip), {f"clip.{n}": w for n, w in weights.items()}, (x,))
-
-
-def published_linear(clip: nn.Module, weights: dict[str, Tensor], x: Tensor) -> Tensor:
-    """f(x; θ0) + J(x)·(θ − θ0), one `jvp` with all parameters, those of the text tower too."""
-    initial = {name: value.detach() for name, value in clip.named_parameters()}
-    change = {name: weights[name] - initial[name] for name in initial}
-    value, product = jvp(lambda theta: published_plain(clip, theta, x), (initial,), (change,))
-    return value + product
-
-
-PUBLISHED = {"standard": published_plain, "posthoc": published_linear}
-
-
-class _ImageEncoder(nn.Module):
-    def __init__(self, clip: nn.Module) -> None:
-        super().__init__()
-        self.clip = clip
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.clip.encode_image(x)
-
-
-def published_logits(features: Tensor, head: ZeroShotHead) -> Tensor:
-    unit = features / (features**2).sum(dim=1, keepdim=True).sqrt()
-    return unit @ torch.from_numpy(head.weight).double().T
-
-
-def published_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    rows = [row.exp().sum().log() - row[label] for row, label in zip(logits, labels, strict=True)]
-    return sum(rows) / len(rows)
-
-
-def published_best(metrics: dict[float, float], allowed: set[float], largest: bool) -> float:
-    """The first of the best α, in the order of the grid."""
-    best = None
-    for alpha, value in metrics.items():
-        better = best is None or (value > metrics[best] if largest else value < metrics[best])
-        if alpha in allowed and better:
-            best = alpha
-    return best
-
-
-# Features.
 
 
 def test_linearized_features(clip):

@@ -12,7 +12,8 @@ from torch import nn
 from torch.func import functional_call, jvp
 
 from bench.linear_step import can_compile
-from tangent.arithmetic.linearized import forward_mode_attention, linearize
+from tangent.arithmetic.forward_mode import forward_mode_attention
+from tangent.arithmetic.linearized import linearize
 from tangent.config.cost.model_sizes import architecture
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_csv, read_json
