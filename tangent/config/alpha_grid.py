@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from tangent.arithmetic.alphas import alpha_grid
-from tangent.config.types import NonNegativeNumber, PositiveNumber, Section
+from tangent.jobs.keys import NonNegativeNumber, PositiveNumber, Section
 
 
 class EvenGrid(Section):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from tangent.config.types import (
+from tangent.jobs.keys import (
     Name,
     NaturalNumber,
     NonNegativeNumber,

@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 
 from tangent.config.checks import problems_across_keys
 from tangent.config.schema import Config
-from tangent.config.types import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SHA256_PATTERN
 from tangent.jobs.errors import UserError
+from tangent.jobs.keys import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SHA256_PATTERN
 
 
 class ConfigError(UserError):

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tangent.config.types import (
+from tangent.jobs.keys import (
     Folder,
     Name,
     NaturalNumber,

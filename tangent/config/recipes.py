@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tangent.config.types import NaturalNumber, PositiveInteger, PositiveNumber, Section
+from tangent.jobs.keys import NaturalNumber, PositiveInteger, PositiveNumber, Section
 
 
 class PretrainingRecipe(Section):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tangent.config.schema import Config
-from tangent.config.types import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SHA256_PATTERN
 from tangent.jobs.files import write_text
+from tangent.jobs.keys import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SHA256_PATTERN
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "config.md"
 
@@ -117,7 +117,8 @@ def _table(rows: list[str]) -> str:
 
 
 def _row(key: str, field: Schema) -> str:
-    return f"| `{key}` | {_value(field)}{_default(field)} | {field['description']} |\n"
+    description = " ".join(field["description"].split())
+    return f"| `{key}` | {_value(field)}{_default(field)} | {description} |\n"
 
 
 def _default(field: Schema) -> str:

@@ -30,7 +30,7 @@ from tangent.config.sections import (
     RateSensitivity,
     Validation,
 )
-from tangent.config.types import (
+from tangent.jobs.keys import (
     Folder,
     Name,
     Names,

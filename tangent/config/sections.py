@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tangent.config.finetuning import LearningRates
-from tangent.config.types import (
+from tangent.jobs.keys import (
     CountOrAll,
     Folder,
     Fraction,

@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from io import TextIOWrapper
 from pathlib import Path
 
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
-
 logger = logging.getLogger("tangent")
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -66,6 +63,10 @@ class Progress:
         self.name, self.total, self.unit, self.done = name, total, unit, done
         self._at_start, self._start = done, time.monotonic()
         self._last_line = self._start
+        # Only here: planning imports this module, and must not wait for it.
+        from tqdm import tqdm
+        from tqdm.contrib.logging import logging_redirect_tqdm
+
         self._bar = tqdm(total=total, initial=done, desc=name, unit=unit, leave=False, disable=None)
         self._redirect = logging_redirect_tqdm(loggers=[logger])
 

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from tangent.data.sources.rows import ArrayRows
-from tangent.data.sources.source import Sizes, SourceData
-from tangent.tasks.image_task import Task
-
-OPTIONS = ("seed",)
-KINDS = ("image",)
+from tangent.data.sources.source import Sizes, Source, SourceData
+from tangent.jobs.keys import NaturalNumber
+from tangent.tasks.task_files import AnyTask
 
 
-def locate(task: Task, sizes: Sizes, seed: int) -> dict[str, Any]:
-    """The demo world is always there."""
-    return {}
+class DemoImages(Source):
+    """Images of the demo world, rendered or cut from images that dependencies carry."""
 
+    source: Literal["demo"]
+    """`demo`: the demo world's own images."""
+    seed: NaturalNumber
+    """Seed of the rendering. Not the study's seed."""
 
-def open_copy(task: Task, sizes: Sizes, details: Mapping[str, Any], seed: int) -> SourceData:
-    """Render `sizes.train` training and `sizes.test` test images.
+    def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
+        """Render `sizes.train` training and `sizes.test` test images.
 
-    Raises:
-        UserError: the demo world has no such task, or fewer images.
-    """
-    from tangent.demo.world import render_task
+        Raises:
+            UserError: the demo world has no such task, or fewer images.
+        """
+        from tangent.demo.world import render_task
 
-    splits = {
-        split: ArrayRows(*render_task(task.name, split, n, seed), f"demo {task.name} {split}")
-        for split, n in (("train", sizes.train), ("test", sizes.test))
-    }
-    return SourceData(splits["train"], None, splits["test"], task.classes)
+        splits = {
+            split: ArrayRows(
+                *render_task(task.name, split, n, self.seed), f"demo {task.name} {split}"
+            )
+            for split, n in (("train", sizes.train), ("test", sizes.test))
+        }
+        return SourceData(splits["train"], None, splits["test"], task.classes)

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from tangent.data.sources.source import Sizes, SourceData
+from tangent.data.sources.source import Sizes, Source, SourceData
 from tangent.data.sources.text_rows import TextRows
-from tangent.tasks.text_task import TextTask
-
-OPTIONS = ("seed",)
-KINDS = ("text",)
+from tangent.jobs.keys import NaturalNumber
+from tangent.tasks.task_files import AnyTask
 
 
-def locate(task: TextTask, sizes: Sizes, seed: int) -> dict[str, Any]:
-    """The demo world is always there."""
-    return {}
+class DemoTexts(Source):
+    """Texts of the demo world, written by a grammar."""
 
+    gives: ClassVar[tuple[str, ...]] = ("text",)
 
-def open_copy(task: TextTask, sizes: Sizes, details: Mapping[str, Any], seed: int) -> SourceData:
-    """Write `sizes.train` training and `sizes.test` test texts.
+    source: Literal["demo_text"]
+    """`demo_text`: the demo world's own texts."""
+    seed: NaturalNumber
+    """Seed of the texts. Not the study's seed."""
 
-    Raises:
-        UserError: the demo world has no such task.
-    """
-    from tangent.demo.text_world import task_rows
+    def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
+        """Write `sizes.train` training and `sizes.test` test texts.
 
-    splits = {
-        split: TextRows(*task_rows(task.name, split, n, seed), f"demo {task.name} {split}")
-        for split, n in (("train", sizes.train), ("test", sizes.test))
-    }
-    return SourceData(splits["train"], None, splits["test"], task.classes)
+        Raises:
+            UserError: the demo world has no such task.
+        """
+        from tangent.demo.text_world import task_rows
+
+        splits = {
+            split: TextRows(*task_rows(task.name, split, n, self.seed), f"demo {task.name} {split}")
+            for split, n in (("train", sizes.train), ("test", sizes.test))
+        }
+        return SourceData(splits["train"], None, splits["test"], task.classes)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tangent.data.sources.layouts import dtd
 from tangent.data.sources.layouts.layout import Layout
 from tangent.data.sources.layouts.places import LAYOUTS
-from tangent.data.sources.source import Absent, Sizes, SourceData
+from tangent.data.sources.source import Absent, Sizes, Source, SourceData
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.keys import Folder
 from tangent.tasks.image_task import Task
-
-OPTIONS = ("root", "download")
-KINDS = ("image",)
+from tangent.tasks.task_files import AnyTask
 
 
 @dataclass(frozen=True)
@@ -65,42 +64,52 @@ REFUSED = {
 }
 
 
-def locate(task: Task, sizes: Sizes, root: str, download: bool) -> dict[str, Any]:
-    """Let torchvision find, and if asked for download, the data set below `root`.
+class Torchvision(Source):
+    """Files in torchvision's layout, which torchvision can download for some data sets."""
 
-    torchvision compares what it downloads with known MD5 sums. SVHN goes to the folder `svhn` and
-    ImageNet to `imagenet`, as in the folder layouts.
+    source: Literal["torchvision"]
+    """`torchvision`: torchvision's layout."""
+    root: Folder
+    """Folder that holds the data sets' own folders."""
+    download: bool
+    """Whether torchvision may download what is missing."""
 
-    Raises:
-        Absent: it is not there and is not, or cannot be, downloaded.
-        UserError: a part of it is missing or damaged, or torchvision has not the protocol's splits.
-    """
-    copy = _copy(task)
-    base = Path(root).expanduser()
-    from torchvision import datasets
+    def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
+        """Let torchvision find, and if asked for download, the data set below the root.
 
-    options = {"download": download} if copy.downloads else {}
-    try:
-        for split in copy.splits:
-            getattr(datasets, copy.name)(base / copy.subfolder, **split, **options)
-    except Exception as error:  # torchvision raises what urllib, tarfile, scipy and it itself do
-        reason = f"torchvision.datasets.{copy.name}: {first_line(error)}"
-        if copy.layout.found(base):
-            raise UserError(
-                f"the copy of {task.name} below {base} is damaged or incomplete ({reason}): delete "
-                "what is there and run this again, or choose another source."
-            ) from error
-        raise Absent(f"{reason}. {_remedy(copy, base, download)}") from error
-    places = copy.layout.places(base)
-    return {"places": {name: str(path) for name, path in places.items()}}
+        torchvision compares what it downloads with known MD5 sums. SVHN goes to the folder `svhn`
+        and ImageNet to `imagenet`, as in the folder layouts.
 
+        Raises:
+            Absent: it is not there and is not, or cannot be, downloaded.
+            UserError: a part of it is missing or damaged, or torchvision has not the protocol's
+                splits.
+        """
+        copy = _copy(task)
+        base = Path(self.root).expanduser()
+        from torchvision import datasets
 
-def open_copy(
-    task: Task, sizes: Sizes, details: Mapping[str, Any], root: str, download: bool
-) -> SourceData:
-    """Open what `locate` found; needs no torchvision."""
-    places = {name: Path(path) for name, path in details["places"].items()}
-    return _copy(task).layout.read(places)
+        options = {"download": self.download} if copy.downloads else {}
+        try:
+            for split in copy.splits:
+                getattr(datasets, copy.name)(base / copy.subfolder, **split, **options)
+        except (
+            Exception
+        ) as error:  # torchvision raises what urllib, tarfile, scipy and it itself do
+            reason = f"torchvision.datasets.{copy.name}: {first_line(error)}"
+            if copy.layout.found(base):
+                raise UserError(
+                    f"the copy of {task.name} below {base} is damaged or incomplete ({reason}): "
+                    "delete what is there and run this again, or choose another source."
+                ) from error
+            raise Absent(f"{reason}. {_remedy(copy, base, self.download)}") from error
+        places = copy.layout.places(base)
+        return {"places": {name: str(path) for name, path in places.items()}}
+
+    def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
+        """Open what `locate` found; needs no torchvision."""
+        places = {name: Path(path) for name, path in details["places"].items()}
+        return _copy(task).layout.read(places)
 
 
 def _copy(task: Task) -> Copy:

@@ -7,20 +7,19 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from tangent.data.sources.parquet import read_images
 from tangent.data.sources.parquet_texts import read_texts
 from tangent.data.sources.rows import Rows
-from tangent.data.sources.source import Absent, Sizes, SourceData
+from tangent.data.sources.source import Absent, Sizes, Source, SourceData
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.files import sha256_file
 from tangent.jobs.hub_cache import cached_file
+from tangent.jobs.keys import Folder, Name, NonEmptyString, RepositoryId
 from tangent.jobs.progress import Progress
 from tangent.tasks.task_files import AnyTask
 
-OPTIONS = ("repository", "revision", "folder", "train", "validation", "test")
-KINDS = ("image", "text")
 _SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.parquet")
 
 # How the files of each kind of task are read.
@@ -29,65 +28,73 @@ _READERS = {"image": read_images, "text": read_texts}
 logger = logging.getLogger("tangent")
 
 
-def locate(
-    task: AnyTask,
-    sizes: Sizes,
-    repository: str,
-    revision: str,
-    folder: str,
-    train: str,
-    validation: str | None,
-    test: str,
-) -> dict[str, Any]:
-    """Download the shards of the wanted splits, or find them in the hub's cache.
+class Hub(Source):
+    """A copy on the Hugging Face hub: Parquet files.
 
-    What is in the cache is not downloaded again, but compared with its SHA-256; without a network
-    the cache is enough.
-
-    Args:
-        task: the task.
-        sizes: expected sizes (not needed here).
-        repository: the data set's name on the hub.
-        revision: commit, tag or branch.
-        folder: the folder of the parquet files in the repository.
-        train: name of the training split; only shards `{split}-NNNNN-of-NNNNN.parquet` are taken.
-        validation: name of the data set's own validation split; None if it has none.
-        test: name of the test split.
-
-    Returns:
-        `commit`, `snapshot` (the local folder) and `files` (of each split, relative to it).
-
-    Raises:
-        Absent: the repository is gated, unknown or out of reach, and the cache has no copy.
-        UserError: a split is not there, shards are missing or damaged, or a download stopped.
+    Of images they have the columns `image` and `label`, of texts those that the task's file names.
     """
-    names = {"train": train, "validation": validation, "test": test}
-    names = {split: name for split, name in names.items() if name is not None}
-    snapshot = _download(repository, revision, folder, list(names.values()))
-    there = _shards([path.name for path in (snapshot / folder).glob("*.parquet")])
-    missing = [name for name in names.values() if name not in there]
-    if missing:
-        _explain_missing(repository, snapshot, folder, ", ".join(missing))
-    files = {}
-    for split, name in names.items():
-        if len(there[name]) > 1:
-            raise UserError(
-                f"{snapshot / folder} has two sets of shards for {name}, such as "
-                f"{' and '.join(shards[0] for shards in there[name])}: choose another revision."
-            )
-        files[split] = [(Path(folder) / shard).as_posix() for shard in there[name][0]]
-    _verify([snapshot / file for shards in files.values() for file in shards])
-    details = {"commit": snapshot.name, "snapshot": str(snapshot), "files": files}
-    _read(task, details)
-    return details
 
+    gives: ClassVar[tuple[str, ...]] = ("image", "text")
 
-def open_copy(
-    task: AnyTask, sizes: Sizes, details: Mapping[str, Any], **options: Any
-) -> SourceData:
-    """Open what `locate` found; the network is not used."""
-    rows = _read(task, details)
-    return SourceData(rows["train"], rows.get("validation"), rows["test"], rows["train"].classes)
+    source: Literal["hub"]
+    """`hub`: the Hugging Face hub, or its local cache."""
+    repository: RepositoryId
+    """Repository of the data set, `owner/name`."""
+    revision: NonEmptyString
+    """Commit, tag or branch. A branch can move: the commit found is recorded in the data set's
+    `dataset.json`; name that commit here to pin it."""
+    folder: Folder = "data"
+    """Folder of the Parquet files."""
+    train: Name = "train"
+    """Name of the training split's files."""
+    validation: Name | None = None
+    """Name of the data set's own validation split, if it has one."""
+    test: Name = "test"
+    """Name of the test split's files."""
+
+    def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
+        """Download the shards of the wanted splits, or find them in the hub's cache.
+
+        What is in the cache is not downloaded again, but compared with its SHA-256; without a
+        network the cache is enough.
+
+        Args:
+            task: the task; of its splits only shards `{split}-NNNNN-of-NNNNN.parquet` are taken.
+            sizes: expected sizes (not needed here).
+
+        Returns:
+            `commit`, `snapshot` (the local folder) and `files` (of each split, relative to it).
+
+        Raises:
+            Absent: the repository is gated, unknown or out of reach, and the cache has no copy.
+            UserError: a split is not there, shards are missing or damaged, or a download stopped.
+        """
+        names = {"train": self.train, "validation": self.validation, "test": self.test}
+        names = {split: name for split, name in names.items() if name is not None}
+        snapshot = _download(self.repository, self.revision, self.folder, list(names.values()))
+        there = _shards([path.name for path in (snapshot / self.folder).glob("*.parquet")])
+        missing = [name for name in names.values() if name not in there]
+        if missing:
+            _explain_missing(self.repository, snapshot, self.folder, ", ".join(missing))
+        files = {}
+        for split, name in names.items():
+            if len(there[name]) > 1:
+                raise UserError(
+                    f"{snapshot / self.folder} has two sets of shards for {name}, such as "
+                    f"{' and '.join(shards[0] for shards in there[name])}: choose another revision."
+                )
+            files[split] = [(Path(self.folder) / shard).as_posix() for shard in there[name][0]]
+        _verify([snapshot / file for shards in files.values() for file in shards])
+        details = {"commit": snapshot.name, "snapshot": str(snapshot), "files": files}
+        _read(task, details)
+        return details
+
+    def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
+        """Open what `locate` found; the network is not used."""
+        rows = _read(task, details)
+        return SourceData(
+            rows["train"], rows.get("validation"), rows["test"], rows["train"].classes
+        )
 
 
 def _read(task: AnyTask, details: Mapping[str, Any]) -> dict[str, Rows]:

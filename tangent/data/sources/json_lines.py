@@ -5,43 +5,53 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from tangent.data.sources.source import Absent, Sizes, SourceData
+from tangent.data.sources.source import Absent, Sizes, Source, SourceData
 from tangent.data.sources.text_rows import Unlabelled, label
 from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.keys import Folder
+from tangent.tasks.task_files import AnyTask
 from tangent.tasks.text_task import TextTask
 
-OPTIONS = ("root",)
-KINDS = ("text",)
 
+class JsonLines(Source):
+    """Texts on this machine: `ROOT/TASK/train.jsonl` and so on, a JSON object per line."""
 
-def locate(task: TextTask, sizes: Sizes, root: str) -> dict[str, Any]:
-    """Find `{root}/{task}/{split}.jsonl`.
+    gives: ClassVar[tuple[str, ...]] = ("text",)
 
-    Raises:
-        Absent: nothing of the data set is there.
-        UserError: a part of it is missing.
-    """
-    folder = Path(root).expanduser() / task.name
-    wanted = ["train", *([] if sizes.validation is None else ["validation"]), "test"]
-    places = {split: folder / f"{split}.jsonl" for split in wanted}
-    missing = [str(path) for path in places.values() if not path.exists()]
-    if len(missing) == len(places):
-        raise Absent(f"{folder} holds no train.jsonl and test.jsonl")
-    if missing:
-        raise UserError(f"{folder} is not complete: {', '.join(missing)} is missing.")
-    return {"places": {split: str(path) for split, path in places.items()}}
+    source: Literal["json_lines"]
+    """`json_lines`: a folder of this machine."""
+    root: Folder
+    """Folder that holds the data sets' own folders."""
 
+    def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
+        """Find `{root}/{task}/{split}.jsonl`.
 
-def open_copy(task: TextTask, sizes: Sizes, details: Mapping[str, Any], root: str) -> SourceData:
-    """Open what `locate` found: one JSON object per line, with the columns of the task's file.
+        Raises:
+            Absent: nothing of the data set is there.
+            UserError: a part of it is missing.
+        """
+        folder = Path(self.root).expanduser() / task.name
+        wanted = ["train", *([] if sizes.validation is None else ["validation"]), "test"]
+        places = {split: folder / f"{split}.jsonl" for split in wanted}
+        missing = [str(path) for path in places.values() if not path.exists()]
+        if len(missing) == len(places):
+            raise Absent(f"{folder} holds no train.jsonl and test.jsonl")
+        if missing:
+            raise UserError(f"{folder} is not complete: {', '.join(missing)} is missing.")
+        return {"places": {split: str(path) for split, path in places.items()}}
 
-    Raises:
-        UserError: a line is no JSON object or lacks a column, or the labels are no labels.
-    """
-    rows = label({split: _read(task, Path(path)) for split, path in details["places"].items()})
-    return SourceData(rows["train"], rows.get("validation"), rows["test"], rows["train"].classes)
+    def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
+        """Open what `locate` found: one JSON object per line, with the columns of the task's file.
+
+        Raises:
+            UserError: a line is no JSON object or lacks a column, or the labels are no labels.
+        """
+        rows = label({split: _read(task, Path(path)) for split, path in details["places"].items()})
+        return SourceData(
+            rows["train"], rows.get("validation"), rows["test"], rows["train"].classes
+        )
 
 
 def _read(task: TextTask, path: Path) -> Unlabelled:

@@ -7,32 +7,35 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from tangent.data.sources import demo_images as demo
-from tangent.data.sources import demo_texts as demo_text
-from tangent.data.sources import folder, from_torchvision, hub, json_lines, synthetic
-from tangent.data.sources import package_images as package
-from tangent.data.sources.source import Absent, Sizes, SourceData
+from pydantic import ValidationError
+
+from tangent.data.sources.demo_images import DemoImages
+from tangent.data.sources.demo_texts import DemoTexts
+from tangent.data.sources.folder import LayoutFolder
+from tangent.data.sources.from_torchvision import Torchvision
+from tangent.data.sources.hub import Hub
+from tangent.data.sources.json_lines import JsonLines
+from tangent.data.sources.package_images import PackageImages
+from tangent.data.sources.source import Absent, Sizes, Source, SourceData
+from tangent.data.sources.synthetic import Synthetic
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
-from tangent.jobs.sources import Source, call
 from tangent.tasks.task_files import AnyTask
 
-DATA_SOURCES: Registry[ModuleType] = {
-    "hub": hub,
-    "folder": folder,
-    "torchvision": from_torchvision,
-    "demo": demo,
-    "demo_text": demo_text,
-    "json_lines": json_lines,
-    "package": package,
-    "synthetic": synthetic,
+DATA_SOURCES: Registry[type[Source]] = {
+    "hub": Hub,
+    "folder": LayoutFolder,
+    "torchvision": Torchvision,
+    "demo": DemoImages,
+    "demo_text": DemoTexts,
+    "json_lines": JsonLines,
+    "package": PackageImages,
+    "synthetic": Synthetic,
 }
-LOCATE = {name: Source(module.locate, module.OPTIONS) for name, module in DATA_SOURCES.items()}
-OPEN = {name: Source(module.open_copy, module.OPTIONS) for name, module in DATA_SOURCES.items()}
+"""By the value of an entry's key `source`."""
 
 logger = logging.getLogger("tangent")
 
@@ -67,9 +70,9 @@ def locate(task: AnyTask, entries: Sequence[Mapping[str, Any]], sizes: Sizes) ->
     skipped: list[str] = []
     for number, entry in enumerate(entries):
         key = f"datasets.{task.name}.sources[{number}]"
-        _check_kind(task, entry, key)
+        source = _source(task, entry, key)
         try:
-            details = call(LOCATE, entry, key, task, sizes)
+            details = source.locate(task, sizes)
         except Absent as reason:
             skipped.append(f"{key} ({entry['source']}): {reason}.")
             logger.info("skipped %s", skipped[-1])
@@ -87,7 +90,7 @@ def open_source(task: AnyTask, located: Located, sizes: Sizes) -> SourceData:
         UserError: files are missing or damaged, or a split has another size than expected.
     """
     key = f"datasets.{task.name}.sources"
-    data = call(OPEN, located.entry, key, task, sizes, located.details)
+    data = _source(task, located.entry, key).open_copy(task, sizes, located.details)
     if sizes.validation is None:
         data = replace(data, validation=None)
     _check_sizes(task, located.entry, data, sizes)
@@ -110,16 +113,22 @@ def read_located(path: str | Path) -> Located:
         ) from error
 
 
-def _check_kind(task: AnyTask, entry: Mapping[str, Any], key: str) -> None:
-    module = DATA_SOURCES.get(entry.get("source"))
-    if module is not None and task.kind not in module.KINDS:
-        fitting = ", ".join(
-            name for name, other in DATA_SOURCES.items() if task.kind in other.KINDS
-        )
+def _source(task: AnyTask, entry: Mapping[str, Any], key: str) -> Source:
+    """The source that an entry describes, if it has data sets of the task's kind."""
+    name = entry.get("source")
+    if name not in DATA_SOURCES:
+        raise UserError(f"{key}: unknown source {name!r}: choose one of {', '.join(DATA_SOURCES)}.")
+    if task.kind not in DATA_SOURCES[name].gives:
+        fitting = (other for other, of in DATA_SOURCES.items() if task.kind in of.gives)
         raise UserError(
-            f"{key}: the source {entry['source']!r} has no {task.kind}s, but {task.name} is a task "
-            f"about {task.kind}s: choose one of {fitting}."
+            f"{key}: the source {name!r} has no {task.kind}s, but {task.name} is a task about "
+            f"{task.kind}s: choose one of {', '.join(fitting)}."
         )
+    try:
+        return DATA_SOURCES[name].model_validate(dict(entry))
+    except ValidationError as error:
+        (about, *_), what = error.errors()[0]["loc"], error.errors()[0]["msg"]
+        raise UserError(f"{key}.{about}: {what[0].lower()}{what[1:]}.") from error
 
 
 def _check_sizes(task: AnyTask, entry: Mapping[str, Any], data: SourceData, sizes: Sizes) -> None:

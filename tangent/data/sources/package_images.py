@@ -11,18 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from tangent.data.sources.layouts.places import LAYOUTS
 from tangent.data.sources.rows import ArrayRows
-from tangent.data.sources.source import Absent, Sizes, SourceData
+from tangent.data.sources.source import Absent, Sizes, Source, SourceData
 from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.keys import NaturalNumber
 from tangent.tasks.image_task import Task
-
-OPTIONS = ("seed",)
-KINDS = ("image",)
+from tangent.tasks.task_files import AnyTask
 
 _DEBIAN = Path("/usr/share/datasets")
 _SIDE = 28
@@ -44,35 +43,42 @@ class Carried:
     has_splits: bool
 
 
-def locate(task: Task, sizes: Sizes, seed: int) -> dict[str, Any]:
-    """Find the images of a task.
+class PackageImages(Source):
+    """A selection of the real images that an optional package carries (docs/datasets.md)."""
 
-    Raises:
-        Absent: the package is not installed.
-        UserError: no package is known to carry the task's images.
-    """
-    if task.name not in CARRIED:
-        raise UserError(
-            f"no package is known to carry images of the task {task.name}, only of "
-            f"{', '.join(CARRIED)}. Choose another source."
-        )
-    return {"path": str(CARRIED[task.name].find())}
+    source: Literal["package"]
+    """`package`: images in an installed package."""
+    seed: NaturalNumber
+    """Seed of the selection. Not the study's seed."""
 
+    def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
+        """Find the images of a task.
 
-def open_copy(task: Task, sizes: Sizes, details: Mapping[str, Any], seed: int) -> SourceData:
-    """Draw the training and test images; without splits in the package, of one permutation.
+        Raises:
+            Absent: the package is not installed.
+            UserError: no package is known to carry the task's images.
+        """
+        if task.name not in CARRIED:
+            raise UserError(
+                f"no package is known to carry images of the task {task.name}, only of "
+                f"{', '.join(CARRIED)}. Choose another source."
+            )
+        return {"path": str(CARRIED[task.name].find())}
 
-    Raises:
-        UserError: files are damaged, or hold fewer images.
-    """
-    carried = CARRIED[task.name]
-    train, test = carried.read(Path(details["path"]))
-    train_rows, test_rows = (_permutation(task, rows, seed) for rows in (train, test))
-    if not carried.has_splits:  # one table: the last of the permutation are test images
-        train_rows, test_rows = np.split(train_rows, [max(0, len(train) - sizes.test)])
-    test = _selected(task, test, test_rows, sizes.test, "test")
-    train = _selected(task, train, train_rows, sizes.train, "train")
-    return SourceData(train, None, test, task.classes)
+    def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
+        """Draw the training and test images; without splits in the package, of one permutation.
+
+        Raises:
+            UserError: files are damaged, or hold fewer images.
+        """
+        carried = CARRIED[task.name]
+        train, test = carried.read(Path(details["path"]))
+        train_rows, test_rows = (_permutation(task, rows, self.seed) for rows in (train, test))
+        if not carried.has_splits:  # one table: the last of the permutation are test images
+            train_rows, test_rows = np.split(train_rows, [max(0, len(train) - sizes.test)])
+        test = _selected(task, test, test_rows, sizes.test, "test")
+        train = _selected(task, train, train_rows, sizes.train, "train")
+        return SourceData(train, None, test, task.classes)
 
 
 def _permutation(task: Task, rows: ArrayRows, seed: int) -> np.ndarray:

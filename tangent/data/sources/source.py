@@ -1,10 +1,16 @@
-"""What every source of a data set gives, and how one says that it is not there."""
+"""Sources of data sets: their keys in the configuration, and how they find and read a copy."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
 
 from tangent.data.sources.rows import Rows
+from tangent.jobs.keys import Section
+from tangent.tasks.task_files import AnyTask
 
 
 class Absent(Exception):
@@ -46,3 +52,39 @@ class SourceData:
     validation: Rows | None
     test: Rows
     classes: tuple[str, ...] | None
+
+
+class Source(Section):
+    """Where a data set may be: the entry of a configuration, whose text below each key explains it.
+
+    Attributes:
+        gives: the kinds of tasks that it has data sets of.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    gives: ClassVar[tuple[str, ...]] = ("image",)
+
+    def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
+        """Find the copy; this may download.
+
+        Args:
+            task: the task.
+            sizes: expected numbers of examples.
+
+        Returns:
+            What `open_copy` needs to know of it, for JSON; nothing where the copy is made.
+
+        Raises:
+            Absent: it is not there.
+            UserError: it is there but wrong.
+        """
+        return {}
+
+    def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
+        """Open what `locate` found; the network is not used.
+
+        Raises:
+            UserError: files are missing or damaged.
+        """
+        raise NotImplementedError

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from tangent.data.sources.rows import no_names
-from tangent.data.sources.source import Sizes, SourceData
+from tangent.data.sources.source import Sizes, Source, SourceData
+from tangent.jobs.keys import NaturalNumber, PositiveInteger
 from tangent.tasks.image_task import Task
+from tangent.tasks.task_files import AnyTask
 
-OPTIONS = ("height", "width", "seed")
-KINDS = ("image",)
 # Classes differ by a coarse pattern of so many cells a side.
 _CELLS = 4
 _NOISE = 48
@@ -56,23 +56,31 @@ class SyntheticRows:
         return (smooth + noise).astype(np.uint8)
 
 
-def locate(task: Task, sizes: Sizes, height: int, width: int, seed: int) -> dict[str, Any]:
-    """Synthetic images are always there."""
-    return {}
+class Synthetic(Source):
+    """Noise around a pattern per class, in any size: to try a study out without its data.
 
+    Its results mean nothing.
+    """
 
-def open_copy(
-    task: Task, sizes: Sizes, details: Mapping[str, Any], height: int, width: int, seed: int
-) -> SourceData:
-    """Splits of the expected sizes."""
+    source: Literal["synthetic"]
+    """`synthetic`: made-up images."""
+    height: PositiveInteger
+    """Height of the images in pixels."""
+    width: PositiveInteger
+    """Width of the images in pixels."""
+    seed: NaturalNumber
+    """Seed of the images. Not the study's seed."""
 
-    def rows(split: str, n: int) -> SyntheticRows:
-        return SyntheticRows(task, split, n, height, width, seed)
+    def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
+        """Splits of the expected sizes."""
 
-    validation = None if sizes.validation is None else rows("validation", sizes.validation)
-    return SourceData(
-        rows("train", sizes.train), validation, rows("test", sizes.test), task.classes
-    )
+        def rows(split: str, n: int) -> SyntheticRows:
+            return SyntheticRows(task, split, n, self.height, self.width, self.seed)
+
+        validation = None if sizes.validation is None else rows("validation", sizes.validation)
+        return SourceData(
+            rows("train", sizes.train), validation, rows("test", sizes.test), task.classes
+        )
 
 
 def _interpolation(length: int) -> np.ndarray:

@@ -15,7 +15,8 @@ import pytest
 from small_copies import hub_names, pictures, write_parquet
 
 from tangent.data.parallel import for_each
-from tangent.data.sources import hub, parquet
+from tangent.data.sources import parquet
+from tangent.data.sources.hub import Hub
 from tangent.data.sources.parquet import ParquetRows
 from tangent.data.sources.source import Sizes
 from tangent.jobs.errors import UserError
@@ -126,7 +127,9 @@ def test_splits_that_cannot_be_used_are_refused(labels, names, message, tmp_path
     files = {"train": ["train.parquet"], "test": ["test.parquet"]}
     details = {"snapshot": str(tmp_path), "files": files}
     with pytest.raises(UserError, match=message):
-        hub.open_copy(load_task("eurosat"), Sizes(2, None, 2), details)
+        Hub(source="hub", repository="a/b", revision="main").open_copy(
+            load_task("eurosat"), Sizes(2, None, 2), details
+        )
 
 
 def test_shards_of_a_split_must_agree_on_the_classes(tmp_path):

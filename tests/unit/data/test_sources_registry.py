@@ -61,8 +61,8 @@ def test_where_nothing_is_there_every_source_is_listed_with_its_remedy(tmp_path)
     ("entry", "message"),
     [
         ({"source": "web"}, "unknown source 'web': choose one of hub, folder, torchvision, demo"),
-        ({"source": "demo"}, "takes exactly the keys seed, but was given none"),
-        (SYNTHETIC | {"size": 3}, "takes exactly the keys height, width, seed"),
+        ({"source": "demo"}, "seed: field required"),
+        (SYNTHETIC | {"size": 3}, "size: extra inputs are not permitted"),
     ],
 )
 def test_a_malformed_entry_is_refused(entry, message):

@@ -1,4 +1,4 @@
-"""What all sections of the configuration are made of: strict, closed and frozen mappings, types."""
+"""Keys of YAML files: strict, closed and frozen mappings, and the types of what they hold."""
 
 from __future__ import annotations
 
