@@ -23,9 +23,9 @@ rule validate_addition_plain:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(4000, 2, ["encoder", "task_vectors"]),
-        runtime=minutes(240),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         evaluation=evaluation_flags,
         edited_model=plain_model,
@@ -52,10 +52,6 @@ use rule validate_addition_plain as validate_addition_linearized with:
     wildcard_constraints:
         mode=LINEARIZED,
     threads: 1
-    resources:
-        mem_mb=memory(1000, 1, ["products"]),
-        runtime=minutes(30),
-        gpu=0,
     params:
         evaluation=evaluation_flags,
         edited_model=linearized_model,
@@ -87,9 +83,9 @@ rule validate_negation_plain:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(4000, 2, ["encoder", "task_vectors"]),
-        runtime=minutes(240),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         evaluation=evaluation_flags,
         edited_model=plain_model,
@@ -117,10 +113,6 @@ use rule validate_negation_plain as validate_negation_linearized with:
     wildcard_constraints:
         mode=LINEARIZED,
     threads: 1
-    resources:
-        mem_mb=memory(1000, 1, ["products"]),
-        runtime=minutes(30),
-        gpu=0,
     params:
         evaluation=evaluation_flags,
         edited_model=linearized_model,

@@ -10,7 +10,7 @@ from tangent.fingerprint import fingerprint
 # (gpus, gpu_lease).
 IMAGES = (
     "activation_checkpointing augment datasets.preprocess datasets.regions datasets.split datasets.token_split features"
-    " linearize samples task_vector"
+    " linearize samples task_vector validation"
 )
 DEMO = (
     "demo.captions demo.characters demo.drawing demo.figures demo.handwriting"
@@ -105,7 +105,7 @@ CODE = {
     " datasets.regions datasets.split datasets.token_split evaluation.chosen_rate finetune.batches finetune.checkpoint"
     " finetune.distributed finetune.engine finetune.examples finetune.forward_backward"
     " finetune.images finetune.loop finetune.record finetune.schedule finetune.texts"
-    f" {HEADS} linearize {MODELS} modes runtime task_vector",
+    f" {HEADS} linearize {MODELS} modes runtime task_vector validation",
     "tuning_accuracy": f"{ENCODER} {LOOKUPS} learning_rates modes product_passes"
     " scripts.encoder_arguments",
     "choose_learning_rate": "learning_rates modes",
@@ -152,11 +152,11 @@ CODE = {
     " report.inventory report.learning_rates report.report_tables report.svg report/report.html.j2 report/style.css"
     f" results.claims_text results.columns results.comparison results.load {PAPER}"
     " results.paper_tables results.render results.studied",
-    "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
-    " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    f" {MODELS} modes ntk.cost ntk.memory product_passes results.columns {TASKS} selection validation"
-    " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
-    "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
+    "estimate": f"{SCHEMA} config.checks config.load estimate.cost estimate.downloads"
+    " estimate.models estimate.passes estimate.study estimate.table estimate.throughput"
+    f" models.clip modes ntk.cost ntk.memory product_passes scripts.plan_arguments {TASKS} selection"
+    " validation estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
+    "verify": "scripts.plan_arguments verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",
     "pretrain contrastive": f"{PRETRAINING} compact_checkpoint demo.pretraining.contrastive"
     f" demo.pretraining.pixels {DEMO} {TASKS}",

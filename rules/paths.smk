@@ -410,9 +410,9 @@ def finetuning_launcher(wildcards):
         return ""
     # After a signal torchrun waits this long for the state to be saved (in torch 2.11 30 s). It
     # would take some of our flags for abbreviations of its own, but for the dashes.
-    gpus = f"python -m scripts.on_gpus {processes} " if GPUS else ""
+    on_gpus = f"python -m scripts.on_gpus {processes} " if DEVICE_NAME == "cuda" else ""
     return (
-        f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300 {gpus}python -m torch.distributed.run --standalone"
+        f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300 {on_gpus}python -m torch.distributed.run --standalone"
         f" --nproc-per-node {processes} --no-python -- "
     )
 

@@ -1,8 +1,7 @@
-"""Measuring one kind of pass: throughput and peak memory, on random images."""
+"""Measuring one kind of pass: throughput, on random images."""
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,7 +81,6 @@ def measure(setting: Setting) -> Measurement:
         what=setting.kind,
         batch_size=setting.batch_size,
         images_per_second=_rounded(setting.batch_size / seconds),
-        memory=_rounded(_peak_memory(device) / 1e9),
         date=date.today().isoformat(),
         commit=block["commit"] or "unknown",
         how=f"scripts.measure_throughput, {block['device']}, {setting.threads} threads, torch "
@@ -151,12 +149,6 @@ def _clock(setting: Setting, device: torch.device) -> float:
         return time.process_time() / setting.threads
     torch.cuda.synchronize(device)
     return time.monotonic()
-
-
-def _peak_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _known_device(device: torch.device) -> str:

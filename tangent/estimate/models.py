@@ -18,6 +18,27 @@ BYTES = 4
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """Bytes that costs are made of; of other architectures only the encoder's are known.
+
+    Attributes:
+        encoder: weights of the image encoder.
+        whole: weights of the whole model.
+        row: features of an image.
+        passing: an image on its way through a block, when nothing is kept, and its pixels.
+        kept: activations of an image that autograd keeps.
+        kept_of_blocks: likewise with activation checkpointing: the blocks' inputs, and one block's.
+    """
+
+    encoder: int
+    whole: int = 0
+    row: int = 0
+    passing: int = 0
+    kept: int = 0
+    kept_of_blocks: int = 0
+
+
+@dataclass(frozen=True)
 class Transformer:
     """A stack of pre-norm blocks: attention, then a perceptron with one hidden layer.
 
@@ -118,6 +139,20 @@ class Architecture:
         return patches + self.image.flops + 2 * w * self.embedding
 
     @property
+    def sizes(self) -> Sizes:
+        """Bytes in float32."""
+        image = self.image
+        of_block = image.activations // image.layers
+        return Sizes(
+            encoder=BYTES * self.encoder_parameters,
+            whole=BYTES * self.parameters,
+            row=BYTES * self.embedding,
+            passing=BYTES * (of_block + 3 * self.image_size**2),
+            kept=BYTES * image.activations,
+            kept_of_blocks=BYTES * (image.layers * image.tokens * image.width + of_block),
+        )
+
+    @property
     def text_flops(self) -> int:
         """Operations of one text's forward pass."""
         return self.text.flops + 2 * self.text.width * self.embedding
@@ -182,8 +217,12 @@ def architecture(config: Mapping[str, Any]) -> Architecture:
 @cache
 def _open_clip_file(architecture_name: str, name: str) -> Path:
     # open_clip ships these files; importing it would import torch.
-    package = Path(importlib.util.find_spec("open_clip").origin).parent
-    path = package / "model_configs" / f"{architecture_name}.json"
+    package = importlib.util.find_spec("open_clip")
+    if package is None:
+        raise UserError(
+            f"pretrained.{name}: there is no estimate without open_clip, which is missing."
+        )
+    path = Path(package.origin).parent / "model_configs" / f"{architecture_name}.json"
     if not path.exists():
         raise UserError(f"pretrained.{name}.name: open_clip has no model {architecture_name!r}.")
     return path

@@ -51,7 +51,6 @@ class Measurement:
         what: kind of the pass.
         batch_size: images per pass.
         images_per_second: throughput.
-        memory: peak memory of the process (CPU) or of the GPU, in GB.
         date, commit, how: when, with which version, and by what on which machine.
     """
 
@@ -63,7 +62,6 @@ class Measurement:
     what: Pass
     batch_size: int
     images_per_second: float
-    memory: float
     date: str
     commit: str
     how: str
