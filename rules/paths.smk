@@ -436,6 +436,7 @@ def adoption_flags(wildcards):
 def finetuning_flags(wildcards):
     of_model = CONFIG.finetuning_of(wildcards.model)
     is_checkpointed = wildcards.training in of_model.activation_checkpointing
+    is_compiled = getattr(CONFIG.compute.compile, wildcards.training)
     return flags(
         epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
         batch_size=CONFIG.finetuning.batch_size,
@@ -446,6 +447,7 @@ def finetuning_flags(wildcards):
         autocast=CONFIG.compute.autocast,
         accumulation_steps=of_model.accumulation_steps,
         activation_checkpointing="on" if is_checkpointed else "off",
+        compile="on" if is_compiled and not is_checkpointed else "off",
         processes=of_model.processes,
         **DEVICE,
     )

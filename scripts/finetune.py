@@ -42,6 +42,7 @@ class Arguments(cli.Common):
     autocast: Literal["bfloat16", "none"] = cli.argument("precision of the encoder's products")
     accumulation_steps: int = cli.argument("passes per step and process", 1)
     activation_checkpointing: Literal["on", "off"] = cli.argument("recompute activations", "off")
+    compile: Literal["on", "off"] = cli.argument("run full batches by compiled code", "off")
     processes: int = cli.argument("processes that torchrun started, one per GPU", 1)
     device: str = cli.argument("auto, cpu, cuda or cuda:<index>")
     threads: int = cli.argument("CPU threads of each process")

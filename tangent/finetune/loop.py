@@ -21,7 +21,7 @@ from tangent.errors import UserError
 from tangent.finetune.batches import Batch, TrainingBatches
 from tangent.finetune.checkpoint import Checkpoint, Interrupted
 from tangent.finetune.distributed import Processes
-from tangent.finetune.engine import Engine, estimate, prepare
+from tangent.finetune.engine import Engine, prepare
 from tangent.finetune.examples import TrainingExamples
 from tangent.finetune.forward_backward import ForwardBackward
 from tangent.finetune.record import Record
@@ -57,6 +57,8 @@ class Settings:
             adds up the means of the parts).
         activation_checkpointing: `on` computes activations again in the backward pass, which takes
             less memory and more time; `off` keeps them.
+        compile: `on` runs passes over full batches by compiled code, but with activation
+            checkpointing, which runs the blocks one by one.
     """
 
     training: Training
@@ -71,6 +73,7 @@ class Settings:
     autocast: str = "bfloat16"
     accumulation_steps: int = 1
     activation_checkpointing: str = "off"
+    compile: str = "off"
 
 
 @dataclass(frozen=True)
@@ -216,17 +219,10 @@ class _Trainer:
 
     def _prepare_engine(self, begun: Engine | None) -> Engine:
         settings, batches = self.settings, self.batches
-        if settings.activation_checkpointing == "on":
-            estimated = Engine("eager", "activation checkpointing runs the blocks one by one")
-        else:  # of the first process, so that all of them decide alike
-            full = -(-settings.batch_size // self.processes.count) // self.pass_size
-            passes = settings.epochs * (len(batches.examples) // settings.batch_size) * full
-            like = batches.like(self.pass_size)
-            device = self.processes.device
-            estimated = estimate(settings.training, self.model, like, passes, device)
+        wanted = settings.compile == "on" and settings.activation_checkpointing == "off"
         share = len(range(batches.rank, settings.batch_size, batches.processes))
         like = batches.like(min(self.pass_size, share))
-        return prepare(self.forward_backward, estimated, like, begun)
+        return prepare(self.forward_backward, wanted, like, begun)
 
     def _gradients(self, batch: Batch) -> Tensor:
         """Add up this process's part of the gradient; returns its part of loss and accuracy [2]."""
