@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from tangent.config.schema import Config
 from tangent.estimate.downloads import side_of
@@ -25,6 +26,8 @@ BFLOAT16_ACTIVATIONS = 0.56
 
 TORCH = 4000
 """MB of main memory for Python, torch and a GPU's libraries."""
+
+_described = cache(load_task)
 
 
 @dataclass(frozen=True)
@@ -161,8 +164,8 @@ def _new_encoder(job: Job) -> Cost:
 
 
 def _zero_shot_head(job: Job) -> Cost:
-    described = load_task(job.task)
-    work = Work("text", len(described.classes) * len(described.templates))
+    task = _described(job.task)
+    work = Work("text", len(task.classes) * len(task.templates))
     texts = max(0, job.sizes.whole - job.sizes.encoder)
     return Cost(work, weights=1, memory=texts, written=_head(job), megabytes=TORCH)
 
@@ -181,7 +184,7 @@ def _answers_head(job: Job) -> Cost:
 
 
 def _head(job: Job) -> int:
-    return len(load_task(job.task).classes) * job.sizes.row
+    return len(_described(job.task).classes) * job.sizes.row
 
 
 def _finetuned(job: Job) -> Cost:
@@ -296,7 +299,7 @@ def _eigenfunctions(job: Job) -> Cost:
     sample = min(grid.images, splits_of(config, job.task).train)
     others = job.splits([*config.tasks_of(job.model), config.control])
     held_out = sum(min(grid.images, splits.test) for splits in others)
-    classes = len(load_task(job.task).classes)
+    classes = len(_described(job.task).classes)
     is_of_all = grid.logits == "all"
     kernels, outputs = (1, classes) if is_of_all else (min(grid.logits, classes), 1)
     if kernel_method(sample, outputs, grid.components, held) == "dense":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ class Architecture:
         patches = 2 * (self.image.tokens - 1) * 3 * self.patch**2 * w
         return patches + self.image.flops + 2 * w * self.embedding
 
-    @property
+    @cached_property
     def sizes(self) -> Sizes:
         """Bytes in float32."""
         image = self.image

@@ -40,7 +40,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Measurement:
-    """An entry of measured.yaml, as `python -m scripts.measure_throughput` prints it.
+    """An entry of measured.yaml, as `python -m bench.throughput` prints it.
 
     Attributes:
         model: name of the model.
@@ -173,6 +173,6 @@ def _measurement(entry: dict[str, Any]) -> Measurement:
     if wrong:
         raise UserError(
             f"tangent/estimate/measured.yaml: an entry has or lacks {', '.join(wrong)}; each must "
-            "be as `python -m scripts.measure_throughput` prints it."
+            "be as `python -m bench.throughput` prints it."
         )
     return Measurement(**entry)

@@ -285,30 +285,25 @@ def tiny_model(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", sorted(set(passes.COST) - {"text"}))
-def test_every_kind_of_pass_can_be_measured(tiny_model, kind):
-    from tangent.estimate.measure import Setting, measure
+def test_every_kind_of_pass_is_printed_as_the_estimate_reads_it(tiny_model, kind, capsys):
+    from bench.throughput import Arguments, run
 
     autocast = "bfloat16" if kind.endswith("step") else "none"
-    found = measure(Setting(tiny_model, "tiny", kind, "cpu", 1, 4, autocast, 0.01))
+    run(Arguments(pretrained_dir=tiny_model, batch_size=4, autocast=autocast, seconds=0.01,
+                  kinds=[kind]))  # fmt: skip
+    [entry] = yaml.safe_load(capsys.readouterr().out)
+    found = throughput._measurement(entry)
     assert found.parameters == architecture_of({"folder": tiny_model}, "tiny").encoder_parameters
     assert found.images_per_second > 0
     dtype = "bfloat16" if kind.endswith("step") else "float32"
-    assert (found.device, found.what, found.dtype) == (CPU, kind, dtype)
-
-
-def test_the_script_prints_entries_that_the_estimate_reads(tiny_model):
-    command = [sys.executable, "-m", "scripts.measure_throughput", "--seconds", "0.01"]
-    command += ["--pretrained-dir", str(tiny_model), "--evaluation-batch-size", "2", "--kinds"]
-    done = subprocess.run([*command, "forward"], cwd=ROOT, capture_output=True, text=True)
-    [entry] = yaml.safe_load(done.stdout)
-    assert throughput._measurement(entry).model == "tiny", done.stderr
+    assert (found.model, found.device, found.what, found.dtype) == ("tiny", CPU, kind, dtype)
 
 
 def test_an_unknown_kind_of_pass_is_refused(tiny_model):
-    from tangent.estimate.measure import Setting, measure
+    from bench.throughput import Arguments, run
 
     with pytest.raises(UserError, match="nothing is known about passes of the kind 'backward'"):
-        measure(Setting(tiny_model, "tiny", "backward", "cpu", 1, 4, "none", 0.01))
+        run(Arguments(pretrained_dir=tiny_model, kinds=["backward"]))
 
 
 def measured(**changes):
