@@ -12,17 +12,17 @@ import torch
 import yaml
 from workspace import ROOT
 
+from tangent.config.cost import passes, throughput
+from tangent.config.cost.cost import Job, cost_of, splits_of
+from tangent.config.cost.cost_table import WIDTH, as_text
+from tangent.config.cost.downloads import downloads
+from tangent.config.cost.model_sizes import Sizes, architecture, architecture_of
+from tangent.config.cost.passes import Work
+from tangent.config.cost.study import CONTEXT, Costs, PlannedJob
+from tangent.config.cost.throughput import CPU, Machine, Measurement, find_gpu, known_gpus
 from tangent.config.load import load_config
-from tangent.errors import UserError
-from tangent.estimate import passes, throughput
-from tangent.estimate.cost import Job, cost_of, splits_of
-from tangent.estimate.downloads import downloads
-from tangent.estimate.models import Sizes, architecture, architecture_of
-from tangent.estimate.passes import Work
-from tangent.estimate.study import CONTEXT, Costs, PlannedJob
-from tangent.estimate.table import WIDTH, as_text
-from tangent.estimate.throughput import CPU, Machine, Measurement, find_gpu, known_gpus
-from tangent.heads import ZeroShotHead
+from tangent.jobs.errors import UserError
+from tangent.models.heads.zero_shot import ZeroShotHead
 
 OPEN_CLIP = ("ViT-B-32-quickgelu", "ViT-B-16-quickgelu", "ViT-L-14-quickgelu")
 DEMO = {"folder": str(ROOT / "pretrained" / "demo-vit")}
@@ -97,10 +97,9 @@ def test_parameters_and_arithmetic_are_those_of_the_real_model(name):
 def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, demo):
     from torch.utils.flop_counter import FlopCounterMode
 
-    from tangent.finetune import Settings
-    from tangent.finetune.loop import _trained_model
-    from tangent.linearize import forward_mode_attention
+    from tangent.arithmetic.linearized import forward_mode_attention
     from tangent.models.clip import new_encoder
+    from tangent.training.loop import Settings, _trained_model
 
     config = model_config("demo-vit")
     config["vision_cfg"] = dict(layers=6, width=128, patch_size=8, image_size=32)
@@ -125,7 +124,7 @@ def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, dem
 @pytest.mark.parametrize("quick_gelu", [False, True])
 @pytest.mark.parametrize("linear", [False, True])
 def test_activations_are_those_that_autograd_keeps(linear, quick_gelu, rng):
-    from tangent.linearize import forward_mode_attention, linearize
+    from tangent.arithmetic.linearized import forward_mode_attention, linearize
     from tangent.models.clip import new_encoder
 
     width = 64 * int(rng.integers(3, 7))
@@ -163,7 +162,7 @@ def kept_bytes(model, images):
 def test_the_arithmetic_of_products_is_what_torch_counts(demo):
     from torch.utils.flop_counter import FlopCounterMode
 
-    from tangent.linearize import multi_jvp_features, parameters_of
+    from tangent.arithmetic.linearized import multi_jvp_features, parameters_of
     from tangent.models.clip import new_encoder
 
     config = model_config("demo-vit")
@@ -189,7 +188,7 @@ def test_the_arithmetic_of_products_is_what_torch_counts(demo):
 
 
 def test_sizes_of_splits_are_those_of_the_protocol(demo):
-    from tangent.datasets.preparation import cut_validation
+    from tangent.data.preparation import cut_validation
 
     for task in demo.tasks:
         n = demo.datasets[task].train_images
@@ -199,7 +198,7 @@ def test_sizes_of_splits_are_those_of_the_protocol(demo):
 
 
 def test_a_heat_map_has_as_many_passes_as_the_model_is_asked_for(demo, rng):
-    from tangent.disentanglement import PairMember, disentanglement_error
+    from tangent.evaluation.disentanglement import PairMember, disentanglement_error
 
     points, images = int(rng.integers(2, 8)), 5
     minimum = float(rng.choice([-1.0, -0.7]))
@@ -223,7 +222,7 @@ def test_a_heat_map_has_as_many_passes_as_the_model_is_asked_for(demo, rng):
 
 
 def test_gradients_are_as_many_as_the_kernel_makes(rng):
-    from tangent.ntk import cost, gram
+    from tangent.kernels import cost, gram
 
     n, held = int(rng.integers(1, 30)), int(rng.integers(1, 12))
     made = []
@@ -239,8 +238,8 @@ def test_gradients_are_as_many_as_the_kernel_makes(rng):
 
 
 def test_kernels_of_all_logits_are_reckoned_by_their_method(demo):
-    from tangent.ntk import cost as costs
-    from tangent.ntk.memory import GRADIENT_BYTES
+    from tangent.kernels import cost as costs
+    from tangent.kernels.gram_memory import GRADIENT_BYTES
 
     def kernels(logits, images, components, held, device="cpu"):
         sizes = {"logits": logits, "images": images, "components": components}
@@ -261,7 +260,7 @@ def test_kernels_of_all_logits_are_reckoned_by_their_method(demo):
 
 
 def test_the_estimate_needs_no_torch():
-    code = "import sys, tangent.estimate.table; sys.exit('torch' in sys.modules)"
+    code = "import sys, tangent.config.cost.cost_table; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
