@@ -3,7 +3,7 @@ CORES ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-large test-slurm test-kills bench bench-gpu lint lock environment docs real-environment
+.PHONY: demo test test-large test-slurm test-kills bench lint lock environment docs real-environment
 
 demo: environment
 	$(BIN)/snakemake --cores $(CORES)
@@ -28,10 +28,6 @@ test-kills: environment
 # Measures, and puts its tables into docs/performance.md. One thread, as the demo's jobs have.
 bench: environment
 	$(BIN)/python -m bench --device cpu
-
-# The same on a GPU, with all else that needs one; the output of its parts goes to results/bench-gpu.
-bench-gpu: environment
-	$(BIN)/python -m bench.gpu --output results/bench-gpu
 
 lint: environment
 	$(BIN)/ruff check .

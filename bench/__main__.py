@@ -11,13 +11,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.tables import markdown, replaced, write
+from bench.tables import markdown, replaced
 from scripts import cli
+from tangent.jobs.files import write_text
 
-SECTIONS = (
-    "paper_counts", "linear_step", "compilation", "evaluation", "sweeps", "kernels", "input",
-    "growth", "planning",
-)  # fmt: skip
+SECTIONS = ("linear_step", "evaluation", "kernels", "growth", "planning")
 """Modules of bench/ in the page's order; each has `run(setting) -> list[Table]`."""
 
 
@@ -28,7 +26,7 @@ class Arguments(cli.Common):
     device: str = cli.argument("cpu or cuda", "cpu")
     threads: int = cli.argument("CPU threads", 1)
     only: list[str] = cli.argument("parts to run; the others' tables stay", [])
-    output: Path = cli.argument("folder with performance.md; CSVs go to performance/", Path("docs"))
+    page: Path = cli.argument("where the tables go", Path("docs/performance.md"))
     folder: Path = cli.argument("for models and data sets", Path("resources/bench"))
     quick: str = cli.argument("yes: a tiny model, shows that everything runs; is printed", "no")
 
@@ -52,17 +50,23 @@ def run(arguments: Arguments) -> None:
     runtime.setup(arguments.threads, arguments.device, seed=0)
     is_quick = arguments.quick == "yes"
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    setting = Setting(arguments.device, arguments.threads, arguments.folder.resolve(), is_quick)
-    page = arguments.output / "performance.md"
+    setting = Setting(
+        arguments.device,
+        arguments.threads,
+        arguments.folder.resolve(),
+        is_quick,
+        images_per_step=4 if is_quick else 128,
+    )
     for name in arguments.only or SECTIONS:
         part, head, started = f"{arguments.device} {name}", description(setting), time.monotonic()
         if not is_quick:
-            replaced(page, part, "")  # before minutes are spent
+            replaced(arguments.page, part, "")  # before minutes are spent
         made = importlib.import_module(f"bench.{name}").run(setting)
         head += f" Took {time.monotonic() - started:.0f} s.\n"
-        print(head, *map(markdown, made), sep="\n", flush=True)
+        text = "\n".join([head, *map(markdown, made)])
+        print(text, flush=True)
         if not is_quick:
-            write(made, head, part, page, arguments.output / "performance")
+            write_text(arguments.page, replaced(arguments.page, part, text))
 
 
 if __name__ == "__main__":

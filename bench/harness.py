@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch.utils.benchmark import Timer
+from torch.utils.benchmark.utils.timer import timer
 
 Run = Callable[[], object]
 
@@ -59,21 +61,23 @@ class Clock:
     device: str
     threads: int
 
+    def now(self) -> float:
+        """Seconds: of a CPU those that the process's threads computed, divided by their number."""
+        if self.device == "cpu":
+            return time.process_time() / self.threads
+        return timer()  # waits for the GPU
+
     def seconds(self, run: Run) -> float:
         """Run once."""
-        if self.device == "cpu":
-            started = time.process_time()
-            run()
-            return (time.process_time() - started) / self.threads
-        import torch
-
-        torch.cuda.synchronize()
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
+        started = self.now()
         run()
-        end.record()
-        torch.cuda.synchronize()
-        return begin.elapsed_time(end) / 1e3
+        return self.now() - started
+
+    def seconds_per_run(self, run: Run, least: float) -> float:
+        """The median of blocks of runs, after a warm-up, which take so many seconds together."""
+        names = {"run": run}
+        timed = Timer("run()", globals=names, timer=self.now, num_threads=self.threads)
+        return timed.blocked_autorange(min_run_time=least).median
 
 
 def alternate(

@@ -10,29 +10,18 @@ from torch import Tensor
 
 from bench.baselines import dense_kernel
 from bench.harness import Ratio, alternate, peak_memory
-from bench.subjects import PAPER_MODEL, Setting
+from bench.subjects import Setting
 from bench.tables import Line, Table, lines_table
 from tangent.arithmetic.linearized import parameters_of
-from tangent.config.cost.model_sizes import BYTES, architecture_of
 from tangent.kernels.gram import classifier
-from tangent.kernels.gram_memory import (
-    BATCH_SIZE,
-    GRADIENT_BYTES,
-    dense_bytes,
-    directions_per_pass,
-    gradients_held,
-    lanczos_vectors,
-    matrix_free_bytes,
-)
 from tangent.kernels.matrix_free import MatrixFreeEigenfunctions
 
-FULL_SIZE = (2000, 45, 50)  # images, outputs, eigenpairs: issue 4
 OUTPUTS, COMPONENTS = 10, 5
 
 
 def run(setting: Setting) -> list[Table]:
-    """Comparison with the dense method, growth with images, and memory at full size."""
-    return [_comparison(setting), _by_images(setting), _at_full_size()]
+    """Comparison with the dense method, and growth with images."""
+    return [_comparison(setting), _by_images(setting)]
 
 
 def _comparison(setting: Setting) -> Table:
@@ -48,7 +37,7 @@ def _comparison(setting: Setting) -> Table:
         Line(f"peak memory, {what}", "dense", Ratio.of(peaks[:1], peaks[1:]), "MB"),
     ]
     notes = [f"{setting.subject.name}; one kernel of all logits. Ours: Lanczos on v ↦ J(Jᵀv)."]
-    return lines_table("kernels", "Eigenfunctions of tangent kernels", lines, notes)
+    return lines_table("Eigenfunctions of tangent kernels", lines, notes)
 
 
 def _by_images(setting: Setting) -> Table:
@@ -62,7 +51,7 @@ def _by_images(setting: Setting) -> Table:
         rows.append((images, products, seconds, 1e3 * seconds / products / images, peak))
     title = f"Growth with images: {COMPONENTS} eigenfunctions of a kernel of {OUTPUTS} logits"
     columns = ("images", "products with the kernel", "s", "ms per product and image", "peak MB")
-    return Table("kernels-images", title, columns, rows)
+    return Table(title, columns, rows)
 
 
 def _components(images: int) -> int:
@@ -88,22 +77,3 @@ def _eigenfunctions(
         return np.linalg.eigh(kernel.double().cpu().numpy())
 
     return ours, dense, [*theta0.values(), batch]
-
-
-def _at_full_size() -> Table:
-    images, outputs, components = FULL_SIZE
-    model = architecture_of(PAPER_MODEL, "ViT-B-32")
-    weights, memory = BYTES * model.encoder_parameters, GRADIENT_BYTES["cuda"]
-    activations = BATCH_SIZE * BYTES * model.image.activations
-    bound = matrix_free_bytes(images, outputs, weights, components, memory, activations)
-    directions = directions_per_pass(components, gradients_held(weights, memory))
-    vectors = lanczos_vectors(images * outputs, components)
-    row = (images, outputs, components, dense_bytes(images, outputs, weights) / 1e9, bound / 1e9)
-    columns = ("images", "outputs", "eigenpairs", "dense method, GB", "ours at most, GB")
-    notes = [
-        f"ViT-B-32, {model.encoder_parameters:,} weights in float32. Dense: all gradients and the "
-        f"kernel. Ours: weights, a gradient, {directions} directions at a time, the activations "
-        f"of {BATCH_SIZE} images, and {vectors} Lanczos vectors, which alone grow with the images."
-    ]
-    title = "Eigenfunctions of ViT-B-32 at full size: memory by formula"
-    return Table("kernels-full-size", title, columns, [row], notes)

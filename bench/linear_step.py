@@ -31,7 +31,7 @@ class Step:
     """
 
     def __init__(self, model: nn.Module, subject: Subject, dtype: str, compiled: bool) -> None:
-        self._images = subject.batch(subject.setting.scaled(128, 128, 4))
+        self._images = subject.batch(subject.setting.images_per_step)
         self._head = subject.head()
         self._labels = (
             torch.arange(len(self._images), device=self._head.device) % self._head.classes
@@ -78,12 +78,12 @@ def run(setting: Setting) -> list[Table]:
     """Time and memory of the steps, in the types that are trained in."""
     lines = [line for dtype in _dtypes(setting) for line in _lines(setting, dtype)]
     notes = [
-        f"{setting.subject.name}, batches of {setting.scaled(128, 128, 4)} random images; a step "
+        f"{setting.subject.name}, batches of {setting.images_per_step} random images; a step "
         "is forward, backward, clipping and AdamW. The arithmetic's floor of linear over standard "
         "is 5/3. The reference differentiates `torch.func.jvp` as it stands. Memory is that of all "
         "tensors: weights, optimiser, activations."
     ]
-    return [lines_table("linear-step", "Linear fine-tuning step", lines, notes)]
+    return [lines_table("Linear fine-tuning step", lines, notes)]
 
 
 def _dtypes(setting: Setting) -> list[str]:

@@ -37,12 +37,14 @@ class Setting:
         threads: of the CPU.
         folder: for models and data sets; may be shared by runs.
         quick: a tiny model, few images, no repetitions: shows that everything runs, no times.
+        images_per_step: batch size of training steps.
     """
 
     device: str
     threads: int
     folder: Path
     quick: bool = False
+    images_per_step: int = 128
 
     @property
     def clock(self) -> Clock:

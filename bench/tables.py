@@ -1,4 +1,4 @@
-"""Tables of the bench as Markdown and CSV, and their place in docs/performance.md."""
+"""Tables of the bench as Markdown, and their place in docs/performance.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 from bench.harness import Ratio
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import write_csv, write_text
 
 Cell = str | int | float | None
 
@@ -18,14 +17,12 @@ class Table:
     """One table.
 
     Attributes:
-        name: of its CSV file.
         title: its heading.
         columns: names, with units.
         rows: values in the columns' order; None is an empty cell.
         notes: sentences below it.
     """
 
-    name: str
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
@@ -68,9 +65,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def lines_table(name: str, title: str, lines: Sequence[Line], notes: Sequence[str] = ()) -> Table:
+def lines_table(title: str, lines: Sequence[Line], notes: Sequence[str] = ()) -> Table:
     """A table of comparisons."""
-    return Table(name, title, COLUMNS, [line.row() for line in lines], notes)
+    return Table(title, COLUMNS, [line.row() for line in lines], notes)
 
 
 def markdown(table: Table) -> str:
@@ -83,27 +80,17 @@ def markdown(table: Table) -> str:
     return "\n".join([f"### {table.title}", "", *lines, *notes]) + "\n"
 
 
-def write(tables: Sequence[Table], head: str, part: str, page: Path, folder: Path) -> None:
-    """Put the tables of one part of the bench into the page, and a CSV of each beside it.
+def replaced(page: Path, part: str, text: str) -> str:
+    """The page with `text` between a part's two marks.
 
     Args:
-        tables: those of an earlier run are replaced, their CSVs too.
-        head: description of the machine.
-        part: device and module, as `cpu linear_step`; the device begins the CSV files' names.
         page: Markdown with the lines `<!-- bench PART -->` and `<!-- /bench PART -->`.
-        folder: of the CSV files.
+        part: device and module, as `cpu linear_step`.
+        text: takes the place of an earlier run's.
 
     Raises:
         UserError: the page is missing, or does not have both lines once, in this order.
     """
-    write_text(page, replaced(page, part, "\n".join([head, *map(markdown, tables)])))
-    for table in tables:
-        path = folder / f"{part.split()[0]}-{table.name}.csv"
-        write_csv(path, table.columns, table.rows)
-
-
-def replaced(page: Path, part: str, text: str) -> str:
-    """The page with `text` between a part's two marks; errors are those of `write`."""
     first, last = f"<!-- bench {part} -->", f"<!-- /bench {part} -->"
     content = page.read_text(encoding="utf-8") if page.exists() else ""
     before, found, rest = content.partition(first)

@@ -23,14 +23,16 @@ rule validate_addition_plain:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(4000, 2, ["encoder", "task_vectors"]),
-        runtime=minutes(240),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         evaluation=evaluation_flags,
         edited_model=plain_model,
         compute=flags(**EVALUATION),
-        settings=lambda wildcards: flags(tasks=tasks_of(wildcards), alphas=CONFIG.alphas),
+        settings=lambda wildcards: flags(
+            tasks=tasks_of(wildcards), alphas=CONFIG.alphas
+        ),
         single_task=lambda wildcards, input: named(input.single_task),
         output_dir=subpath(output.alpha, parent=True),
         code=code_of_model("validate_addition"),
@@ -52,15 +54,13 @@ use rule validate_addition_plain as validate_addition_linearized with:
     wildcard_constraints:
         mode=LINEARIZED,
     threads: 1
-    resources:
-        mem_mb=memory(1000, 1, ["products"]),
-        runtime=minutes(30),
-        gpu=0,
     params:
         evaluation=evaluation_flags,
         edited_model=linearized_model,
         compute="",
-        settings=lambda wildcards: flags(tasks=tasks_of(wildcards), alphas=CONFIG.alphas),
+        settings=lambda wildcards: flags(
+            tasks=tasks_of(wildcards), alphas=CONFIG.alphas
+        ),
         single_task=lambda wildcards, input: named(input.single_task),
         output_dir=subpath(output.alpha, parent=True),
         code=code_of_model("validate_addition"),
@@ -87,15 +87,17 @@ rule validate_negation_plain:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(4000, 2, ["encoder", "task_vectors"]),
-        runtime=minutes(240),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         evaluation=evaluation_flags,
         edited_model=plain_model,
         compute=flags(**EVALUATION),
         settings=flags(
-            control=CONFIG.control, alphas=CONFIG.alphas, **CONFIG.negation.model_dump()
+            control=CONFIG.control,
+            alphas=CONFIG.alphas,
+            **CONFIG.negation.model_dump(),
         ),
         output_dir=subpath(output.alpha, parent=True),
         code=code_of_model("validate_negation"),
@@ -117,16 +119,14 @@ use rule validate_negation_plain as validate_negation_linearized with:
     wildcard_constraints:
         mode=LINEARIZED,
     threads: 1
-    resources:
-        mem_mb=memory(1000, 1, ["products"]),
-        runtime=minutes(30),
-        gpu=0,
     params:
         evaluation=evaluation_flags,
         edited_model=linearized_model,
         compute="",
         settings=flags(
-            control=CONFIG.control, alphas=CONFIG.alphas, **CONFIG.negation.model_dump()
+            control=CONFIG.control,
+            alphas=CONFIG.alphas,
+            **CONFIG.negation.model_dump(),
         ),
         output_dir=subpath(output.alpha, parent=True),
         code=code_of_model("validate_negation"),

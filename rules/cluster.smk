@@ -91,24 +91,28 @@ def pass_on_termination():
     return written
 
 
-def memory(megabytes, copies=0, of=()):
-    """MB of main memory: for Python and its libraries, and for `copies` of the inputs named `of`.
-
-    Those are files of weights, which are read; images are mapped and need not fit.
-    """
-
-    def of_job(wildcards, input, attempt):
-        named = [getattr(input, name) for name in of]
-        files = [[file] if isinstance(file, str) else file for file in named]
-        size = sum(os.path.getsize(file) for group in files for file in group)
-        return attempt * (megabytes + copies * (size >> 20))
-
-    return of_job
+def memory(wildcards, input, attempt, rulename):
+    """MB of main memory, by the cost of the rule's jobs; a retry asks for a multiple."""
+    wildcards, size = dict(wildcards.items()), 1
+    if not COSTS.knows(wildcards):
+        weights = ("encoder.safetensors", "model.safetensors")
+        size = max(
+            (os.path.getsize(f) for f in input if f.endswith(weights)), default=1
+        )
+    # Looked up; images are mapped and need not fit.
+    products = sum(map(os.path.getsize, input.get("products", [])))
+    return attempt * COSTS.main_memory(rulename, wildcards, size, products)
 
 
-def minutes(first):
+def minutes(wildcards, attempt, rulename):
     """Time limit. A fine-tuning goes on where the last attempt stopped; others start anew."""
-    return lambda wildcards, attempt: attempt * first
+    return attempt * COSTS.minutes(rulename, dict(wildcards.items()))
+
+
+def gpus(wildcards, rulename):
+    """What a job asks a scheduler for."""
+    processes = COSTS.processes_on_device(rulename, dict(wildcards.items()))
+    return processes if DEVICE_NAME == "cuda" else 0
 
 
 if workflow.remote_exec:

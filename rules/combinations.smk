@@ -20,8 +20,8 @@ rule validate_combinations:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, 1, ["products"]),
-        runtime=minutes(60),
+        mem_mb=memory,
+        runtime=minutes,
         gpu=0,
     params:
         evaluation=evaluation_flags,
@@ -58,8 +58,8 @@ rule evaluate_combinations:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000, 1, ["products"]),
-        runtime=minutes(30),
+        mem_mb=memory,
+        runtime=minutes,
         gpu=0,
     params:
         evaluation=evaluation_flags,

@@ -14,6 +14,9 @@ from pathlib import Path
 from tangent.config.load import ConfigError, load_config
 from tangent.config.sharing import shared_conflicts
 from tangent.training.pretraining.objectives import OBJECTIVES
+from tangent.jobs.errors import UserError
+from tangent.config.cost.study import Costs
+from tangent.config.cost.throughput import CPU, Machine
 from tangent.report.figures.catalogue import figures_of
 from tangent.jobs.gpus import auto_device, visible_gpus
 from tangent.arithmetic.modes import MODES
@@ -143,6 +146,15 @@ def runs_elsewhere():
     return workflow.resource_settings.nodes is not None
 
 
+def costs():
+    """What jobs take: their limits, by the functions of `snakemake estimate`."""
+    device = CPU if DEVICE_NAME == "cpu" else CONFIG.estimate.gpu
+    try:
+        return Costs(CONFIG, Machine(device, CONFIG.estimate.utilization))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
 def limit_gpus():
     """At most as many GPU jobs at a time as there are GPUs, unless --resources says how many.
 
@@ -162,11 +174,11 @@ FIGURES_OF_STUDY = figures_of(CONFIG)
 TASKS_AND_CONTROL = [*CONFIG.tasks, CONFIG.control]
 # Resolved here, so that a CPU's results are not taken for a GPU's: the device is a parameter.
 DEVICE_NAME = resolved_device()
-GPUS = 1 if DEVICE_NAME == "cuda" else 0  # what a job asks a scheduler for
+COSTS = costs()
 prepare_shell()
 if workflow.is_main_process:
     RUNNING = remove_stale_locks()
-    if GPUS:
+    if DEVICE_NAME == "cuda":
         limit_gpus()
 
 

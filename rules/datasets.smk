@@ -15,8 +15,8 @@ rule data_source:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=memory(2000),
-        runtime=minutes(1440),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         sources=lambda wildcards: flags(sources=sources_of(wildcards)),
         sizes=official_sizes,
@@ -46,8 +46,8 @@ rule dataset:
         "../envs/train.yaml"
     threads: decoding_threads
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         splits="train validation test",
         settings=dataset_flags,
@@ -114,8 +114,8 @@ rule texts:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=memory(8000),
-        runtime=minutes(120),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         splits="train validation test",
         settings=dataset_flags,

@@ -20,9 +20,9 @@ rule eigenfunctions:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(6000, 3, ["encoder"]),
-        runtime=minutes(120),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         heads_dir=lambda wildcards, input: subpath(input.heads[0], ancestor=2),
@@ -58,9 +58,9 @@ rule proposition1:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(6000, 3, ["encoder"]),
-        runtime=minutes(60),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         heads_dir=lambda wildcards, input: subpath(input.heads[0], ancestor=2),

@@ -17,9 +17,9 @@ rule features:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(4000, 3, ["encoder"]),
-        runtime=minutes(60),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         datasets_dir=datasets_dir,
@@ -55,9 +55,9 @@ rule products:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(6000, 2, ["encoder", "task_vectors"]),
-        runtime=minutes(120),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         datasets_dir=datasets_dir,

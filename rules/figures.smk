@@ -19,11 +19,13 @@ rule plot:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
-        code=lambda wildcards: code("plot", f"tangent.report.figures.{wildcards.figure}"),
+        code=lambda wildcards: code(
+            "plot", f"tangent.report.figures.{wildcards.figure}"
+        ),
     message:
         "draw {wildcards.figure}"
     shell:

@@ -24,10 +24,9 @@ rule finetuned:
         "../envs/train.yaml"
     threads: lambda wildcards: CONFIG.compute.threads * processes_of(wildcards)
     resources:
-        mem_mb=lambda wildcards, input, attempt: processes_of(wildcards)
-        * memory(4000, 8, ["initial"])(wildcards, input, attempt),
-        runtime=minutes(240),
-        gpu=lambda wildcards: GPUS * processes_of(wildcards),
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         launcher=finetuning_launcher,
         pretrained_dir=subpath(input.config, parent=True),

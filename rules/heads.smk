@@ -18,9 +18,9 @@ rule heads:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(4000, 2, ["weights"]),
-        runtime=minutes(10),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         settings=flags(**DEVICE),
@@ -51,8 +51,8 @@ rule answer_heads:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(2000, 2, ["weights"]),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         code=code_of_head("build_answers"),
@@ -82,9 +82,9 @@ rule probe_heads:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(6000, 3, ["encoder"]),
-        runtime=minutes(120),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         datasets_dir=datasets_dir,

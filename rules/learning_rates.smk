@@ -21,11 +21,6 @@ use rule finetuned as tuning_training with:
         "<benchmarks>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}.tsv"
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
-    resources:
-        mem_mb=lambda wildcards, input, attempt: processes_of(wildcards)
-        * memory(4000, 8, ["initial"])(wildcards, input, attempt),
-        runtime=minutes(240),
-        gpu=lambda wildcards: GPUS * processes_of(wildcards),
     message:
         "fine-tune {wildcards.model} on {wildcards.task} at learning rate {wildcards.rate}"
         " ({wildcards.training}, seed {wildcards.seed})"
@@ -50,9 +45,9 @@ rule tuning_accuracy:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(4000, 4, ["initial"]),
-        runtime=minutes(60),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         heads_dir=lambda wildcards: f"{RESULTS}/heads/{base_model(wildcards)}",
@@ -86,8 +81,8 @@ checkpoint chosen_learning_rate:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("choose_learning_rate"),
     message:
@@ -126,8 +121,8 @@ rule adopted_training:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         settings=adoption_flags,
         output_dir=subpath(output.encoder, parent=True),

@@ -22,9 +22,9 @@ rule negation_plain:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(4000, 2, ["encoder", "task_vectors"]),
-        runtime=minutes(60),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         evaluation=evaluation_flags,
         edited_model=plain_model,
@@ -50,10 +50,6 @@ use rule negation_plain as negation_linearized with:
     wildcard_constraints:
         mode=LINEARIZED,
     threads: 1
-    resources:
-        mem_mb=memory(1000, 1, ["products"]),
-        runtime=minutes(10),
-        gpu=0,
     params:
         evaluation=evaluation_flags,
         edited_model=linearized_model,

@@ -410,9 +410,9 @@ def finetuning_launcher(wildcards):
         return ""
     # After a signal torchrun waits this long for the state to be saved (in torch 2.11 30 s). It
     # would take some of our flags for abbreviations of its own, but for the dashes.
-    gpus = f"python -m scripts.on_gpus {processes} " if GPUS else ""
+    on_gpus = f"python -m scripts.on_gpus {processes} " if DEVICE_NAME == "cuda" else ""
     return (
-        f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300 {gpus}python -m torch.distributed.run --standalone"
+        f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300 {on_gpus}python -m torch.distributed.run --standalone"
         f" --nproc-per-node {processes} --no-python -- "
     )
 
@@ -436,6 +436,7 @@ def adoption_flags(wildcards):
 def finetuning_flags(wildcards):
     of_model = CONFIG.finetuning_of(wildcards.model)
     is_checkpointed = wildcards.training in of_model.activation_checkpointing
+    is_compiled = getattr(CONFIG.compute.compile, wildcards.training)
     return flags(
         epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
         batch_size=CONFIG.finetuning.batch_size,
@@ -448,6 +449,7 @@ def finetuning_flags(wildcards):
         activation_checkpointing="on" if is_checkpointed else "off",
         # Among rates to choose from a training that diverges has its answer too.
         if_diverged="give_up" if "rate" in wildcards.keys() else "fail",
+        compile="on" if is_compiled and not is_checkpointed else "off",
         processes=of_model.processes,
         **DEVICE,
     )

@@ -28,8 +28,8 @@ for family in FAMILIES.values():
             "../envs/train.yaml"
         threads: CONFIG.compute.threads
         resources:
-            mem_mb=memory(4000),
-            runtime=minutes(60),
+            mem_mb=memory,
+            runtime=minutes,
         params:
             source=lambda wildcards: json.dumps(CONFIG.source_of(wildcards.model)),
             architecture=architecture_digest,
@@ -56,8 +56,8 @@ rule initial:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         code=code_of_model("initialize_random"),

@@ -26,8 +26,8 @@ for recipe_name, recipe in CONFIG.pretraining.items():
             "../envs/train.yaml"
         threads: recipe.threads
         resources:
-            mem_mb=memory(6000),
-            runtime=minutes(480),
+            mem_mb=memory,
+            runtime=minutes,
         params:
             # Not the steps, which change no bit: a study that wants fewer runs nothing again.
             recipe=recipe.model_dump_json(),

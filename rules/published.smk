@@ -18,8 +18,8 @@ rule published:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(60),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         source=lambda wildcards: published(wildcards).model_dump_json(),
         pretrained_dir=subpath(input.config, parent=True),

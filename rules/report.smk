@@ -17,8 +17,8 @@ rule report:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         study_dir=subpath(input.config, parent=True),
         code=code("report"),

@@ -16,8 +16,8 @@ rule zero_shot:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         features=lambda wildcards, input: flags(
             initial_features=named_folders(input.features)
@@ -54,9 +54,9 @@ rule single_task_plain:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(4000, 2, ["encoder", "task_vectors"]),
-        runtime=minutes(60),
-        gpu=GPUS,
+        mem_mb=memory,
+        runtime=minutes,
+        gpu=gpus,
     params:
         evaluation=evaluation_flags,
         edited_model=plain_model,
@@ -79,10 +79,6 @@ use rule single_task_plain as single_task_linearized with:
     wildcard_constraints:
         mode=LINEARIZED,
     threads: 1
-    resources:
-        mem_mb=memory(1000, 1, ["products"]),
-        runtime=minutes(10),
-        gpu=0,
     params:
         evaluation=evaluation_flags,
         edited_model=linearized_model,

@@ -12,8 +12,8 @@ rule resolved_config:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500),
-        runtime=minutes(5),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         config=CONFIG_JSON,
         code=code("resolved_config"),
@@ -39,8 +39,8 @@ rule collect_table:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         # What a table depends on is in the input files and in here.
         selection=CONFIG.model_dump_json(
@@ -83,8 +83,8 @@ rule claims_table:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         tables_dir=subpath(output.claims, parent=True),
         families=family_labels(),
@@ -111,8 +111,8 @@ rule comparison_table:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         tables_dir=subpath(output.comparison, parent=True),
         code=code("comparison"),
@@ -140,8 +140,8 @@ rule paper_tables:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
         code=code("paper_tables"),

@@ -36,21 +36,24 @@ rule tables:
         ),
 
 
-# Without inputs, or it would make what it is to judge; it writes no file.
+# Without inputs, or it would make what it is to judge; it writes no file. It asks Snakemake itself
+# what every job would run, as `verify` does.
 rule estimate:
     localrule: True
     handover: True
     conda:
         "../envs/train.yaml"
     resources:
-        mem_mb=memory(2000),
+        mem_mb=2000,
     params:
-        config=CONFIG.model_dump_json(),
+        study=CONFIG.model_dump_json(),
+        settings=given_settings,
         device=DEVICE_NAME,
     message:
-        "reckon what this study costs"
+        "estimate what this study costs"
     shell:
-        "python -m scripts.estimate --config {params.config:q} --device {params.device}"
+        "python -m scripts.estimate {params.settings} --study {params.study:q}"
+        " --device {params.device}"
 
 
 # It asks Snakemake itself what every job would run today, and compares that with what ran.
@@ -62,7 +65,7 @@ rule verify:
     threads: 8
     # Without resources it would be given all there are, which on a cluster is no number of cores.
     resources:
-        mem_mb=memory(2000),
+        mem_mb=2000,
     params:
         settings=given_settings,
     message:

@@ -15,8 +15,8 @@ rule task_vector:
         "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory(2000, 3, ["initial"]),
-        runtime=minutes(10),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("extract_task_vector"),
     message:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from scripts import cli
+from scripts.plan_arguments import PlanArguments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(cli.Common):
+class Arguments(PlanArguments):
     """Print jobs, time, memory, disk and downloads of a study, by stage."""
 
-    config: str = cli.argument("the study's configuration, as JSON")
+    study: str = cli.argument("the study's configuration, as JSON")
     device: Literal["auto", "cpu", "cuda"] = cli.argument(
         "cpu: hours of the CPU; otherwise of the configuration's GPU", "auto"
     )
@@ -22,14 +23,17 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     """Write the tables to standard output."""
     from tangent.config.cost.cost_table import as_text
-    from tangent.config.cost.study import estimate
+    from tangent.config.cost.study import Costs, PlannedJob
     from tangent.config.cost.throughput import CPU, Machine
     from tangent.config.load import load_config
 
-    config = load_config(json.loads(arguments.config))
+    config = load_config(json.loads(arguments.study))
     device = CPU if arguments.device == "cpu" else config.estimate.gpu
-    machine = Machine(device, config.estimate.utilization)
-    print(as_text(config, estimate(config, machine)), end="")
+    costs = Costs(config, Machine(device, config.estimate.utilization))
+    costs.check()
+    names = [field.name for field in fields(PlannedJob)]
+    planned = [PlannedJob(**{name: job[name] for name in names}) for job in arguments.plan(True)]
+    print(as_text(costs, costs.estimate(planned)), end="")
 
 
 if __name__ == "__main__":

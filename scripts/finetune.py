@@ -48,6 +48,7 @@ class Arguments(cli.Common):
     if_diverged: Literal["fail", "give_up"] = cli.argument(
         "at a loss that is not finite: fail, or write weights that are all NaN", "fail"
     )
+    compile: Literal["on", "off"] = cli.argument("run full batches by compiled code", "off")
     processes: int = cli.argument("processes that torchrun started, one per GPU", 1)
     device: str = cli.argument("auto, cpu, cuda or cuda:<index>")
     threads: int = cli.argument("CPU threads of each process")

@@ -1,6 +1,6 @@
-"""Print a study's jobs as Snakemake would run them today, as JSON; `scripts.verify` asks for it.
+"""A study's jobs as Snakemake would run them today, for `scripts.verify` and `scripts.estimate`.
 
-It runs in Snakemake's own Python, which the environment of a job need not have.
+Planning runs in Snakemake's own Python, which the environment of a job need not have.
 """
 
 from __future__ import annotations
@@ -13,25 +13,19 @@ from pathlib import Path
 from typing import Any
 
 
-def main(configfiles: Sequence[str], config: Mapping[str, Any], triggers: Sequence[str]) -> None:
-    """Print all jobs of the target `all`, and the messages of those that Snakemake would run now.
-
-    Args:
-        configfiles, config: what the command line adds to `config.yaml`.
-        triggers: what makes a job run again, as `--rerun-triggers` has it.
-    """
-    jobs = dry_run(configfiles, config, triggers, is_forced=True)
-    pending = dry_run(configfiles, config, triggers, is_forced=False)
-    print(json.dumps({"jobs": jobs, "pending": [job["message"] for job in pending]}))
-
-
-def dry_run(
+def main(
     configfiles: Sequence[str],
     config: Mapping[str, Any],
     triggers: Sequence[str],
     is_forced: bool,
-) -> list[dict[str, Any]]:
-    """Message, command, inputs and outputs of every job; if not forced, of those not done."""
+) -> None:
+    """Print rule, message, command, inputs, … of the jobs of the target `all`.
+
+    Args:
+        configfiles, config: what the command line adds to `config.yaml`.
+        triggers: what makes a job run again, as `--rerun-triggers` has it.
+        is_forced: of all jobs; otherwise of those that Snakemake would run now.
+    """
     from snakemake.api import SnakemakeApi
     from snakemake.settings.enums import Quietness, RerunTrigger
     from snakemake.settings.types import (
@@ -58,7 +52,7 @@ def dry_run(
             )
         )
         plan.execute_workflow(executor="dryrun")
-    return collector.jobs
+    print(json.dumps(collector.jobs))
 
 
 class _Collector(logging.Handler):
@@ -73,6 +67,8 @@ class _Collector(logging.Handler):
         if event is not None and event.name == "JOB_INFO" and record.shellcmd:
             self.jobs.append(
                 {
+                    "rule": record.rule_name,
+                    "wildcards": dict(record.wildcards),
                     "message": record.rule_msg or record.rule_name,
                     "command": record.shellcmd,
                     "inputs": list(record.input),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import json
 import shlex
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts import cli
+from scripts.plan_arguments import PlanArguments
 from tangent.jobs.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,16 +17,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(cli.Common):
+class Arguments(PlanArguments):
     """Check that every result of a study is what its job wrote, from today's inputs and settings.
 
     It names the first link that does not match, and writes nothing.
     """
 
-    python: str = cli.argument("a Python with Snakemake, which is asked for the jobs")
-    rerun_triggers: list[str] = cli.argument("what makes Snakemake run a job again")
-    configfiles: list[str] = cli.argument("configuration files beside config.yaml", [])
-    config: str = cli.argument("what changes these, as JSON", "{}")
     threads: int = cli.argument("files that are hashed at the same time", 1)
 
 
@@ -55,19 +50,9 @@ def planned(arguments: Arguments) -> tuple[list[PlannedJob], list[str]]:
     Raises:
         UserError: Snakemake refuses to plan the study.
     """
-    given = {
-        "configfiles": arguments.configfiles,
-        "config": json.loads(arguments.config),
-        "triggers": arguments.rerun_triggers,
-    }
-    command = [arguments.python, "-m", "scripts.planned_jobs", json.dumps(given)]
-    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if answer.returncode != 0:
-        raise UserError("Snakemake cannot plan this study, so nothing was verified: see above.")
-    plan = json.loads(answer.stdout)
     # The command of a script that leaves no record has no log; its files are inputs of others.
-    jobs = [_planned(job) for job in plan["jobs"] if "--log" in job["command"].split()]
-    return jobs, plan["pending"]
+    jobs = [_planned(job) for job in arguments.plan(True) if "--log" in job["command"].split()]
+    return jobs, [job["message"] for job in arguments.plan(False)]
 
 
 def _planned(job: dict[str, Any]) -> PlannedJob:

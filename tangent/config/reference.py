@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,9 @@ def _default(field: Schema) -> str:
     if "default" not in field:
         return ""
     default = field["default"]
-    return "; default " + ("null" if default is None else f"`{default}`" if default else "none")
+    if default is None or isinstance(default, bool):
+        return f"; default {json.dumps(default)}"
+    return "; default " + (f"`{default}`" if default else "none")
 
 
 def _value(field: Schema) -> str:

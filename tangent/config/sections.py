@@ -32,6 +32,13 @@ class Paths(Section):
     )
 
 
+class Compiled(Section):
+    """Whether trainings run by `torch.compile`'s code: hours of a large model gain by it."""
+
+    standard: bool = Field(default=False, description="Ordinary fine-tuning.")
+    linear: bool = Field(default=False, description="The linearized model's, which gains more.")
+
+
 class Compute(Section):
     """How a job computes. These values can change the last bits of a result, so they re-run it."""
 
@@ -46,6 +53,7 @@ class Compute(Section):
     autocast: Literal["bfloat16", "none"] = Field(
         description="Precision of the training's matrix products."
     )
+    compile: Compiled = Compiled()
     evaluation_autocast: Literal["bfloat16", "none"] = Field(
         default="none",
         description="Precision of the matrix products of features, J(x)·τ and the standard mode's "

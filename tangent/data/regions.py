@@ -9,10 +9,11 @@ it; shorter ones stay as they are, so that small images are kept exactly.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from tangent.data.validation import longest_side
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
 # Area share and ratio of width to height of the crops: open_clip's and torchvision's defaults.
 SCALE = (0.9, 1.0)
 RATIO = (3 / 4, 4 / 3)
-# A crop has at least 0.9 of each side: still more pixels than the model's image.
-_MODEL_SHARE = 0.875
-
-
-def longest_side(image_size: int) -> int:
-    """Return the largest side kept of a training image, in pixels: 256 for models of 224."""
-    return math.ceil(image_size / _MODEL_SHARE)
 
 
 def central_crops(originals: np.ndarray, ratio: tuple[float, float] = RATIO) -> np.ndarray:

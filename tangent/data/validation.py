@@ -1,6 +1,14 @@
-"""The size of a validation split that is cut from a training set (docs/protocol.md, "Data")."""
+"""Sizes of prepared data, which are known before it is there (docs/protocol.md, "Data").
+
+Without numpy: the configuration's checks and the estimate ask for them.
+"""
 
 from __future__ import annotations
+
+import math
+
+# A crop has at least 0.9 of each side: still more pixels than the model's image.
+_MODEL_SHARE = 0.875
 
 
 def held_out(n: int, fraction: float, maximum: int) -> int:
@@ -12,3 +20,8 @@ def held_out(n: int, fraction: float, maximum: int) -> int:
         maximum: the largest number of images to hold out.
     """
     return min(int(fraction * n), maximum)
+
+
+def longest_side(image_size: int) -> int:
+    """Return the largest side kept of a training image, in pixels: 256 for models of 224."""
+    return math.ceil(image_size / _MODEL_SHARE)

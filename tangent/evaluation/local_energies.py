@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from tangent.arithmetic.linearized import parameters_of
 from tangent.jobs.progress import Progress
-from tangent.kernels.cost import kernel_method, products
 from tangent.kernels.gram import budget, classifier
 from tangent.kernels.gram_memory import gradients_held
+from tangent.kernels.kernel_cost import kernel_method, products
 from tangent.kernels.localization import TangentEigenfunctions
 from tangent.kernels.matrix_free import MatrixFreeEigenfunctions
 from tangent.models.heads.head import Head

@@ -80,7 +80,7 @@ class KernelEigenfunctions(ABC):
 
 
 class TangentEigenfunctions(KernelEigenfunctions):
-    """Eigenfunctions from kernel matrices: for as many rows as `tangent.kernels.cost` says.
+    """Eigenfunctions from kernel matrices: for as many rows as `tangent.kernels.kernel_cost` says.
 
     Memory: `memory` bytes and a quarter more for gradients, and with P weights and k components
     k × P numbers for each kernel. A sample whose gradients of one kernel do not fit has them made

@@ -22,7 +22,7 @@ class MatrixFreeEigenfunctions(KernelEigenfunctions):
 
     Time: with k components about 3 k + 10 products of 6 forward passes per image of the sample,
     then a little over 2 k forward passes for each image of the sample and each one evaluated,
-    whatever the number of logits of a kernel (`tangent.kernels.cost`).
+    whatever the number of logits of a kernel (`tangent.kernels.kernel_cost`).
 
     Memory, with P weights and a kernel of n × C rows: 3 P numbers in products; afterwards 2 P and
     as many directions of P numbers as fit into `memory`, at most 16; the activations that the

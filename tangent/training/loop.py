@@ -26,7 +26,7 @@ from tangent.models.heads.head import Head, TorchHead
 from tangent.training.batches import Batch, TrainingBatches
 from tangent.training.checkpoint import Checkpoint, Interrupted
 from tangent.training.distributed import Processes
-from tangent.training.engine import Engine, estimate, prepare
+from tangent.training.engine import Engine, prepare
 from tangent.training.examples import TrainingExamples
 from tangent.training.forward_backward import ForwardBackward
 from tangent.training.history import Diverged, Record
@@ -59,6 +59,8 @@ class Settings:
         activation_checkpointing: `on` computes activations again in the backward pass, which takes
             less memory and more time; `off` keeps them.
         if_diverged: `fail`, or `give_up`: then the result is all NaN.
+        compile: `on` runs passes over full batches by compiled code, but with activation
+            checkpointing, which runs the blocks one by one.
     """
 
     training: Training
@@ -74,6 +76,7 @@ class Settings:
     accumulation_steps: int = 1
     activation_checkpointing: str = "off"
     if_diverged: str = "fail"
+    compile: str = "off"
 
 
 @dataclass(frozen=True)
@@ -230,17 +233,10 @@ class _Trainer:
 
     def _prepare_engine(self, begun: Engine | None) -> Engine:
         settings, batches = self.settings, self.batches
-        if settings.activation_checkpointing == "on":
-            estimated = Engine("eager", "activation checkpointing runs the blocks one by one")
-        else:  # of the first process, so that all of them decide alike
-            full = -(-settings.batch_size // self.processes.count) // self.pass_size
-            passes = settings.epochs * (len(batches.examples) // settings.batch_size) * full
-            like = batches.like(self.pass_size)
-            device = self.processes.device
-            estimated = estimate(settings.training, self.model, like, passes, device)
+        wanted = settings.compile == "on" and settings.activation_checkpointing == "off"
         share = len(range(batches.rank, settings.batch_size, batches.processes))
         like = batches.like(min(self.pass_size, share))
-        return prepare(self.forward_backward, estimated, like, begun)
+        return prepare(self.forward_backward, wanted, like, begun)
 
     def _gradients(self, batch: Batch) -> Tensor:
         """Add up this process's part of the gradient; returns its part of loss and accuracy [2]."""

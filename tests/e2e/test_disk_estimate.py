@@ -1,9 +1,12 @@
 """The estimated sizes against the files of a finished study."""
 
-from small_study import CONTROL, MODEL
+from dataclasses import fields
 
-from tangent.config.cost import disk
-from tangent.config.cost.model_sizes import architecture_of
+from small_study import CONTROL
+
+from scripts.plan_arguments import PlanArguments
+from tangent.config.cost.study import Costs, PlannedJob
+from tangent.config.cost.throughput import CPU, Machine
 from tangent.config.load import load_config
 
 HEADER = 6000
@@ -11,22 +14,26 @@ HEADER = 6000
 
 
 def test_results_and_resources_are_as_large_as_estimated(finished, monkeypatch):
+    import sys
+
     import yaml
 
     monkeypatch.chdir(finished.folder)
     config = load_config(yaml.safe_load((finished.folder / "config.yaml").read_text()))
-    architecture = architecture_of(config.pretrained[MODEL].model_dump(), MODEL)
-    results = disk.results(config, {MODEL: architecture})
+    names = [field.name for field in fields(PlannedJob)]
+    plan = PlanArguments(python=sys.executable, rerun_triggers=["mtime"]).plan(True)
+    jobs = [PlannedJob(**{name: job[name] for name in names}) for job in plan]
+    stages = Costs(config, Machine(CPU, 0.35)).estimate(jobs).stages
     for stage in ("heads", "finetuned", "task_vectors", "features", "products"):
-        check(finished.folder / "results" / "tiny" / stage, results[stage])
-    resources = disk.resources(config, {MODEL: architecture})
-    check(finished.folder / "resources" / "pretrained", resources["pretrained"])
+        check(finished.folder / "results" / "tiny" / stage, stages[stage].results)
+    check(finished.folder / "resources" / "pretrained", stages["pretrained"].resources)
     splits = finished.folder / "resources" / "datasets"
     # Labels and digests are small beside images, but not beside a test's.
-    check(splits, resources["datasets"], extra=0.05, without=f"{CONTROL}/train.safetensors")
+    without = f"{CONTROL}/train.safetensors"
+    check(splits, stages["datasets"].resources, extra=0.05, without=without)
 
 
 def check(folder, estimated, extra=0.0, without="nothing"):
     files = [path for path in folder.rglob("*.safetensors") if not str(path).endswith(without)]
     found = sum(path.stat().st_size for path in files)
-    assert estimated <= found <= (1 + extra) * estimated + len(files) * HEADER, folder
+    assert 0 < estimated <= found <= (1 + extra) * estimated + len(files) * HEADER, folder

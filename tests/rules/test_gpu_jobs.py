@@ -20,7 +20,7 @@ rule all:
 rule job:
     output: "job{number}.json"
     params: device=DEVICE_NAME
-    resources: gpu=GPUS
+    resources: gpu=int(DEVICE_NAME == "cuda")
     shell: "python job.py {output}"
 """
 JOB = """

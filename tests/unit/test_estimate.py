@@ -12,12 +12,13 @@ import torch
 import yaml
 from workspace import ROOT
 
-from tangent.config.cost import disk, passes, throughput
-from tangent.config.cost import job_memory as memory
+from tangent.config.cost import passes, throughput
+from tangent.config.cost.cost import Job, cost_of, splits_of
 from tangent.config.cost.cost_table import WIDTH, as_text
-from tangent.config.cost.model_sizes import architecture, architecture_of
-from tangent.config.cost.passes import Jobs, Work, jobs_of, sizes_of
-from tangent.config.cost.study import estimate
+from tangent.config.cost.downloads import downloads
+from tangent.config.cost.model_sizes import Sizes, architecture, architecture_of
+from tangent.config.cost.passes import Work
+from tangent.config.cost.study import CONTEXT, Costs, PlannedJob
 from tangent.config.cost.throughput import CPU, Machine, Measurement, find_gpu, known_gpus
 from tangent.config.load import load_config
 from tangent.jobs.errors import UserError
@@ -42,6 +43,25 @@ def on_meta(name):
 
     with torch.device("meta"):
         return open_clip.CLIP(**model_config(name)).eval()
+
+
+def cost(config, rule, sizes=None, device="cpu", **wildcards):
+    sizes = sizes or architecture_of(DEMO, "demo-vit").sizes
+    return cost_of(rule, Job(config, {"model": "demo-vit", **wildcards}, sizes, device))
+
+
+def planned(config):
+    """Some jobs of each stage, as Snakemake lists them."""
+    study = f"{config.paths.results}/{config.study}"
+    jobs = [PlannedJob("pretrained_clip", {"model": "demo-vit"}, [], ["resources/pretrained/a"])]
+    for task in config.tasks:
+        wildcards = {"model": "demo-vit", "task": task, "training": "linear", "seed": "0"}
+        encoder = f"{study}/finetuned/demo-vit/linear/{task}/seed0/encoder.safetensors"
+        jobs.append(PlannedJob("finetuned", wildcards, ["resources/pretrained/a"], [encoder]))
+        tau = f"{study}/task_vectors/demo-vit/linear/{task}/seed0/task_vector.safetensors"
+        jobs.append(PlannedJob("task_vector", wildcards, [encoder], [tau]))
+    page = PlannedJob("report", {}, [tau], [f"{study}/report/index.html"])
+    return [page, *reversed(jobs)]
 
 
 def entry_of(name):
@@ -92,11 +112,10 @@ def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, dem
     own = {"activation_checkpointing": [training] * recomputes}
     content = demo.model_dump()
     content["finetuning"]["models"] = {"demo-vit": own}
-    found = jobs_of(load_config(content), {"demo-vit": 10})
-    task, step = demo.tasks[0], f"{training} step"
-    work = next(jobs.work for jobs in found if jobs.work and jobs.work.kind == step)
-    per_image = work.images / (demo.epochs_of("demo-vit", task) * sizes_of(demo, task).train)
-    forwards = per_image * passes.COST[step]
+    task = demo.tasks[0]
+    work = cost(load_config(content), "finetuned", task=task, training=training).work
+    per_image = work.images / (demo.epochs_of("demo-vit", task) * splits_of(demo, task).train)
+    forwards = per_image * passes.COST[work.kind]
     assert 2 * forwards * architecture(config).image_flops == pytest.approx(
         flops.get_total_flops(), rel=0.05
     )
@@ -159,14 +178,13 @@ def test_the_arithmetic_of_products_is_what_torch_counts(demo):
         return flops.get_total_flops() / len(images)
 
     counted = sum(
-        getattr(sizes_of(demo, dataset), split)
+        getattr(splits_of(demo, dataset), split)
         * per_image(len(demo.product_vectors("demo-vit", dataset, split)))
         for dataset in demo.product_datasets("demo-vit")
         for split in ("validation", "test")
     )
-    found = jobs_of(demo, {"demo-vit": 10})
-    of_mode = [of for of in found if (of.rule, of.model) == ("products", "demo-vit")]
-    forwards = passes.COST["tangent"] * sum(of.work.images for of in of_mode)
+    costs = [cost(demo, "products", dataset=name) for name in demo.product_datasets("demo-vit")]
+    forwards = passes.COST["tangent"] * sum(of.work.images for of in costs)
     assert forwards * architecture(config).image_flops == pytest.approx(counted, rel=0.05)
 
 
@@ -176,7 +194,7 @@ def test_sizes_of_splits_are_those_of_the_protocol(demo):
     for task in demo.tasks:
         n = demo.datasets[task].train_images
         train, validation = cut_validation(n, demo.validation.fraction, demo.validation.maximum)
-        sizes = sizes_of(demo, task)
+        sizes = splits_of(demo, task)
         assert (sizes.train, sizes.validation) == (len(train), len(validation))
 
 
@@ -199,11 +217,14 @@ def test_a_heat_map_has_as_many_passes_as_the_model_is_asked_for(demo, rng):
 
     pair = [PairMember(name, ZeroShotHead(np.eye(3))) for name in ("a", "b")]
     disentanglement_error(Edited(), *pair, np.linspace(minimum, 1.0, points))
-    assert len(asked) == 2 * passes._heat_map_passes(config)
+    pair = {"task_1": "shapes", "task_2": "letters"}
+    assert len(asked) * images == cost(config, "disentanglement_plain", **pair).work.images
+    assert cost(config, "disentanglement_linearized", **pair).work is None
 
 
 def test_gradients_are_as_many_as_the_kernel_makes(rng):
-    from tangent.kernels import cost, gram
+    from tangent.kernels import gram
+    from tangent.kernels import kernel_cost as cost
 
     n, held = int(rng.integers(1, 30)), int(rng.integers(1, 12))
     made = []
@@ -219,33 +240,25 @@ def test_gradients_are_as_many_as_the_kernel_makes(rng):
 
 
 def test_kernels_of_all_logits_are_reckoned_by_their_method(demo):
-    def kernels(logits, images, components, held):
+    from tangent.kernels import kernel_cost as costs
+    from tangent.kernels.gram_memory import GRADIENT_BYTES
+
+    def kernels(logits, images, components, held, device="cpu"):
         sizes = {"logits": logits, "images": images, "components": components}
         section = demo.eigenfunctions.model_copy(update=sizes | {"tasks": ["letters"]})
         config = demo.model_copy(update={"eigenfunctions": section})
-        [jobs] = [
-            jobs
-            for jobs in jobs_of(config, {"demo-vit": held})
-            if jobs.rule == "eigenfunctions" and jobs.model == "demo-vit"
-        ]
-        return config, jobs
-
-    from tangent.kernels import cost
+        encoder = Sizes(GRADIENT_BYTES[device] // held)
+        return cost(config, "eigenfunctions", encoder, device, task="letters")
 
     sets = len(demo.tasks_of("demo-vit")) + 1
-    _, one_each = kernels(3, 100, 10, 124)
-    assert one_each.work == Work("gradient", 3 * (100 + 100 + 100 * sets))
-    _, dense = kernels("all", 4, 2, 10**6)
+    assert kernels(3, 100, 10, 124).work == Work("gradient", 3 * (100 + 100 + 100 * sets))
+    dense = kernels("all", 4, 2, 10**6)
     assert dense.work == Work("gradient", (4 + 4 + 4 * sets) * (1 + 2 * 26) / 3)
-    config, products = kernels("all", 100, 10, 5)  # directions, too, in two passes
-    found = 6 * cost.products(2600, 10)
+    products = kernels("all", 100, 10, 5)  # directions, too, in two passes
+    found = 6 * costs.products(2600, 10)
     assert products.work == Work("tangent", (100 * found + (200 + 100 * sets) * (2 + 20)) / 3)
-    model = architecture_of(DEMO, "demo-vit")
-    bounds = {
-        device: memory.peak(config, model, products, device) - memory.CONTEXT
-        for device in ("cpu", "cuda")
-    }
-    assert bounds["cpu"] == bounds["cuda"] > 12 * 4 * model.encoder_parameters
+    on_a_gpu = kernels("all", 100, 10, 64, "cuda")
+    assert on_a_gpu.memory > 11 * (GRADIENT_BYTES["cuda"] // 64)
 
 
 def test_the_estimate_needs_no_torch():
@@ -273,30 +286,25 @@ def tiny_model(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", sorted(set(passes.COST) - {"text"}))
-def test_every_kind_of_pass_can_be_measured(tiny_model, kind):
-    from tangent.config.cost.measuring import Setting, measure
+def test_every_kind_of_pass_is_printed_as_the_estimate_reads_it(tiny_model, kind, capsys):
+    from bench.throughput import Arguments, run
 
     autocast = "bfloat16" if kind.endswith("step") else "none"
-    found = measure(Setting(tiny_model, "tiny", kind, "cpu", 1, 4, autocast, 0.01))
+    run(Arguments(pretrained_dir=tiny_model, batch_size=4, autocast=autocast, seconds=0.01,
+                  kinds=[kind]))  # fmt: skip
+    [entry] = yaml.safe_load(capsys.readouterr().out)
+    found = throughput._measurement(entry)
     assert found.parameters == architecture_of({"folder": tiny_model}, "tiny").encoder_parameters
-    assert found.images_per_second > 0 and 0.01 < found.memory < 100
+    assert found.images_per_second > 0
     dtype = "bfloat16" if kind.endswith("step") else "float32"
-    assert (found.device, found.what, found.dtype) == (CPU, kind, dtype)
-
-
-def test_the_script_prints_entries_that_the_estimate_reads(tiny_model):
-    command = [sys.executable, "-m", "scripts.measure_throughput", "--seconds", "0.01"]
-    command += ["--pretrained-dir", str(tiny_model), "--evaluation-batch-size", "2", "--kinds"]
-    done = subprocess.run([*command, "forward"], cwd=ROOT, capture_output=True, text=True)
-    [entry] = yaml.safe_load(done.stdout)
-    assert throughput._measurement(entry).model == "tiny", done.stderr
+    assert (found.model, found.device, found.what, found.dtype) == ("tiny", CPU, kind, dtype)
 
 
 def test_an_unknown_kind_of_pass_is_refused(tiny_model):
-    from tangent.config.cost.measuring import Setting, measure
+    from bench.throughput import Arguments, run
 
     with pytest.raises(UserError, match="nothing is known about passes of the kind 'backward'"):
-        measure(Setting(tiny_model, "tiny", "backward", "cpu", 1, 4, "none", 0.01))
+        run(Arguments(pretrained_dir=tiny_model, kinds=["backward"]))
 
 
 def measured(**changes):
@@ -304,7 +312,7 @@ def measured(**changes):
     values = dict(
         model="demo-vit", parameters=model.encoder_parameters, flops=model.image_flops,
         device="H200", dtype="float32", what="forward", batch_size=128, images_per_second=1e5,
-        memory=3.5, date="2026-01-01", commit="0", how="by hand",
+        date="2026-01-01", commit="0", how="by hand",
     )  # fmt: skip
     return Measurement(**values | changes)
 
@@ -352,7 +360,7 @@ def test_measurements_are_complete_and_of_known_devices():
         assert on_a_cpu >= kinds  # from which those of other models are scaled
     for entry in found:
         assert entry.device in (CPU, *known_gpus()) and entry.dtype in ("bfloat16", "float32")
-        assert entry.what in passes.COST and entry.images_per_second > 0 and entry.memory > 0
+        assert entry.what in passes.COST and entry.images_per_second > 0
 
 
 def test_a_measurement_of_another_form_is_refused(monkeypatch):
@@ -396,34 +404,42 @@ def test_an_architecture_that_cannot_be_estimated_is_named(entry, message):
 def test_memory_of_a_training_falls_with_accumulation_and_rises_with_tangents(demo):
     model = architecture_of({"source": "open_clip", "name": OPEN_CLIP[2]}, "ViT-L-14")
 
-    def peak(kind, **settings):
+    def peak(training, **settings):
         own = demo.finetuning_of("demo-vit").model_copy(update=settings)
         tuning = demo.finetuning.model_copy(update={"models": {"demo-vit": own}})
         config = demo.model_copy(update={"finetuning": tuning})
-        jobs = Jobs("finetuned", "finetuned", 1, "demo-vit", Work(kind, 1))
-        return memory.peak(config, model, jobs, "cuda")
+        found = cost(config, "finetuned", model.sizes, task="letters", training=training)
+        return found.weights * model.sizes.encoder + found.memory
 
     states = 16 * model.encoder_parameters
-    assert states < peak("standard step", accumulation_steps=128) < peak("standard step")
-    assert peak("standard step") < peak("linear step")
-    checkpointed = peak("linear step", activation_checkpointing=["linear"])
-    assert checkpointed < 0.4 * peak("linear step")
+    assert states < peak("standard", accumulation_steps=128) < peak("standard")
+    assert peak("standard") < peak("linear")
+    checkpointed = peak("linear", activation_checkpointing=["linear"])
+    assert checkpointed < 0.4 * peak("linear")
 
 
-def test_published_weights_are_not_trained(demo):
-    published = {"demo-vit": {"standard": {"letters": {"source": "hub", "repository": "a/b",
-                                                       "revision": "main"}}}}  # fmt: skip
-    config = load_config(demo.model_dump() | {"published": published})
-    held = {"demo-vit": 10}
-    before, after = jobs_of(demo, held), jobs_of(config, held)
+def test_limits_grow_with_the_work_the_weights_and_the_device(demo):
+    def costs(model, device=CPU):
+        content = demo.model_dump()
+        content["pretrained"]["demo-vit"] = model
+        return Costs(load_config(content), Machine(device, 0.35))
 
-    def steps(jobs):
-        return sum(
-            of.count * of.work.images for of in jobs if of.work and of.work.kind.endswith("step")
-        )
-
-    trained = demo.epochs_of("demo-vit", "letters") * sizes_of(demo, "letters").train
-    assert steps(before) - steps(after) == trained
+    training = "finetuned", {"model": "demo-vit", "task": "letters", "training": "linear"}
+    large = {"source": "random", "name": OPEN_CLIP[2], "image_size": 224, "seed": 0}
+    unknown = {"source": "timm", "name": "convnext_base.fb_in1k", "image_size": 224}
+    small = costs(demo.pretrained["demo-vit"].model_dump())
+    assert small.minutes(*training) == costs(unknown).minutes(*training) == 240
+    assert costs(large).minutes(*training) > 240
+    encoder = 4 * architecture_of(large | {"source": "open_clip"}, "L").encoder_parameters >> 20
+    on_a_gpu = costs(large, "H200").main_memory(*training)
+    assert 7 * encoder < on_a_gpu < 15 * encoder
+    assert costs(large).main_memory(*training) > on_a_gpu + 30_000  # activations
+    assert not costs(unknown).knows(training[1])
+    weights = [costs(unknown).main_memory(*training, encoder=size << 20) for size in (100, 200)]
+    assert weights[1] - weights[0] == 800
+    plot = small.main_memory("plot", {"figure": "figure2"}), small.minutes("plot", {})
+    assert plot == (1000, 30)
+    assert small.processes_on_device(*training) == 1 > small.processes_on_device("plot", {})
 
 
 def test_downloads_are_the_hubs_copies_and_open_clips_weights(demo):
@@ -437,25 +453,33 @@ def test_downloads_are_the_hubs_copies_and_open_clips_weights(demo):
     }  # fmt: skip
     config = load_config(content)
     model = architecture_of({"source": "open_clip", "name": OPEN_CLIP[0]}, "demo-vit")
-    weights, *copies = disk.downloads(config, {"demo-vit": model})
+    weights, *copies = downloads(config, {"demo-vit": model.sizes})
     assert weights.size == 4 * sum(value.numel() for value in on_meta(OPEN_CLIP[0]).parameters())
     assert [(copy.what, copy.size) for copy in copies] == [
         ("letters: tanganke/dtd", 629_000_000),
         ("signs: some/thing", None),
     ]
-    text = as_text(config, estimate(config, Machine("H200", 0.35)))
+    costs = Costs(config, Machine("H200", 0.35))
+    text = as_text(costs, costs.estimate(planned(config)))
     assert "unknown" in text and "at least " in text
 
 
 @pytest.mark.parametrize("device", [CPU, *known_gpus()])
 def test_the_table_fits_its_width_and_adds_up(demo, device):
-    found = estimate(demo, Machine(device, 0.35))
-    text = as_text(demo, found)
+    costs = Costs(demo, Machine(device, 0.35))
+    jobs = planned(demo)
+    found = costs.estimate(jobs)
+    text = as_text(costs, found)
     assert max(map(len, text.splitlines())) <= WIDTH
-    jobs = jobs_of(demo, {"demo-vit": 100})
-    assert sum(cost.jobs for cost in found.stages.values()) == sum(of.count for of in jobs)
-    hours = sum(cost.seconds for cost in found.stages.values())
-    assert hours == pytest.approx(sum(cost.seconds for cost in found.models.values()))
+    assert list(found.stages) == ["pretrained", "finetuned", "task_vectors", "report"]
+    assert sum(stage.jobs for stage in found.stages.values()) == len(jobs)
+    tasks = len(demo.tasks)
+    assert found.models["demo-vit"].jobs == 2 * tasks + 1 == len(jobs) - 1
+    assert found.stages["finetuned"].model_jobs == tasks
+    weights = architecture_of(DEMO, "demo-vit").sizes.encoder
+    assert found.stages["finetuned"].results == tasks * weights
+    assert found.stages["pretrained"].resources > weights > found.stages["pretrained"].results == 0
+    assert found.stages["finetuned"].memory > 7 * weights + CONTEXT
     assert ("CPU-h" in text) == (device == CPU) and ("GPU-h" in text) == (device != CPU)
     assert "unknown" not in text
     assert ("- measured:" in text) == (device == CPU)
@@ -468,5 +492,6 @@ def test_a_gpu_that_is_too_small_is_warned_of(demo):
     }  # fmt: skip
     config = load_config(content)
     for gpu, is_small in (("L4", True), ("H200", False)):
-        text = as_text(config, estimate(config, Machine(gpu, 0.35)))
+        costs = Costs(config, Machine(gpu, 0.35))
+        text = as_text(costs, costs.estimate(planned(config)))
         assert ("WARNING" in text) == is_small, text

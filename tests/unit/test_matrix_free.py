@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from tangent.arithmetic.linearized import parameters_of
 from tangent.jobs.errors import UserError
-from tangent.kernels import cost
 from tangent.kernels import gram_memory as memory
+from tangent.kernels import kernel_cost as cost
 from tangent.kernels.eigenfunctions import Eigenfunctions
 from tangent.kernels.gram import classifier, joint_gram
 from tangent.kernels.lanczos import leading_eigenfunctions

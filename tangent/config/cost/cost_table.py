@@ -5,9 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from tangent.config.cost.study import SECONDS_TO_START, Cost, Estimate
+from tangent.config.cost.study import SECONDS_TO_START, Costs, Estimate, StageCost
 from tangent.config.cost.throughput import CPU
-from tangent.config.schema import Config
 
 WIDTH = 100
 
@@ -19,17 +18,18 @@ _MEANING = {
 }
 
 
-def as_text(config: Config, found: Estimate) -> str:
-    """The whole estimate: stages, models, downloads, and how it was reckoned."""
-    unit = "CPU-h" if found.machine.device == CPU else "GPU-h"
-    where = "1 CPU job at a time" if found.machine.device == CPU else found.machine.device
-    title = f"Estimate for the study {config.study}, from nothing, on {where}"
+def as_text(costs: Costs, found: Estimate) -> str:
+    """The whole estimate: stages, models, downloads, and how it was made."""
+    device = costs.machine.device
+    unit = "CPU-h" if device == CPU else "GPU-h"
+    where = "1 CPU job at a time" if device == CPU else device
+    title = f"Estimate for the study {costs.config.study}, from nothing, on {where}"
     parts = [
         f"{title}\n{'=' * len(title)}",
         _table(_stage_rows(found, unit)),
         _table(_model_rows(found, unit)),
         _table(_download_rows(found)),
-        _notes(config, found),
+        _notes(costs, found),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -39,17 +39,12 @@ def _stage_rows(found: Estimate, unit: str) -> list[list[str]]:
         ["stage", "jobs", "with a model", unit, "peak memory", "results", "resources", "time is"]
     ]
     for name, cost in found.stages.items():
-        sizes = [found.results.get(name, 0), found.resources.get(name, 0)]
-        rows.append([name, *_cost(cost), *map(_bytes, sizes), " + ".join(sorted(cost.bases))])
-    costs = list(found.stages.values())
-    total = Cost(
-        jobs=sum(cost.jobs for cost in costs),
-        model_jobs=sum(cost.model_jobs for cost in costs),
-        seconds=sum(cost.seconds for cost in costs),
-        memory=max(cost.memory for cost in costs),
-    )
-    sizes = [found.results.total(), found.resources.total()]
-    return [*rows, ["total", *_cost(total), *map(_bytes, sizes), ""]]
+        basis = " + ".join(sorted(cost.bases))
+        rows.append([name, *_cost(cost), _bytes(cost.results), _bytes(cost.resources), basis])
+    total = StageCost()
+    for cost in found.stages.values():
+        total += cost
+    return [*rows, ["total", *_cost(total), _bytes(total.results), _bytes(total.resources), ""]]
 
 
 def _model_rows(found: Estimate, unit: str) -> list[list[str]]:
@@ -69,14 +64,14 @@ def _download_rows(found: Estimate) -> list[list[str]]:
     return [*rows, ["total", ("at least " if is_partial else "") + _bytes(sum(known)), ""]]
 
 
-def _cost(cost: Cost) -> list[str]:
+def _cost(cost: StageCost) -> list[str]:
     hours = "" if not cost.model_jobs else _hours(cost.seconds)
     memory = _bytes(cost.memory) if cost.memory else ""
     return [str(cost.jobs), str(cost.model_jobs or ""), hours, memory]
 
 
-def _notes(config: Config, found: Estimate) -> str:
-    machine = found.machine
+def _notes(costs: Costs, found: Estimate) -> str:
+    machine, compute = costs.machine, costs.config.compute
     bases = sorted({basis for cost in found.stages.values() for basis in cost.bases})
     lines = [_MEANING[basis] for basis in bases]
     if machine.gpu is not None:
@@ -85,7 +80,6 @@ def _notes(config: Config, found: Estimate) -> str:
             f"Peak: {gpu.bfloat16:g} TFLOP/s in bfloat16, {gpu.float32:g} in float32, "
             f"{gpu.memory:g} GB ({gpu.source}); assumed share {machine.utilization:g}."
         )
-        compute = config.compute
         lines.append(
             f"Trainings in {_precision(compute.autocast)}, evaluations in "
             f"{_precision(compute.evaluation_autocast)}, kernels in float32."
@@ -99,7 +93,7 @@ def _notes(config: Config, found: Estimate) -> str:
     lines += [
         f"Each job with a model is given {SECONDS_TO_START[machine.kind]:g} s to start. Decoding "
         "data sets and jobs without a model run on CPUs and are not in the hours.",
-        "Memory is by formula where it was not measured. Data sets are as kept decoded, at most.",
+        "Memory is by formula. Data sets are as kept decoded, at most.",
         f"A training keeps {_bytes(found.training_state)} to resume from while it runs. Downloads "
         "stay in the Hugging Face cache, beside results and resources.",
     ]

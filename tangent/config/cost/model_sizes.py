@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,27 @@ from tangent.models.clip import CONFIG_FILE
 
 BYTES = 4
 """A float32 number: weights, features and products are kept in this type."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes that costs are made of; of other architectures only the encoder's are known.
+
+    Attributes:
+        encoder: weights of the image encoder.
+        whole: weights of the whole model.
+        row: features of an image.
+        passing: an image on its way through a block, when nothing is kept, and its pixels.
+        kept: activations of an image that autograd keeps.
+        kept_of_blocks: likewise with activation checkpointing: the blocks' inputs, and one block's.
+    """
+
+    encoder: int
+    whole: int = 0
+    row: int = 0
+    passing: int = 0
+    kept: int = 0
+    kept_of_blocks: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,6 +138,20 @@ class Architecture:
         patches = 2 * (self.image.tokens - 1) * 3 * self.patch**2 * w
         return patches + self.image.flops + 2 * w * self.embedding
 
+    @cached_property
+    def sizes(self) -> Sizes:
+        """Bytes in float32."""
+        image = self.image
+        of_block = image.activations // image.layers
+        return Sizes(
+            encoder=BYTES * self.encoder_parameters,
+            whole=BYTES * self.parameters,
+            row=BYTES * self.embedding,
+            passing=BYTES * (of_block + 3 * self.image_size**2),
+            kept=BYTES * image.activations,
+            kept_of_blocks=BYTES * (image.layers * image.tokens * image.width + of_block),
+        )
+
     @property
     def text_flops(self) -> int:
         """Operations of one text's forward pass."""
@@ -182,8 +217,12 @@ def architecture(config: Mapping[str, Any]) -> Architecture:
 @cache
 def _open_clip_file(architecture_name: str, name: str) -> Path:
     # open_clip ships these files; importing it would import torch.
-    package = Path(importlib.util.find_spec("open_clip").origin).parent
-    path = package / "model_configs" / f"{architecture_name}.json"
+    package = importlib.util.find_spec("open_clip")
+    if package is None:
+        raise UserError(
+            f"pretrained.{name}: there is no estimate without open_clip, which is missing."
+        )
+    path = Path(package.origin).parent / "model_configs" / f"{architecture_name}.json"
     if not path.exists():
         raise UserError(f"pretrained.{name}.name: open_clip has no model {architecture_name!r}.")
     return path

@@ -1,25 +1,44 @@
-"""What a whole study costs, stage by stage: the numbers that the table shows."""
+"""Costs of a study: of one job, which gives the rules their limits, and of all, stage by stage."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import PurePath
 
-from tangent.config.cost import disk
-from tangent.config.cost import job_memory as memory
-from tangent.config.cost.model_sizes import BYTES, Architecture, architecture_of
-from tangent.config.cost.passes import Jobs, Pass, jobs_of
-from tangent.config.cost.throughput import Basis, Machine
+from tangent.config.cost.cost import Cost, Job, cost_of
+from tangent.config.cost.downloads import Download, downloads
+from tangent.config.cost.model_sizes import Architecture, Sizes, architecture_of
+from tangent.config.cost.passes import Pass
+from tangent.config.cost.throughput import Basis, Machine, Time
 from tangent.config.schema import Config
-from tangent.kernels.gram_memory import GRADIENT_BYTES, gradients_held
+from tangent.jobs.errors import UserError
 
 SECONDS_TO_START = {"cpu": 4.0, "cuda": 15.0}
 """Of each job that runs a model: torch starts and weights are read. Measured on a CPU, assumed for
 a GPU, whose libraries start too and whose models are larger."""
 
+CONTEXT = 10**9
+"""Bytes of the device's memory for CUDA, its libraries and the allocator's slack: a guess."""
+
+MARGIN = 4
+"""A job may take so many times its estimate."""
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job that Snakemake would run: its rule, the values of its wildcards, and its files."""
+
+    rule: str
+    wildcards: Mapping[str, str]
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+
 
 @dataclass
-class Cost:
+class StageCost:
     """Of a stage or of a model.
 
     Attributes:
@@ -27,14 +46,28 @@ class Cost:
         model_jobs: those that run a model, on the GPU if there is one.
         seconds: of these on the device; starting is counted.
         memory: of the device at its peak, in bytes.
+        results: bytes below the study's folder.
+        resources: bytes in the folder that studies share.
         bases: what the seconds rest on.
     """
 
     jobs: int = 0
     model_jobs: int = 0
     seconds: float = 0.0
-    memory: int = 0
+    memory: float = 0.0
+    results: float = 0.0
+    resources: float = 0.0
     bases: set[Basis] = field(default_factory=set)
+
+    def __iadd__(self, other: StageCost) -> StageCost:
+        self.jobs += other.jobs
+        self.model_jobs += other.model_jobs
+        self.seconds += other.seconds
+        self.memory = max(self.memory, other.memory)
+        self.results += other.results
+        self.resources += other.resources
+        self.bases |= other.bases
+        return self
 
 
 @dataclass
@@ -42,81 +75,145 @@ class Estimate:
     """Of a study.
 
     Attributes:
-        machine: what it is reckoned for.
-        stages: cost by stage, in the workflow's order.
+        stages: cost by stage: the folder that its jobs write to, in the workflow's order.
         models: cost by model (no jobs without a model).
-        results: bytes below the study's folder, by stage.
-        resources: bytes in the folder that studies share, by stage.
-        training_state: bytes of the state of each training that runs.
+        training_state: bytes that a training keeps to resume from: weights and AdamW's moments.
         downloads: what is fetched.
     """
 
-    machine: Machine
-    stages: dict[str, Cost]
-    models: dict[str, Cost]
-    results: Counter[str]
-    resources: Counter[str]
+    stages: dict[str, StageCost]
+    models: dict[str, StageCost]
     training_state: int
-    downloads: list[disk.Download]
+    downloads: list[Download]
 
 
-def estimate(config: Config, machine: Machine) -> Estimate:
-    """Reckon what the target `all` costs from nothing.
+class Costs:
+    """Tells what the jobs of a study take on a machine.
 
-    Raises:
-        UserError: a model's architecture is not one that can be estimated.
+    Args:
+        config: the study.
+        machine: what it runs on.
     """
-    architectures = {
-        name: architecture_of(config.pretrained[name].model_dump(), name)
-        for name in dict.fromkeys(config.base_model(model) for model in config.all_models)
-    }
-    held = {
-        name: gradients_held(BYTES * model.encoder_parameters, GRADIENT_BYTES[machine.kind])
-        for name, model in architectures.items()
-    }
-    stages: dict[str, Cost] = {}
-    models: dict[str, Cost] = {}
-    for jobs in jobs_of(config, held):
-        costs = [stages.setdefault(jobs.stage, Cost())]
-        if jobs.model:
-            costs.append(models.setdefault(jobs.model, Cost()))
-        model = architectures.get(config.base_model(jobs.model)) if jobs.model else None
-        for cost in costs:
-            cost.jobs += jobs.count
-            if jobs.work:
-                _add(cost, config, model, jobs, machine)
-    return Estimate(
-        machine,
-        stages,
-        models,
-        disk.results(config, architectures),
-        disk.resources(config, architectures),
-        disk.training_state(config, architectures),
-        disk.downloads(config, architectures),
-    )
+
+    def __init__(self, config: Config, machine: Machine) -> None:
+        self.config, self.machine = config, machine
+        self._architectures: dict[str, Architecture] = {}
+        for model in config.models:
+            with suppress(UserError):
+                self._architectures[model] = self._architecture(model)
+
+    def knows(self, wildcards: Mapping[str, str]) -> bool:
+        """Whether a job runs no model, or one of a known architecture."""
+        return "model" not in wildcards or self._base(wildcards) in self._architectures
+
+    def main_memory(
+        self, rule: str, wildcards: Mapping[str, str], encoder: int = 1, inputs: int = 0
+    ) -> int:
+        """Megabytes that a job may take: a CPU's activations are in them, as far as known.
+
+        Args:
+            rule: the job's rule.
+            wildcards: its wildcards, by name.
+            encoder: bytes of the model's encoder, if its architecture is not known.
+            inputs: bytes of what it reads beside weights.
+        """
+        cost, sizes = self._cost(rule, wildcards, encoder)
+        used = (cost.weights + 1) * sizes.encoder if cost.weights else 0  # one is being read
+        used += cost.memory if self.machine.kind == "cpu" else 0
+        megabytes = cost.megabytes + (int(used) >> 20)
+        return cost.processes * megabytes + (inputs >> 20)
+
+    def minutes(self, rule: str, wildcards: Mapping[str, str]) -> int:
+        """Minutes that a job may take."""
+        cost, _ = self._cost(rule, wildcards)
+        if cost.work is None or not self.knows(wildcards):
+            return cost.minutes
+        seconds = self._time(wildcards, cost).seconds / cost.processes
+        return max(cost.minutes, int(MARGIN * seconds / 60))
+
+    def processes_on_device(self, rule: str, wildcards: Mapping[str, str]) -> int:
+        """How many processes of a job run a model: GPUs, if there are any."""
+        cost, _ = self._cost(rule, wildcards)
+        return cost.processes if cost.work else 0
+
+    def check(self) -> None:
+        """Refuse a study that cannot be estimated.
+
+        Raises:
+            UserError: a model's architecture is not known.
+        """
+        for model in self.config.models:
+            self._architecture(model)
+
+    def estimate(self, jobs: Sequence[PlannedJob]) -> Estimate:
+        """Add up what jobs take, of a study that `check` does not refuse."""
+        stages: dict[str, StageCost] = {}
+        models = {model: StageCost() for model in self.config.all_models}
+        for job in _last_first(jobs):
+            found = self._of_job(job)
+            stage = stages.setdefault(self._stage(job), StageCost())
+            stage += found
+            if "model" in job.wildcards:
+                models[job.wildcards["model"]] += found
+        stages = dict(reversed(stages.items()))
+        sizes = {name: model.sizes for name, model in self._architectures.items()}
+        largest = max(of_model.encoder for of_model in sizes.values())
+        return Estimate(stages, models, 3 * largest, downloads(self.config, sizes))
+
+    def _of_job(self, job: PlannedJob) -> StageCost:
+        cost, sizes = self._cost(job.rule, job.wildcards)
+        is_shared = self._is_shared(job)
+        found = StageCost(
+            jobs=1,
+            results=0 if is_shared else cost.written,
+            resources=cost.written if is_shared else 0,
+        )
+        if cost.work:
+            time = self._time(job.wildcards, cost)
+            found.model_jobs = 1
+            found.seconds = SECONDS_TO_START[self.machine.kind] + time.seconds
+            found.memory = CONTEXT + cost.weights * sizes.encoder + cost.memory
+            found.bases = {time.basis}
+        return found
+
+    def _cost(
+        self, rule: str, wildcards: Mapping[str, str], encoder: int = 1
+    ) -> tuple[Cost, Sizes]:
+        architecture = self._architectures.get(self._base(wildcards))
+        sizes = architecture.sizes if architecture else Sizes(encoder)
+        return cost_of(rule, Job(self.config, wildcards, sizes, self.machine.kind)), sizes
+
+    def _time(self, wildcards: Mapping[str, str], cost: Cost) -> Time:
+        architecture = self._architectures[self._base(wildcards)]
+        return self.machine.time(architecture, cost.work, _dtype(self.config, cost.work.kind))
+
+    def _base(self, wildcards: Mapping[str, str]) -> str:
+        return self.config.base_model(wildcards["model"]) if "model" in wildcards else ""
+
+    def _architecture(self, model: str) -> Architecture:
+        return architecture_of(self.config.pretrained[model].model_dump(), model)
+
+    def _is_shared(self, job: PlannedJob) -> bool:
+        return PurePath(job.outputs[0]).is_relative_to(self.config.paths.resources)
+
+    def _stage(self, job: PlannedJob) -> str:
+        """The first folder, below the study's or the shared one, that a job writes to."""
+        paths = self.config.paths
+        root = paths.resources if self._is_shared(job) else f"{paths.results}/{self.config.study}"
+        folder, *below = PurePath(job.outputs[0]).relative_to(root).parts
+        return folder if below else "configuration"
 
 
-def _add(cost: Cost, config: Config, model: Architecture, jobs: Jobs, machine: Machine) -> None:
-    time = machine.time(model, jobs.work, _dtype(config, jobs.work.kind))
-    cost.model_jobs += jobs.count
-    cost.memory = max(cost.memory, _memory(config, model, jobs, machine))
-    cost.seconds += jobs.count * (SECONDS_TO_START[machine.kind] + time.seconds)
-    cost.bases.add(time.basis)
+def _last_first(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
+    """By the number of jobs that come before each, one after the other."""
+    made_by = {output: job for job in jobs for output in job.outputs}
 
+    @cache
+    def depth(output: str) -> int:
+        needed = [path for path in made_by[output].inputs if path in made_by]
+        return max((1 + depth(path) for path in needed), default=0)
 
-def _memory(config: Config, model: Architecture, jobs: Jobs, machine: Machine) -> int:
-    kind = jobs.work.kind
-    found = machine.find(model, kind, _dtype(config, kind))
-    size = config.compute.evaluation_batch_size
-    # Other sizes of a batch, several tangents, edited models and kernels need other amounts.
-    is_like = jobs.rule == "features"
-    if kind.endswith("step"):
-        settings = config.finetuning_of(jobs.model)
-        size = memory.images_per_step(config, settings)
-        is_like = not memory.recomputes(settings, kind)
-    if found is not None and is_like and found.batch_size == size:
-        return int(found.memory * 1e9)
-    return memory.peak(config, model, jobs, machine.kind)
+    return sorted(jobs, key=lambda job: depth(job.outputs[0]), reverse=True)
 
 
 def _dtype(config: Config, kind: Pass) -> str:

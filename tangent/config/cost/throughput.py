@@ -40,7 +40,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Measurement:
-    """An entry of measured.yaml, as `python -m scripts.measure_throughput` prints it.
+    """An entry of measured.yaml, as `python -m bench.throughput` prints it.
 
     Attributes:
         model: name of the model.
@@ -51,7 +51,6 @@ class Measurement:
         what: kind of the pass.
         batch_size: images per pass.
         images_per_second: throughput.
-        memory: peak memory of the process (CPU) or of the GPU, in GB.
         date, commit, how: when, with which version, and by what on which machine.
     """
 
@@ -63,7 +62,6 @@ class Measurement:
     what: Pass
     batch_size: int
     images_per_second: float
-    memory: float
     date: str
     commit: str
     how: str
@@ -175,6 +173,6 @@ def _measurement(entry: dict[str, Any]) -> Measurement:
     if wrong:
         raise UserError(
             f"tangent/config/cost/measured.yaml: an entry has or lacks {', '.join(wrong)}; each "
-            "must be as `python -m scripts.measure_throughput` prints it."
+            "must be as `python -m bench.throughput` prints it."
         )
     return Measurement(**entry)

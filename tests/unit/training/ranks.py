@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from tangent.training import engine
 from tangent.training.distributed import Processes
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -30,7 +29,7 @@ def start(
     flags: Mapping[str, object],
     spare_memory: Mapping[int, int] | None = None,
     signals: Mapping[int, int] | None = None,
-    compiling: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> list[ForkServerProcess]:
     """Start the ranks of scripts.finetune.
 
@@ -39,17 +38,17 @@ def start(
         flags: of the script.
         spare_memory: bytes that a rank may take beyond what it has when its training begins.
         signals: the step in which a rank gets a SIGTERM.
-        compiling: environment in which they compile, whatever the estimate says.
+        environment: variables beside those of torchrun.
     """
     with socket.create_server(("localhost", 0)) as probe:
         port = probe.getsockname()[1]
     started = []
     for rank in range(count):
-        environment = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
-        environment |= {"WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank)}
-        environment |= dict(compiling or {})
+        variables = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+        variables |= {"WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        variables |= dict(environment or {})
         memory, step = (spare_memory or {}).get(rank), (signals or {}).get(rank)
-        arguments = (dict(flags), environment, memory, step, compiling is not None)
+        arguments = (dict(flags), variables, memory, step)
         started.append(CONTEXT.Process(target=_run, args=arguments))
         started[-1].start()
     return started
@@ -70,7 +69,6 @@ def _run(
     environment: dict[str, str],
     memory: int | None,
     step: int | None,
-    compiles: bool,
 ) -> None:
     os.environ.update(environment)
     from scripts import cli, finetune
@@ -79,16 +77,9 @@ def _run(
     sys.argv.insert(0, "finetune")
     if memory is not None:
         finetune._train = _in_little_memory(finetune._train, memory)
-    if compiles:
-        compile_always(engine)
     if step is not None:
         Processes.agree = _with_a_signal(Processes.agree, step)
     cli.main(finetune.Arguments, finetune.run)
-
-
-def compile_always(module) -> None:
-    """Replace the rates of `tangent.training.engine`: compiling is free."""
-    module.RATES = dict.fromkeys(module.RATES, module.Rates(1, 1, 0))
 
 
 def _in_little_memory(train, spare):

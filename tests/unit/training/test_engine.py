@@ -14,15 +14,12 @@ from torch.func import functional_call, jvp
 from bench.linear_step import can_compile
 from tangent.arithmetic.forward_mode import forward_mode_attention
 from tangent.arithmetic.linearized import linearize
-from tangent.config.cost.model_sizes import architecture
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_csv, read_json
-from tangent.models.encoders import load_encoder
 from tangent.models.heads.zero_shot import ZeroShotHead
 from tangent.training import engine
 from tangent.training.compile_cache import VARIABLE
 from tangent.training.compiling import compile_for
-from tangent.training.engine import estimate, forward_operations
 from tangent.training.forward_backward import ForwardBackward
 
 needs_compiler = pytest.mark.skipif(
@@ -38,10 +35,8 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def compiles(cache, monkeypatch):
-    """Trainings of this process are compiled."""
+    """Where compiled code of this process goes."""
     monkeypatch.setenv(VARIABLE, str(cache))
-    monkeypatch.setattr(engine, "RATES", engine.RATES)
-    ranks.compile_always(engine)
     yield
     torch.compiler.reset()
 
@@ -119,18 +114,18 @@ class InPrecision(ForwardBackward):
 @needs_compiler
 @pytest.mark.usefixtures("compiles")
 @pytest.mark.parametrize("training", ["linear", "standard"])
-def test_a_compiled_training(training, script, finetuning, cache, tmp_path, monkeypatch):
+def test_a_compiled_training(training, script, finetuning, cache, tmp_path):
     """It has the eager one's numbers; killed, resumed and from the cache its own bits."""
-    flags = finetuning | {"training": training}  # batches of 32, 32 and 8 images
+    flags = finetuning | {"training": training, "compile": "on"}  # batches of 32, 32 and 8 images
     folders = {name: tmp_path / name for name in ("cold", "killed", "two", "eager")}
     script("finetune", **flags | {"output_dir": folders["cold"]})
     metrics = read_json(folders["cold"] / "metrics.json")
-    assert metrics["engine"] == "compiled" and "estimate" in metrics["engine_reason"]
+    assert metrics["engine"] == "compiled" and "settings" in metrics["engine_reason"]
     assert any(cache.iterdir())
 
     killed = flags | {"output_dir": folders["killed"], "processes": 1}
     killed["log"] = folders["killed"] / "run.log"
-    started = ranks.start(1, killed, signals={0: 3}, compiling={VARIABLE: str(cache)})
+    started = ranks.start(1, killed, signals={0: 3}, environment={VARIABLE: str(cache)})
     assert ranks.statuses(started) == [143]
     assert torch.load(folders["killed"] / "state.pt", weights_only=True)["step"] == 5
     script("finetune", **flags | {"output_dir": folders["killed"]})
@@ -139,8 +134,7 @@ def test_a_compiled_training(training, script, finetuning, cache, tmp_path, monk
     logs = [(folders[name] / "log.csv").read_bytes() for name in ("cold", "killed")]
     assert logs[0] == logs[1]
 
-    monkeypatch.undo()
-    script("finetune", **flags | {"output_dir": folders["eager"]})
+    script("finetune", **flags | {"output_dir": folders["eager"], "compile": "off"})
     assert read_json(folders["eager"] / "metrics.json")["engine"] == "eager"
     assert (folders["eager"] / "log.csv").read_bytes() != logs[0]
     weights_agree(folders["eager"], folders["cold"])
@@ -148,8 +142,8 @@ def test_a_compiled_training(training, script, finetuning, cache, tmp_path, monk
 
 @needs_compiler
 def test_two_processes_compile_and_give_the_weights_of_one(script, finetuning, cache, tmp_path):
-    flags = in_parallel(finetuning, output_dir=tmp_path / "two")
-    assert ranks.statuses(ranks.start(2, flags, compiling={VARIABLE: str(cache)})) == [0, 0]
+    flags = in_parallel(finetuning, output_dir=tmp_path / "two") | {"compile": "on"}
+    assert ranks.statuses(ranks.start(2, flags, environment={VARIABLE: str(cache)})) == [0, 0]
     assert read_json(tmp_path / "two" / "metrics.json")["engine"] == "compiled"
     script("finetune", **finetuning | {"output_dir": tmp_path / "one"})
     weights_agree(tmp_path / "one", tmp_path / "two")
@@ -160,8 +154,8 @@ def test_two_processes_compile_and_give_the_weights_of_one(script, finetuning, c
 
 def test_without_a_compiler_it_is_eager_and_says_why(finetuning, cache):
     nothing = {VARIABLE: str(cache / "nothing"), "PATH": "/nowhere", "CXX": ""}
-    flags = finetuning | {"log": finetuning["output_dir"] / "run.log"}
-    assert ranks.statuses(ranks.start(1, flags, compiling=nothing)) == [0]
+    flags = finetuning | {"log": finetuning["output_dir"] / "run.log", "compile": "on"}
+    assert ranks.statuses(ranks.start(1, flags, environment=nothing)) == [0]
     metrics = read_json(finetuning["output_dir"] / "metrics.json")
     assert metrics["engine"] == "eager" and "C++ compiler" in metrics["engine_reason"]
     assert "engine: eager (compiling fails: " in flags["log"].read_text()
@@ -178,48 +172,13 @@ def test_a_training_goes_on_as_it_began_or_says_why_not():
     step = ForwardBackward(
         Untraceable(8, 24), ZeroShotHead(torch.randn(3, 24).numpy()).on("cpu"), "none"
     )
-    compiled, eager = engine.Engine("compiled", "pays"), engine.Engine("eager", "does not pay")
+    compiled, eager = engine.Engine("compiled", "wanted"), engine.Engine("eager", "not wanted")
     like = torch.empty(4, 3, 8, 8, device="meta")
-    assert engine.prepare(step, compiled, like, begun=eager) == eager
-    instead = engine.prepare(step, compiled, like)
+    assert engine.prepare(step, True, like, begun=eager) == eager
+    instead = engine.prepare(step, True, like)
     assert instead.name == "eager" and instead.reason.startswith("compiling fails: ")
     with pytest.raises(UserError, match=r"began with compiled code.*remove state\.pt"):
-        engine.prepare(step, eager, like, begun=compiled)
-
-
-def test_operations_are_those_of_the_closed_form(pretrained):
-    config = read_json(pretrained / "open_clip_config.json")["model_cfg"]
-    encoder = load_encoder(pretrained)
-    for model in (encoder, linearize(encoder)):
-        found = forward_operations(model, torch.empty(5, 3, 32, 32, device="meta"))
-        assert found == pytest.approx(5 * architecture(config).image_flops, rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("name", "training", "passes", "expected"),
-    [
-        ("demo", "linear", 120, "eager"),  # the demo's longest
-        ("demo", "standard", 120, "eager"),
-        ("demo", "linear", 1000, "compiled"),
-        ("ViT-B-32", "linear", 2000, "compiled"),
-        ("ViT-B-32", "standard", 2000, "compiled"),
-    ],
-)
-def test_long_trainings_of_large_models_are_compiled(name, training, passes, expected):
-    from open_clip import CLIP, get_model_config
-
-    demo = {"embed_dim": 192, "text_cfg": {"layers": 1, "width": 64, "heads": 1}}
-    demo["vision_cfg"] = {"layers": 6, "width": 192, "head_width": 32, "patch_size": 8}
-    demo["vision_cfg"]["image_size"] = 32
-    config = demo if name == "demo" else get_model_config(name)
-    with torch.device("meta"):
-        encoder = CLIP(**config).visual
-    # The estimate reads the device of the parameters and the shapes, never a value.
-    like = torch.empty(128, 3, *encoder.image_size, device="meta")
-    found = estimate(training, encoder, like, passes, torch.device("cpu"))
-    assert found.name == expected and found == estimate(
-        training, encoder, like, passes, torch.device("cpu")
-    )
+        engine.prepare(step, False, like, begun=compiled)
 
 
 class Telling(nn.PReLU):
