@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.tables import markdown, replaced
 from scripts import cli
-from tangent.files import write_text
+from tangent.jobs.files import write_text
 
 SECTIONS = ("linear_step", "evaluation", "kernels", "growth", "planning")
 """Modules of bench/ in the page's order; each has `run(setting) -> list[Table]`."""
@@ -41,8 +41,8 @@ def run(arguments: Arguments) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from bench.machine import description
     from bench.subjects import Setting
-    from tangent import runtime
-    from tangent.errors import UserError
+    from tangent.jobs import runtime
+    from tangent.jobs.errors import UserError
 
     unknown = sorted(set(arguments.only) - set(SECTIONS))
     if unknown:

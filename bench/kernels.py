@@ -12,9 +12,9 @@ from bench.baselines import dense_kernel
 from bench.harness import Ratio, alternate, peak_memory
 from bench.subjects import Setting
 from bench.tables import Line, Table, lines_table
-from tangent.linearize import parameters_of
-from tangent.ntk import classifier
-from tangent.ntk.matrix_free import MatrixFreeEigenfunctions
+from tangent.arithmetic.linearized import parameters_of
+from tangent.kernels.gram import classifier
+from tangent.kernels.matrix_free import MatrixFreeEigenfunctions
 
 OUTPUTS, COMPONENTS = 10, 5
 

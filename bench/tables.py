@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.harness import Ratio
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 Cell = str | int | float | None
 

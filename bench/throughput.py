@@ -1,4 +1,4 @@
-"""Throughputs that estimates are made of: entries for tangent/estimate/measured.yaml.
+"""Throughputs that estimates are made of: entries for tangent/config/cost/measured.yaml.
 
 python -m bench.throughput --pretrained-dir resources/pretrained/ViT-B-32 --device cuda
 """
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import yaml
 
 from scripts import cli
-from tangent.errors import UserError
-from tangent.estimate.passes import Pass
-from tangent.estimate.throughput import CPU, Measurement, known_gpus
+from tangent.config.cost.passes import Pass
+from tangent.config.cost.throughput import CPU, Measurement, known_gpus
+from tangent.jobs.errors import UserError
 
 if TYPE_CHECKING:
     import torch
@@ -58,9 +58,9 @@ def measure(arguments: Arguments, kind: str) -> Measurement:
     import torch
 
     from bench.subjects import Setting, Subject
-    from tangent import provenance, runtime
-    from tangent.estimate.models import architecture
-    from tangent.features import attention_of_device
+    from tangent.config.cost.model_sizes import architecture
+    from tangent.evaluation.features import attention_of_device
+    from tangent.jobs import provenance, runtime
 
     device = runtime.setup(arguments.threads, arguments.device, seed=0)
     setting = Setting(device.type, arguments.threads, Path(), images_per_step=arguments.batch_size)
@@ -92,8 +92,8 @@ def _passes(subject: Subject, kind: str, batch_size: int, autocast: str) -> Call
 
     from bench.evaluation import stacked
     from bench.linear_step import linear_step, standard_step
-    from tangent.linearize import parameters_of, stacked_jvp_features
-    from tangent.ntk import classifier, logit_gradients
+    from tangent.arithmetic.linearized import parameters_of, stacked_jvp_features
+    from tangent.kernels.gram import classifier, logit_gradients
 
     if kind in ("standard step", "linear step"):
         step = linear_step if kind == "linear step" else standard_step

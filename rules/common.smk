@@ -13,13 +13,13 @@ from pathlib import Path
 
 from tangent.config.load import ConfigError, load_config
 from tangent.config.sharing import shared_conflicts
-from tangent.demo.pretraining import OBJECTIVES
-from tangent.errors import UserError
-from tangent.estimate.study import Costs
-from tangent.estimate.throughput import CPU, Machine
-from tangent.figures import figures_of
-from tangent.gpus import auto_device, visible_gpus
-from tangent.modes import MODES
+from tangent.training.pretraining.objectives import OBJECTIVES
+from tangent.jobs.errors import UserError
+from tangent.config.cost.study import Costs
+from tangent.config.cost.throughput import CPU, Machine
+from tangent.report.figures.catalogue import figures_of
+from tangent.jobs.gpus import auto_device, visible_gpus
+from tangent.arithmetic.modes import MODES
 from tangent.results.columns import DERIVED, SECTIONS, tables_of
 
 PAPER_TABLES = ["table1", "table2", "table3"]

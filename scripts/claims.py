@@ -19,10 +19,10 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import files, provenance
+    from tangent.jobs import files, provenance
     from tangent.results.claims import INPUTS, claims_table
     from tangent.results.claims_text import claims_as_table
-    from tangent.results.load import load_tables, table_path
+    from tangent.results.read_tables import load_tables, table_path
     from tangent.results.render import to_markdown
 
     table = claims_table(load_tables(arguments.tables_dir, INPUTS), arguments.families)

@@ -26,8 +26,8 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import provenance
     from tangent.config.load import load_config
+    from tangent.jobs import provenance
     from tangent.results.collect import collect, write_tables
     from tangent.results.raw import RawFiles
 

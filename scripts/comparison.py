@@ -17,9 +17,9 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import files, provenance
+    from tangent.jobs import files, provenance
     from tangent.results.comparison import INPUTS, comparison_table
-    from tangent.results.load import load_tables, table_path
+    from tangent.results.read_tables import load_tables, table_path
 
     table = comparison_table(load_tables(arguments.tables_dir, INPUTS))
     provenance.note_inputs(table_path(arguments.tables_dir, name) for name in INPUTS)

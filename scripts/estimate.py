@@ -22,10 +22,10 @@ class Arguments(PlanArguments):
 
 def run(arguments: Arguments) -> None:
     """Write the tables to standard output."""
+    from tangent.config.cost.cost_table import as_text
+    from tangent.config.cost.study import Costs, PlannedJob
+    from tangent.config.cost.throughput import CPU, Machine
     from tangent.config.load import load_config
-    from tangent.estimate.study import Costs, PlannedJob
-    from tangent.estimate.table import as_text
-    from tangent.estimate.throughput import CPU, Machine
 
     config = load_config(json.loads(arguments.study))
     device = CPU if arguments.device == "cpu" else config.estimate.gpu

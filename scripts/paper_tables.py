@@ -17,9 +17,9 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import files, provenance
+    from tangent.jobs import files, provenance
     from tangent.results import paper_tables, render
-    from tangent.results.load import load_tables, table_path
+    from tangent.results.read_tables import load_tables, table_path
 
     tables = load_tables(arguments.tables_dir, paper_tables.INPUTS)
     provenance.note_inputs(table_path(arguments.tables_dir, name) for name in paper_tables.INPUTS)

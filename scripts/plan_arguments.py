@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts import cli
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import files, provenance
+    from tangent.jobs import files, provenance
     from tangent.report.build import build_report, inputs
 
     report = build_report(arguments.study_dir)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from tangent.files import write_csv
+from tangent.jobs.files import write_csv
 
 COLUMNS = ("alpha", "task", "split", "accuracy", "normalized")
 SPLIT = "validation"

@@ -8,15 +8,11 @@ import jinja2
 import pandas as pd
 
 from tangent.config.schema import Config
-from tangent.report import (
-    combination_tables,
-    comparison_tables,
-    learning_rates,
-    report_tables,
-)
-from tangent.report.captions import captions
+from tangent.report import combination_tables, comparison_tables, report_tables
+from tangent.report import learning_rate_section as learning_rates
 from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg
+from tangent.report.table_captions import captions
 from tangent.results.claims_text import (
     OTHER_NOTE,
     THESE_NOTE,
@@ -26,9 +22,9 @@ from tangent.results.claims_text import (
 )
 from tangent.results.columns import tables_of
 from tangent.results.configuration import read_configuration
-from tangent.results.load import load_tables, table_path
 from tangent.results.paper_numbers import are_paper_tasks, is_paper_model, paper_family
 from tangent.results.paper_tables import seeds_note, table1, table2, table3
+from tangent.results.read_tables import load_tables, table_path
 from tangent.results.render import Table
 
 _FOLDER = Path(__file__).parent

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tangent.modes import MODES
+from tangent.arithmetic.modes import MODES
 from tangent.results.comparison import ALL_TASKS, ONE_RUN, ROUNDING
 from tangent.results.paper_numbers import is_paper_model, paper_models, paper_numbers
 from tangent.results.render import MISSING, NOT_RUN, Table, percent_with_spread

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from tangent import files
+from tangent.arithmetic.modes import MODES
 from tangent.config.schema import SUM, Config
-from tangent.errors import UserError
-from tangent.modes import MODES
+from tangent.jobs import files
+from tangent.jobs.errors import UserError
 from tangent.results.columns import COLLECTED, TABLES
-from tangent.results.emergence import emergence_rows
-from tangent.results.learning_rates import learning_rate_rows
+from tangent.results.emergence_table import emergence_rows
+from tangent.results.learning_rate_table import learning_rate_rows
 from tangent.results.outcome_rows import outcome_rows
 from tangent.results.random_init import random_init_rows
-from tangent.results.rate_sensitivity import rate_sensitivity_rows
+from tangent.results.rate_sensitivity_table import rate_sensitivity_rows
 from tangent.results.raw import RawFiles, Result
 
 Row = dict[str, object]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tangent.arithmetic.modes import MODES
 from tangent.config.schema import Config
-from tangent.modes import MODES
 from tangent.results.raw import RawFiles
 
 Row = dict[str, object]
 
 
 def outcome_rows(config: Config, raw: RawFiles) -> Iterator[Row]:
-    """Rows of outcomes.csv, each a record of all test images (`tangent.outcomes`) of one data set.
+    """Rows of outcomes.csv, each a record of all test images (`tangent.evaluation.outcomes`) of one data set.
 
     An image's value is whether it is right or, of a heat map, at which share of the `points` inside
     a region its two predictions differ. A grid without a point in a region has no such rows.

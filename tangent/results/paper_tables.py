@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX
-from tangent.modes import MODES
 from tangent.results.render import MISSING, Table, percent
 from tangent.results.studied import fine_tuned_tasks, studied_models
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX, Config
-from tangent.modes import MODES
 from tangent.results.raw import RawFiles
 
 

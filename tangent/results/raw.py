@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tangent import files
-from tangent.errors import UserError
+from tangent.jobs import files
+from tangent.jobs.errors import UserError
 
 
 @dataclass(frozen=True)

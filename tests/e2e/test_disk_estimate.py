@@ -5,9 +5,9 @@ from dataclasses import fields
 from small_study import CONTROL
 
 from scripts.plan_arguments import PlanArguments
+from tangent.config.cost.study import Costs, PlannedJob
+from tangent.config.cost.throughput import CPU, Machine
 from tangent.config.load import load_config
-from tangent.estimate.study import Costs, PlannedJob
-from tangent.estimate.throughput import CPU, Machine
 
 HEADER = 6000
 """Bytes of a safetensors file beside its tensors, at most: names, shapes, provenance."""

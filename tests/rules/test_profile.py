@@ -4,10 +4,10 @@ import pytest
 import yaml
 from workspace import ROOT, Workspace
 
+from tangent.config.cost.study import Costs
+from tangent.config.cost.throughput import CPU, Machine
 from tangent.config.load import ConfigError, load_config
 from tangent.config.site import Site, read_site, rule_names
-from tangent.estimate.study import Costs
-from tangent.estimate.throughput import CPU, Machine
 
 GROUPS = {"heads": "heads", "plot": "summary", "report": "summary"}
 

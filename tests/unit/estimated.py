@@ -8,9 +8,9 @@ import torch
 import yaml
 from workspace import ROOT
 
+from tangent.config.cost.cost import Job, cost_of
+from tangent.config.cost.model_sizes import architecture_of
 from tangent.config.load import load_config
-from tangent.estimate.cost import Job, cost_of
-from tangent.estimate.models import architecture_of
 
 OPEN_CLIP = ("ViT-B-32-quickgelu", "ViT-B-16-quickgelu", "ViT-L-14-quickgelu")
 DEMO = {"folder": str(ROOT / "pretrained" / "demo-vit")}

@@ -16,10 +16,10 @@ from workspace import ROOT
 from bench import __main__ as command
 from bench import baselines, harness, planning
 from bench.tables import Line, Table, lines_table, markdown, replaced
-from tangent.errors import UserError
-from tangent.heads import ZeroShotHead
-from tangent.linearize import jvp_features, linearize, parameters_of
-from tangent.ntk import classifier, ntk_gram
+from tangent.arithmetic.linearized import jvp_features, linearize, parameters_of
+from tangent.jobs.errors import UserError
+from tangent.kernels.gram import classifier, ntk_gram
+from tangent.models.heads.zero_shot import ZeroShotHead
 
 
 def test_a_ratio_is_taken_within_a_turn(rng):
@@ -130,7 +130,7 @@ def test_the_page_has_a_place_for_every_part():
 def test_every_part_runs_and_writes_nothing_when_quick(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     # Compiling, which tests of its own try, would take as long as all other tests here.
-    monkeypatch.setattr("tangent.finetune.forward_backward.compile_for", lambda model, _: model)
+    monkeypatch.setattr("tangent.training.forward_backward.compile_for", lambda model, _: model)
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     arguments = {"threads": 1, "quick": "yes", "folder": tmp_path}
     command.run(command.Arguments(**arguments))

@@ -10,12 +10,12 @@ import torch
 from estimated import DEMO, OPEN_CLIP, cost, demo_config, model_config, on_meta
 from workspace import ROOT
 
+from tangent.config.cost import passes
+from tangent.config.cost.cost import splits_of
+from tangent.config.cost.model_sizes import Sizes, architecture, architecture_of
+from tangent.config.cost.passes import Work
 from tangent.config.load import load_config
-from tangent.estimate import passes
-from tangent.estimate.cost import splits_of
-from tangent.estimate.models import Sizes, architecture, architecture_of
-from tangent.estimate.passes import Work
-from tangent.heads import ZeroShotHead
+from tangent.models.heads.zero_shot import ZeroShotHead
 
 
 def entry_of(name):
@@ -51,10 +51,9 @@ def test_parameters_and_arithmetic_are_those_of_the_real_model(name):
 def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, demo):
     from torch.utils.flop_counter import FlopCounterMode
 
-    from tangent.finetune import Settings
-    from tangent.finetune.loop import _trained_model
-    from tangent.linearize import forward_mode_attention
+    from tangent.arithmetic.linearized import forward_mode_attention
     from tangent.models.clip import new_encoder
+    from tangent.training.loop import Settings, _trained_model
 
     config = model_config("demo-vit")
     config["vision_cfg"] = dict(layers=6, width=128, patch_size=8, image_size=32)
@@ -79,7 +78,7 @@ def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, dem
 @pytest.mark.parametrize("quick_gelu", [False, True])
 @pytest.mark.parametrize("linear", [False, True])
 def test_activations_are_those_that_autograd_keeps(linear, quick_gelu, rng):
-    from tangent.linearize import forward_mode_attention, linearize
+    from tangent.arithmetic.linearized import forward_mode_attention, linearize
     from tangent.models.clip import new_encoder
 
     width = 64 * int(rng.integers(3, 7))
@@ -117,7 +116,7 @@ def kept_bytes(model, images):
 def test_the_arithmetic_of_products_is_what_torch_counts(demo):
     from torch.utils.flop_counter import FlopCounterMode
 
-    from tangent.linearize import multi_jvp_features, parameters_of
+    from tangent.arithmetic.linearized import multi_jvp_features, parameters_of
     from tangent.models.clip import new_encoder
 
     config = model_config("demo-vit")
@@ -143,7 +142,7 @@ def test_the_arithmetic_of_products_is_what_torch_counts(demo):
 
 
 def test_sizes_of_splits_are_those_of_the_protocol(demo):
-    from tangent.datasets.preparation import cut_validation
+    from tangent.data.preparation import cut_validation
 
     for task in demo.tasks:
         n = demo.datasets[task].train_images
@@ -153,7 +152,7 @@ def test_sizes_of_splits_are_those_of_the_protocol(demo):
 
 
 def test_a_heat_map_has_as_many_passes_as_the_model_is_asked_for(demo, rng):
-    from tangent.disentanglement import PairMember, disentanglement_error
+    from tangent.evaluation.disentanglement import PairMember, disentanglement_error
 
     points, images = int(rng.integers(2, 8)), 5
     minimum = float(rng.choice([-1.0, -0.7]))
@@ -177,7 +176,7 @@ def test_a_heat_map_has_as_many_passes_as_the_model_is_asked_for(demo, rng):
 
 
 def test_gradients_are_as_many_as_the_kernel_makes(rng):
-    from tangent.ntk import cost, gram
+    from tangent.kernels import cost, gram
 
     n, held = int(rng.integers(1, 30)), int(rng.integers(1, 12))
     made = []
@@ -193,8 +192,8 @@ def test_gradients_are_as_many_as_the_kernel_makes(rng):
 
 
 def test_kernels_of_all_logits_are_reckoned_by_their_method(demo):
-    from tangent.ntk import cost as costs
-    from tangent.ntk.memory import GRADIENT_BYTES
+    from tangent.kernels import cost as costs
+    from tangent.kernels.gram_memory import GRADIENT_BYTES
 
     def kernels(logits, images, components, held, device="cpu"):
         sizes = {"logits": logits, "images": images, "components": components}
@@ -215,7 +214,7 @@ def test_kernels_of_all_logits_are_reckoned_by_their_method(demo):
 
 
 def test_the_estimate_needs_no_torch():
-    code = "import sys, tangent.estimate.table; sys.exit('torch' in sys.modules)"
+    code = "import sys, tangent.config.cost.cost_table; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 

@@ -6,15 +6,15 @@ import pytest
 import yaml
 from estimated import DEMO, OPEN_CLIP, demo_config, model_config, on_meta
 
+from tangent.config.cost import passes, throughput
+from tangent.config.cost.cost_table import WIDTH, as_text
+from tangent.config.cost.downloads import downloads
+from tangent.config.cost.model_sizes import architecture_of
+from tangent.config.cost.passes import Work
+from tangent.config.cost.study import CONTEXT, Costs, PlannedJob
+from tangent.config.cost.throughput import CPU, Machine, Measurement, find_gpu, known_gpus
 from tangent.config.load import load_config
-from tangent.errors import UserError
-from tangent.estimate import passes, throughput
-from tangent.estimate.downloads import downloads
-from tangent.estimate.models import architecture_of
-from tangent.estimate.passes import Work
-from tangent.estimate.study import CONTEXT, Costs, PlannedJob
-from tangent.estimate.table import WIDTH, as_text
-from tangent.estimate.throughput import CPU, Machine, Measurement, find_gpu, known_gpus
+from tangent.jobs.errors import UserError
 
 
 @pytest.fixture

@@ -26,6 +26,6 @@ def config(study):
 @pytest.fixture(scope="session")
 def tables(study):
     from tangent.results.columns import COLLECTED
-    from tangent.results.load import load_tables
+    from tangent.results.read_tables import load_tables
 
     return load_tables(study / "tables", COLLECTED)

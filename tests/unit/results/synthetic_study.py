@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from tangent import files, outcomes
-from tangent.evaluation.subsets import subsets
-from tangent.modes import MODES
-from tangent.outcomes import encode, encode_counts
+from tangent.arithmetic.modes import MODES
+from tangent.evaluation import outcomes
+from tangent.evaluation.outcomes import encode, encode_counts
+from tangent.evaluation.task_subsets import subsets
+from tangent.jobs import files
 
 REPOSITORY = Path(__file__).parents[3]
 RATES = [1e-4, 1e-3, 1e-2]

@@ -8,17 +8,17 @@ from statistics import geometric_mean, mean
 import pytest
 from synthetic_study import REPOSITORY, write_study
 
-from tangent import outcomes
-from tangent.errors import UserError
-from tangent.figures import emergence, figure6
-from tangent.files import write_csv
-from tangent.outcomes import decode
-from tangent.report.captions import captions
+from tangent.evaluation import outcomes
+from tangent.evaluation.outcomes import decode
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import write_csv
+from tangent.report.figures import emergence, figure6
+from tangent.report.table_captions import captions
 from tangent.results.collect import collect, write_tables
 from tangent.results.columns import COLLECTED, TABLES
 from tangent.results.configuration import read_configuration
-from tangent.results.load import load_tables
 from tangent.results.raw import RawFiles
+from tangent.results.read_tables import load_tables
 
 MODES = ("standard", "posthoc", "linear")
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from test_collect import one, read, rows_of
 
-from tangent.figures import FIGURES, figures_of, subsets
-from tangent.figures.style import MODE_COLOURS
 from tangent.report.build import inputs
-from tangent.report.captions import captions
 from tangent.report.combination_tables import analogies, beyond_paper, per_task_alpha
+from tangent.report.figures import subsets
+from tangent.report.figures.catalogue import FIGURES, figures_of
+from tangent.report.figures.style import MODE_COLOURS
+from tangent.report.table_captions import captions
 from tangent.results.collect import collect
 from tangent.results.columns import COLLECTED, tables_of
 from tangent.results.raw import RawFiles

@@ -9,20 +9,18 @@ import pytest
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from tangent.errors import UserError
-from tangent.figures import (
-    FIGURES,
+from tangent.jobs.errors import UserError
+from tangent.report.figures import (
     alpha_curves,
     emergence,
     figure2,
     figure3,
     figure5,
     figure6,
-    load_figure,
     rate_sensitivity,
-    save,
 )
-from tangent.figures.style import MODE_COLOURS
+from tangent.report.figures.catalogue import FIGURES, load_figure, save
+from tangent.report.figures.style import MODE_COLOURS
 from tangent.results.columns import TABLES
 
 

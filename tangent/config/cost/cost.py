@@ -1,0 +1,372 @@
+"""Costs of jobs: what each kind computes, holds and writes, by one function of its wildcards.
+
+The rules' limits (rules/cluster.smk) and `snakemake estimate` call the same functions. A kind that
+has none runs no model and writes little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from tangent.arithmetic.modes import MODES
+from tangent.config.cost.downloads import side_of
+from tangent.config.cost.model_sizes import Sizes
+from tangent.config.cost.passes import COST, RECOMPUTATION, TANGENT, Pass, Work
+from tangent.config.schema import Config
+from tangent.data.validation import held_out, longest_side
+from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
+from tangent.kernels.cost import dense_passes, gram_gradients, kernel_method, matrix_free_passes
+from tangent.kernels.gram_memory import (
+    BATCH_SIZE,
+    GRADIENT_BYTES,
+    gradients_held,
+    matrix_free_bytes,
+)
+from tangent.tasks.task_files import load_task
+
+BFLOAT16_ACTIVATIONS = 0.56
+"""Bytes of activations under bfloat16 autocast, relative to float32: norms stay in float32."""
+
+TORCH = 4000
+"""MB of main memory for Python, torch and a GPU's libraries."""
+
+_described = cache(load_task)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a job takes.
+
+    Attributes:
+        work: what it computes with a model; None if it runs none.
+        weights: encoders that it holds at once.
+        memory: bytes that its device holds beside them.
+        written: bytes of weights, features, products and images; other files are small.
+        megabytes: of main memory, for libraries and what it reads beside weights.
+        minutes: that it is given at least.
+        processes: that share the work; each holds the weights and the memory.
+    """
+
+    work: Work | None = None
+    weights: int = 0
+    memory: float = 0.0
+    written: float = 0.0
+    megabytes: int = 1000
+    minutes: int = 30
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Images of a data set's splits."""
+
+    train: int
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of a study: what its cost depends on.
+
+    Attributes:
+        config: the study.
+        wildcards: the rule's wildcards, by name.
+        sizes: of the model that it reads.
+        device: `cpu` or `cuda`.
+    """
+
+    config: Config
+    wildcards: Mapping[str, str]
+    sizes: Sizes
+    device: str
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.wildcards["model"]
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.wildcards["task"]
+
+    def splits(self, tasks: list[str]) -> list[Splits]:
+        """Images of some tasks."""
+        return [splits_of(self.config, task) for task in tasks]
+
+    def forward(self, images: float, weights: int = 2, **others: float) -> Cost:
+        """Of a job that runs encoders over images; θ0 and edited weights unless it says so."""
+        passing = self.config.compute.evaluation_batch_size * self.sizes.passing
+        defaults = {"memory": passing, "megabytes": TORCH, "minutes": 60}
+        return Cost(Work("forward", images), weights, **defaults | others)
+
+
+def splits_of(config: Config, task: str) -> Splits:
+    """The splits of a task by the protocol: what validation takes is not trained on."""
+    dataset = config.datasets[task]
+    if dataset.validation_images is not None:
+        return Splits(dataset.train_images, dataset.validation_images, dataset.test_images)
+    rule = config.validation
+    cut = held_out(dataset.train_images, rule.fraction, rule.maximum)
+    return Splits(dataset.train_images - cut, cut, dataset.test_images)
+
+
+def cost_of(rule: str, job: Job) -> Cost:
+    """The cost of a rule's job.
+
+    Evaluations of the linearized modes look up what others have computed.
+
+    Args:
+        rule: its name in the workflow.
+        job: its wildcards, study, model and device.
+    """
+    name, _, evaluated_as = rule.rpartition("_")
+    if evaluated_as == "linearized":
+        return Cost()
+    if evaluated_as == "plain":
+        return COSTS[name](job)
+    return COSTS.get(rule, COSTS.get(rule.partition("_")[0], lambda job: Cost()))(job)
+
+
+def _source(job: Job) -> Cost:
+    """Downloads take as long as they take."""
+    return Cost(megabytes=2000, minutes=1440)
+
+
+def _images(job: Job) -> Cost:
+    """Evaluated images are kept in the model's size; of the control task no others are decoded."""
+    size, splits = int(job.wildcards["size"]), splits_of(job.config, job.task)
+    side = min(longest_side(size), side_of(job.config, job.task))
+    train = 0 if job.task == job.config.control else side**2 * splits.train
+    evaluated = size**2 * (splits.validation + splits.test)
+    return Cost(written=3 * (train + evaluated), megabytes=TORCH, minutes=240)
+
+
+def _probed_images(job: Job) -> Cost:
+    side = min(longest_side(int(job.wildcards["size"])), side_of(job.config, job.task))
+    written = 3 * side**2 * splits_of(job.config, job.task).train
+    return Cost(written=written, megabytes=TORCH, minutes=240)
+
+
+def _texts(job: Job) -> Cost:
+    return Cost(megabytes=2 * TORCH, minutes=120)
+
+
+def _pretraining(job: Job) -> Cost:
+    return Cost(megabytes=6000, minutes=480)
+
+
+def _pretrained(job: Job) -> Cost:
+    written = job.sizes.whole + job.sizes.encoder
+    return Cost(weights=2, written=written, megabytes=TORCH, minutes=60)
+
+
+def _new_encoder(job: Job) -> Cost:
+    return Cost(weights=2, written=job.sizes.encoder, megabytes=TORCH, minutes=60)
+
+
+def _zero_shot_head(job: Job) -> Cost:
+    task = _described(job.task)
+    work = Work("text", len(task.classes) * len(task.templates))
+    texts = max(0, job.sizes.whole - job.sizes.encoder)
+    return Cost(work, weights=1, memory=texts, written=_head(job), megabytes=TORCH)
+
+
+def _probe_head(job: Job) -> Cost:
+    """The regression itself is small beside the features that it reads."""
+    splits = splits_of(job.config, job.task)
+    is_own = job.config.has_own_head(job.model, job.task)
+    images = 0 if is_own else splits.train + splits.validation
+    return job.forward(images, written=_head(job), megabytes=6000, minutes=120)
+
+
+def _answers_head(job: Job) -> Cost:
+    """The answers are tokenised; nothing runs."""
+    return Cost(weights=2, megabytes=TORCH)
+
+
+def _head(job: Job) -> int:
+    return len(_described(job.task).classes) * job.sizes.row
+
+
+def _finetuned(job: Job) -> Cost:
+    """Weights, gradients, Adam's two moments; for the linear one also θ0, point and direction."""
+    config, training = job.config, job.wildcards["training"]
+    settings, step = config.finetuning_of(job.model), f"{training} step"
+    images = config.epochs_of(job.model, job.task) * splits_of(config, job.task).train
+    kept = job.sizes.kept
+    if training in settings.activation_checkpointing:
+        images *= 1 + RECOMPUTATION / COST[step]
+        kept = job.sizes.kept_of_blocks
+    if config.compute.autocast == "bfloat16":
+        kept *= BFLOAT16_ACTIVATIONS
+    parts = settings.accumulation_steps * settings.processes
+    return Cost(
+        Work(step, images),
+        weights=7 if training == "linear" else 4,
+        memory=-(-config.finetuning.batch_size // parts) * kept,
+        written=job.sizes.encoder,
+        megabytes=TORCH,
+        minutes=240,
+        processes=settings.processes,
+    )
+
+
+def _tuning_accuracy(job: Job) -> Cost:
+    """Of a linearized model: features and one tangent, each in a pass of its own."""
+    images = splits_of(job.config, job.task).validation
+    is_plain = MODES[job.wildcards["training"]].evaluated_as == "plain"
+    passes = 1 if is_plain else COST["forward"] + COST["tangent"]
+    return job.forward(passes * images, weights=3)
+
+
+def _task_vector(job: Job) -> Cost:
+    return Cost(weights=3, written=job.sizes.encoder, megabytes=2000)
+
+
+def _features(job: Job) -> Cost:
+    splits = splits_of(job.config, job.wildcards["dataset"])
+    images = splits.validation + splits.test
+    return job.forward(images, written=images * job.sizes.row)
+
+
+def _products(job: Job) -> Cost:
+    """J(x)·τ on validation and test images, as many τ as fit in a pass."""
+    dataset, encoder = job.wildcards["dataset"], job.sizes.encoder
+    splits = splits_of(job.config, dataset)
+    vectors = {
+        split: job.config.product_vectors(job.model, dataset, split)
+        for split in ("validation", "test")
+    }
+    rows = {split: getattr(splits, split) * len(names) for split, names in vectors.items()}
+    forwards = splits.validation + splits.test + TANGENT * sum(rows.values())
+    most = max(len(set(names)) for names in vectors.values())
+    tangents = tangents_per_pass(most, encoder, job.device)
+    batch_size = job.config.compute.evaluation_batch_size
+    images = images_per_pass(batch_size, batch_size, tangents)
+    return Cost(
+        Work("tangent", forwards / COST["tangent"]),
+        weights=2 + tangents,
+        memory=(1 + tangents) * images * job.sizes.passing,
+        written=sum(rows.values()) * job.sizes.row,
+        megabytes=TORCH,
+        minutes=120,
+    )
+
+
+def _single_task(job: Job) -> Cost:
+    splits = splits_of(job.config, job.task)
+    return job.forward(splits.validation + splits.test, weights=3)
+
+
+def _validate_addition(job: Job) -> Cost:
+    """At every α but 0, which is looked up in the features; of all task vectors and their sum."""
+    tasks = job.config.tasks_of(job.model)
+    images = sum(splits.validation for splits in job.splits(tasks))
+    alphas = job.config.alphas.points - 1
+    return job.forward(alphas * images, weights=3 + len(tasks), minutes=240)
+
+
+def _addition(job: Job) -> Cost:
+    tasks = job.config.tasks_of(job.model)
+    images = sum(splits.test for splits in job.splits(tasks))
+    return job.forward(images, weights=3 + len(tasks))
+
+
+def _validate_negation(job: Job) -> Cost:
+    splits = job.splits([job.task, job.config.control])
+    images = sum(split.validation for split in splits)
+    return job.forward((job.config.alphas.points - 1) * images, weights=3, minutes=240)
+
+
+def _negation(job: Job) -> Cost:
+    splits = job.splits([job.task, job.config.control])
+    return job.forward(sum(split.test for split in splits), weights=3)
+
+
+def _disentanglement(job: Job) -> Cost:
+    """A task's own edits, and all points where the other α is not 0."""
+    grid = job.config.disentanglement
+    pair = job.splits([job.wildcards["task_1"], job.wildcards["task_2"]])
+    images = sum(min(grid.images, splits.test) for splits in pair)
+    step = (grid.maximum - grid.minimum) / (grid.points - 1)
+    changed = sum(grid.minimum + point * step != 0 for point in range(grid.points))
+    passes = changed + changed * grid.points
+    return job.forward(passes * images, weights=4, minutes=480)
+
+
+def _eigenfunctions(job: Job) -> Cost:
+    """Of the kernels of one task, and of the energies on the sample and on held-out images."""
+    config, grid, held = job.config, job.config.eigenfunctions, _gradients_held(job)
+    sample = min(grid.images, splits_of(config, job.task).train)
+    others = job.splits([*config.tasks_of(job.model), config.control])
+    held_out = sum(min(grid.images, splits.test) for splits in others)
+    classes = len(_described(job.task).classes)
+    is_of_all = grid.logits == "all"
+    kernels, outputs = (1, classes) if is_of_all else (min(grid.logits, classes), 1)
+    if kernel_method(sample, outputs, grid.components, held) == "dense":
+        passes = dense_passes(sample, held_out, outputs, held)
+        return _kernel(job, "gradient", kernels * passes, kernels)
+    passes = matrix_free_passes(sample, held_out, outputs, grid.components, held)
+    return _kernel(job, "tangent", kernels * passes, kernels, outputs)
+
+
+def _proposition1(job: Job) -> Cost:
+    tasks = job.config.eigenfunction_tasks_of(job.model)
+    images = sum(
+        min(job.config.eigenfunctions.images, splits.train) for splits in job.splits(tasks)
+    )
+    gradients = gram_gradients(images, _gradients_held(job))
+    return _kernel(job, "gradient", COST["gradient"] * gradients, 1)
+
+
+def _kernel(job: Job, kind: Pass, forwards: float, kernels: int, outputs: int = 1) -> Cost:
+    """Directions of all kernels and, dense, gradients; of products, what bounds them."""
+    grid, encoder, budget = job.config.eigenfunctions, job.sizes.encoder, GRADIENT_BYTES[job.device]
+    memory = kernels * grid.components * encoder + 1.25 * budget
+    if kind == "tangent":
+        kept = BATCH_SIZE * job.sizes.kept
+        memory = matrix_free_bytes(grid.images, outputs, encoder, grid.components, budget, kept)
+        memory -= encoder
+    work = Work(kind, forwards / COST[kind])
+    return Cost(work, weights=1, memory=memory, megabytes=6000, minutes=120)
+
+
+def _gradients_held(job: Job) -> int:
+    return gradients_held(job.sizes.encoder, GRADIENT_BYTES[job.device])
+
+
+COSTS: dict[str, Callable[[Job], Cost]] = {
+    "data_source": _source,
+    "dataset": _images,
+    "control_dataset": _images,
+    "control_training": _probed_images,
+    "texts": _texts,
+    "control_texts": _texts,
+    "pretraining": _pretraining,
+    "pretrained": _pretrained,
+    "initial": _new_encoder,
+    "published": _new_encoder,
+    "heads": _zero_shot_head,
+    "probe_heads": _probe_head,
+    "answer_heads": _answers_head,
+    "finetuned": _finetuned,
+    "tuning_training": _finetuned,
+    "tuning_accuracy": _tuning_accuracy,
+    "task_vector": _task_vector,
+    "features": _features,
+    "products": _products,
+    "single_task": _single_task,
+    "validate_addition": _validate_addition,
+    "addition": _addition,
+    "validate_negation": _validate_negation,
+    "negation": _negation,
+    "disentanglement": _disentanglement,
+    "eigenfunctions": _eigenfunctions,
+    "proposition1": _proposition1,
+}
+"""The kinds that run a model, write much or need much, by rule: its name, or what that begins with
+(`pretrained_clip`); an evaluation's without how the mode is evaluated."""

@@ -1,0 +1,76 @@
+"""Downloads of a study, and what is known of the hub's copies of data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from tangent.arithmetic.modes import Training
+from tangent.config.cost.model_sizes import Sizes
+from tangent.config.schema import Config
+
+
+@dataclass(frozen=True)
+class Download:
+    """Something to fetch.
+
+    Attributes:
+        what: for people.
+        size: bytes; None if it is not known.
+        source: where the size comes from.
+    """
+
+    what: str
+    size: int | None
+    source: str
+
+
+def downloads(config: Config, sizes: Mapping[str, Sizes]) -> list[Download]:
+    """What a machine without any of it fetches; files that are there already are not fetched.
+
+    Args:
+        config: the study.
+        sizes: of the models.
+    """
+    found = []
+    for model in config.models:
+        entry = config.pretrained[model]
+        if entry.source == "open_clip":
+            what = f"{entry.name}, {entry.tag}"
+            found.append(Download(what, sizes[model].whole, "its weights in float32"))
+        for training in get_args(Training):
+            for task in config.tasks:
+                weights = config.published_weights(model, training, task)
+                if weights is not None and weights.source == "hub":
+                    size = sizes[model].encoder
+                    found.append(Download(weights.repository, size, "an encoder in float32"))
+    known = _facts()["downloads"]
+    for task in [*config.tasks, config.control]:
+        for source in config.datasets[task].sources:
+            if source.source == "hub":
+                fact = known.get(source.repository, {"bytes": None, "source": "not known"})
+                size = None if fact["bytes"] is None else int(fact["bytes"])
+                found.append(Download(f"{task}: {source.repository}", size, fact["source"]))
+                break
+    return found
+
+
+def side_of(config: Config, task: str) -> int:
+    """Longest side of a data set's images, in pixels; endless where it is not known."""
+    source = config.datasets[task].sources[0]
+    if source.source == "demo":
+        return 32
+    if source.source == "synthetic":
+        return max(source.height, source.width)
+    return _facts()["sides"].get(task, 2**31)
+
+
+@cache
+def _facts() -> dict[str, Any]:
+    path = Path(__file__).parent / "datasets.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -1,0 +1,84 @@
+"""What is kept of a training image: the region that open_clip's random crops can reach.
+
+Its training transform is torchvision's `RandomResizedCrop` with an area share of 0.9 to 1 and a
+ratio of width to height of 3/4 to 4/3. In an image much wider (or taller) than 4/3 no such crop
+fits, and the crop is always the largest central one of that ratio: nothing else is kept of it.
+Of all other images everything is kept. A side that is longer than `longest_side` is shortened to
+it; shorter ones stay as they are, so that small images are kept exactly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tangent.data.validation import longest_side
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Area share and ratio of width to height of the crops: open_clip's and torchvision's defaults.
+SCALE = (0.9, 1.0)
+RATIO = (3 / 4, 4 / 3)
+
+
+def central_crops(originals: np.ndarray, ratio: tuple[float, float] = RATIO) -> np.ndarray:
+    """Return the largest central boxes within the ratios, as torchvision's fallback has them.
+
+    Args:
+        originals: heights and widths of images, int64 [n, 2].
+        ratio: smallest and largest ratio of width to height.
+
+    Returns:
+        Top, left, height and width in pixels, int64 [n, 4].
+    """
+    height, width = originals[:, 0], originals[:, 1]
+    shape = width / height
+    tall, wide = shape < min(ratio), shape > max(ratio)
+    # Both round halves to even, as Python does.
+    crop_height = np.where(tall, np.rint(width / min(ratio)).astype(np.int64), height)
+    crop_width = np.where(wide, np.rint(height * max(ratio)).astype(np.int64), width)
+    top, left = (height - crop_height) // 2, (width - crop_width) // 2
+    return np.stack([top, left, crop_height, crop_width], axis=1)
+
+
+def reachable(originals: np.ndarray) -> np.ndarray:
+    """Return the region that is kept of each image: it holds every possible crop.
+
+    Args:
+        originals: heights and widths of images, int64 [n, 2].
+
+    Returns:
+        Top, left, height and width in pixels, int64 [n, 4].
+    """
+    smallest_area = SCALE[0] * originals.prod(axis=1)
+    lowest = np.sqrt(smallest_area / max(RATIO))
+    narrowest = np.sqrt(smallest_area * min(RATIO))
+    # A pixel of margin: crops are rounded, and torchvision draws in float32.
+    never_fits = (lowest > originals[:, 0] + 1) | (narrowest > originals[:, 1] + 1)
+    whole = np.concatenate([np.zeros_like(originals), originals], axis=1)
+    return np.where(never_fits[:, None], central_crops(originals), whole)
+
+
+def stored_sizes(originals: np.ndarray, image_size: int) -> np.ndarray:
+    """Return the heights and widths [n, 2] in which the reachable regions are kept."""
+    return np.minimum(reachable(originals)[:, 2:], longest_side(image_size))
+
+
+def reduced(picture: Image, region: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Cut a region out of a picture and bring it to the size in which it is kept.
+
+    Args:
+        picture: RGB.
+        region: top, left, height and width.
+        size: height and width, none larger than the region's.
+
+    Returns:
+        uint8 [height, width, 3]; bicubic and antialiased where a side is shortened.
+    """
+    from PIL.Image import Resampling
+
+    top, left, height, width = map(int, region)
+    part = picture.crop((left, top, left + width, top + height))
+    return np.asarray(part.resize((int(size[1]), int(size[0])), Resampling.BICUBIC))
