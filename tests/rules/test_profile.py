@@ -4,7 +4,9 @@ import pytest
 import yaml
 from workspace import ROOT, Workspace
 
-from tangent.config.load import ConfigError
+from tangent.config.cost.study import Costs
+from tangent.config.cost.throughput import CPU, Machine
+from tangent.config.load import ConfigError, load_config
 from tangent.config.site import Site, read_site, rule_names
 
 GROUPS = {"heads": "heads", "plot": "summary", "report": "summary"}
@@ -130,14 +132,28 @@ def test_resources_of_files_that_exist_grow_with_their_size_and_the_attempt(work
     start, end = source.index("def memory"), source.index("if workflow.remote_exec")
     functions = {}
     exec("import os\n" + source[start:end], functions)
-    file = workspace.folder / "weights.safetensors"
-    file.write_bytes(b"\0" * (3 << 20))
+    content = (workspace.folder / "config.yaml").read_text("utf-8")
+    config = yaml.safe_load(content)
+    # Of an architecture that has no estimate: the encoder's file tells its size.
+    timm = {"source": "timm", "name": "convnext_base.fb_in1k", "image_size": 224}
+    config["pretrained"]["demo-vit"] = timm
+    functions["COSTS"] = Costs(load_config(config), Machine(CPU, 0.35))
+    functions["DEVICE_NAME"] = "cuda"
+    encoder, products = (workspace.folder / f"{name}.safetensors" for name in ("encoder", "test"))
+    encoder.write_bytes(b"\0" * (3 << 20))
+    products.write_bytes(b"\0" * (2 << 20))
+    wildcards = {"model": "demo-vit", "task": "letters", "training": "linear", "mode": "posthoc"}
+    memory = functions["memory"]
 
-    class Input:
-        encoder = str(file)
-        task_vectors = [str(file), str(file)]
+    class Input(list):
+        def get(self, name, default):
+            return [str(products)] if name == "products" and str(products) in self else default
 
-    of_job = functions["memory"](4000, 2, ["encoder", "task_vectors"])
-    assert of_job(None, Input, 1) == 4000 + 2 * 9
-    assert of_job(None, Input, 3) == 3 * (4000 + 2 * 9)
-    assert functions["minutes"](60)(None, 2) == 120
+    for attempt in (1, 3):
+        of_training = memory(wildcards, Input([str(encoder)]), attempt, "finetuned")
+        assert of_training == attempt * (4000 + 8 * 3)
+        of_lookup = memory(wildcards, Input([str(products)]), attempt, "single_task_linearized")
+        assert of_lookup == attempt * (1000 + 2)
+        assert functions["minutes"](wildcards, attempt, "finetuned") == attempt * 240
+    assert functions["gpus"](wildcards, "finetuned") == 1
+    assert functions["gpus"](wildcards, "single_task_linearized") == 0
