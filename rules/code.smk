@@ -137,24 +137,25 @@ CODE = {
     f" {PAPER} results.render results.sampled results.studied",
     "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
     " results.studied",
-    "paper_tables": f"{SCHEMA} modes results.columns results.load results.paper_tables"
+    "paper_table": f"{SCHEMA} modes results.columns results.load results.paper_tables"
     " results.render results.studied",
-    "plot figure2": f"{FIGURE} figures.figure2 figures.scatter modes",
+    "plot figure2": f"{FIGURE} figures.figure2 figures.scatter",
     "plot figure3": f"{FIGURE} figures.figure3 modes selection",
-    "plot figure5": f"{FIGURE} figures.figure5 figures.scatter modes",
+    "plot figure5": f"{FIGURE} figures.figure5 figures.scatter",
     "plot figure6": f"{FIGURE} figures.figure6",
     "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
     "plot proposition1": f"{FIGURE} figures.proposition1",
     "plot emergence": f"{FIGURE} figures.emergence modes",
     "plot rate_sensitivity": f"{FIGURE} figures.rate_sensitivity modes",
     "plot subsets": f"{FIGURE} figures.subsets modes",
-    "report": f"{CONFIG_LOADER} learning_rates results.configuration figures modes report.build report.captions report.combination_tables report.comparison_tables"
+    "report": f"{CONFIG_LOADER} learning_rates results.configuration figures modes report.build report.combination_tables report.comparison_tables"
     " report.inventory report.learning_rates report.report_tables report.svg report/report.html.j2 report/style.css"
     f" results.claims_text results.columns results.comparison results.load {PAPER}"
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    f" {MODELS} modes ntk.cost ntk.memory product_passes results.columns {TASKS} selection validation"
+    f" {MODELS} modes ntk.cost ntk.memory product_passes results.columns results.paper_tables"
+    f" results.render results.studied {TASKS} selection validation"
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",
     "on_gpus": "",

@@ -14,33 +14,14 @@ from pathlib import Path
 from tangent.config.load import ConfigError, load_config
 from tangent.config.sharing import shared_conflicts
 from tangent.demo.pretraining import OBJECTIVES
-from tangent.figures import figures_of
+from tangent.figures import FIGURES, figures_of
 from tangent.gpus import auto_device, visible_gpus
 from tangent.modes import MODES
 from tangent.results.columns import DERIVED, SECTIONS, tables_of
+from tangent.results.paper_tables import PAPER_TABLES
 
-PAPER_TABLES = ["table1", "table2", "table3"]
-PAPER_FIGURES = ["figure2", "figure3", "figure5", "figure6"]
-FIGURES = [
-    *PAPER_FIGURES,
-    "alpha_curves",
-    "proposition1",
-    "subsets",
-    "emergence",
-    "rate_sensitivity",
-]
 # The tidy tables that each of these reads, as its module's INPUTS.
 TABLES_READ = {
-    "figure2": ["single_task", "addition"],
-    "figure3": ["disentanglement"],
-    "figure5": ["single_task", "addition"],
-    "figure6": ["eigenfunctions", "random_init"],
-    "alpha_curves": ["alpha_sweep", "addition", "negation"],
-    "proposition1": ["proposition1"],
-    "emergence": ["emergence"],
-    "rate_sensitivity": ["rate_sensitivity"],
-    "subsets": ["subsets", "single_task"],
-    "paper_tables": ["single_task", "addition", "negation", "random_init"],
     "comparison": ["single_task", "addition", "negation"],
     "claims": ["outcomes", "single_task", "eigenfunctions", "proposition1_functions"],
 }

@@ -123,19 +123,20 @@ rule comparison_table:
         " --code {params.code} --log {log}"
 
 
-rule paper_tables:
+rule paper_table:
     input:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES_READ["paper_tables"]),
-    output:
-        expand(
-            "<results>/tables/{table}.{format}",
-            table=PAPER_TABLES,
-            format=["md", "tex"],
+        tables=lambda wildcards: expand(
+            "<results>/tables/{table}.csv", table=PAPER_TABLES[wildcards.table].inputs
         ),
+    output:
+        md="<results>/tables/{table}.md",
+        tex="<results>/tables/{table}.tex",
     log:
-        "<logs>/tables/paper_tables.log",
+        "<logs>/tables/{table}.log",
     benchmark:
-        "<benchmarks>/tables/paper_tables.tsv"
+        "<benchmarks>/tables/{table}.tsv"
+    wildcard_constraints:
+        table=one_of(PAPER_TABLES),
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -143,10 +144,10 @@ rule paper_tables:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
-        code=code("paper_tables"),
+        tables_dir=subpath(output.md, parent=True),
+        code=code("paper_table"),
     message:
-        "write the paper's tables"
+        "write {wildcards.table} of the paper"
     shell:
-        "python -m scripts.paper_tables --tables-dir {params.tables_dir}"
-        " --output-dir {params.tables_dir} --code {params.code} --log {log}"
+        "python -m scripts.paper_table --table {wildcards.table} --tables-dir {params.tables_dir}"
+        " --output-md {output.md} --output-tex {output.tex} --code {params.code} --log {log}"

@@ -17,12 +17,11 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import files, provenance
+    from tangent import files
     from tangent.results.comparison import INPUTS, comparison_table
-    from tangent.results.load import load_tables, table_path
+    from tangent.results.load import read_tables
 
-    table = comparison_table(load_tables(arguments.tables_dir, INPUTS))
-    provenance.note_inputs(table_path(arguments.tables_dir, name) for name in INPUTS)
+    table = comparison_table(read_tables(arguments.tables_dir, INPUTS))
     files.write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
 
 

@@ -18,6 +18,7 @@ from tangent.models.families import FAMILIES
 from tangent.modes import MODES
 from tangent.ntk.cost import dense_passes, gram_gradients, kernel_method, matrix_free_passes
 from tangent.results.columns import tables_of
+from tangent.results.paper_tables import PAPER_TABLES
 from tangent.tasks import load_task
 from tangent.validation import held_out
 
@@ -332,6 +333,6 @@ def _summary(config: Config) -> Iterator[Jobs]:
     yield Jobs("tables", "collect_table", len(tables_of(config)))
     yield Jobs("tables", "claims_table", 1)
     yield Jobs("tables", "comparison_table", 1)
-    yield Jobs("tables", "paper_tables", 1)
+    yield Jobs("tables", "paper_table", len(PAPER_TABLES))
     yield Jobs("figures", "plot", len(figures_of(config)))
     yield Jobs("report", "report", 1)

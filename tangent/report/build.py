@@ -8,13 +8,13 @@ import jinja2
 import pandas as pd
 
 from tangent.config.schema import Config
+from tangent.figures import figures_of, load_figure
 from tangent.report import (
     combination_tables,
     comparison_tables,
     learning_rates,
     report_tables,
 )
-from tangent.report.captions import captions
 from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg
 from tangent.results.claims_text import (
@@ -28,11 +28,11 @@ from tangent.results.columns import tables_of
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables, table_path
 from tangent.results.paper_numbers import are_paper_tasks, is_paper_model, paper_family
-from tangent.results.paper_tables import seeds_note, table1, table2, table3
+from tangent.results.paper_tables import paper_table, seeds_note
 from tangent.results.render import Table
 
 _FOLDER = Path(__file__).parent
-_INPUTS = (*report_tables.INPUTS, "addition_tasks", "claims", "comparison")
+_INPUTS = (*report_tables.INPUTS, "claims", "comparison")
 _MARKS = {"reproduced": "✓", "not reproduced": "✗", "undecided": "?", "not run": "–"}
 
 
@@ -41,7 +41,7 @@ def inputs(folder: Path) -> list[Path]:
     configuration = folder / "config.yaml"
     config = read_configuration(configuration)
     tables = [table_path(folder / "tables", name) for name in _inputs_of(config)]
-    figures = [_figure_path(folder, name) for name in captions(config)]
+    figures = [_figure_path(folder, name) for name in figures_of(config)]
     return [configuration, *tables, *figures]
 
 
@@ -89,7 +89,7 @@ def build_report(folder: Path) -> str:
         tasks_against_rerun=[
             comparison_tables.tasks_against_rerun(tables["comparison"], model) for model in compared
         ],
-        table3=table3(tables),
+        table3=paper_table("table3", tables),
         per_task=[report_tables.per_task(tables, model) for model in config.models],
         beyond_paper=combination_tables.beyond_paper(tables) if config.combinations.models else [],
         learning_rates=(
@@ -98,7 +98,8 @@ def build_report(folder: Path) -> str:
         later_work=comparison_tables.later_work(),
         figures=[
             (name, caption, inline_svg(_figure_path(folder, name), caption.title))
-            for name, caption in captions(config).items()
+            for name in figures_of(config)
+            for caption in [load_figure(name).caption(config)]
         ],
         steps=steps,
         modes=modes,
@@ -122,8 +123,8 @@ def _comparisons(
     same_family = bool((claims[claims.model.isin(others)].family == paper_family()).any())
     kinds = (
         (comparison_tables.SINGLE_TASK, (seeds_note(tables["single_task"]),)),
-        (comparison_tables.ADDITION, table1(tables).notes),
-        (comparison_tables.NEGATION, table2(tables).notes),
+        (comparison_tables.ADDITION, paper_table("table1", tables).notes),
+        (comparison_tables.NEGATION, paper_table("table2", tables).notes),
     )
     shown = []
     for kind, notes in kinds:

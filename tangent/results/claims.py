@@ -87,12 +87,12 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     _addition(
         "posthoc_addition_absolute",
-        "The tangent kernel alone does not explain task arithmetic: post-hoc linear adds worse",
+        "The tangent kernel alone does not explain task arithmetic: posthoc adds worse",
         *("absolute", "standard", "posthoc"),
     ),
     _addition(
         "linear_posthoc_addition",
-        "Linear beats post-hoc linear in task addition, absolute accuracy",
+        "Linear beats posthoc in task addition, absolute accuracy",
         *("absolute", "linear", "posthoc"),
     ),
     _addition(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tangent import provenance
 from tangent.errors import UserError
 from tangent.results.columns import TABLES
 
@@ -18,6 +19,13 @@ _TEXT = {
 
 # Numbers in other tables.
 _TEXT_HERE = {"alpha_sweep": {"target"}, "claims": {"paper"}}
+
+
+def read_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """`load_tables` for a step, in whose record the tables stand as inputs."""
+    tables = load_tables(folder, names)
+    provenance.note_inputs(table_path(folder, name) for name in tables)
+    return tables
 
 
 def load_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:

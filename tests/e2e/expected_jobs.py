@@ -6,6 +6,7 @@ from itertools import product
 
 from small_study import CONTROL, RANDOM_TASK, SEED, TASKS
 
+from tangent.figures import FIGURES as ALL_FIGURES
 from tangent.results.columns import COLLECTED
 
 MODES = ("standard", "posthoc", "linear")
@@ -14,10 +15,10 @@ LINEARIZED = ("posthoc", "linear")
 PAIR = "shapes and counting"
 # The small study has no checkpoints of a pre-training, and neither chooses nor compares rates.
 TABLES = set(COLLECTED) - {"emergence", "learning_rates", "rate_sensitivity"}
-FIGURES = {"figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1"}
-FIGURES |= {"subsets"}
-SUMMARY = {"test the paper's claims", "compare with other people's numbers"}
-SUMMARY |= {"write the paper's tables", "write the report"}
+FIGURES = {name for name, inputs in ALL_FIGURES.items() if TABLES.issuperset(inputs)}
+PAPER_TABLES = {f"write table{number} of the paper" for number in (1, 2, 3)}
+SUMMARY = {"test the paper's claims", "compare with other people's numbers", "write the report"}
+SUMMARY |= PAPER_TABLES
 CONFIGURED = {"keep the study's configuration beside its results"}
 ADDED = {"alpha_sweep", "addition", "addition_tasks", "negation", "random_init", "outcomes"}
 ADDED |= {"subsets", "per_task_alpha", "analogies"}

@@ -98,15 +98,10 @@ def test_every_data_file_counts_somewhere():
 
 @pytest.mark.parametrize("reader", CONSTANTS["TABLES_READ"])
 def test_a_reader_of_tables_has_them_as_input(reader):
-    package = "figures" if reader in CONSTANTS["FIGURES"] else "results"
-    module = importlib.import_module(f"tangent.{package}.{reader}")
+    module = importlib.import_module(f"tangent.results.{reader}")
     assert CONSTANTS["TABLES_READ"][reader] == list(module.INPUTS)
 
 
 def test_every_objective_is_listed():
     listed = {step for step in CODE if step.split()[0] == "pretrain"}
     assert listed == {f"pretrain {objective}" for objective in OBJECTIVES}
-
-
-def test_every_figure_has_a_rule():
-    assert CONSTANTS["FIGURES"] == list(importlib.import_module("tangent.figures").FIGURES)

@@ -13,7 +13,6 @@ from tangent.errors import UserError
 from tangent.figures import emergence, figure6
 from tangent.files import write_csv
 from tangent.outcomes import decode
-from tangent.report.captions import captions
 from tangent.results.collect import collect, write_tables
 from tangent.results.columns import COLLECTED, TABLES
 from tangent.results.configuration import read_configuration
@@ -237,7 +236,7 @@ def test_a_kernel_of_all_logits_keeps_its_name_up_to_the_figure(tmp_path):
     assert set(tables["eigenfunctions"].logit) == set(tables["eigenvalues"].logit) == {"all"}
     assert set(tables["eigenvalues"].component) == set(range(1, 11))
     figure6.draw(tables)
-    caption = captions(config)["figure6"].shows
+    caption = figure6.caption(config).shows
     assert "One kernel of all the task's output logits together" in caption
     assert "drawn with the seed" not in caption
 

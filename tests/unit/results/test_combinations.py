@@ -11,7 +11,6 @@ from test_collect import one, read, rows_of
 from tangent.figures import FIGURES, figures_of, subsets
 from tangent.figures.style import MODE_COLOURS
 from tangent.report.build import inputs
-from tangent.report.captions import captions
 from tangent.report.combination_tables import analogies, beyond_paper, per_task_alpha
 from tangent.results.collect import collect
 from tangent.results.columns import COLLECTED, tables_of
@@ -60,7 +59,6 @@ def test_a_study_without_them_has_no_such_tables_and_figures(study, config, with
     assert set(tables_of(config)) == set(COLLECTED) - {"learning_rates"}
     assert set(figures_of(config)) == set(FIGURES)
     assert set(figures_of(config)) - set(figures_of(without)) == {"subsets"}
-    assert set(captions(config)) - set(captions(without)) == {"subsets"}
     read_by_report = {path.stem for path in inputs(study)}
     assert read_by_report >= {"subsets", "per_task_alpha", "analogies"}
     assert all(table.empty for table in collect(without, RawFiles(study), sorted(TABLES)).values())
@@ -100,9 +98,9 @@ def test_the_figure_shows_means_and_spreads_over_subsets(study, config, tables):
 def test_an_alpha_per_task_stands_beside_one(study, config, tables):
     table = per_task_alpha(tables["per_task_alpha"])
     assert [label for label, _ in table.rows] == [
-        f"{model}: {label}" for model in config.models for label in ("Post-hoc linear", "Linear")
+        f"{model}: {label}" for model in config.models for label in MODES
     ]
-    cells = dict(table.rows)["demo-vit: Linear"]
+    cells = dict(table.rows)["demo-vit: linear"]
     results = [raw(study, "demo-vit", "linear", seed)["per_task_alpha"] for seed in config.seeds]
     names = ("shared_accuracy", "shared_normalized", "accuracy", "normalized")
     for cell, name in zip(cells[1:5], names, strict=True):
@@ -121,7 +119,7 @@ def test_analogies_are_read_as_sentences(study, tables):
     names = ("zero_shot", "baseline_accuracy", "accuracy", "single_task")
     expected = [f"{100 * entry[name]:.1f}" for name in names]
     assert [rows[0][i] for i in (0, 1, 2, 4)] == expected and rows[0][3] == "0.40"
-    assert len(rows) == 4 and ("demo-vit: Post-hoc linear", ()) in table.rows
+    assert len(rows) == 4 and ("demo-vit: posthoc", ()) in table.rows
 
 
 def test_without_analogies_there_is_no_table_of_them(tables):

@@ -17,7 +17,7 @@ from tangent.results.columns import TABLES
 from tangent.results.comparison import comparison_table
 from tangent.results.load import load_tables
 from tangent.results.paper_numbers import rerun_accuracies
-from tangent.results.paper_tables import paper_tables
+from tangent.results.paper_tables import PAPER_TABLES, paper_table
 from tangent.results.render import to_latex, to_markdown
 
 FAMILIES = dict.fromkeys(MODELS, "CLIP, ViT")
@@ -152,7 +152,7 @@ def test_one_rerun_has_a_margin_of_a_point(changeable, off, within):
     assert row["difference"] == pytest.approx(off) and row["within"] == within
     table = comparison_tables.tasks_against_rerun(comparison, "ViT-L-14")
     column = [(title, name) for title, names in table.groups for name in names].index(
-        ("Non-linear", "Difference")
+        ("standard", "Difference")
     )
     cell = dict(table.rows)["dtd"][column]
     assert cell.endswith(" *") == (within == "no")
@@ -187,14 +187,14 @@ def test_another_scale_has_no_differences(changed):
         per_seed(tables, "addition", name, model=[model], mode=["linear"])
         for name in ("absolute", "normalized")
     )
-    assert dict(table.rows)["Linear"] == (
+    assert dict(table.rows)["linear"] == (
         f"{100 * mean(absolute):.1f} ± {100 * stdev(absolute):.1f} "
         f"({100 * mean(normalized):.1f} ± {100 * stdev(normalized):.1f})",
         "76.5 (85.4)", "81.3 (86.0)", "88.5 (93.5)",
     )  # fmt: skip
     table = comparison_tables.beside_paper(comparison, SINGLE_TASK, [model])
-    assert dict(table.rows)["Linear"][1:] == ("87.3", "89.6", "92.1")
-    assert dict(table.rows)["Post-hoc linear"][1:] == ("–", "–", "–")
+    assert dict(table.rows)["linear"][1:] == ("87.3", "89.6", "92.1")
+    assert dict(table.rows)["posthoc"][1:] == ("–", "–", "–")
 
 
 def cells_by_model(table):
@@ -218,7 +218,7 @@ def test_addition_against_the_paper(tables, comparison):
     assert tuple(rows) == MODELS
     values = per_seed(tables, "addition", "absolute", model=["ViT-L-14"], mode=["standard"])
     ours = mean(values)
-    assert rows["ViT-L-14"]["Non-linear"][:5] == (
+    assert rows["ViT-L-14"]["standard"][:5] == (
         "85.1",
         "82.9–84.5",
         f"{100 * ours:.1f} ± {100 * stdev(values):.1f}",
@@ -230,7 +230,7 @@ def test_addition_against_the_paper(tables, comparison):
 
 def test_tasks_against_the_rerun(comparison):
     table = comparison_tables.tasks_against_rerun(comparison, "ViT-B-32")
-    assert [title for title, _ in table.groups] == ["Pre-trained", "Non-linear", "Linear"]
+    assert [title for title, _ in table.groups] == ["Pre-trained", "standard", "linear"]
     assert [label for label, _ in table.rows] == [*TASKS, CONTROL]
     body = dict(table.rows)
     assert body["cars"][::3] == ("59.7", "78.3", "76.3")
@@ -252,24 +252,23 @@ def test_one_model_and_one_seed_leave_the_rest_not_run():
         for model in MODELS:
             cells = [cell for row in rows[model].values() for cell in row]
             assert ("not run" in cells) == (model != "ViT-B-32")
-        assert "76.5" in rows["ViT-B-32"]["Linear"] or kind is not ADDITION
+        assert "76.5" in rows["ViT-B-32"]["linear"] or kind is not ADDITION
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_mode_that_was_not_run(tables, mode):
     """Everything is made without it, and says so."""
     rest = without(tables, mode=mode, model="ViT-B-16")
-    label = {"standard": "Non-linear", "posthoc": "Post-hoc linear", "linear": "Linear"}[mode]
     comparison = comparison_table(rest)
     for kind in (SINGLE_TASK, ADDITION, NEGATION):
         rows = cells_by_model(comparison_tables.against_paper(comparison, kind))
-        assert "not run" in rows["ViT-B-16"][label]
-        assert "not run" not in rows["ViT-B-32"][label]
-    table1, table2, _ = paper_tables(rest)
-    assert dict(table1.rows)[label][2:4] == dict(table2.rows)[label][2:4] == ("not run",) * 2
+        assert "not run" in rows["ViT-B-16"][mode]
+        assert "not run" not in rows["ViT-B-32"][mode]
+    table1, table2 = (paper_table(name, rest) for name in ("table1", "table2"))
+    assert dict(table1.rows)[mode][2:4] == dict(table2.rows)[mode][2:4] == ("not run",) * 2
     headline = cells_by_model(report_tables.headline(rest))
-    assert headline["ViT-B-16"][label] == ("not run",) * 5
-    assert "not run" not in headline["ViT-L-14"][label]
+    assert headline["ViT-B-16"][mode] == ("not run",) * 5
+    assert "not run" not in headline["ViT-L-14"][mode]
     per_task = report_tables.per_task(rest, "ViT-B-16")
     assert all(cells.count("not run") == 3 for _, cells in per_task.rows)
     claims = claims_table(
@@ -298,7 +297,8 @@ def test_an_artefact_that_was_not_run(tables, left_out):
     if left_out in ("single_task", "all"):
         # Without it nobody knows which tasks there are: no difference.
         assert comparison.difference.isna().all()
-    for table in paper_tables(rest):
+    for name in PAPER_TABLES:
+        table = paper_table(name, rest)
         assert to_latex(table) and to_markdown(table)
     for kind in (SINGLE_TASK, ADDITION, NEGATION):
         table = comparison_tables.against_paper(comparison, kind)
@@ -317,7 +317,7 @@ def test_an_artefact_that_was_not_run(tables, left_out):
 
 
 def test_no_study_from_random_weights(tables):
-    table3 = paper_tables(tables)[2]
+    table3 = paper_table("table3", tables)
     assert table3.notes == ("This study has no part from a random initialisation.",)
     assert {cell for _, cells in table3.rows for cell in cells} == {"not run"}
 
@@ -364,6 +364,6 @@ def test_the_script_writes_what_can_be_read_back(tables, comparison, tmp_path):
 
 def test_later_work_has_the_reruns_and_the_methods():
     rows = dict(comparison_tables.later_work().rows)
-    assert rows["Non-linear, independent re-runs"][:2] == ("70.1–73.5", "77.2–80.4")
+    assert rows["standard, independent re-runs"][:2] == ("70.1–73.5", "77.2–80.4")
     assert rows["TaLoS"] == ("79.7", "90.8", "82.6", "92.4", "88.3", "95.2")
     assert len(rows) == 7
