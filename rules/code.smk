@@ -82,7 +82,8 @@ SCHEMA = (
 )
 CONFIG_LOADER = f"config.checks config.load {SCHEMA} {TASKS} selection validation"
 PAPER = "results.paper_numbers results/paper_numbers.yaml results/rerun_accuracies.yaml"
-FIGURE = "figures figures.style results.columns results.load"
+FIGURE = "figures figures.style modes results.load"
+DERIVED = f"{SCHEMA} modes results.derived results.load results.studied"
 PRETRAINING = (
     "demo.pretraining demo.pretraining.recipe demo.pretraining.training finetune.checkpoint"
     " runtime"
@@ -129,32 +130,33 @@ CODE = {
     " ntk.localization ntk.matrix_free ntk.operator",
     "proposition1": f"{KERNEL} evaluation.proposition1 ntk.proposition1",
     "resolved_config": "",
-    "collect_tables": f"{CONFIG_LOADER} learning_rates modes outcomes results.columns"
-    " results.collect results.emergence results.learning_rates results.outcome_rows"
-    " results.random_init results.rate_sensitivity results.raw",
-    "claims": f"{SCHEMA} outcomes results.claims results.claims_text results.columns"
+    "collect_table": "learning_rates modes outcomes results.collect results.learning_rates"
+    " results.load",
+    "derive_table comparison": f"{DERIVED} results.comparison {PAPER}",
+    "derive_table emergence": f"{DERIVED} results.emergence selection",
+    "derive_table random_init": f"{DERIVED} results.random_init",
+    "derive_table rate_sensitivity": "modes results.derived results.load results.rate_sensitivity",
+    "claims": f"{SCHEMA} modes outcomes results.claims results.claims_text"
     " results.images results.intervals results.load results.measure results.measurement"
     f" {PAPER} results.render results.sampled results.studied",
-    "comparison": f"{SCHEMA} modes results.columns results.comparison results.load {PAPER}"
-    " results.studied",
-    "paper_table": f"{SCHEMA} modes results.columns results.load results.paper_tables"
+    "paper_table": f"{SCHEMA} modes results.load results.paper_tables"
     " results.render results.studied",
     "plot figure2": f"{FIGURE} figures.figure2 figures.scatter",
-    "plot figure3": f"{FIGURE} figures.figure3 modes selection",
+    "plot figure3": f"{FIGURE} figures.figure3 selection",
     "plot figure5": f"{FIGURE} figures.figure5 figures.scatter",
     "plot figure6": f"{FIGURE} figures.figure6",
-    "plot alpha_curves": f"{FIGURE} figures.alpha_curves modes",
+    "plot alpha_curves": f"{FIGURE} figures.alpha_curves",
     "plot proposition1": f"{FIGURE} figures.proposition1",
-    "plot emergence": f"{FIGURE} figures.emergence modes",
-    "plot rate_sensitivity": f"{FIGURE} figures.rate_sensitivity modes",
-    "plot subsets": f"{FIGURE} figures.subsets modes",
+    "plot emergence": f"{FIGURE} figures.emergence",
+    "plot rate_sensitivity": f"{FIGURE} figures.rate_sensitivity",
+    "plot subsets": f"{FIGURE} figures.subsets",
     "report": f"{CONFIG_LOADER} learning_rates results.configuration figures modes report.build report.combination_tables report.comparison_tables"
     " report.inventory report.learning_rates report.report_tables report.svg report/report.html.j2 report/style.css"
-    f" results.claims_text results.columns results.comparison results.load {PAPER}"
+    f" results.claims_text results.comparison results.load {PAPER}"
     " results.paper_tables results.render results.studied",
     "estimate": f"{SCHEMA} config.checks config.load datasets.regions estimate.disk estimate.memory"
     " estimate.models estimate.passes estimate.study estimate.table estimate.throughput figures"
-    f" {MODELS} modes ntk.cost ntk.memory product_passes results.columns results.paper_tables"
+    f" {MODELS} modes ntk.cost ntk.memory product_passes results.paper_tables"
     f" results.render results.studied {TASKS} selection validation"
     " estimate/datasets.yaml estimate/gpus.yaml estimate/measured.yaml",
     "verify": "verify.difference verify.hashes verify.plan verify.summary verify.verification",

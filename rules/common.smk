@@ -17,14 +17,8 @@ from tangent.demo.pretraining import OBJECTIVES
 from tangent.figures import FIGURES, figures_of
 from tangent.gpus import auto_device, visible_gpus
 from tangent.modes import MODES
-from tangent.results.columns import DERIVED, SECTIONS, tables_of
+from tangent.results.columns import COMBINATIONS, TABLES, raw_results, tables_of
 from tangent.results.paper_tables import PAPER_TABLES
-
-# The tidy tables that each of these reads, as its module's INPUTS.
-TABLES_READ = {
-    "comparison": ["single_task", "addition", "negation"],
-    "claims": ["outcomes", "single_task", "eigenfunctions", "proposition1_functions"],
-}
 
 
 def checked_config(mapping):
@@ -138,7 +132,7 @@ CONFIG = checked_config(config)
 CONFIG_JSON = CONFIG.model_dump_json(exclude={"extends"})
 RESULTS = f"{CONFIG.paths.results}/{CONFIG.study}"
 SPLITS = ["validation", "test"]
-COLLECTED = tables_of(CONFIG)
+TABLES_OF_STUDY = tables_of(CONFIG)
 FIGURES_OF_STUDY = figures_of(CONFIG)
 TASKS_AND_CONTROL = [*CONFIG.tasks, CONFIG.control]
 # Resolved here, so that a CPU's results are not taken for a GPU's: the device is a parameter.

@@ -1,6 +1,31 @@
 # Tidy tables of all evaluations, the paper's tables and its claims.
 
 
+def raw_results_of(wildcards):
+    """The raw results that a tidy table concatenates, in order."""
+    return [f"{RESULTS}/{path}" for path in raw_results(CONFIG, wildcards.table)]
+
+
+def tables_read(wildcards):
+    """The tidy tables that another one is computed from."""
+    return expand("<results>/tables/{table}.csv", table=TABLES[wildcards.table].tables)
+
+
+def entry_of(wildcards):
+    """What of a table's entry is in its content; an edit of another entry runs nothing again."""
+    entry = TABLES[wildcards.get("table", "claims")]
+    return " ".join([*entry.columns, *entry.order])
+
+
+def family_labels():
+    """The block of the claims table that each model belongs to, such as `CLIP, ViT`."""
+    labels = {model: FAMILIES[CONFIG.family_of(model)].label for model in CONFIG.models}
+    return {
+        model: ", ".join(filter(None, [label, CONFIG.architectures.get(model)]))
+        for model, label in labels.items()
+    }
+
+
 rule resolved_config:
     output:
         config="<results>/config.yaml",
@@ -24,9 +49,10 @@ rule resolved_config:
         " --code {params.code} --log {log}"
 
 
+# A script's command line holds no thousands of paths, but the shell's own `printf` takes them.
 rule collect_table:
     input:
-        evaluations=raw_results,
+        results=raw_results_of,
     output:
         table="<results>/tables/{table}.csv",
     log:
@@ -34,7 +60,7 @@ rule collect_table:
     benchmark:
         "<benchmarks>/tables/{table}.tsv"
     wildcard_constraints:
-        table=one_of(COLLECTED),
+        table=one_of(name for name in TABLES_OF_STUDY if TABLES[name].results),
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -42,36 +68,51 @@ rule collect_table:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        # What a table depends on is in the input files and in here.
-        selection=CONFIG.model_dump_json(
-            include={
-                "models",
-                "tasks",
-                "control",
-                "seeds",
-                "negation",
-                "emergence",
-                "rate_sensitivity",
-            }
-        ),
-        # The rest does not matter: a function of the inputs is not compared with the last run's. (Were
-        # the file of `resolved_config` an `ancient` input instead, Snakemake would not look at the set
-        # of inputs while that file is to be written: a new seed would go unnoticed.)
-        config=lambda wildcards, input: CONFIG_JSON,
-        study_dir=subpath(output.table, ancestor=2),
-        output_dir=subpath(output.table, parent=True),
-        code=code("collect_tables"),
+        entry=entry_of,
+        code=code("collect_table"),
     message:
         "collect the tidy table {wildcards.table}"
     shell:
-        "python -m scripts.collect_tables --config {params.config:q} --selection {params.selection:q}"
-        " --study-dir {params.study_dir}"
-        " --tables {wildcards.table} --output-dir {params.output_dir} --code {params.code} --log {log}"
+        "printf '%s\\n' {input.results:q} | python -m scripts.collect_table --table {wildcards.table}"
+        " --results /dev/stdin --output {output.table} --code {params.code} --log {log}"
+
+
+rule derived_table:
+    input:
+        tables=tables_read,
+    output:
+        table="<results>/tables/{table}.csv",
+    log:
+        "<logs>/tables/{table}.log",
+    benchmark:
+        "<benchmarks>/tables/{table}.tsv"
+    wildcard_constraints:
+        table=one_of(
+            name
+            for name in TABLES_OF_STUDY
+            if TABLES[name].tables and name != "claims"
+        ),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        settings=lambda wildcards: json.dumps(TABLES[wildcards.table].settings(CONFIG)),
+        tables_dir=subpath(output.table, parent=True),
+        entry=entry_of,
+        code=lambda wildcards: code(f"derive_table {wildcards.table}"),
+    message:
+        "derive the tidy table {wildcards.table}"
+    shell:
+        "python -m scripts.derive_table --table {wildcards.table} --settings-json {params.settings:q}"
+        " --tables-dir {params.tables_dir} --output {output.table} --code {params.code} --log {log}"
 
 
 rule claims_table:
     input:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES_READ["claims"]),
+        tables=expand("<results>/tables/{table}.csv", table=TABLES["claims"].tables),
     output:
         claims="<results>/tables/claims.csv",
         markdown="<results>/tables/claims.md",
@@ -87,7 +128,10 @@ rule claims_table:
         runtime=minutes(10),
     params:
         tables_dir=subpath(output.claims, parent=True),
-        families=family_labels(),
+        families=flags(
+            families=[f"{model}={label}" for model, label in family_labels().items()]
+        ),
+        entry=entry_of,
         code=code("claims"),
     message:
         "test the paper's claims"
@@ -95,31 +139,6 @@ rule claims_table:
         "python -m scripts.claims {params.families} --tables-dir {params.tables_dir}"
         " --output {output.claims}"
         " --markdown {output.markdown}"
-        " --code {params.code} --log {log}"
-
-
-rule comparison_table:
-    input:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES_READ["comparison"]),
-    output:
-        comparison="<results>/tables/comparison.csv",
-    log:
-        "<logs>/tables/comparison.log",
-    benchmark:
-        "<benchmarks>/tables/comparison.tsv"
-    conda:
-        "../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
-    params:
-        tables_dir=subpath(output.comparison, parent=True),
-        code=code("comparison"),
-    message:
-        "compare with other people's numbers"
-    shell:
-        "python -m scripts.comparison --tables-dir {params.tables_dir} --output {output.comparison}"
         " --code {params.code} --log {log}"
 
 

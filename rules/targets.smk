@@ -42,7 +42,7 @@ rule downloads:
 
 rule tables:
     input:
-        expand("<results>/tables/{table}.csv", table=[*COLLECTED, *DERIVED]),
+        expand("<results>/tables/{table}.csv", table=TABLES_OF_STUDY),
         written(PAPER_TABLES),
 
 
@@ -86,7 +86,7 @@ rule figures:
         drawn(FIGURES_OF_STUDY),
 
 
-COMBINED = [name for name in COLLECTED if SECTIONS.get(name) == "combinations"]
+COMBINED = [name for name in TABLES_OF_STUDY if COMBINATIONS in TABLES[name].results]
 
 
 rule combinations:
@@ -99,7 +99,7 @@ rule learning_rates:
     input:
         [
             f"<results>/tables/{name}.csv"
-            for name in COLLECTED
+            for name in TABLES_OF_STUDY
             if name == "learning_rates"
         ],
 

@@ -22,11 +22,11 @@ def run(arguments: Arguments) -> None:
     from tangent import files
     from tangent.results.claims import INPUTS, claims_table
     from tangent.results.claims_text import claims_as_table
-    from tangent.results.load import read_tables
+    from tangent.results.load import read_tables, write_table
     from tangent.results.render import to_markdown
 
     table = claims_table(read_tables(arguments.tables_dir, INPUTS), arguments.families)
-    files.write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
+    write_table(table, arguments.output)
     files.write_text(arguments.markdown, to_markdown(claims_as_table(table)))
 
 

@@ -17,7 +17,7 @@ from tangent.figures import figures_of
 from tangent.models.families import FAMILIES
 from tangent.modes import MODES
 from tangent.ntk.cost import dense_passes, gram_gradients, kernel_method, matrix_free_passes
-from tangent.results.columns import tables_of
+from tangent.results.columns import TABLES, tables_of
 from tangent.results.paper_tables import PAPER_TABLES
 from tangent.tasks import load_task
 from tangent.validation import held_out
@@ -330,9 +330,11 @@ def kernels_of(config: Config, task: str) -> tuple[int, int]:
 
 def _summary(config: Config) -> Iterator[Jobs]:
     yield Jobs("tables", "resolved_config", 1)
-    yield Jobs("tables", "collect_table", len(tables_of(config)))
+    collected = [name for name in tables_of(config) if TABLES[name].results]
+    yield Jobs("tables", "collect_table", len(collected))
+    # The claims' table has a rule of its own.
+    yield Jobs("tables", "derived_table", len(tables_of(config)) - len(collected) - 1)
     yield Jobs("tables", "claims_table", 1)
-    yield Jobs("tables", "comparison_table", 1)
     yield Jobs("tables", "paper_table", len(PAPER_TABLES))
     yield Jobs("figures", "plot", len(figures_of(config)))
     yield Jobs("report", "report", 1)

@@ -32,7 +32,8 @@ from tangent.results.paper_tables import paper_table, seeds_note
 from tangent.results.render import Table
 
 _FOLDER = Path(__file__).parent
-_INPUTS = (*report_tables.INPUTS, "claims", "comparison")
+_INPUTS = {*report_tables.INPUTS, *combination_tables.INPUTS, *learning_rates.INPUTS}
+_INPUTS |= {"claims", "comparison"}
 _MARKS = {"reproduced": "✓", "not reproduced": "✗", "undecided": "?", "not run": "–"}
 
 
@@ -46,9 +47,7 @@ def inputs(folder: Path) -> list[Path]:
 
 
 def _inputs_of(config: Config) -> list[str]:
-    shown = tables_of(config)
-    of_some = (*combination_tables.INPUTS, *learning_rates.INPUTS)
-    return [*_INPUTS, *(name for name in of_some if name in shown)]
+    return [name for name in tables_of(config) if name in _INPUTS]
 
 
 def build_report(folder: Path) -> str:

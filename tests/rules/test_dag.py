@@ -39,16 +39,16 @@ DEMO = {
     "validate_combinations": 2,
     "evaluate_combinations": 2,
     "resolved_config": 1,
-    "collect_table": 15,
+    "collect_table": 14,
     "claims_table": 1,
-    "comparison_table": 1,
+    "derived_table": 2,
     "paper_table": 3,
     "plot": 7,
     "report": 1,
     "all": 1,
 }
 ONCE = ("pretrained_clip", "data_source", "dataset", "control_dataset", "heads", "resolved_config")
-ONCE += ("collect_table", "claims_table", "comparison_table", "paper_table", "plot", "report")
+ONCE += ("collect_table", "claims_table", "derived_table", "paper_table", "plot", "report")
 ONCE += ("all",)
 
 

@@ -12,9 +12,8 @@ from tangent.figures import FIGURES, figures_of, subsets
 from tangent.figures.style import MODE_COLOURS
 from tangent.report.build import inputs
 from tangent.report.combination_tables import analogies, beyond_paper, per_task_alpha
-from tangent.results.collect import collect
-from tangent.results.columns import COLLECTED, tables_of
-from tangent.results.raw import RawFiles
+from tangent.results.columns import TABLES as ALL
+from tangent.results.columns import raw_results, tables_of
 
 TABLES = {"subsets", "per_task_alpha", "analogies"}
 MODES = ("posthoc", "linear")
@@ -56,12 +55,12 @@ def test_tables_equal_the_results(study, config):
 def test_a_study_without_them_has_no_such_tables_and_figures(study, config, without):
     assert set(tables_of(config)) - set(tables_of(without)) == TABLES
     # Its models have learning rates of their own: none is chosen.
-    assert set(tables_of(config)) == set(COLLECTED) - {"learning_rates"}
+    assert set(tables_of(config)) == set(ALL) - {"learning_rates"}
     assert set(figures_of(config)) == set(FIGURES)
     assert set(figures_of(config)) - set(figures_of(without)) == {"subsets"}
     read_by_report = {path.stem for path in inputs(study)}
     assert read_by_report >= {"subsets", "per_task_alpha", "analogies"}
-    assert all(table.empty for table in collect(without, RawFiles(study), sorted(TABLES)).values())
+    assert not any(raw_results(without, name) for name in TABLES)
 
 
 def test_the_figure_shows_means_and_spreads_over_subsets(study, config, tables):

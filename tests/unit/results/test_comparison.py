@@ -8,13 +8,12 @@ import paper_study
 import pytest
 from paper_study import CONTROL, MODELS, MODES, TASKS, without
 
-from scripts import cli
-from scripts import comparison as comparison_script
+from scripts import cli, derive_table
 from tangent.report import comparison_tables, report_tables
 from tangent.report.comparison_tables import ADDITION, NEGATION, SINGLE_TASK
 from tangent.results.claims import INPUTS, claims_table
 from tangent.results.columns import TABLES
-from tangent.results.comparison import comparison_table
+from tangent.results.derived import derived_table
 from tangent.results.load import load_tables
 from tangent.results.paper_numbers import rerun_accuracies
 from tangent.results.paper_tables import PAPER_TABLES, paper_table
@@ -51,7 +50,7 @@ def tables():
 
 @pytest.fixture(scope="module")
 def comparison(tables):
-    return comparison_table(tables)
+    return derived_table("comparison", tables)
 
 
 @pytest.fixture
@@ -135,7 +134,7 @@ def test_the_range_of_reruns_has_a_margin_for_rounding(changeable, ours, within)
         ours
     )
     where = {"table": "addition", "model": "ViT-B-32", "mode": "standard", "quantity": "absolute"}
-    row = one(comparison_table(changeable), **where)
+    row = one(derived_table("comparison", changeable), **where)
     assert row["ours"] == pytest.approx(ours) and row["within"] == within
 
 
@@ -147,7 +146,7 @@ def test_one_rerun_has_a_margin_of_a_point(changeable, off, within):
     rerun = rerun_accuracies()["ViT-L-14"]["standard"]["test"]["dtd"]
     chosen = (single.model == "ViT-L-14") & (single["mode"] == "standard") & (single.task == "dtd")
     single.loc[chosen & (single.split == "test"), "accuracy"] = rerun + off
-    comparison = comparison_table(changeable)
+    comparison = derived_table("comparison", changeable)
     row = one(comparison, table="single_task", model="ViT-L-14", mode="standard", task="dtd")
     assert row["difference"] == pytest.approx(off) and row["within"] == within
     table = comparison_tables.tasks_against_rerun(comparison, "ViT-L-14")
@@ -171,7 +170,7 @@ def test_one_rerun_has_a_margin_of_a_point(changeable, off, within):
 )
 def test_another_scale_has_no_differences(changed):
     tables = paper_study.tables(**changed)
-    comparison = comparison_table(tables)
+    comparison = derived_table("comparison", tables)
     assert comparison.difference.isna().all() and set(comparison.within) == {""}
     model = changed.get("models", MODELS)[0]
     row = one(comparison, table="addition", model=model, mode="linear", quantity="absolute")
@@ -241,7 +240,7 @@ def test_tasks_against_the_rerun(comparison):
 
 def test_one_model_and_one_seed_leave_the_rest_not_run():
     tables = paper_study.tables(models=("ViT-B-32",), seeds=(7,))
-    comparison = comparison_table(tables)
+    comparison = derived_table("comparison", tables)
     assert comparison.spread.isna().all()
     ours = comparison[comparison.model == "ViT-B-32"]
     assert (ours.seeds == 1).all() and (comparison[comparison.model != "ViT-B-32"].seeds == 0).all()
@@ -259,7 +258,7 @@ def test_one_model_and_one_seed_leave_the_rest_not_run():
 def test_a_mode_that_was_not_run(tables, mode):
     """Everything is made without it, and says so."""
     rest = without(tables, mode=mode, model="ViT-B-16")
-    comparison = comparison_table(rest)
+    comparison = derived_table("comparison", rest)
     for kind in (SINGLE_TASK, ADDITION, NEGATION):
         rows = cells_by_model(comparison_tables.against_paper(comparison, kind))
         assert "not run" in rows["ViT-B-16"][mode]
@@ -281,7 +280,7 @@ def test_a_mode_that_was_not_run(tables, mode):
 
 
 def empty(name):
-    return pd.DataFrame(columns=list(TABLES[name]))
+    return pd.DataFrame(columns=list(TABLES[name].columns))
 
 
 @pytest.mark.parametrize("left_out", ["single_task", "addition", "negation", "all"])
@@ -291,7 +290,7 @@ def test_an_artefact_that_was_not_run(tables, left_out):
     quantities = {"negation": ["target", "control"], "all": []}.get(left_out, [left_out])
     for quantity in quantities:
         rest = without(rest, quantity=quantity)
-    comparison = comparison_table(rest)
+    comparison = derived_table("comparison", rest)
     run = comparison[(comparison.seeds > 0) & (comparison["mode"] != "zero_shot")]
     assert set(run.table) == {"single_task", "addition", "negation"} - {*names}
     if left_out in ("single_task", "all"):
@@ -325,7 +324,7 @@ def test_no_study_from_random_weights(tables):
 def test_a_seed_that_lacks_a_task_does_not_count(tables):
     gone = without(tables, model="ViT-B-32", mode="linear", task="svhn", seed=1)
     where = {"table": "negation", "model": "ViT-B-32", "mode": "linear", "quantity": "target"}
-    row = one(comparison_table(gone), **where)
+    row = one(derived_table("comparison", gone), **where)
     values = per_seed(gone, "negation", "target", model=["ViT-B-32"], mode=["linear"], seed=[0, 2])
     assert row["seeds"] == 2 and row["ours"] == pytest.approx(mean(values))
 
@@ -356,8 +355,9 @@ def test_a_seed_that_ran_one_of_two_modes_is_not_judged(tables):
 def test_the_script_writes_what_can_be_read_back(tables, comparison, tmp_path):
     for name in ("single_task", "addition", "negation"):
         tables[name].to_csv(tmp_path / f"{name}.csv", index=False)
-    argv = ["--tables-dir", str(tmp_path), "--output", str(tmp_path / "comparison.csv")]
-    comparison_script.run(cli.parse(comparison_script.Arguments, argv))
+    argv = ["--table", "comparison", "--settings-json", "{}", "--tables-dir", str(tmp_path)]
+    argv += ["--output", str(tmp_path / "comparison.csv")]
+    derive_table.run(cli.parse(derive_table.Arguments, argv))
     found = load_tables(tmp_path, ["comparison"])["comparison"]
     pd.testing.assert_frame_equal(found, comparison, check_dtype=False)
 

@@ -14,17 +14,17 @@ import yaml
 from synthetic_study import write_study
 
 from scripts import claims as claims_script
-from scripts import cli, collect_tables, comparison, paper_table, plot, report
+from scripts import cli, collect_table, derive_table, paper_table, plot, report
 from tangent.config.model_sources import PretrainedByRecipe, PublishedTrainings
 from tangent.errors import UserError
 from tangent.figures import FIGURES, figures_of
-from tangent.files import write_json, write_safetensors
+from tangent.files import write_json, write_safetensors, write_text
 from tangent.report.build import build_report, duration
 from tangent.report.inventory import provenance, published_weights, usage
 from tangent.report.learning_rates import sentence
 from tangent.report.svg import inline_svg
 from tangent.results.claims_text import readable_claims
-from tangent.results.columns import tables_of
+from tangent.results.columns import TABLES, raw_results, tables_of
 from tangent.results.configuration import read_configuration
 from tangent.results.load import load_tables
 from tangent.results.paper_numbers import paper_numbers, rerun_accuracies
@@ -39,13 +39,20 @@ def make_report(folder, figures=None):
     tables, config = str(folder / "tables"), read_configuration(folder / "config.yaml")
     families = [f"{model}=CLIP, {config.architectures[model]}" for model in config.models]
     figures = figures or figures_of(config)
-    steps = [
-        (collect_tables, ["--config", config.model_dump_json(), "--study-dir", str(folder),
-                          "--output-dir", tables, "--tables", *tables_of(config)]),
-        (claims_script, ["--tables-dir", tables, "--output", f"{tables}/claims.csv",
-                         "--markdown", f"{tables}/claims.md", "--families", *families]),
-        (comparison, ["--tables-dir", tables, "--output", f"{tables}/comparison.csv"]),
-    ]  # fmt: skip
+    steps = []
+    for name in tables_of(config):
+        entry, output = TABLES[name], ["--output", f"{tables}/{name}.csv"]
+        if entry.results:
+            listed = folder / "lists" / name
+            write_text(listed, "".join(f"{folder / p}\n" for p in raw_results(config, name)))
+            steps.append((collect_table, ["--table", name, "--results", str(listed), *output]))
+        elif name == "claims":
+            given = ["--markdown", f"{tables}/claims.md", "--families", *families]
+            steps.append((claims_script, ["--tables-dir", tables, *output, *given]))
+        else:
+            settings = ["--settings-json", json.dumps(entry.settings(config))]
+            given = ["--table", name, "--tables-dir", tables, *settings]
+            steps.append((derive_table, [*given, *output]))
     for name in PAPER_TABLES:
         outputs = [f"--output-{kind}={tables}/{name}.{kind}" for kind in ("md", "tex")]
         steps.append((paper_table, ["--table", name, "--tables-dir", tables, *outputs]))
