@@ -1,31 +1,6 @@
 # Tidy tables of all evaluations, the paper's tables and its claims.
 
 
-def raw_results_of(wildcards):
-    """The raw results that a tidy table concatenates, in order."""
-    return [f"{RESULTS}/{path}" for path in raw_results(CONFIG, wildcards.table)]
-
-
-def tables_read(wildcards):
-    """The tidy tables that another one is computed from."""
-    return expand("<results>/tables/{table}.csv", table=TABLES[wildcards.table].tables)
-
-
-def entry_of(wildcards):
-    """What of a table's entry is in its content; an edit of another entry runs nothing again."""
-    entry = TABLES[wildcards.get("table", "claims")]
-    return " ".join([*entry.columns, *entry.order])
-
-
-def family_labels():
-    """The block of the claims table that each model belongs to, such as `CLIP, ViT`."""
-    labels = {model: FAMILIES[CONFIG.family_of(model)].label for model in CONFIG.models}
-    return {
-        model: ", ".join(filter(None, [label, CONFIG.architectures.get(model)]))
-        for model, label in labels.items()
-    }
-
-
 rule resolved_config:
     output:
         config="<results>/config.yaml",
@@ -128,9 +103,7 @@ rule claims_table:
         runtime=minutes(10),
     params:
         tables_dir=subpath(output.claims, parent=True),
-        families=flags(
-            families=[f"{model}={label}" for model, label in family_labels().items()]
-        ),
+        families=family_labels(),
         entry=entry_of,
         code=code("claims"),
     message:

@@ -1,20 +1,6 @@
 # What a person asks for by name, beside `all` and `report`.
 
 
-def drawn(names):
-    """The files of figures."""
-    return expand(
-        "<results>/figures/{figure}.{format}", figure=names, format=["svg", "pdf"]
-    )
-
-
-def written(names):
-    """The files of the paper's tables."""
-    return expand(
-        "<results>/tables/{table}.{format}", table=names, format=["md", "tex"]
-    )
-
-
 rule data:
     input:
         expand(

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tangent.config.schema import Config
 from tangent.figures import figures_of, load_figure
+from tangent.provenance import note_inputs
 from tangent.report import (
     combination_tables,
     comparison_tables,
@@ -24,30 +25,14 @@ from tangent.results.claims_text import (
     claims_by_family,
     readable_claims,
 )
-from tangent.results.columns import tables_of
 from tangent.results.configuration import read_configuration
-from tangent.results.load import load_tables, table_path
+from tangent.results.load import TablesOf, table_path
 from tangent.results.paper_numbers import are_paper_tasks, is_paper_model, paper_family
 from tangent.results.paper_tables import paper_table, seeds_note
 from tangent.results.render import Table
 
 _FOLDER = Path(__file__).parent
-_INPUTS = {*report_tables.INPUTS, *combination_tables.INPUTS, *learning_rates.INPUTS}
-_INPUTS |= {"claims", "comparison"}
 _MARKS = {"reproduced": "✓", "not reproduced": "✗", "undecided": "?", "not run": "–"}
-
-
-def inputs(folder: Path) -> list[Path]:
-    """The configuration, tables and figures that the report of the study in `folder` shows."""
-    configuration = folder / "config.yaml"
-    config = read_configuration(configuration)
-    tables = [table_path(folder / "tables", name) for name in _inputs_of(config)]
-    figures = [_figure_path(folder, name) for name in figures_of(config)]
-    return [configuration, *tables, *figures]
-
-
-def _inputs_of(config: Config) -> list[str]:
-    return [name for name in tables_of(config) if name in _INPUTS]
 
 
 def build_report(folder: Path) -> str:
@@ -57,7 +42,7 @@ def build_report(folder: Path) -> str:
         UserError: the configuration, a table, a figure or a data set's description is missing.
     """
     config = read_configuration(folder / "config.yaml")
-    tables = load_tables(folder / "tables", _inputs_of(config))
+    tables = TablesOf(folder / "tables")
     steps, modes = usage(config, folder / "benchmarks")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -70,7 +55,7 @@ def build_report(folder: Path) -> str:
     claims = readable_claims(tables["claims"])
     paper_tasks = are_paper_tasks(config.tasks, config.control)
     compared = [model for model in config.models if paper_tasks and is_paper_model(model)]
-    return environment.get_template("report.html.j2").render(
+    page = environment.get_template("report.html.j2").render(
         style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
         config=config,
         config_text=(folder / "config.yaml").read_text(encoding="utf-8"),
@@ -106,6 +91,10 @@ def build_report(folder: Path) -> str:
         provenance=provenance(config, folder),
         published=published_weights(config, folder),
     )
+    read = [table_path(folder / "tables", name) for name in tables]
+    read += [_figure_path(folder, name) for name in figures_of(config)]
+    note_inputs([folder / "config.yaml", *read])
+    return page
 
 
 def _figure_path(folder: Path, name: str) -> Path:

@@ -8,8 +8,6 @@ from tangent.modes import MODES
 from tangent.results.paper_tables import seeds_note
 from tangent.results.render import Table, percent
 
-INPUTS = ("per_task_alpha", "analogies")
-
 
 def beyond_paper(tables: dict[str, pd.DataFrame]) -> list[Table]:
     """The tables of a study that combines task vectors in other ways too."""

@@ -9,8 +9,6 @@ from tangent.results.paper_tables import ROWS, paper_table
 from tangent.results.render import MISSING, Table, percent
 from tangent.results.studied import fine_tuned_tasks, studied_models
 
-INPUTS = ("single_task", "addition", "addition_tasks", "negation", "random_init")
-
 
 def headline(tables: dict[str, pd.DataFrame]) -> Table:
     """Tables 1 and 2 and the mean single-task accuracy in one: a row per model and mode."""

@@ -24,6 +24,21 @@ def read_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
     return tables
 
 
+class TablesOf(dict[str, "pd.DataFrame"]):
+    """The tidy tables in a folder, each read when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __contains__(self, name: object) -> bool:
+        return table_path(self.folder, str(name)).exists()
+
+    def __missing__(self, name: str) -> pd.DataFrame:
+        self[name] = _load(table_path(self.folder, name), name)
+        return self[name]
+
+
 def load_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
     """Read the tables `names` from `folder`.
 
