@@ -19,10 +19,10 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import files
+    from tangent.jobs import files
     from tangent.results.claims import INPUTS, claims_table
     from tangent.results.claims_text import claims_as_table
-    from tangent.results.load import read_tables, write_table
+    from tangent.results.read_tables import read_tables, write_table
     from tangent.results.render import to_markdown
 
     table = claims_table(read_tables(arguments.tables_dir, INPUTS), arguments.families)
