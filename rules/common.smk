@@ -17,36 +17,11 @@ from tangent.training.pretraining.objectives import OBJECTIVES
 from tangent.jobs.errors import UserError
 from tangent.config.cost.study import Costs
 from tangent.config.cost.throughput import CPU, Machine
-from tangent.report.figures.catalogue import figures_of
+from tangent.report.figures.catalogue import FIGURES, figures_of
 from tangent.jobs.gpus import auto_device, visible_gpus
 from tangent.arithmetic.modes import MODES
-from tangent.results.columns import DERIVED, SECTIONS, tables_of
-
-PAPER_TABLES = ["table1", "table2", "table3"]
-PAPER_FIGURES = ["figure2", "figure3", "figure5", "figure6"]
-FIGURES = [
-    *PAPER_FIGURES,
-    "alpha_curves",
-    "proposition1",
-    "subsets",
-    "emergence",
-    "rate_sensitivity",
-]
-# The tidy tables that each of these reads, as its module's INPUTS.
-TABLES_READ = {
-    "figure2": ["single_task", "addition"],
-    "figure3": ["disentanglement"],
-    "figure5": ["single_task", "addition"],
-    "figure6": ["eigenfunctions", "random_init"],
-    "alpha_curves": ["alpha_sweep", "addition", "negation"],
-    "proposition1": ["proposition1"],
-    "emergence": ["emergence"],
-    "rate_sensitivity": ["rate_sensitivity"],
-    "subsets": ["subsets", "single_task"],
-    "paper_tables": ["single_task", "addition", "negation", "random_init"],
-    "comparison": ["single_task", "addition", "negation"],
-    "claims": ["outcomes", "single_task", "eigenfunctions", "proposition1_functions"],
-}
+from tangent.results.columns import COMBINATIONS, TABLES, raw_results, tables_of
+from tangent.results.paper_tables import PAPER_TABLES
 
 
 def checked_config(mapping):
@@ -169,7 +144,7 @@ CONFIG = checked_config(config)
 CONFIG_JSON = CONFIG.model_dump_json(exclude={"extends"})
 RESULTS = f"{CONFIG.paths.results}/{CONFIG.study}"
 SPLITS = ["validation", "test"]
-COLLECTED = tables_of(CONFIG)
+TABLES_OF_STUDY = tables_of(CONFIG)
 FIGURES_OF_STUDY = figures_of(CONFIG)
 TASKS_AND_CONTROL = [*CONFIG.tasks, CONFIG.control]
 # Resolved here, so that a CPU's results are not taken for a GPU's: the device is a parameter.

@@ -4,7 +4,7 @@
 rule plot:
     input:
         tables=lambda wildcards: expand(
-            "<results>/tables/{table}.csv", table=TABLES_READ[wildcards.figure]
+            "<results>/tables/{table}.csv", table=FIGURES[wildcards.figure]
         ),
     output:
         svg="<results>/figures/{figure}.svg",

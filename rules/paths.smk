@@ -227,91 +227,6 @@ def single_task(tasks):
     return collect(pattern, task=tasks, allow_missing=True)
 
 
-RAW = {
-    "zero_shot": "zero_shot/{model}/seed{seed}/zero_shot.json",
-    "single_task": "single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json",
-    "addition_sweep": "alpha/{model}/{mode}/sum/seed{seed}/sweep.csv",
-    "addition": "addition/{model}/{mode}/seed{seed}/result.json",
-    "negation_sweep": "alpha/{model}/{mode}/{task}/seed{seed}/sweep.csv",
-    "negation": "negation/{model}/{mode}/{task}/seed{seed}/result.json",
-    "disentanglement": "disentanglement/{model}/{mode}/{pair}/seed{seed}/error.csv",
-    "eigenfunctions": "eigenfunctions/{model}/{kernel}/seed{seed}/energies.csv",
-    "heat_map_images": "disentanglement/{model}/{mode}/{pair}/seed{seed}/error.json",
-    "proposition1": "proposition1/{model}/seed{seed}/interference.csv",
-    "proposition1_functions": "proposition1/{model}/seed{seed}/functions.csv",
-    "combinations": "combinations/{model}/{linearized}/seed{seed}/result.json",
-}
-# What a study from random weights leaves out: there is nothing to forget.
-PRETRAINED_ONLY = [
-    "negation_sweep",
-    "negation",
-    "disentanglement",
-    "heat_map_images",
-    "proposition1",
-    "proposition1_functions",
-]
-# The raw results that each tidy table reads, where they are not those of its own name.
-RAW_OF_TABLE = {
-    "single_task": ["zero_shot", "single_task"],
-    "alpha_sweep": ["addition_sweep", "negation_sweep"],
-    "addition_tasks": ["addition"],
-    "eigenvalues": ["eigenfunctions"],
-    "random_init": ["zero_shot", "single_task", "addition"],
-    "emergence": [
-        "zero_shot",
-        "single_task",
-        "addition",
-        "disentanglement",
-        "eigenfunctions",
-    ],
-    "outcomes": [
-        "zero_shot",
-        "single_task",
-        "addition",
-        "negation",
-        "heat_map_images",
-    ],
-    "rate_sensitivity": ["zero_shot", "single_task", "addition"],
-    "subsets": ["combinations"],
-    "per_task_alpha": ["combinations"],
-    "analogies": ["combinations"],
-}
-
-
-def raw_results(wildcards):
-    """Every raw result that a tidy table reads."""
-    if wildcards.table == "learning_rates":
-        return learning_rate_results()
-    files = []
-    for model in CONFIG.all_models:
-        values = {
-            "model": model,
-            "mode": MODES,
-            "linearized": LINEARIZED_MODES,
-            "task": CONFIG.tasks_of(model),
-            "pair": ["/".join(pair) for pair in CONFIG.pairs_of(model)],
-            "kernel": CONFIG.eigenfunction_tasks_of(model),
-            "seed": CONFIG.seeds,
-        }
-        left_out = PRETRAINED_ONLY if CONFIG.is_random(model) else []
-        if not values["kernel"]:
-            left_out = [*left_out, "proposition1", "proposition1_functions"]
-        if model not in CONFIG.combinations.models:
-            left_out = [*left_out, "combinations"]
-        for name in RAW_OF_TABLE.get(wildcards.table, [wildcards.table]):
-            if name not in left_out:
-                files += collect(f"<results>/{RAW[name]}", **values)
-    return sorted(set(files))
-
-
-def learning_rate_results():
-    """The accuracies at every rate of every grid, and the choices."""
-    files = []
-    for names in CONFIG.searches:
-        files += [choice(*names), *tuning_accuracies(*names)]
-    return files
-
-
 # Parameters: what goes into a command beside paths of inputs and outputs.
 def datasets_dir(wildcards):
     return f"{CONFIG.paths.resources}/datasets/{form(wildcards)}"
@@ -453,17 +368,6 @@ def finetuning_flags(wildcards):
         processes=of_model.processes,
         **DEVICE,
     )
-
-
-def family_label(model):
-    """The block of the claims table that a model belongs to, such as `CLIP, ViT`."""
-    label = FAMILIES[CONFIG.family_of(model)].label
-    return ", ".join(filter(None, [label, CONFIG.architectures.get(model)]))
-
-
-def family_labels():
-    """MODEL=LABEL of every model."""
-    return flags(families=[f"{model}={family_label(model)}" for model in CONFIG.models])
 
 
 def probe_flags(wildcards, input):

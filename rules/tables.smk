@@ -24,9 +24,10 @@ rule resolved_config:
         " --code {params.code} --log {log}"
 
 
+# A script's command line holds no thousands of paths, but the shell's own `printf` takes them.
 rule collect_table:
     input:
-        evaluations=raw_results,
+        results=raw_results_of,
     output:
         table="<results>/tables/{table}.csv",
     log:
@@ -34,7 +35,7 @@ rule collect_table:
     benchmark:
         "<benchmarks>/tables/{table}.tsv"
     wildcard_constraints:
-        table=one_of(COLLECTED),
+        table=one_of(name for name in TABLES_OF_STUDY if TABLES[name].results),
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -42,36 +43,53 @@ rule collect_table:
         mem_mb=memory,
         runtime=minutes,
     params:
-        # What a table depends on is in the input files and in here.
-        selection=CONFIG.model_dump_json(
-            include={
-                "models",
-                "tasks",
-                "control",
-                "seeds",
-                "negation",
-                "emergence",
-                "rate_sensitivity",
-            }
-        ),
-        # The rest does not matter: a function of the inputs is not compared with the last run's. (Were
-        # the file of `resolved_config` an `ancient` input instead, Snakemake would not look at the set
-        # of inputs while that file is to be written: a new seed would go unnoticed.)
-        config=lambda wildcards, input: CONFIG_JSON,
-        study_dir=subpath(output.table, ancestor=2),
-        output_dir=subpath(output.table, parent=True),
-        code=code("collect_tables"),
+        entry=entry_of,
+        code=code("collect_table"),
     message:
         "collect the tidy table {wildcards.table}"
     shell:
-        "python -m scripts.collect_tables --config {params.config:q} --selection {params.selection:q}"
-        " --study-dir {params.study_dir}"
-        " --tables {wildcards.table} --output-dir {params.output_dir} --code {params.code} --log {log}"
+        "printf '%s\\n' {input.results:q} | python -m scripts.collect_table --table {wildcards.table}"
+        " --results /dev/stdin --output {output.table} --code {params.code} --log {log}"
+
+
+rule derived_table:
+    input:
+        tables=tables_read,
+    output:
+        table="<results>/tables/{table}.csv",
+    log:
+        "<logs>/tables/{table}.log",
+    benchmark:
+        "<benchmarks>/tables/{table}.tsv"
+    wildcard_constraints:
+        table=one_of(
+            name
+            for name in TABLES_OF_STUDY
+            if TABLES[name].tables and name != "claims"
+        ),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
+    params:
+        settings=lambda wildcards: json.dumps(TABLES[wildcards.table].settings(CONFIG)),
+        tables_dir=subpath(output.table, parent=True),
+        entry=entry_of,
+        code=lambda wildcards: code(
+            "derive_table", f"tangent.results.{wildcards.table}_table"
+        ),
+    message:
+        "derive the tidy table {wildcards.table}"
+    shell:
+        "python -m scripts.derive_table --table {wildcards.table} --settings-json {params.settings:q}"
+        " --tables-dir {params.tables_dir} --output {output.table} --code {params.code} --log {log}"
 
 
 rule claims_table:
     input:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES_READ["claims"]),
+        tables=expand("<results>/tables/{table}.csv", table=TABLES["claims"].tables),
     output:
         claims="<results>/tables/claims.csv",
         markdown="<results>/tables/claims.md",
@@ -88,6 +106,7 @@ rule claims_table:
     params:
         tables_dir=subpath(output.claims, parent=True),
         families=family_labels(),
+        entry=entry_of,
         code=code("claims"),
     message:
         "test the paper's claims"
@@ -98,44 +117,20 @@ rule claims_table:
         " --code {params.code} --log {log}"
 
 
-rule comparison_table:
+rule paper_table:
     input:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES_READ["comparison"]),
-    output:
-        comparison="<results>/tables/comparison.csv",
-    log:
-        "<logs>/tables/comparison.log",
-    benchmark:
-        "<benchmarks>/tables/comparison.tsv"
-    conda:
-        "../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory,
-        runtime=minutes,
-    params:
-        tables_dir=subpath(output.comparison, parent=True),
-        code=code("comparison"),
-    message:
-        "compare with other people's numbers"
-    shell:
-        "python -m scripts.comparison --tables-dir {params.tables_dir} --output {output.comparison}"
-        " --code {params.code} --log {log}"
-
-
-rule paper_tables:
-    input:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES_READ["paper_tables"]),
-    output:
-        expand(
-            "<results>/tables/{table}.{format}",
-            table=PAPER_TABLES,
-            format=["md", "tex"],
+        tables=lambda wildcards: expand(
+            "<results>/tables/{table}.csv", table=PAPER_TABLES[wildcards.table].inputs
         ),
+    output:
+        md="<results>/tables/{table}.md",
+        tex="<results>/tables/{table}.tex",
     log:
-        "<logs>/tables/paper_tables.log",
+        "<logs>/tables/{table}.log",
     benchmark:
-        "<benchmarks>/tables/paper_tables.tsv"
+        "<benchmarks>/tables/{table}.tsv"
+    wildcard_constraints:
+        table=one_of(PAPER_TABLES),
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -143,10 +138,10 @@ rule paper_tables:
         mem_mb=memory,
         runtime=minutes,
     params:
-        tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
-        code=code("paper_tables"),
+        tables_dir=subpath(output.md, parent=True),
+        code=code("paper_table"),
     message:
-        "write the paper's tables"
+        "write {wildcards.table} of the paper"
     shell:
-        "python -m scripts.paper_tables --tables-dir {params.tables_dir}"
-        " --output-dir {params.tables_dir} --code {params.code} --log {log}"
+        "python -m scripts.paper_table --table {wildcards.table} --tables-dir {params.tables_dir}"
+        " --output-md {output.md} --output-tex {output.tex} --code {params.code} --log {log}"

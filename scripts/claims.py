@@ -19,15 +19,14 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent.jobs import files, provenance
+    from tangent.jobs import files
     from tangent.results.claims import INPUTS, claims_table
     from tangent.results.claims_text import claims_as_table
-    from tangent.results.read_tables import load_tables, table_path
+    from tangent.results.read_tables import read_tables, write_table
     from tangent.results.render import to_markdown
 
-    table = claims_table(load_tables(arguments.tables_dir, INPUTS), arguments.families)
-    provenance.note_inputs(table_path(arguments.tables_dir, name) for name in INPUTS)
-    files.write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
+    table = claims_table(read_tables(arguments.tables_dir, INPUTS), arguments.families)
+    write_table(table, arguments.output)
     files.write_text(arguments.markdown, to_markdown(claims_as_table(table)))
 
 

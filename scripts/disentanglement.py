@@ -60,9 +60,9 @@ def run(arguments: Arguments) -> None:
         for i, alpha_1 in enumerate(alphas)
         for j, alpha_2 in enumerate(alphas)
     ]
-    write_csv(arguments.output_dir / "error.csv", COLUMNS, rows)
-    result = arguments.identity() | {"task_1": names[0], "task_2": names[1]}
-    result |= {"images": arguments.images, "n": {m.name: len(m.rows) for m in pair}}
+    about = arguments.identity() | {"task_1": names[0], "task_2": names[1]}
+    write_csv(arguments.output_dir / "error.csv", COLUMNS, rows, about)
+    result = about | {"images": arguments.images, "n": {m.name: len(m.rows) for m in pair}}
     result["disagreements"] = {
         region: _disagreements(xi, names, limit) for region, limit in REGIONS.items()
     }

@@ -65,14 +65,15 @@ def run(arguments: Arguments) -> None:
         for component, eigenvalue in enumerate(eigenvalues, start=1)
     ]
     folder = arguments.output_dir
-    write_csv(folder / "energies.csv", ("dataset", "split", "logit", "image", "energy"), energies)
-    write_csv(folder / "spectrum.csv", ("logit", "component", "eigenvalue"), spectrum)
+    about = {name: getattr(arguments, name) for name in ("model", "task", "seed")}
+    columns = ("dataset", "split", "logit", "image", "energy")
+    write_csv(folder / "energies.csv", columns, energies, about)
+    about |= {"images": arguments.images, "components": arguments.components}
+    write_csv(folder / "spectrum.csv", ("logit", "component", "eigenvalue"), spectrum, about)
     inputs = [head_path(arguments.heads_dir, arguments.task)]
     inputs.append(split_path(arguments.datasets_dir / arguments.task, "train"))
     inputs += [split_path(arguments.datasets_dir / dataset, "test") for dataset in datasets]
-    result = {name: getattr(arguments, name) for name in ("model", "task", "seed")}
-    result |= {"images": arguments.images, "components": arguments.components}
-    result |= {"logits": logits, **found.method, "means": found.means()}
+    result = about | {"logits": logits, **found.method, "means": found.means()}
     result["provenance"] = arguments.provenance(inputs)
     write_json(folder / "eigenfunctions.json", result)
 

@@ -9,7 +9,7 @@ from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import negation
 from tangent.evaluation.records import chosen_alpha
-from tangent.jobs.files import write_json
+from tangent.jobs.files import read_json, write_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,8 @@ def run(arguments: Arguments) -> None:
     alpha = chosen_alpha(arguments.alpha, operation="negation", vector=arguments.task, **identity)
     target, control = map(arguments.load_task, names)
     edited = arguments.edited_model()
-    result = identity | {"task": arguments.task}
+    result = identity | {"task": arguments.task, "control_task": arguments.control}
+    result["control_threshold"] = read_json(arguments.alpha)["control_threshold"]
     result |= negation.evaluate(edited, target, control, alpha)
     result["provenance"] = arguments.provenance(names, ["test"], [arguments.alpha])
     write_json(arguments.output, result)

@@ -1,4 +1,4 @@
-"""Draw one of the paper's figures as SVG and PDF."""
+"""Draw one of the figures as SVG and PDF."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scripts import cli
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Draw one of the paper's figures as SVG and PDF."""
+    """Draw one of the figures as SVG and PDF."""
 
     figure: str = cli.argument("name of the figure, as a module of tangent.report.figures")
     tables_dir: Path = cli.argument("folder of the tidy tables")
@@ -19,13 +19,11 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent.jobs import provenance
     from tangent.report.figures import catalogue as figures
-    from tangent.results.read_tables import load_tables, table_path
+    from tangent.results.read_tables import read_tables
 
     module = figures.load_figure(arguments.figure)
-    tables = load_tables(arguments.tables_dir, module.INPUTS)
-    provenance.note_inputs(table_path(arguments.tables_dir, name) for name in module.INPUTS)
+    tables = read_tables(arguments.tables_dir, module.INPUTS)
     figures.save(module.draw(tables), arguments.output_svg, arguments.output_pdf)
 
 

@@ -55,15 +55,17 @@ def run(arguments: Arguments) -> None:
     samples = [sample(task) for task in tasks]
     results = proposition1(arguments.load_encoder(), head, samples, logit, arguments.components)
     rows = [[asdict(result)[column] for column in COLUMNS] for result in results]
-    write_csv(arguments.output_dir / "interference.csv", COLUMNS, rows)
+    about = {"model": arguments.model, "seed": arguments.seed}
+    write_csv(arguments.output_dir / "interference.csv", COLUMNS, rows, about)
     images = [(task.name, int(row)) for task, of in zip(tasks, drawn, strict=True) for row in of]
     functions = zip(images, results[-1].own, results[-1].others, strict=True)
     rows = [(*image, own, others) for image, own, others in functions]
-    write_csv(arguments.output_dir / "functions.csv", ("task", "image", "own", "others"), rows)
+    columns = ("task", "image", "own", "others")
+    write_csv(arguments.output_dir / "functions.csv", columns, rows, about)
     owners = [(task.name, index) for task in tasks for index in range(task.head.classes)]
     inputs = [head_path(arguments.heads_dir, name) for name in arguments.tasks]
     inputs += [split_path(arguments.datasets_dir / name, "train") for name in arguments.tasks]
-    result = {name: getattr(arguments, name) for name in ("model", "seed", "tasks", "images")}
+    result = about | {"tasks": arguments.tasks, "images": arguments.images}
     result["logit"] = dict(zip(("task", "class"), owners[logit], strict=True))
     result["provenance"] = arguments.provenance(inputs)
     write_json(arguments.output_dir / "proposition1.json", result)

@@ -17,12 +17,10 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent.jobs import files, provenance
-    from tangent.report.build import build_report, inputs
+    from tangent.jobs import files
+    from tangent.report.build import build_report
 
-    report = build_report(arguments.study_dir)
-    provenance.note_inputs(inputs(arguments.study_dir))
-    files.write_text(arguments.output, report)
+    files.write_text(arguments.output, build_report(arguments.study_dir))
 
 
 if __name__ == "__main__":

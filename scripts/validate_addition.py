@@ -30,8 +30,9 @@ def run(arguments: Arguments) -> None:
     tasks = [arguments.load_task(name) for name in arguments.tasks]
     edited = arguments.edited_model()
     points = addition.sweep(edited, tasks, single_task, arguments.alphas)
-    write_sweep(arguments.output_dir / "sweep.csv", points)
-    result = {"operation": "addition", **identity, "vector": "sum"}
+    about = {"operation": "addition", **identity}
+    write_sweep(arguments.output_dir / "sweep.csv", points, about | {"target": "all"})
+    result = about | {"vector": "sum"}
     result |= {"alpha": addition.choose(points, arguments.alphas), "split": SPLIT}
     result["provenance"] = arguments.provenance(
         arguments.tasks, [SPLIT], arguments.single_task.values()

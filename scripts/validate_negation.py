@@ -30,11 +30,12 @@ def run(arguments: Arguments) -> None:
     edited = arguments.edited_model()
     pretrained = negation.pretrained(edited, (target, control), SPLIT)
     points = negation.sweep(edited, target, control, arguments.alphas, pretrained)
-    write_sweep(arguments.output_dir / "sweep.csv", points)
+    about = {"operation": "negation", **arguments.identity()}
+    write_sweep(arguments.output_dir / "sweep.csv", points, about | {"target": arguments.task})
     required = arguments.control_threshold * pretrained[arguments.control]
     alpha = negation.choose(points, arguments.alphas, *names, required)
-    result = {"operation": "negation", **arguments.identity(), "vector": arguments.task}
-    result |= {"alpha": alpha, "split": SPLIT}
+    result = about | {"vector": arguments.task, "alpha": alpha, "split": SPLIT}
+    result["control_threshold"] = arguments.control_threshold
     result["provenance"] = arguments.provenance(names, [SPLIT])
     write_json(arguments.output_dir / "alpha.json", result)
 

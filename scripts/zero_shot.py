@@ -42,6 +42,7 @@ def run(arguments: Arguments) -> None:
         inputs += [split_path(folder, split) for split in SPLITS]
     result = {
         "model": arguments.model,
+        "mode": "zero_shot",
         "seed": arguments.seed,
         "tasks": {
             name: {split: value.as_json() for split, value in splits.items()}

@@ -16,24 +16,22 @@ class Mode:
     """How task vectors are obtained and how the edited model is evaluated.
 
     Attributes:
-        name: the mode's name in paths, tables and figures.
+        name: the mode's name, in paths, tables, figures and texts.
         trained_as: which fine-tuning gives the task vectors.
         evaluated_as: `plain` is f(x; θ0 + ατ); `linearized` is f_lin(x; θ0 + ατ).
-        label: how figures and tables write the mode.
     """
 
     name: str
     trained_as: Training
     evaluated_as: Evaluation
-    label: str
 
 
 MODES: dict[str, Mode] = {
     mode.name: mode
     for mode in (
-        Mode("standard", "standard", "plain", "Non-linear"),
-        Mode("posthoc", "standard", "linearized", "Post-hoc linear"),
-        Mode("linear", "linear", "linearized", "Linear"),
+        Mode("standard", "standard", "plain"),
+        Mode("posthoc", "standard", "linearized"),
+        Mode("linear", "linear", "linearized"),
     )
 }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 from tangent.jobs.files import write_csv
 
@@ -32,6 +33,6 @@ class SweepPoint:
     normalized: float
 
 
-def write_sweep(path: Path, points: Iterable[SweepPoint]) -> None:
-    """Write the sweep as sweep.csv, one row a point."""
-    write_csv(path, COLUMNS, [astuple(point) for point in points])
+def write_sweep(path: Path, points: Iterable[SweepPoint], about: Mapping[str, Any]) -> None:
+    """Write the sweep as sweep.csv, one row a point, each with the columns `about`."""
+    write_csv(path, COLUMNS, [astuple(point) for point in points], about)

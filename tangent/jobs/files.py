@@ -154,16 +154,26 @@ def read_record(path: Path, **expected: Any) -> dict[str, Any]:
 
 
 def write_csv(
-    path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    path: str | os.PathLike[str],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a tidy CSV: a header of `columns`, then one observation a row."""
+    """Write a tidy CSV: a header of `columns`, then one observation a row.
+
+    Args:
+        path: the file.
+        columns, rows: names, and a value for each in every row.
+        about: columns before these with one value for all rows: what the file is about.
+    """
+    about = about or {}
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
+        writer.writerow([*about, *columns])
         for row in rows:
             if len(row) != len(columns):
                 raise ValueError(f"{path}: {len(row)} values for {len(columns)} columns: {row}")
-            writer.writerow(row)
+            writer.writerow([*about.values(), *row])
 
 
 def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:

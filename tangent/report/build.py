@@ -8,11 +8,12 @@ import jinja2
 import pandas as pd
 
 from tangent.config.schema import Config
+from tangent.jobs.provenance import note_inputs
 from tangent.report import combination_tables, comparison_tables, report_tables
 from tangent.report import learning_rate_section as learning_rates
+from tangent.report.figures.catalogue import figures_of, load_figure
 from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg
-from tangent.report.table_captions import captions
 from tangent.results.claims_text import (
     OTHER_NOTE,
     THESE_NOTE,
@@ -20,31 +21,14 @@ from tangent.results.claims_text import (
     claims_by_family,
     readable_claims,
 )
-from tangent.results.columns import tables_of
 from tangent.results.configuration import read_configuration
 from tangent.results.paper_numbers import are_paper_tasks, is_paper_model, paper_family
-from tangent.results.paper_tables import seeds_note, table1, table2, table3
-from tangent.results.read_tables import load_tables, table_path
+from tangent.results.paper_tables import paper_table, seeds_note
+from tangent.results.read_tables import TablesOf, table_path
 from tangent.results.render import Table
 
 _FOLDER = Path(__file__).parent
-_INPUTS = (*report_tables.INPUTS, "addition_tasks", "claims", "comparison")
 _MARKS = {"reproduced": "✓", "not reproduced": "✗", "undecided": "?", "not run": "–"}
-
-
-def inputs(folder: Path) -> list[Path]:
-    """The configuration, tables and figures that the report of the study in `folder` shows."""
-    configuration = folder / "config.yaml"
-    config = read_configuration(configuration)
-    tables = [table_path(folder / "tables", name) for name in _inputs_of(config)]
-    figures = [_figure_path(folder, name) for name in captions(config)]
-    return [configuration, *tables, *figures]
-
-
-def _inputs_of(config: Config) -> list[str]:
-    shown = tables_of(config)
-    of_some = (*combination_tables.INPUTS, *learning_rates.INPUTS)
-    return [*_INPUTS, *(name for name in of_some if name in shown)]
 
 
 def build_report(folder: Path) -> str:
@@ -54,7 +38,7 @@ def build_report(folder: Path) -> str:
         UserError: the configuration, a table, a figure or a data set's description is missing.
     """
     config = read_configuration(folder / "config.yaml")
-    tables = load_tables(folder / "tables", _inputs_of(config))
+    tables = TablesOf(folder / "tables")
     steps, modes = usage(config, folder / "benchmarks")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -67,7 +51,7 @@ def build_report(folder: Path) -> str:
     claims = readable_claims(tables["claims"])
     paper_tasks = are_paper_tasks(config.tasks, config.control)
     compared = [model for model in config.models if paper_tasks and is_paper_model(model)]
-    return environment.get_template("report.html.j2").render(
+    page = environment.get_template("report.html.j2").render(
         style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
         config=config,
         config_text=(folder / "config.yaml").read_text(encoding="utf-8"),
@@ -85,7 +69,7 @@ def build_report(folder: Path) -> str:
         tasks_against_rerun=[
             comparison_tables.tasks_against_rerun(tables["comparison"], model) for model in compared
         ],
-        table3=table3(tables),
+        table3=paper_table("table3", tables),
         per_task=[report_tables.per_task(tables, model) for model in config.models],
         beyond_paper=combination_tables.beyond_paper(tables) if config.combinations.models else [],
         learning_rates=(
@@ -94,7 +78,8 @@ def build_report(folder: Path) -> str:
         later_work=comparison_tables.later_work(),
         figures=[
             (name, caption, inline_svg(_figure_path(folder, name), caption.title))
-            for name, caption in captions(config).items()
+            for name in figures_of(config)
+            for caption in [load_figure(name).caption(config)]
         ],
         steps=steps,
         modes=modes,
@@ -102,6 +87,10 @@ def build_report(folder: Path) -> str:
         provenance=provenance(config, folder),
         published=published_weights(config, folder),
     )
+    read = [table_path(folder / "tables", name) for name in tables]
+    read += [_figure_path(folder, name) for name in figures_of(config)]
+    note_inputs([folder / "config.yaml", *read])
+    return page
 
 
 def _figure_path(folder: Path, name: str) -> Path:
@@ -118,8 +107,8 @@ def _comparisons(
     same_family = bool((claims[claims.model.isin(others)].family == paper_family()).any())
     kinds = (
         (comparison_tables.SINGLE_TASK, (seeds_note(tables["single_task"]),)),
-        (comparison_tables.ADDITION, table1(tables).notes),
-        (comparison_tables.NEGATION, table2(tables).notes),
+        (comparison_tables.ADDITION, paper_table("table1", tables).notes),
+        (comparison_tables.NEGATION, paper_table("table2", tables).notes),
     )
     shown = []
     for kind, notes in kinds:

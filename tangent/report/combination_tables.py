@@ -8,8 +8,6 @@ from tangent.arithmetic.modes import MODES
 from tangent.results.paper_tables import seeds_note
 from tangent.results.render import Table, percent
 
-INPUTS = ("per_task_alpha", "analogies")
-
 
 def beyond_paper(tables: dict[str, pd.DataFrame]) -> list[Table]:
     """The tables of a study that combines task vectors in other ways too."""
@@ -91,10 +89,10 @@ def _places(table: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
     """Label, and model and mode, of each pair of them."""
     models = list(table.model.unique())
     return [
-        (f"{model}: {mode.label}" if len(models) > 1 else mode.label, (model, name))
+        (f"{model}: {mode}" if len(models) > 1 else mode, (model, mode))
         for model in models
-        for name, mode in MODES.items()
-        if ((table.model == model) & (table["mode"] == name)).any()
+        for mode in MODES
+        if ((table.model == model) & (table["mode"] == mode)).any()
     ]
 
 

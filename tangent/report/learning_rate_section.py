@@ -7,8 +7,6 @@ import pandas as pd
 from tangent.results.render import MISSING, Table, percent
 from tangent.training.learning_rates import MEAN
 
-INPUTS = ("learning_rates",)
-
 
 def search_tables(table: pd.DataFrame) -> list[Table]:
     """A table per model and training: accuracy of every task at every rate, and what they say."""

@@ -5,25 +5,22 @@ from __future__ import annotations
 import pandas as pd
 
 from tangent.arithmetic.modes import MODES
-from tangent.results.paper_tables import INPUTS, table1, table2
+from tangent.results.paper_tables import ROWS, paper_table
 from tangent.results.render import MISSING, Table, percent
 from tangent.results.studied import fine_tuned_tasks, studied_models
-
-__all__ = ["INPUTS", "headline", "per_task"]
 
 
 def headline(tables: dict[str, pd.DataFrame]) -> Table:
     """Tables 1 and 2 and the mean single-task accuracy in one: a row per model and mode."""
-    addition, negation = table1(tables), table2(tables)
+    addition, negation = (paper_table(name, tables) for name in ("table1", "table2"))
     models = studied_models(tables)
     rows: list[tuple[str, tuple[str, ...]]] = []
     for i, model in enumerate(models):
         if len(models) > 1:
             rows.append((model, ()))
         means = _mean_accuracy(tables, model)
-        for position, mode in enumerate(("zero_shot", *MODES)):
-            label = "Pre-trained" if mode == "zero_shot" else MODES[mode].label
-            cells = [cell[2 * i : 2 * i + 2] for cell in _row_cells((addition, negation), position)]
+        for label, mode in ROWS.items():
+            cells = [dict(table.rows)[label][2 * i : 2 * i + 2] for table in (addition, negation)]
             # Nothing was added to the pre-trained model: its accuracy is shown once.
             single = means.get(mode, MISSING)
             added = (MISSING, MISSING) if mode == "zero_shot" else cells[0]
@@ -39,10 +36,6 @@ def headline(tables: dict[str, pd.DataFrame]) -> Table:
         ),
         tuple(rows),
     )
-
-
-def _row_cells(tables: tuple[Table, ...], position: int) -> list[tuple[str, ...]]:
-    return [table.rows[position][1] for table in tables]
 
 
 def _mean_accuracy(tables: dict[str, pd.DataFrame], model: str) -> dict[str, str]:
@@ -68,15 +61,14 @@ def per_task(tables: dict[str, pd.DataFrame], model: str) -> Table:
             of_task = table[table.task == task]
             cells += [percent(of_task[of_task["mode"] == mode][column]) for mode in MODES]
         rows.append((task, tuple(cells)))
-    modes = tuple(mode.label for mode in MODES.values())
     return Table(
         f"{model}-per-task",
         f"{model}, every task: test accuracy in %",
         "Task",
         (
-            ("Single task", ("Pre-trained", *modes)),
-            ("After addition of all τ", modes),
-            ("After negation of its τ", modes),
+            ("Single task", tuple(ROWS)),
+            ("After addition of all τ", tuple(MODES)),
+            ("After negation of its τ", tuple(MODES)),
         ),
         tuple(rows),
     )

@@ -21,7 +21,7 @@ from tangent.results.studied import studied_models
 
 Tables = dict[str, pd.DataFrame]
 
-INPUTS = ("outcomes", "single_task", "eigenfunctions", "proposition1_functions")
+INPUTS = TABLES["claims"].tables
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     _addition(
         "posthoc_addition_absolute",
-        "The tangent kernel alone does not explain task arithmetic: post-hoc linear adds worse",
+        "The tangent kernel alone does not explain task arithmetic: posthoc adds worse",
         *("absolute", "standard", "posthoc"),
     ),
     _addition(
         "linear_posthoc_addition",
-        "Linear beats post-hoc linear in task addition, absolute accuracy",
+        "Linear beats posthoc in task addition, absolute accuracy",
         *("absolute", "linear", "posthoc"),
     ),
     _addition(
@@ -252,7 +252,7 @@ def claims_table(tables: Tables, families: Mapping[str, str]) -> pd.DataFrame:
     order = list(dict.fromkeys(families[model] for model in models))
     models.sort(key=lambda model: order.index(families[model]))
     rows = [judge(claim, model, families[model], tables) for model in models for claim in CLAIMS]
-    return pd.DataFrame.from_records(rows, columns=list(TABLES["claims"]))
+    return pd.DataFrame.from_records(rows, columns=list(TABLES["claims"].columns))
 
 
 def _sentence(unit: str, parts: Sequence[Measurement]) -> str:

@@ -1,291 +1,165 @@
 """Tidy tables from raw results: one observation a row, accuracies as fractions in [0, 1].
 
-Every table reads exactly the files that the study's configuration implies; nothing is globbed, so a
-leftover of an older configuration cannot slip into a table.
+A raw result says what it is, so a table is the concatenation of files. A CSV has the columns of its
+table and perhaps more. A JSON result has a reader of its rows; what a row lacks is the result's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from tangent.arithmetic.modes import MODES
-from tangent.config.schema import SUM, Config
 from tangent.jobs import files
 from tangent.jobs.errors import UserError
-from tangent.results.columns import COLLECTED, TABLES
-from tangent.results.emergence_table import emergence_rows
-from tangent.results.learning_rate_table import learning_rate_rows
-from tangent.results.outcome_rows import outcome_rows
-from tangent.results.random_init import random_init_rows
-from tangent.results.rate_sensitivity_table import rate_sensitivity_rows
-from tangent.results.raw import RawFiles, Result
+from tangent.results.columns import TABLES, text_columns
+from tangent.results.learning_rate_table import compared_rates
 
-Row = dict[str, object]
+Row = Mapping[str, Any]
 
 
-def collect(
-    config: Config, raw: RawFiles, names: Sequence[str] = COLLECTED
-) -> dict[str, pd.DataFrame]:
-    """Read the raw results that the tables `names` of the study `config` need.
-
-    Returns:
-        table name -> table.
+def collect(name: str, paths: Iterable[Path]) -> pd.DataFrame:
+    """The tidy table `name` from the raw results that it concatenates.
 
     Raises:
-        UserError: a table is unknown, or a raw file is missing or unreadable; the message names it
-            and its rule.
+        UserError: a file is missing, damaged or not such a result.
     """
-    for name in names:
-        if name not in _READERS:
-            raise UserError(f"there is no tidy table {name!r}: they are {', '.join(_READERS)}.")
-    return {name: _table(name, config, raw) for name in names}
+    entry = TABLES[name]
+    rows = [row for path in paths for row in _rows(name, Path(path))]
+    if name == "learning_rates":
+        rows = compared_rates(rows)
+    table = pd.DataFrame.from_records(rows, columns=list(entry.columns))
+    if name == "single_task":
+        table["nonlinear_advantage"] = _nonlinear_advantages(table)
+    ranks = [pd.factorize(table[column])[0] for column in reversed(entry.order)]
+    return table.iloc[np.lexsort(ranks)] if ranks else table
 
 
-def _table(name: str, config: Config, raw: RawFiles) -> pd.DataFrame:
-    rows = list(_READERS[name](config, raw))
-    return pd.DataFrame.from_records(rows, columns=list(TABLES[name]))
-
-
-def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
-    """Write every table as `folder`/NAME.csv, numbers in full precision."""
-    for name, table in tables.items():
-        files.write_text(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-
-
-def _single_task(config: Config, raw: RawFiles) -> Iterator[Row]:
-    for model in config.all_models:
-        for seed in config.seeds:
-            path = f"zero_shot/{model}/seed{seed}/zero_shot.json"
-            accuracies = raw.json("zero_shot", path)["tasks"]
-            for task in (*config.tasks_of(model), config.control):
-                yield from _both_splits(accuracies[task], model, "zero_shot", task, seed)
-            for mode in MODES:
-                for task in config.tasks_of(model):
-                    result = _single_task_result(raw, model, mode, task, seed)
-                    rows = list(_both_splits(result, model, mode, task, seed))
-                    if mode == "posthoc":
-                        standard = _single_task_result(raw, model, "standard", task, seed)
-                        for row in rows:
-                            lost = standard[row["split"]]["accuracy"] - row["accuracy"]
-                            row["nonlinear_advantage"] = lost / (1 - 1 / row["classes"])
-                    yield from rows
-
-
-def _single_task_result(raw: RawFiles, model: str, mode: str, task: str, seed: int) -> Result:
-    path = f"single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
-    return raw.json("single_task", path)
-
-
-def _both_splits(result, model: str, mode: str, task: str, seed: int) -> Iterator[Row]:
-    for split in ("validation", "test"):
-        yield {
-            "model": model, "mode": mode, "task": task, "split": split, "seed": seed,
-        } | {name: result[split][name] for name in ("accuracy", "n", "classes")}  # fmt: skip
-
-
-def _alpha_sweep(config: Config, raw: RawFiles) -> Iterator[Row]:
-    columns = ("alpha", "task", "split", "accuracy", "normalized")
-    for model in config.all_models:
-        # No negation from a random initialisation: there is nothing to forget.
-        negated = [] if config.is_random(model) else config.tasks
-        for mode in MODES:
-            for seed in config.seeds:
-                for vector in (SUM, *negated):
-                    operation = "addition" if vector == SUM else "negation"
-                    path = f"alpha/{model}/{mode}/{vector}/seed{seed}/sweep.csv"
-                    for row in raw.csv(f"validate_{operation}", path, columns):
-                        yield {
-                            "model": model, "mode": mode, "operation": operation,
-                            "task": row["task"], "split": row["split"], "seed": seed,
-                            "alpha": float(row["alpha"]), "accuracy": float(row["accuracy"]),
-                            "normalized": float(row["normalized"]),
-                            "target": "all" if vector == SUM else vector,
-                        }  # fmt: skip
-
-
-def _addition(config: Config, raw: RawFiles) -> Iterator[Row]:
-    for model in config.models:
-        for mode in MODES:
-            for seed in config.seeds:
-                result = raw.json("addition", f"addition/{model}/{mode}/seed{seed}/result.json")
-                yield {"model": model, "mode": mode, "seed": seed} | {
-                    name: result[name] for name in ("alpha", "absolute", "normalized")
-                }
-
-
-def _addition_tasks(config: Config, raw: RawFiles) -> Iterator[Row]:
-    for model in config.all_models:
-        for mode in MODES:
-            for seed in config.seeds:
-                result = raw.json("addition", f"addition/{model}/{mode}/seed{seed}/result.json")
-                for task in config.tasks_of(model):
-                    yield {
-                        "model": model, "mode": mode, "task": task, "seed": seed,
-                        "alpha": result["alpha"],
-                    } | {
-                        name: result["tasks"][task][name]
-                        for name in ("accuracy", "normalized", "n")
-                    }  # fmt: skip
-
-
-def _negation(config: Config, raw: RawFiles) -> Iterator[Row]:
-    given = ("model", "mode", "task", "seed", "control_threshold")
-    for model in config.models:
-        for mode in MODES:
-            for task in config.tasks:
-                for seed in config.seeds:
-                    path = f"negation/{model}/{mode}/{task}/seed{seed}/result.json"
-                    result = raw.json("negation", path)
-                    yield {
-                        "model": model, "mode": mode, "task": task, "seed": seed,
-                        "control_threshold": config.negation.control_threshold,
-                    } | {
-                        name: result[name] for name in TABLES["negation"] if name not in given
-                    }  # fmt: skip
-
-
-def _disentanglement(config: Config, raw: RawFiles) -> Iterator[Row]:
-    columns = ("alpha_1", "alpha_2", "error")
-    for model in config.models:
-        for mode in MODES:
-            for task_1, task_2 in config.pairs_of(model):
-                for seed in config.seeds:
-                    path = f"disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}/error.csv"
-                    for row in raw.csv("disentanglement", path, columns):
-                        yield {
-                            "model": model, "mode": mode, "task_1": task_1, "task_2": task_2,
-                            "seed": seed,
-                        } | {name: float(row[name]) for name in columns}  # fmt: skip
-
-
-def _eigenfunctions(config: Config, raw: RawFiles) -> Iterator[Row]:
-    columns = ("dataset", "split", "logit", "image", "energy")
-    for model, task, seed, folder in _kernels(config):
-        for row in raw.csv("eigenfunctions", f"{folder}/energies.csv", columns):
-            yield {
-                "model": model, "task": task, "dataset": row["dataset"], "split": row["split"],
-                "seed": seed, "logit": _logit(row["logit"]), "image": int(row["image"]),
-                "energy": float(row["energy"]),
-            }  # fmt: skip
-
-
-def _eigenvalues(config: Config, raw: RawFiles) -> Iterator[Row]:
-    columns = ("logit", "component", "eigenvalue")
-    for model, task, seed, folder in _kernels(config):
-        settings = raw.json("eigenfunctions", f"{folder}/eigenfunctions.json")
-        for row in raw.csv("eigenfunctions", f"{folder}/spectrum.csv", columns):
-            yield {
-                "model": model, "task": task, "seed": seed, "images": settings["images"],
-                "components": settings["components"], "logit": _logit(row["logit"]),
-                "component": int(row["component"]), "eigenvalue": float(row["eigenvalue"]),
-            }  # fmt: skip
-
-
-def _logit(text: str) -> int | str:
-    """A kernel's logit, or `all` for a kernel of all of them."""
-    return text if text == "all" else int(text)
-
-
-def _kernels(config: Config) -> Iterator[tuple[str, str, int, str]]:
-    for model in config.all_models:
-        for task in config.eigenfunction_tasks_of(model):
-            for seed in config.seeds:
-                yield model, task, seed, f"eigenfunctions/{model}/{task}/seed{seed}"
-
-
-def _proposition1(config: Config, raw: RawFiles) -> Iterator[Row]:
-    columns = ("coupling", "localization", "interference")
-    for model in config.eigenfunctions.models:
-        for seed in config.seeds:
-            path = f"proposition1/{model}/seed{seed}/interference.csv"
-            for row in raw.csv("proposition1", path, columns):
-                yield {"model": model, "seed": seed} | {name: float(row[name]) for name in columns}
-
-
-def _proposition1_functions(config: Config, raw: RawFiles) -> Iterator[Row]:
-    columns = ("task", "image", "own", "others")
-    for model in config.eigenfunctions.models:
-        for seed in config.seeds:
-            path = f"proposition1/{model}/seed{seed}/functions.csv"
-            for row in raw.csv("proposition1", path, columns):
+def _rows(name: str, path: Path) -> Iterator[Row]:
+    """The table's rows from one result."""
+    columns = [column for column in TABLES[name].columns if column not in _COMPUTED]
+    columns += ["outcomes"] if name == "learning_rates" else []
+    try:
+        if path.suffix == ".csv":
+            text = text_columns(name)
+            found = files.read_csv(path)
+            if not found:
+                raise KeyError(columns[0])
+            for row in found:
                 yield {
-                    "model": model, "seed": seed, "task": row["task"], "image": int(row["image"]),
-                    "own": float(row["own"]), "others": float(row["others"]),
+                    column: row[column] if column in text else _number(row[column])
+                    for column in columns
+                }
+        else:
+            result = files.read_json(path)
+            for row in _READERS.get(name, _whole)(result):
+                merged = {**result, **row}
+                yield {column: merged[column] for column in columns}
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} lacks {error}: it is empty, edited or of another version. Delete it and run "
+            "Snakemake again."
+        ) from None
+
+
+def _number(text: str) -> float | int | str:
+    """A number; of what is none (a kernel of `all` logits), the text."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _whole(result: Row) -> Iterator[Row]:
+    yield {}
+
+
+def _both_splits(result: Row) -> Iterator[Row]:
+    """Of a single task, or of the model before fine-tuning on every task."""
+    for task, splits in _by_task(result).items():
+        for split in ("validation", "test"):
+            yield {"task": task, "split": split, **splits[split]}
+
+
+def _by_task(result: Row) -> Row:
+    return result["tasks"] if "tasks" in result else {result["task"]: result}
+
+
+def _tasks(result: Row) -> Iterator[Row]:
+    for task, of_task in result["tasks"].items():
+        yield {"task": task, **of_task}
+
+
+def _outcomes(result: Row) -> Iterator[Row]:
+    """Records of all test images (`tangent.evaluation.outcomes`) of one data set.
+
+    An image's value is whether it is right or, of a heat map, at which share of the `points` inside
+    a region its two predictions differ. A grid without a point in a region has no such rows.
+    """
+    if "disagreements" in result:
+        pair = result["task_1"], result["task_2"]
+        for region, found in result["disagreements"].items():
+            for task in pair if found["points"] else ():
+                yield {
+                    "quantity": region, "task": "+".join(pair), "dataset": task,
+                    "n": result["n"][task], "points": found["points"],
+                    "outcomes": found["counts"][task],
                 }  # fmt: skip
+    elif "control_task" in result:
+        for quantity, dataset in (("target", result["task"]), ("control", result["control_task"])):
+            yield {
+                "quantity": quantity, "dataset": dataset, "n": result[f"n_{quantity}"],
+                "points": None, "outcomes": result[f"outcomes_{quantity}"],
+            }  # fmt: skip
+    else:
+        for task, of_task in _by_task(result).items():
+            quantity = "single_task" if "test" in of_task else "addition"
+            images = of_task.get("test", of_task)
+            yield {"quantity": quantity, "task": task, "dataset": task, "points": None, **images}
 
 
-def _random_init(config: Config, raw: RawFiles) -> Iterator[Row]:
-    single_task, addition = (_table(name, config, raw) for name in ("single_task", "addition"))
-    return random_init_rows(config, raw, single_task, addition)
+def _subsets(result: Row) -> Iterator[Row]:
+    for entry in result["subsets"]:
+        yield {"size": len(entry["tasks"]), "subset": "+".join(entry["tasks"]), **entry}
 
 
-def _emergence(config: Config, raw: RawFiles) -> Iterator[Row]:
-    names = ("single_task", "addition", "disentanglement", "eigenfunctions")
-    return emergence_rows(config, {name: _table(name, config, raw) for name in names})
+def _per_task_alpha(result: Row) -> Iterator[Row]:
+    for task, entry in result["per_task_alpha"].items():
+        yield {"task": task, **entry}
 
 
-def _rate_sensitivity(config: Config, raw: RawFiles) -> Iterator[Row]:
-    names = ("single_task", "addition")
-    return rate_sensitivity_rows(config, {name: _table(name, config, raw) for name in names})
+def _analogies(result: Row) -> Iterator[Row]:
+    yield from result["analogies"]
 
 
-def _subsets(config: Config, raw: RawFiles) -> Iterator[Row]:
-    for place, result in _combinations(config, raw):
-        for entry in result["subsets"]:
-            yield (
-                place
-                | {"size": len(entry["tasks"]), "subset": "+".join(entry["tasks"])}
-                | {name: entry[name] for name in ("alpha", "absolute", "normalized")}
-            )
+def _search(result: Row) -> Iterator[Row]:
+    """A training at one of the rates or, without a task, the choice among them."""
+    choice = dict.fromkeys(("task", "accuracy", "n", "outcomes"))
+    yield {"rate": result["learning_rate"], **({} if "task" in result else choice)}
 
 
-def _per_task_alpha(config: Config, raw: RawFiles) -> Iterator[Row]:
-    given = ("model", "mode", "task", "seed")
-    for place, result in _combinations(config, raw):
-        for task in config.tasks:
-            entry = result["per_task_alpha"][task]
-            yield (
-                place
-                | {"task": task}
-                | {name: entry[name] for name in TABLES["per_task_alpha"] if name not in given}
-            )
-
-
-def _analogies(config: Config, raw: RawFiles) -> Iterator[Row]:
-    for place, result in _combinations(config, raw):
-        for entry in result["analogies"]:
-            yield place | {name: entry[name] for name in TABLES["analogies"] if name not in place}
-
-
-def _combinations(config: Config, raw: RawFiles) -> Iterator[tuple[Row, Result]]:
-    for model in config.combinations.models:
-        for mode in (name for name, mode in MODES.items() if mode.evaluated_as == "linearized"):
-            for seed in config.seeds:
-                path = f"combinations/{model}/{mode}/seed{seed}/result.json"
-                place = {"model": model, "mode": mode, "seed": seed}
-                yield place, raw.json("evaluate_combinations", path)
-
-
-_READERS: dict[str, Callable[[Config, RawFiles], Iterator[Row]]] = {
-    "learning_rates": learning_rate_rows,
-    "single_task": _single_task,
-    "alpha_sweep": _alpha_sweep,
-    "addition": _addition,
-    "addition_tasks": _addition_tasks,
-    "negation": _negation,
-    "disentanglement": _disentanglement,
-    "eigenfunctions": _eigenfunctions,
-    "eigenvalues": _eigenvalues,
-    "random_init": _random_init,
-    "proposition1": _proposition1,
-    "emergence": _emergence,
-    "proposition1_functions": _proposition1_functions,
-    "outcomes": outcome_rows,
-    "rate_sensitivity": _rate_sensitivity,
+# In no result: they compare several.
+_COMPUTED = {"nonlinear_advantage", "chosen", "se_difference"}
+_READERS: dict[str, Callable[[Row], Iterator[Row]]] = {
+    "learning_rates": _search,
+    "single_task": _both_splits,
+    "addition_tasks": _tasks,
+    "outcomes": _outcomes,
     "subsets": _subsets,
     "per_task_alpha": _per_task_alpha,
     "analogies": _analogies,
 }
+
+
+def _nonlinear_advantages(table: pd.DataFrame) -> pd.Series:
+    """(accuracy of standard − posthoc) / (1 − 1/C), in rows of `posthoc`."""
+    place = ["model", "task", "split", "seed"]
+    accuracies = table[table["mode"] == "standard"].set_index(place).accuracy
+    posthoc = table[table["mode"] == "posthoc"]
+    standard = accuracies.reindex(pd.MultiIndex.from_frame(posthoc[place])).to_numpy()
+    return (standard - posthoc.accuracy) / (1 - 1 / posthoc.classes)

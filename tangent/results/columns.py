@@ -1,92 +1,258 @@
-"""The tidy tables: their names and columns, in order. docs/results.md says what they mean."""
+"""The registry of tidy tables: columns, in order, and what each is made from.
+
+docs/results.md says what columns mean. Planning reads this: no pandas here.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tangent.arithmetic.modes import MODES
 
 if TYPE_CHECKING:
     from tangent.config.schema import Config
 
-TABLES: dict[str, tuple[str, ...]] = {
-    "learning_rates": (
-        "model", "training", "rate", "task", "seed", "accuracy", "n", "chosen", "se_difference",
+# Raw results, below a study's folder; `_places` says what the names in braces stand for.
+ZERO_SHOT = "zero_shot/{model}/seed{seed}/zero_shot.json"
+SINGLE_TASK = "single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
+ADDITION = "addition/{model}/{mode}/seed{seed}/result.json"
+NEGATION = "negation/{pretrained}/{mode}/{task}/seed{seed}/result.json"
+HEAT_MAP = "disentanglement/{model}/{mode}/{pair}/seed{seed}/"
+KERNEL = "eigenfunctions/{model}/{kernel}/seed{seed}/"
+PROPOSITION_1 = "proposition1/{checked}/seed{seed}/"
+COMBINATIONS = "combinations/{combined}/{linearized}/seed{seed}/result.json"
+SEARCH = "learning_rates/{tuned}/{training}/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TidyTable:
+    """A tidy table: the concatenation of raw results, or computed from other tables.
+
+    Attributes:
+        columns: their names, in order.
+        results: patterns of the raw results that it concatenates.
+        order: columns by whose values, in the order in which they first come, rows are sorted.
+        tables: the tidy tables that it is computed from, by `tangent.results.NAME_table`.
+        settings: what this also needs of the configuration, as JSON has it.
+        when: whether a study has the table.
+    """
+
+    columns: tuple[str, ...]
+    results: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    settings: Callable[[Config], dict[str, Any]] = lambda config: {}
+    when: Callable[[Config], Any] = lambda config: True
+
+
+TABLES = {
+    "learning_rates": TidyTable(
+        columns=(
+            "model", "training", "rate", "task", "seed", "accuracy", "n", "chosen",
+            "se_difference",
+        ),
+        results=(
+            f"{SEARCH}seed{{tuning_seed}}/chosen.json",
+            f"{SEARCH}{{rate}}/{{trained}}/seed{{tuning_seed}}/accuracy.json",
+        ),
+        when=lambda config: config.searches,
     ),
-    "single_task": (
-        "model", "mode", "task", "split", "seed", "accuracy", "n", "classes",
-        "nonlinear_advantage",
+    "single_task": TidyTable(
+        columns=(
+            "model", "mode", "task", "split", "seed", "accuracy", "n", "classes",
+            "nonlinear_advantage",
+        ),
+        results=(ZERO_SHOT, SINGLE_TASK),
+        order=("model", "seed"),
     ),
-    "alpha_sweep": (
-        "model", "mode", "operation", "task", "split", "seed", "alpha", "accuracy", "normalized",
-        "target",
+    "alpha_sweep": TidyTable(
+        columns=(
+            "model", "mode", "operation", "task", "split", "seed", "alpha", "accuracy",
+            "normalized", "target",
+        ),
+        results=(
+            "alpha/{model}/{mode}/sum/seed{seed}/sweep.csv",
+            "alpha/{pretrained}/{mode}/{task}/seed{seed}/sweep.csv",
+        ),
+        order=("model", "mode", "seed"),
     ),
-    "addition": ("model", "mode", "seed", "alpha", "absolute", "normalized"),
-    "addition_tasks": ("model", "mode", "task", "seed", "alpha", "accuracy", "normalized", "n"),
-    "negation": (
-        "model", "mode", "task", "seed", "alpha", "target", "control", "control_pretrained",
-        "target_pretrained", "control_threshold", "n_target", "n_control",
+    "addition": TidyTable(
+        columns=("model", "mode", "seed", "alpha", "absolute", "normalized"),
+        results=("addition/{pretrained}/{mode}/seed{seed}/result.json",),
     ),
-    "disentanglement": (
-        "model", "mode", "task_1", "task_2", "seed", "alpha_1", "alpha_2", "error",
+    "addition_tasks": TidyTable(
+        columns=("model", "mode", "task", "seed", "alpha", "accuracy", "normalized", "n"),
+        results=(ADDITION,),
     ),
-    "eigenfunctions": ("model", "task", "dataset", "split", "seed", "logit", "image", "energy"),
-    "eigenvalues": (
-        "model", "task", "seed", "images", "components", "logit", "component", "eigenvalue",
+    "negation": TidyTable(
+        columns=(
+            "model", "mode", "task", "seed", "alpha", "target", "control", "control_pretrained",
+            "target_pretrained", "control_threshold", "n_target", "n_control",
+        ),
+        results=(NEGATION,),
     ),
-    "random_init": (
-        "model", "initialization", "mode", "seed", "tasks", "zero_shot", "single_task",
-        "tasks_added", "alpha", "absolute", "normalized",
+    "disentanglement": TidyTable(
+        columns=("model", "mode", "task_1", "task_2", "seed", "alpha_1", "alpha_2", "error"),
+        results=(f"{HEAT_MAP}error.csv",),
     ),
-    "proposition1": ("model", "seed", "coupling", "localization", "interference"),
-    "proposition1_functions": ("model", "seed", "task", "image", "own", "others"),
-    "outcomes": (
-        "model", "mode", "seed", "quantity", "task", "dataset", "n", "points", "outcomes",
+    "eigenfunctions": TidyTable(
+        columns=("model", "task", "dataset", "split", "seed", "logit", "image", "energy"),
+        results=(f"{KERNEL}energies.csv",),
     ),
-    "emergence": (
-        "model", "step", "mode", "seed", "zero_shot", "single_task", "absolute", "normalized",
-        "disentanglement", "localization",
+    "eigenvalues": TidyTable(
+        columns=(
+            "model", "task", "seed", "images", "components", "logit", "component", "eigenvalue",
+        ),
+        results=(f"{KERNEL}spectrum.csv",),
     ),
-    "rate_sensitivity": (
-        "model", "mode", "rate", "seed", "single_task", "alpha", "absolute", "normalized",
+    "random_init": TidyTable(
+        columns=(
+            "model", "initialization", "mode", "seed", "tasks", "zero_shot", "single_task",
+            "tasks_added", "alpha", "absolute", "normalized",
+        ),
+        tables=("single_task", "addition", "addition_tasks"),
     ),
-    "subsets": ("model", "mode", "seed", "size", "subset", "alpha", "absolute", "normalized"),
-    "per_task_alpha": (
-        "model", "mode", "task", "seed", "alpha", "accuracy", "normalized", "shared_alpha",
-        "shared_accuracy", "shared_normalized", "n",
+    "proposition1": TidyTable(
+        columns=("model", "seed", "coupling", "localization", "interference"),
+        results=(f"{PROPOSITION_1}interference.csv",),
     ),
-    "analogies": (
-        "model", "mode", "seed", "a", "b", "c", "d", "alpha", "accuracy", "baseline_alpha",
-        "baseline_accuracy", "zero_shot", "single_task", "n",
+    "proposition1_functions": TidyTable(
+        columns=("model", "seed", "task", "image", "own", "others"),
+        results=(f"{PROPOSITION_1}functions.csv",),
     ),
-    "claims": (
-        "family", "model", "claim", "statement", "criterion", "verdict", "units", "unit_name",
-        "seeds", "seeds_met", "quantity", "unit", "mean", "low", "high", "covers", "low_other",
-        "high_other", "spread", "minimum", "maximum", "measured", "paper",
+    "outcomes": TidyTable(
+        columns=(
+            "model", "mode", "seed", "quantity", "task", "dataset", "n", "points", "outcomes",
+        ),
+        results=(ZERO_SHOT, SINGLE_TASK, ADDITION, NEGATION, f"{HEAT_MAP}error.json"),
+        order=("model", "seed", "mode"),
     ),
-    "comparison": (
-        "table", "model", "mode", "task", "quantity", "paper", "rerun_low", "rerun_high", "ours",
-        "spread", "seeds", "difference", "within",
+    "emergence": TidyTable(
+        columns=(
+            "model", "step", "mode", "seed", "zero_shot", "single_task", "absolute", "normalized",
+            "disentanglement", "localization",
+        ),
+        tables=("single_task", "addition", "disentanglement", "eigenfunctions"),
+        settings=lambda config: {
+            "steps": {model: config.emergence.steps[model] for model in config.emergence.models}
+        },
+        when=lambda config: config.emergence.models,
+    ),
+    "rate_sensitivity": TidyTable(
+        columns=(
+            "model", "mode", "rate", "seed", "single_task", "alpha", "absolute", "normalized",
+        ),
+        tables=("single_task", "addition"),
+        settings=lambda config: {
+            "rates": {
+                model: {
+                    name: config.learning_rate_of(model, mode.trained_as)
+                    for name, mode in MODES.items()
+                }
+                for model in config.rate_sensitivity.models
+            }
+        },
+        when=lambda config: config.rate_sensitivity.models,
+    ),
+    "subsets": TidyTable(
+        columns=("model", "mode", "seed", "size", "subset", "alpha", "absolute", "normalized"),
+        results=(COMBINATIONS,),
+        when=lambda config: config.combinations.models,
+    ),
+    "per_task_alpha": TidyTable(
+        columns=(
+            "model", "mode", "task", "seed", "alpha", "accuracy", "normalized", "shared_alpha",
+            "shared_accuracy", "shared_normalized", "n",
+        ),
+        results=(COMBINATIONS,),
+        when=lambda config: config.combinations.models,
+    ),
+    "analogies": TidyTable(
+        columns=(
+            "model", "mode", "seed", "a", "b", "c", "d", "alpha", "accuracy", "baseline_alpha",
+            "baseline_accuracy", "zero_shot", "single_task", "n",
+        ),
+        results=(COMBINATIONS,),
+        when=lambda config: config.combinations.models,
+    ),
+    "claims": TidyTable(
+        columns=(
+            "family", "model", "claim", "statement", "criterion", "verdict", "units", "unit_name",
+            "seeds", "seeds_met", "quantity", "unit", "mean", "low", "high", "covers",
+            "low_other", "high_other", "spread", "minimum", "maximum", "measured", "paper",
+        ),
+        tables=("outcomes", "single_task", "eigenfunctions", "proposition1_functions"),
+    ),
+    "comparison": TidyTable(
+        columns=(
+            "table", "model", "mode", "task", "quantity", "paper", "rerun_low", "rerun_high",
+            "ours", "spread", "seeds", "difference", "within",
+        ),
+        tables=("single_task", "addition", "negation"),
     ),
 }  # fmt: skip
+"""Name of each tidy table -> its entry."""
 
-DERIVED = ("claims", "comparison")
-"""Tables that are computed from the others."""
+_TEXT = {
+    "family", "model", "mode", "task", "split", "operation", "dataset", "task_1", "task_2",
+    "initialization", "claim", "statement", "criterion", "verdict", "quantity", "unit", "measured",
+    "table", "within", "subset", "a", "b", "c", "d", "outcomes", "training", "unit_name", "covers",
+}  # fmt: skip
+# Numbers in other tables.
+_TEXT_HERE = {"alpha_sweep": {"target"}, "claims": {"paper"}}
 
-COLLECTED = tuple(name for name in TABLES if name not in DERIVED)
-"""Tables that hold results."""
 
-SECTIONS = {
-    "subsets": "combinations",
-    "per_task_alpha": "combinations",
-    "analogies": "combinations",
-    "emergence": "emergence",
-    "rate_sensitivity": "rate_sensitivity",
-}
-"""Tables that a study has only if this section of its configuration names models."""
+def text_columns(name: str) -> set[str]:
+    """The columns of a table that hold text; in the others are numbers, some of them empty."""
+    return (_TEXT | _TEXT_HERE.get(name, set())).intersection(TABLES[name].columns)
 
 
 def tables_of(config: Config) -> list[str]:
-    """The tables that hold a study's results."""
-    left_out = {name for name, section in SECTIONS.items() if not getattr(config, section).models}
-    if not config.searches:
-        left_out.add("learning_rates")
-    return [name for name in COLLECTED if name not in left_out]
+    """The tidy tables of a study."""
+    return [name for name, table in TABLES.items() if table.when(config)]
+
+
+def raw_results(config: Config, name: str) -> list[str]:
+    """The raw results that a tidy table concatenates, in order, as paths below the study's folder.
+
+    They are all that the configuration implies, whatever else lies there: a leftover of an older
+    configuration cannot slip into a table.
+    """
+    return [
+        pattern.format(**dict(zip(names, values, strict=True)))
+        for place in _places(config)
+        for pattern in TABLES[name].results
+        for names in [[name for name in place if f"{{{name}}}" in pattern]]
+        if pattern.count("{") == len(names)
+        for values in itertools.product(*(place[name] for name in names))
+    ]
+
+
+def _places(config: Config) -> Iterator[dict[str, list[Any]]]:
+    """Values of what stands in braces: of each model, and of each search for a learning rate."""
+    for model in config.all_models:
+        # From a random initialisation nothing is negated: there is nothing to forget.
+        is_random = config.is_random(model)
+        yield {
+            "model": [model],
+            "pretrained": [] if is_random else [model],
+            "checked": [model] if model in config.eigenfunctions.models else [],
+            "combined": [model] if model in config.combinations.models else [],
+            "mode": list(MODES),
+            "linearized": [name for name in MODES if MODES[name].evaluated_as == "linearized"],
+            "task": config.tasks_of(model),
+            "pair": ["/".join(pair) for pair in config.pairs_of(model)],
+            "kernel": config.eigenfunction_tasks_of(model),
+            "seed": config.seeds,
+        }
+    for model, training in config.searches:
+        yield {
+            "tuned": [model],
+            "training": [training],
+            "rate": config.rate_grid(model, training),
+            "trained": config.trained_tasks(model, training),
+            "tuning_seed": [config.tuning_seed],
+        }

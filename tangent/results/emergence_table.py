@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from tangent.arithmetic.alphas import SEARCH_BOX
 from tangent.arithmetic.modes import MODES
-from tangent.config.schema import Config
+from tangent.results.studied import fine_tuned_tasks
 
 
-def emergence_rows(config: Config, tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, object]]:
+def derive(
+    tables: dict[str, pd.DataFrame], steps: Mapping[str, int]
+) -> Iterator[dict[str, object]]:
     """Rows of emergence.csv: per checkpoint, mode and seed, in the order of the steps.
 
     Accuracies are means over the tasks on test examples. A number is empty where the checkpoint has
     no such results: no heat maps, no kernels.
 
     Args:
-        config: the study's, with `emergence.steps`.
         tables: `single_task`, `addition`, `disentanglement` and `eigenfunctions`.
+        steps: checkpoint -> its step, in the order of the steps.
     """
     single_task, addition = tables["single_task"], tables["addition"]
-    test = single_task[(single_task.split == "test") & single_task.task.isin(config.tasks)]
-    accuracies = test.groupby(["model", "mode", "seed"]).accuracy.mean()
+    test = single_task[single_task.split == "test"]
     sums = addition.set_index(["model", "mode", "seed"])
-    for model in config.emergence.models:
+    for model, step in steps.items():
+        of_model = test[(test.model == model) & test.task.isin(fine_tuned_tasks(tables, model))]
+        accuracies = of_model.groupby(["mode", "seed"]).accuracy.mean()
         errors = _mean_errors(tables["disentanglement"], model)
         ratios = _localization(tables["eigenfunctions"], model)
         for mode in MODES:
-            for seed in config.seeds:
+            for seed in of_model.seed.unique():
                 added = sums.loc[model, mode, seed]
                 yield {
-                    "model": model, "step": config.emergence.steps[model],
-                    "mode": mode, "seed": seed,
-                    "zero_shot": accuracies[model, "zero_shot", seed],
-                    "single_task": accuracies[model, mode, seed],
+                    "model": model, "step": step, "mode": mode, "seed": seed,
+                    "zero_shot": accuracies["zero_shot", seed],
+                    "single_task": accuracies[mode, seed],
                     "absolute": added.absolute, "normalized": added.normalized,
                     "disentanglement": errors[mode].get(seed, np.nan) if mode in errors else np.nan,
                     "localization": ratios.get(seed, np.nan),

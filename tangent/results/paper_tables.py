@@ -2,142 +2,184 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
-
-import pandas as pd
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX
 from tangent.results.render import MISSING, Table, percent
 from tangent.results.studied import fine_tuned_tasks, studied_models
 
-INPUTS = ("single_task", "addition", "negation", "random_init")
+# Planning reads the registry and does without pandas.
+if TYPE_CHECKING:
+    import pandas as pd
+
+Tables = dict[str, "pd.DataFrame"]
+
+ROWS = {"Pre-trained": "zero_shot"} | {mode: mode for mode in MODES}
+"""Labels of the rows of tables 1 and 2 -> what `mode` is in the tidy tables."""
 
 
-def paper_tables(tables: dict[str, pd.DataFrame]) -> list[Table]:
-    """Tables 1, 2 and 3 from the tidy tables named in `INPUTS`."""
-    return [table1(tables), table2(tables), table3(tables)]
+@dataclass(frozen=True)
+class PaperTable:
+    """One of the paper's tables, a group of columns per model.
+
+    Attributes:
+        caption: what it shows, with units.
+        inputs: the tidy tables that it is made from.
+        stub: header of the column of row labels.
+        columns: titles of a model's columns.
+        rows: label of each row -> what `cells` is told of it.
+        cells: (tidy tables, model, row) -> a text per column.
+        notes: tidy tables -> sentences below the table.
+        models: tidy tables -> the models that have columns.
+    """
+
+    caption: str
+    inputs: tuple[str, ...]
+    stub: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, str | tuple[str, str]]
+    cells: Callable[..., tuple[str, ...]]
+    notes: Callable[[Tables], tuple[str, ...]]
+    models: Callable[[Tables], list[str]] = studied_models
 
 
-def table1(tables: dict[str, pd.DataFrame]) -> Table:
-    """Task addition: mean test accuracy over the tasks after adding all task vectors."""
-    addition = tables["addition"]
-    models = studied_models(tables)
-    columns = ("absolute", "normalized")
-    rows = [("Pre-trained", [(_pretrained(tables, model), MISSING) for model in models])]
-    rows += [
-        (mode.label, [_percents(addition, model, mode.name, columns) for model in models])
-        for mode in MODES.values()
-    ]
-    return Table(
-        "table1",
-        "Task addition: test accuracy in %, mean over the tasks, after adding all task vectors",
-        "Mode",
-        tuple((model, ("Absolute", "Normalised")) for model in models),
-        _joined(rows),
-        (
-            "Normalised: divided, task by task, by the same mode's own single-task accuracy. "
-            f"α chosen on validation data{_alphas(addition)}.",
-            seeds_note(addition),
-        ),
-    )
-
-
-def table2(tables: dict[str, pd.DataFrame]) -> Table:
-    """Task negation: mean over the tasks of the target's and the control task's test accuracy."""
-    negation = tables["negation"]
-    models = studied_models(tables)
-    columns = ["target", "control"]
-    means = negation.groupby(["model", "mode", "seed"])[columns].mean().reset_index()
-    control = negation.groupby(["model", "seed"]).control_pretrained.mean().droplevel("seed")
+def paper_table(name: str, tables: Tables) -> Table:
+    """Table `name` of `PAPER_TABLES` from the tidy tables that it names as inputs."""
+    entry = PAPER_TABLES[name]
+    models = entry.models(tables)
     rows = [
-        (
-            "Pre-trained",
-            [
-                (_pretrained(tables, model), percent(control[control.index == model].unique()))
-                for model in models
-            ],
-        )
+        (label, tuple(cell for model in models for cell in entry.cells(tables, model, row)))
+        for label, row in entry.rows.items()
     ]
-    rows += [
-        (mode.label, [_percents(means, model, mode.name, columns) for model in models])
-        for mode in MODES.values()
-    ]
+    return Table(
+        name,
+        entry.caption,
+        entry.stub,
+        tuple((model, entry.columns) for model in models),
+        tuple(rows),
+        entry.notes(tables),
+    )
+
+
+def _addition(tables: Tables, model: str, mode: str) -> tuple[str, ...]:
+    if mode == "zero_shot":
+        return _pretrained(tables, model), MISSING
+    return _percents(tables["addition"], model, mode, ("absolute", "normalized"))
+
+
+def _addition_notes(tables: Tables) -> tuple[str, ...]:
+    addition = tables["addition"]
+    return (
+        "Normalised: divided, task by task, by the same mode's own single-task accuracy. "
+        f"α chosen on validation data{_alphas(addition)}.",
+        seeds_note(addition),
+    )
+
+
+def _negation(tables: Tables, model: str, mode: str) -> tuple[str, ...]:
+    rows = tables["negation"]
+    rows = rows[rows.model == model]
+    if mode == "zero_shot":
+        control = rows.groupby("seed").control_pretrained.mean()
+        return _pretrained(tables, model), percent(control.unique())
+    columns = ["target", "control"]
+    means = rows.groupby(["model", "mode", "seed"])[columns].mean().reset_index()
+    return _percents(means, model, mode, columns)
+
+
+def _negation_notes(tables: Tables) -> tuple[str, ...]:
+    negation = tables["negation"]
     shares = [f"{100 * value:g} %" for value in negation.control_threshold.unique()]
-    threshold = ", ".join(shares) or "a given share"
-    return Table(
-        "table2",
-        "Task negation: test accuracy in %, mean over the negated tasks",
-        "Mode",
-        tuple((model, ("Target", "Control")) for model in models),
-        _joined(rows),
-        (
-            "The aim is a low target accuracy at an unharmed control accuracy. α chosen per task "
-            "on validation data: lowest target accuracy that keeps at least "
-            f"{threshold} of the pre-trained accuracy on the control task.{_kept(negation)}",
-            seeds_note(negation),
-        ),
+    return (
+        "The aim is a low target accuracy at an unharmed control accuracy. α chosen per task on "
+        "validation data: lowest target accuracy that keeps at least "
+        f"{', '.join(shares) or 'a given share'} of the pre-trained accuracy on the control task."
+        f"{_kept(negation)}",
+        seeds_note(negation),
     )
 
 
-def table3(tables: dict[str, pd.DataFrame]) -> Table:
-    """Pre-trained against random initialisation: single tasks and task addition."""
+def _random_init(tables: Tables, model: str, row: tuple[str, str]) -> tuple[str, ...]:
+    mode, initialization = row
+    rows = tables["random_init"]
+    rows = rows[rows.initialization == initialization]
+    name = model + (RANDOM_SUFFIX if initialization == "random" else "")
+    return _percents(rows, name, mode, ("single_task", "absolute", "normalized"))
+
+
+def _random_init_models(tables: Tables) -> list[str]:
+    rows = tables["random_init"]
+    models = list(rows[rows.initialization == "pretrained"].model.unique())
+    return models or studied_models(tables)
+
+
+def _random_init_notes(tables: Tables) -> tuple[str, ...]:
     random_init = tables["random_init"]
-    models = list(random_init[random_init.initialization == "pretrained"].model.unique())
-    models = models or studied_models(tables)
-    columns = ("single_task", "absolute", "normalized")
-    rows = []
-    for initialization, suffix, label in (
-        ("pretrained", "", "pre-trained"),
-        ("random", RANDOM_SUFFIX, "random"),
-    ):
-        part = random_init[random_init.initialization == initialization]
-        for mode in MODES.values():
-            cells = [_percents(part, model + suffix, mode.name, columns) for model in models]
-            rows.append((f"{mode.label}, {label}", cells))
-    return Table(
-        "table3",
-        "Random initialisation: test accuracy in % of single tasks and of task addition",
-        "Mode, initialisation",
-        tuple((model, ("Single task", "Absolute", "Normalised")) for model in models),
-        _joined(rows),
-        _table3_notes(random_init),
-    )
-
-
-def _table3_notes(random_init: pd.DataFrame) -> tuple[str, ...]:
     if random_init.empty:
         return ("This study has no part from a random initialisation.",)
     number = int(random_init.tasks.max())
     tasks = f"{number} task" if number == 1 else f"{number} tasks"
     notes = [
         f"Means over the same {tasks} in all rows. Only the encoder starts at random; the "
-        "head is the pre-trained model's."
-    ]
-    notes.append(
+        "head is the pre-trained model's.",
         "Normalised accuracy divides by the single tasks' accuracy: it says little where these "
-        "were hardly learnt."
-    )
+        "were hardly learnt.",
+    ]
     if random_init.absolute.isna().any():
         notes.append(
             f"–: the study from a random initialisation adds {tasks}, the pre-trained model "
             "another number, and such sums cannot be compared; table 1 has the pre-trained sum."
         )
-    notes.append(seeds_note(random_init))
-    return tuple(notes)
+    return (*notes, seeds_note(random_init))
 
 
-def pretrained_accuracy(single_task: pd.DataFrame, model: str, tasks: Sequence[str]) -> pd.Series:
-    """Mean test accuracy before fine-tuning of `model` over `tasks`, one value per seed."""
-    rows = single_task.query("model == @model and mode == 'zero_shot' and split == 'test'")
-    return rows[rows.task.isin(list(tasks))].groupby("seed").accuracy.mean()
+PAPER_TABLES = {
+    "table1": PaperTable(
+        "Task addition: test accuracy in %, mean over the tasks, after adding all task vectors",
+        inputs=("single_task", "addition"),
+        stub="Mode",
+        columns=("Absolute", "Normalised"),
+        rows=ROWS,
+        cells=_addition,
+        notes=_addition_notes,
+    ),
+    "table2": PaperTable(
+        "Task negation: test accuracy in %, mean over the negated tasks",
+        inputs=("single_task", "negation"),
+        stub="Mode",
+        columns=("Target", "Control"),
+        rows=ROWS,
+        cells=_negation,
+        notes=_negation_notes,
+    ),
+    "table3": PaperTable(
+        "Random initialisation: test accuracy in % of single tasks and of task addition",
+        inputs=("single_task", "random_init"),
+        stub="Mode, initialisation",
+        columns=("Single task", "Absolute", "Normalised"),
+        rows={
+            f"{mode}, {label}": (mode, initialization)
+            for initialization, label in (("pretrained", "pre-trained"), ("random", "random"))
+            for mode in MODES
+        },
+        cells=_random_init,
+        notes=_random_init_notes,
+        models=_random_init_models,
+    ),
+}
 
 
-def _pretrained(tables: dict[str, pd.DataFrame], model: str) -> str:
-    tasks = fine_tuned_tasks(tables, model)
+def _pretrained(tables: Tables, model: str) -> str:
+    """Mean test accuracy before fine-tuning, over the tasks that are fine-tuned."""
+    rows = tables["single_task"].query(
+        "model == @model and mode == 'zero_shot' and split == 'test'"
+    )
+    rows = rows[rows.task.isin(fine_tuned_tasks(tables, model))]
     # The pre-trained model has no seed: equal values are one value, without a spread.
-    return percent(pretrained_accuracy(tables["single_task"], model, tasks).unique())
+    return percent(rows.groupby("seed").accuracy.mean().unique())
 
 
 def _percents(
@@ -147,16 +189,10 @@ def _percents(
     return tuple(percent(rows[column]) for column in columns)
 
 
-def _joined(
-    rows: Sequence[tuple[str, Sequence[tuple[str, ...]]]],
-) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((label, tuple(itertools.chain.from_iterable(groups))) for label, groups in rows)
-
-
 def _kept(negation: pd.DataFrame) -> str:
     """What the chosen α, which keep the threshold on validation data, keep on test data."""
     share = (negation.control / negation.control_pretrained).groupby(negation["mode"]).mean()
-    kept = [f"{MODES[mode].label} {100 * share[mode]:.1f} %" for mode in MODES if mode in share]
+    kept = [f"{mode} {100 * share[mode]:.1f} %" for mode in MODES if mode in share]
     return f" On test data the control keeps on average {', '.join(kept)}." if kept else ""
 
 
@@ -165,8 +201,7 @@ def _alphas(addition: pd.DataFrame) -> str:
     texts = []
     for (model, mode), rows in addition.groupby(["model", "mode"], sort=False):
         values = ", ".join(f"{alpha:.2f}" for alpha in sorted(rows.alpha.unique()))
-        label = MODES[mode].label
-        texts.append(f"{model} {label} {values}" if several else f"{label} {values}")
+        texts.append(f"{model} {mode} {values}" if several else f"{mode} {values}")
     return ": " + "; ".join(texts) if texts else ""
 
 

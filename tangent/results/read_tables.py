@@ -1,4 +1,4 @@
-"""Reading the tidy tables back."""
+"""Writing the tidy tables, and reading them back."""
 
 from __future__ import annotations
 
@@ -7,17 +7,36 @@ from pathlib import Path
 
 import pandas as pd
 
+from tangent.jobs import files, provenance
 from tangent.jobs.errors import UserError
-from tangent.results.columns import TABLES
+from tangent.results.columns import TABLES, text_columns
 
-_TEXT = {
-    "family", "model", "mode", "task", "split", "operation", "dataset", "task_1", "task_2",
-    "initialization", "claim", "statement", "criterion", "verdict", "quantity", "unit", "measured",
-    "table", "within", "subset", "a", "b", "c", "d", "outcomes", "training", "unit_name", "covers",
-}  # fmt: skip
 
-# Numbers in other tables.
-_TEXT_HERE = {"alpha_sweep": {"target"}, "claims": {"paper"}}
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, numbers in full precision."""
+    files.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def read_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """`load_tables` for a step, in whose record the tables stand as inputs."""
+    tables = load_tables(folder, names)
+    provenance.note_inputs(table_path(folder, name) for name in tables)
+    return tables
+
+
+class TablesOf(dict[str, "pd.DataFrame"]):
+    """The tidy tables in a folder, each read when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __contains__(self, name: object) -> bool:
+        return table_path(self.folder, str(name)).exists()
+
+    def __missing__(self, name: str) -> pd.DataFrame:
+        self[name] = _load(table_path(self.folder, name), name)
+        return self[name]
 
 
 def load_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
@@ -35,13 +54,12 @@ def table_path(folder: Path, name: str) -> Path:
 
 
 def _load(path: Path, name: str) -> pd.DataFrame:
-    columns = TABLES[name]
-    text = _TEXT | _TEXT_HERE.get(name, set())
+    columns, text = TABLES[name].columns, text_columns(name)
     try:
         # Only an empty number is missing: a task may well be called "null" or "NA".
         table = pd.read_csv(
             path,
-            dtype={column: str for column in columns if column in text},
+            dtype=dict.fromkeys(text, str),
             keep_default_na=False,
             na_values={column: [""] for column in columns if column not in text},
         )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-import pandas as pd
 
 MISSING = "–"
 """A number that does not exist."""
@@ -52,6 +51,8 @@ def percent(values: Iterable[float]) -> str:
     The standard deviation is that of a sample (n − 1). Without values: `NOT_RUN`; where none of
     them is a number: `MISSING`.
     """
+    import pandas as pd  # which planning does without
+
     given = pd.Series(list(values), dtype=float)
     series = given.dropna()
     if series.empty:
@@ -61,7 +62,7 @@ def percent(values: Iterable[float]) -> str:
 
 def percent_with_spread(mean: float, spread: float) -> str:
     """Two fractions as `mean ± spread` in percent; a spread that is not a number is left out."""
-    return f"{100 * mean:.1f}" + ("" if pd.isna(spread) else f" ± {100 * spread:.1f}")
+    return f"{100 * mean:.1f}" + ("" if math.isnan(spread) else f" ± {100 * spread:.1f}")
 
 
 def to_markdown(table: Table) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from tangent.config.schema import RANDOM_SUFFIX
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def studied_models(
     tables: dict[str, pd.DataFrame], names: Sequence[str] = ("single_task", "addition", "negation")
 ) -> list[str]:
-    """The models of which these tables hold results, without those of random weights."""
-    models = dict.fromkeys(model for name in names for model in tables[name].model)
+    """The models of which these of the tables hold results, without those of random weights."""
+    given = [tables[name] for name in names if name in tables]
+    models = dict.fromkeys(model for table in given for model in table.model)
     return [model for model in models if not model.endswith(RANDOM_SUFFIX)]
 
 

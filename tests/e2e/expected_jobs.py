@@ -6,22 +6,22 @@ from itertools import product
 
 from small_study import CONTROL, RANDOM_TASK, SEED, TASKS
 
-from tangent.results.columns import COLLECTED
+from tangent.report.figures.catalogue import FIGURES
+from tangent.results.columns import TABLES as ALL_TABLES
 
 MODES = ("standard", "posthoc", "linear")
 TRAININGS = ("standard", "linear")
 LINEARIZED = ("posthoc", "linear")
 PAIR = "shapes and counting"
 # The small study has no checkpoints of a pre-training, and neither chooses nor compares rates.
-TABLES = set(COLLECTED) - {"emergence", "learning_rates", "rate_sensitivity"}
-FIGURES = {"figure2", "figure3", "figure5", "figure6", "alpha_curves", "proposition1"}
-FIGURES |= {"subsets"}
-SUMMARY = {"test the paper's claims", "compare with other people's numbers"}
-SUMMARY |= {"write the paper's tables", "write the report"}
+TABLES = set(ALL_TABLES) - {"emergence", "learning_rates", "rate_sensitivity"}
+TABLES -= {"claims", "comparison"}
+PAPER_TABLES = {f"write table{number} of the paper" for number in (1, 2, 3)}
+SUMMARY = {"test the paper's claims", "derive the tidy table comparison", "write the report"}
+SUMMARY |= PAPER_TABLES
 CONFIGURED = {"keep the study's configuration beside its results"}
 ADDED = {"alpha_sweep", "addition", "addition_tasks", "negation", "random_init", "outcomes"}
 ADDED |= {"subsets", "per_task_alpha", "analogies"}
-ADDED_FIGURES = {"figure2", "figure5", "figure6", "alpha_curves", "subsets"}
 
 
 def jobs(template, **values):
@@ -145,7 +145,10 @@ def features(datasets, model="tiny", seed=SEED):
     return jobs(what, dataset=datasets, model=model, seed=seed)
 
 
-def summary(tables=TABLES, figures=FIGURES):
-    """Tables, figures and the report."""
-    found = {f"collect the tidy table {name}" for name in tables}
+def summary(tables=TABLES):
+    """Tables, the figures that read one of them, and the report."""
+    figures = {name for name, inputs in FIGURES.items() if tables.intersection(inputs)}
+    derived = {name for name in tables if ALL_TABLES[name].tables}
+    found = {f"derive the tidy table {name}" for name in derived}
+    found |= {f"collect the tidy table {name}" for name in tables - derived}
     return found | {f"draw {name}" for name in figures} | SUMMARY

@@ -12,7 +12,6 @@ import yaml
 from conftest import read_json
 from expected_jobs import (
     ADDED,
-    ADDED_FIGURES,
     CONFIGURED,
     MODES,
     about,
@@ -98,13 +97,13 @@ ROWS = {
         lambda study: configure(study, finetuning__epochs__counting=2),
         trained(["counting"])
         | edits(["counting"])
-        | summary(ADDED | {"single_task", "disentanglement"}, ADDED_FIGURES | {"figure3"}),
+        | summary(ADDED | {"single_task", "disentanglement"}),
     ),
     "the learning rate of the linear training": (
         lambda study: configure(study, finetuning__learning_rate__linear=2e-3),
         trained(TASKS, ["linear"])
         | edits(TASKS, modes=["linear"])
-        | summary(ADDED | {"single_task", "disentanglement"}, ADDED_FIGURES | {"figure3"}),
+        | summary(ADDED | {"single_task", "disentanglement"}),
     ),
     "a grid in that learning rate's place": (
         lambda study: configure(
@@ -115,10 +114,7 @@ ROWS = {
         | adopted()
         | about("task vector of", TASKS, modes=["linear"])
         | edits(TASKS, modes=["linear"])
-        | summary(
-            ADDED | {"single_task", "disentanglement", "learning_rates"},
-            ADDED_FIGURES | {"figure3"},
-        ),
+        | summary(ADDED | {"single_task", "disentanglement", "learning_rates"}),
     ),
     "the α grid": (
         lambda study: configure(study, alphas__points=5),
@@ -126,7 +122,7 @@ ROWS = {
         | added(MODES, model="tiny-random")
         | about("choose α of negating", TASKS)
         | about("task negation of", TASKS)
-        | summary(ADDED, ADDED_FIGURES),
+        | summary(ADDED),
     ),
     "the grid of the heat maps": (
         lambda study: configure(study, disentanglement__points=5),
@@ -141,7 +137,7 @@ ROWS = {
         | edits(TASKS)
         | of_random()
         | of_model("zero-shot accuracy")
-        | summary(ADDED | {"single_task", "disentanglement"}, ADDED_FIGURES | {"figure3"}),
+        | summary(ADDED | {"single_task", "disentanglement"}),
     ),
     "a data set's number of images": (
         lambda study: configure(study, datasets__counting__test_images=50),
@@ -205,7 +201,7 @@ ROWS = {
         | trained([RANDOM_TASK], model="tiny-random")
         | edits(TASKS)
         | of_random()
-        | summary(ADDED | {"single_task", "disentanglement"}, ADDED_FIGURES | {"figure3"}),
+        | summary(ADDED | {"single_task", "disentanglement"}),
     ),
     "a module that reads, writes or reports results": (
         lambda study: [edit(study, file) for file in ("files.py", "provenance.py", "progress.py")],

@@ -39,16 +39,16 @@ DEMO = {
     "validate_combinations": 2,
     "evaluate_combinations": 2,
     "resolved_config": 1,
-    "collect_table": 15,
+    "collect_table": 14,
     "claims_table": 1,
-    "comparison_table": 1,
-    "paper_tables": 1,
+    "derived_table": 2,
+    "paper_table": 3,
     "plot": 7,
     "report": 1,
     "all": 1,
 }
 ONCE = ("pretrained_clip", "data_source", "dataset", "control_dataset", "heads", "resolved_config")
-ONCE += ("collect_table", "claims_table", "comparison_table", "paper_tables", "plot", "report")
+ONCE += ("collect_table", "claims_table", "derived_table", "paper_table", "plot", "report")
 ONCE += ("all",)
 
 
@@ -164,4 +164,4 @@ def test_snakemake_finds_nothing_to_improve(workspace):
 def test_a_person_can_ask_for_one_artefact_by_name(workspace):
     counts = workspace.job_counts("table1", "figure3", "claims", "figures", "pretrain_demo")
     assert counts["pretraining_demo-vit"] == 1
-    assert counts["plot"] == 7 and counts["paper_tables"] == 1 and "report" not in counts
+    assert counts["plot"] == 7 and counts["paper_table"] == 1 and "report" not in counts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,8 +11,26 @@ from matplotlib.lines import Line2D
 
 from tangent.arithmetic.modes import MODES
 from tangent.report.figures import style
+from tangent.report.figures.catalogue import Caption
+
+if TYPE_CHECKING:
+    from tangent.config.schema import Config
 
 INPUTS = ("alpha_sweep", "addition", "negation")
+
+
+def caption(config: Config) -> Caption:
+    """The text around it."""
+    return Caption(
+        "Choosing α",
+        "Accuracy on validation data against the coefficient α. Left: sum of all task vectors, "
+        "mean normalised accuracy. Middle and right: negation, accuracy on the target task and, "
+        "relative to the pre-trained model, on the control task. Lines are means over the tasks"
+        + (" and seeds, bands the range over seeds. " if config.seeds[1:] else ". ")
+        + "A marker is a chosen α: for negation one per task, at that task's own accuracy.",
+        "Test data play no part here. A mean below the threshold is no contradiction: α is chosen, "
+        "and the threshold kept, for each task by itself.",
+    )
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
@@ -92,9 +112,9 @@ def _mark(axes: Axes, mode: str, alpha: float, at: float, size: float) -> None:
 
 def _handles() -> list[Line2D]:
     handles = [
-        Line2D([], [], **style.mode_look(name), linewidth=1.8, markersize=6, label=mode.label,
+        Line2D([], [], **style.mode_look(name), linewidth=1.8, markersize=6, label=name,
                markeredgecolor="white", markeredgewidth=0.6)
-        for name, mode in MODES.items()
+        for name in MODES
     ]  # fmt: skip
     marker = Line2D([], [], color=style.GREY, linestyle="", marker="o", label="marker: chosen α")
     return [*handles, marker]

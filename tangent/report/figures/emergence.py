@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,11 +13,35 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from tangent.arithmetic.modes import MODES
 from tangent.jobs.errors import UserError
 from tangent.report.figures import style
+from tangent.report.figures.catalogue import Caption
+
+if TYPE_CHECKING:
+    from tangent.config.schema import Config
 
 INPUTS = ("emergence",)
 
 _BEFORE = {"color": style.BLACK, "linestyle": "-", "marker": "D"}
 _APART = 0.075  # labels of steps that are closer than this share of the axis would overlap
+
+
+def caption(config: Config) -> Caption:
+    """The text around it."""
+    seeds = len(config.seeds)
+    return Caption(
+        "Emergence during pre-training",
+        "The study of each checkpoint of one pre-training against its step; the axis is "
+        "logarithmic, with the random initialisation at 0. Accuracies are means over the tasks: "
+        "before fine-tuning (diamonds), of single tasks, and after adding all task vectors at the "
+        "chosen α. ξ is the mean of figure 3 over the range [−1, 1]² of the α search and the "
+        "pairs. Local energy: that of figure 6 on the kernel's own task divided by that on the "
+        "other data sets, geometric mean over the kernels; above 1 (dashed) eigenfunctions lean to "
+        "their task. It belongs to the checkpoint and to no mode."
+        + (f" Lines are means over {seeds} seeds, bands their range." if seeds > 1 else ""),
+        "One pre-training: another seed or recipe may have other turning points. All checkpoints "
+        "are fine-tuned with the same learning rates and epochs, which were chosen for none of the "
+        "early ones; where single tasks are hardly learnt, a small ξ only says that the task "
+        "vectors do little.",
+    )
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
@@ -88,7 +114,7 @@ def _steps(panels: list[Axes], steps: list[int]) -> None:
 
 
 def _handles() -> list[Line2D]:
-    looks = {mode.label: style.mode_look(name) for name, mode in MODES.items()}
+    looks = {mode: style.mode_look(mode) for mode in MODES}
     looks["pre-trained, no task vector"] = _BEFORE
     return [
         Line2D([], [], **look, linewidth=1.6, markersize=5, label=label, markeredgecolor="white")

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tangent.report.figures import scatter, style
+from tangent.report.figures.catalogue import Caption
+
+if TYPE_CHECKING:
+    from tangent.config.schema import Config
 
 INPUTS = ("single_task", "addition")
+
+
+def caption(config: Config) -> Caption:
+    """The text around it."""
+    return Caption(
+        "Figure 2. Non-linear advantage",
+        "Left: single-task test accuracy of the post-hoc linearized model against the standard "
+        "one, both from the same standard fine-tuning; a marker is a model, a colour a task. Below "
+        "the diagonal, linearizing costs accuracy. Right: what it costs, (standard − posthoc) / "
+        "(1 − 1/C) for a task of C classes, so that 1 is all that there is above chance."
+        + (" Bars are standard deviations over seeds." if config.seeds[1:] else ""),
+        "It says nothing about sums of task vectors.",
+    )
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:

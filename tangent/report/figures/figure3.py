@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,10 @@ from matplotlib.ticker import MaxNLocator
 from tangent.arithmetic.alphas import SEARCH_BOX
 from tangent.arithmetic.modes import MODES
 from tangent.report.figures import style
+from tangent.report.figures.catalogue import Caption
+
+if TYPE_CHECKING:
+    from tangent.config.schema import Config
 
 INPUTS = ("disentanglement",)
 _RED = "#E8000B"
@@ -26,6 +31,22 @@ _COLOURS = "viridis_r"
 _SHARE = 0.5
 _TICKS = (0.0, 0.05, 0.2, 0.5, 1.0, 1.5, 2.0)
 _COLUMNS = 4  # as many maps beside each other as a page is wide
+
+
+def caption(config: Config) -> Caption:
+    """The text around it."""
+    maps, seeds = config.disentanglement, len(config.seeds)
+    return Caption(
+        "Figure 3. Weight-disentanglement error ξ(α₁, α₂)",
+        "How often the model edited with both task vectors and the model edited with one of them "
+        "predict different classes, on the one's own task: ξ is the sum of these two disagreement "
+        "rates, from 0 (light: disentangled) to 2 (dark), with colours even in its square root, "
+        "which tells small errors apart. The red box is the range [−1, 1] of the α search. "
+        f"{maps.points} × {maps.points} points, up to {maps.images} test examples per task"
+        + (f", mean over {seeds} seeds." if seeds > 1 else "."),
+        "ξ compares predictions, not accuracies: two models that are wrong together agree. "
+        "Standard and linear task vectors differ in length: equal α are not equal steps.",
+    )
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
@@ -75,9 +96,9 @@ def _draw_model(
 
 
 def _label_modes(column: np.ndarray) -> None:
-    for axes, mode in zip(column, cycle(MODES.values()), strict=False):
+    for axes, mode in zip(column, cycle(MODES), strict=False):
         axes.annotate(
-            mode.label, (0, 0.5), xytext=(-48, 0), xycoords="axes fraction", rotation=90,
+            mode, (0, 0.5), xytext=(-48, 0), xycoords="axes fraction", rotation=90,
             textcoords="offset points", ha="center", va="center", fontweight="bold",
         )  # fmt: skip
 

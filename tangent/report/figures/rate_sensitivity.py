@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,12 +12,30 @@ from matplotlib.lines import Line2D
 from tangent.arithmetic.modes import MODES
 from tangent.jobs.errors import UserError
 from tangent.report.figures import style
+from tangent.report.figures.catalogue import Caption
+
+if TYPE_CHECKING:
+    from tangent.config.schema import Config
 
 INPUTS = ("rate_sensitivity",)
 
 _SIZES = {"linewidth": 1.0, "markersize": 6, "markeredgecolor": "white"}
 # A mode per training: the post-hoc one adds the standard training's task vectors.
 _MODES = [name for name, mode in MODES.items() if mode.trained_as == name]
+
+
+def caption(config: Config) -> Caption:
+    """The text around it."""
+    return Caption(
+        "What hangs on the learning rate",
+        "Task addition on test data, at the α that validation chose, against mean single-task "
+        "validation accuracy: the same pre-trained weights, fine-tuned at several learning rates. "
+        "A point is a rate, written beside it"
+        + (", mean over the seeds." if config.seeds[1:] else ".")
+        + " Lines join neighbouring rates. A rule that chooses by single tasks takes the rightmost "
+        "point of each training.",
+        "Choosing among these points by their height would be choosing on test data.",
+    )
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
@@ -42,10 +62,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         axes.set(title=f"task addition, {title}", ylabel="test accuracy (%)")
         axes.set_xlabel("single-task validation accuracy (%)")
         axes.margins(0.18)
-    handles = [
-        Line2D([], [], **style.mode_look(mode), **_SIZES, label=MODES[mode].label)
-        for mode in _MODES
-    ]
+    handles = [Line2D([], [], **style.mode_look(mode), **_SIZES, label=mode) for mode in _MODES]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(_MODES))
     return figure
 

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from tangent.arithmetic.modes import MODES
 from tangent.report.figures import style
 
 
@@ -59,8 +58,8 @@ def draw_accuracies(axes: Axes, test: pd.DataFrame, looks: Looks, x: str, y: str
         spread = spreads.loc[model, task]
         draw_point(axes, looks, model, task, (mean[x], mean[y]), (spread[x], spread[y]))
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-    axes.set_xlabel(f"{MODES[x].label}, single-task accuracy (%)")
-    axes.set_ylabel(f"{MODES[y].label}, single-task accuracy (%)")
+    axes.set_xlabel(f"{x}, single-task accuracy (%)")
+    axes.set_ylabel(f"{y}, single-task accuracy (%)")
     axes.locator_params(nbins=6)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import comb
+from typing import TYPE_CHECKING
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,6 +14,10 @@ from matplotlib.ticker import MaxNLocator
 
 from tangent.arithmetic.modes import MODES
 from tangent.report.figures import style
+from tangent.report.figures.catalogue import Caption
+
+if TYPE_CHECKING:
+    from tangent.config.schema import Config
 
 INPUTS = ("subsets", "single_task")
 
@@ -18,6 +25,25 @@ _SIZES = {
     "linewidth": 1.8, "markersize": 6, "markeredgecolor": "white", "markeredgewidth": 0.6,
 }  # fmt: skip
 _PANELS = (("absolute", "mean accuracy (%)"), ("normalized", "normalised accuracy (%)"))
+
+
+def caption(config: Config) -> Caption:
+    """The text around it."""
+    most, tasks = config.combinations.subsets_per_size, len(config.tasks)
+    if comb(tasks, tasks // 2) <= most:
+        which = "All subsets of every size."
+    else:
+        which = f"Of each size all subsets, or {most} at random where there are more."
+    return Caption(
+        "Beyond the paper: sums of fewer tasks",
+        "Test accuracy of θ₀ + α Σ τ over subsets of the tasks, on the subset's own tasks, against "
+        f"their number; α is chosen for each subset on validation data. {which}"
+        + (" A subset counts with its mean over seeds." if config.seeds[1:] else "")
+        + " Lines are means over subsets, bands ± one standard deviation. Dashed: the pre-trained "
+        "model, and the single tasks' own accuracy.",
+        "A subset's tasks are easy or hard by themselves: a band shows that too. For the standard "
+        "mode the model would have to run for every subset and α; it is left out.",
+    )
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
@@ -65,9 +91,7 @@ def _curve(axes: Axes, rows: pd.DataFrame, column: str, mode: str) -> None:
 
 
 def _handles(modes: list[str]) -> list[Line2D | Patch]:
-    lines = [
-        Line2D([], [], **style.mode_look(mode), **_SIZES, label=MODES[mode].label) for mode in modes
-    ]
+    lines = [Line2D([], [], **style.mode_look(mode), **_SIZES, label=mode) for mode in modes]
     band = Patch(color=style.GREY, alpha=0.2, linewidth=0, label="± standard deviation of subsets")
     dashed = Line2D([], [], color=style.GREY, linewidth=1.0, linestyle=(0, (4, 3)),
                     label="pre-trained; single task")  # fmt: skip

@@ -1,11 +1,9 @@
 """A made-up study with three seeds and two models, collected once for all tests of this folder."""
 
 import pytest
-from synthetic_study import write_study
+from synthetic_study import make_tables, write_study
 
-from tangent.results.collect import collect, write_tables
 from tangent.results.configuration import read_configuration
-from tangent.results.raw import RawFiles
 
 
 @pytest.fixture(scope="session")
@@ -13,8 +11,7 @@ def study(tmp_path_factory):
     """The folder of the study's raw results, its tidy tables beside them."""
     root = tmp_path_factory.mktemp("study")
     folder = write_study(root, seeds=(0, 1, 2), models=("demo-vit", "other_vit"))
-    config = read_configuration(folder / "config.yaml")
-    write_tables(collect(config, RawFiles(folder)), folder / "tables")
+    make_tables(folder)
     return folder
 
 
@@ -24,8 +21,8 @@ def config(study):
 
 
 @pytest.fixture(scope="session")
-def tables(study):
-    from tangent.results.columns import COLLECTED
+def tables(study, config):
+    from tangent.results.columns import tables_of
     from tangent.results.read_tables import load_tables
 
-    return load_tables(study / "tables", COLLECTED)
+    return load_tables(study / "tables", [name for name in tables_of(config) if name != "claims"])

@@ -13,7 +13,7 @@ from tangent.results.columns import TABLES
 
 
 def table(name: str, rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
-    return pd.DataFrame.from_records(list(rows), columns=list(TABLES[name]))
+    return pd.DataFrame.from_records(list(rows), columns=list(TABLES[name].columns))
 
 
 def empty() -> dict[str, pd.DataFrame]:

@@ -67,7 +67,8 @@ def tables(models=MODELS, tasks=TASKS, control=CONTROL, seeds=(0, 1, 2)) -> dict
                         | {"control_threshold": 0.95}
                     )  # fmt: skip
     return {
-        name: pd.DataFrame.from_records(rows[name], columns=list(TABLES[name])) for name in NAMES
+        name: pd.DataFrame.from_records(rows[name], columns=list(TABLES[name].columns))
+        for name in NAMES
     }
 
 

@@ -5,10 +5,12 @@ The numbers are random with the right shape (not results of anything); the seed 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from tangent.arithmetic.modes import MODES
@@ -16,11 +18,17 @@ from tangent.evaluation import outcomes
 from tangent.evaluation.outcomes import encode, encode_counts
 from tangent.evaluation.task_subsets import subsets
 from tangent.jobs import files
+from tangent.results.collect import collect
+from tangent.results.columns import TABLES, raw_results, tables_of
+from tangent.results.configuration import read_configuration
+from tangent.results.derived import derived_table
+from tangent.results.read_tables import load_tables, write_table
 
 REPOSITORY = Path(__file__).parents[3]
 RATES = [1e-4, 1e-3, 1e-2]
 OWN_RATES = [{"standard": 1e-3, "linear": 3e-3}, {"standard": 1e-4, "linear": 1e-2}]
 ALPHAS = [round(0.05 * i, 2) for i in range(21)]
+SWEEP = ["alpha", "task", "split", "accuracy", "normalized"]
 SHIFT = {"standard": 0.0, "posthoc": -0.08, "linear": -0.02}
 SUM = {"standard": 0.66, "posthoc": 0.72, "linear": 0.70}
 PROVENANCE = {
@@ -92,6 +100,22 @@ def write_study(
     return folder
 
 
+def make_tables(folder: Path, names: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """Write tables, all but the claims', as the rules make them of a study's raw results."""
+    config = read_configuration(folder / "config.yaml")
+    names = names or [name for name in tables_of(config) if name != "claims"]
+    for name in names:
+        entry = TABLES[name]
+        if entry.results:
+            paths = [folder / path for path in raw_results(config, name)]
+            table = collect(name, paths)
+        else:
+            tables = load_tables(folder / "tables", entry.tables)
+            table = derived_table(name, tables, **entry.settings(config))
+        write_table(table, folder / "tables" / f"{name}.csv")
+    return load_tables(folder / "tables", names)
+
+
 def _model(folder, config, random, model, tasks, seed, start) -> None:
     is_random = start < 0.2
     zero = {t: float(np.clip(start + 0.12 * random.standard_normal(), 0.02, 0.9)) for t in tasks}
@@ -99,7 +123,7 @@ def _model(folder, config, random, model, tasks, seed, start) -> None:
     files.write_json(
         folder / f"zero_shot/{model}/seed{seed}/zero_shot.json",
         {
-            "model": model, "seed": seed, "provenance": PROVENANCE,
+            "model": model, "mode": "zero_shot", "seed": seed, "provenance": PROVENANCE,
             "tasks": {
                 t: {"validation": _accuracy(a + 0.01, 200), "test": _accuracy(a, 500)}
                 for t, a in zero.items()
@@ -134,6 +158,7 @@ def _model(folder, config, random, model, tasks, seed, start) -> None:
             folder / f"proposition1/{model}/seed{seed}/interference.csv",
             ["coupling", "localization", "interference"],
             [(c, 1 / (1 + 3 * c) ** 0.5, 0.4 * c / (1 + c)) for c in np.linspace(0, 1, 11)],
+            {"model": model, "seed": seed},
         )
         files.write_csv(
             folder / f"proposition1/{model}/seed{seed}/functions.csv",
@@ -143,6 +168,7 @@ def _model(folder, config, random, model, tasks, seed, start) -> None:
                 for task in config["eigenfunctions"]["tasks"]
                 for image in random.permutation(300)[:60]
             ],
+            {"model": model, "seed": seed},
         )
 
 
@@ -185,9 +211,8 @@ def _addition(folder, random, model, mode, seed, zero, single, peak) -> None:
             rows.append((alpha, task, "validation", value * accuracy, value))
             at[alpha, task] = value
     path = f"alpha/{model}/{mode}/sum/seed{seed}"
-    files.write_csv(
-        folder / path / "sweep.csv", ["alpha", "task", "split", "accuracy", "normalized"], rows
-    )
+    about = {"operation": "addition", "model": model, "mode": mode, "seed": seed, "target": "all"}
+    files.write_csv(folder / path / "sweep.csv", SWEEP, rows, about)
     alpha = max(ALPHAS, key=lambda a: np.mean([at[a, t] for t in single]))
     added = {t: _accuracy((at[alpha, t] - 0.005) * single[t], 500) for t in single}
     normalized = {t: added[t]["accuracy"] / single[t] for t in single}
@@ -262,9 +287,8 @@ def _negation(folder, config, random, model, mode, seed, zero, tasks) -> None:
             if kept >= 0.95:
                 chosen = alpha
         path = f"alpha/{model}/{mode}/{task}/seed{seed}"
-        files.write_csv(
-            folder / path / "sweep.csv", ["alpha", "task", "split", "accuracy", "normalized"], rows
-        )
+        about = {"operation": "negation", "model": model, "mode": mode, "seed": seed}
+        files.write_csv(folder / path / "sweep.csv", SWEEP, rows, about | {"target": task})
         targets, target = _outcomes(zero[task] * np.exp(-slope * chosen), 500)
         controls, kept = _outcomes(0.955 * zero[control], 500)
         files.write_json(
@@ -274,6 +298,8 @@ def _negation(folder, config, random, model, mode, seed, zero, tasks) -> None:
                 "target": target, "outcomes_target": targets, "control": kept,
                 "outcomes_control": controls, "control_pretrained": zero[control],
                 "target_pretrained": zero[task], "n_target": 500, "n_control": 500,
+                "control_task": control,
+                "control_threshold": config["negation"]["control_threshold"],
                 "provenance": PROVENANCE,
             },
         )  # fmt: skip
@@ -293,9 +319,11 @@ def _disentanglement(folder, config, random, model, mode, seed) -> None:
                 rows.append((float(a), float(b), *halves, sum(halves)))
         place = folder / f"disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}"
         regions = {"search_box": 25, "whole_grid": 169}
+        about = {"model": model, "mode": mode, "seed": seed, "task_1": task_1, "task_2": task_2}
         files.write_json(
             place / "error.json",
-            {
+            about
+            | {
                 "n": {task_1: 100, task_2: 60},
                 "disagreements": {
                     region: {
@@ -314,6 +342,7 @@ def _disentanglement(folder, config, random, model, mode, seed) -> None:
             place / "error.csv",
             ["alpha_1", "alpha_2", "error_1", "error_2", "error"],
             rows,
+            about,
         )
 
 
@@ -332,13 +361,14 @@ def _eigenfunctions(folder, config, random, model, tasks, seed, is_random) -> No
                         energy = float(mean * np.exp(0.7 * random.standard_normal()))
                         energies.append((dataset, split, logit, image, energy))
         path = folder / f"eigenfunctions/{model}/{task}/seed{seed}"
-        files.write_csv(
-            path / "energies.csv", ["dataset", "split", "logit", "image", "energy"], energies
-        )
-        files.write_csv(path / "spectrum.csv", ["logit", "component", "eigenvalue"], spectrum)
+        columns = ["dataset", "split", "logit", "image", "energy"]
+        about = {"model": model, "task": task, "seed": seed}
+        files.write_csv(path / "energies.csv", columns, energies, about)
+        about |= {"images": 60, "components": 10}
+        columns = ["logit", "component", "eigenvalue"]
+        files.write_csv(path / "spectrum.csv", columns, spectrum, about)
         files.write_json(
-            path / "eigenfunctions.json",
-            {"images": 60, "components": 10, "logits": [0, 1, 2], "provenance": PROVENANCE},
+            path / "eigenfunctions.json", about | {"logits": [0, 1, 2], "provenance": PROVENANCE}
         )
 
 

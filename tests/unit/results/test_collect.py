@@ -2,22 +2,20 @@
 
 import csv
 import json
-import shutil
 from statistics import geometric_mean, mean
 
 import pytest
-from synthetic_study import REPOSITORY, write_study
+from synthetic_study import REPOSITORY, make_tables, write_study
 
 from tangent.evaluation import outcomes
 from tangent.evaluation.outcomes import decode
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import write_csv
+from tangent.jobs.files import write_csv, write_text
 from tangent.report.figures import emergence, figure6
-from tangent.report.table_captions import captions
-from tangent.results.collect import collect, write_tables
-from tangent.results.columns import COLLECTED, TABLES
+from tangent.results.collect import collect
+from tangent.results.columns import TABLES, raw_results
 from tangent.results.configuration import read_configuration
-from tangent.results.raw import RawFiles
+from tangent.results.derived import derived_table
 from tangent.results.read_tables import load_tables
 
 MODES = ("standard", "posthoc", "linear")
@@ -51,13 +49,9 @@ def test_columns_are_the_documented_ones():
             documented[name] = []
         elif line.startswith("| `") and name in TABLES:
             documented[name].append(line.split("`")[1])
-    assert {name: tuple(documented.get(name, ())) for name in TABLES} == TABLES
-
-
-@pytest.mark.parametrize("name", COLLECTED)
-def test_written_columns(study, name):
-    with open(study / "tables" / f"{name}.csv") as file:
-        assert tuple(next(csv.reader(file))) == TABLES[name]
+    assert {name: tuple(documented.get(name, ())) for name in TABLES} == {
+        name: table.columns for name, table in TABLES.items()
+    }
 
 
 def test_single_task_equals_the_evaluations(study, config):
@@ -104,7 +98,7 @@ def test_addition_at_several_rates_stands_beside_validation_accuracy(study, conf
 def test_learning_rates_are_compared_image_by_image(tmp_path):
     study = write_study(tmp_path)
     config = read_configuration(study / "config.yaml")
-    write_tables(collect(config, RawFiles(study), ["learning_rates"]), study / "tables")
+    make_tables(study, ["learning_rates"])
     rows = rows_of(study, "learning_rates")
     assert len(rows) == 3 * (len(config.tasks) + 1)
     for row in (row for row in rows if row["task"] == "mean"):
@@ -194,18 +188,21 @@ def test_random_init_compares_the_same_tasks(study, config):
             assert row["absolute"] == row["normalized"] == row["tasks_added"] == ""
         else:
             path = "addition/demo-vit-random/{mode}/seed{seed}/result.json".format(**row)
-            assert float(row["absolute"]) == read(study / path)["absolute"]
+            assert float(row["absolute"]) == pytest.approx(read(study / path)["absolute"])
             assert float(row["tasks_added"]) == len(tasks)
 
 
-def test_random_init_has_the_pretrained_sum_where_the_tasks_are_the_same(study, config):
+def test_random_init_has_the_pretrained_sum_where_the_tasks_are_the_same(tables, config):
     # Another order of the same tasks.
-    smaller = config.model_copy(update={"tasks": config.random_initialization.tasks[::-1]})
-    tables = collect(smaller, RawFiles(study))
-    random_init, addition = tables["random_init"], tables["addition"]
+    single_task, addition = tables["single_task"][::-1], tables["addition"]
+    tasks = [*config.random_initialization.tasks, config.control]
+    smaller = single_task[single_task.task.isin(tasks)]
+    random_init = derived_table("random_init", tables | {"single_task": smaller})
     pretrained = random_init[random_init.initialization == "pretrained"]
-    expected = addition[addition.model == "demo-vit"].absolute
-    assert list(pretrained.absolute) == list(expected)
+    expected = addition[addition.model == "demo-vit"]
+    for row in pretrained.itertuples():
+        (of,) = expected[(expected["mode"] == row.mode) & (expected.seed == row.seed)].absolute
+        assert row.absolute == of
 
 
 def test_disentanglement_and_energies_are_complete(study, config, tables):
@@ -232,61 +229,48 @@ def test_a_kernel_of_all_logits_keeps_its_name_up_to_the_figure(tmp_path):
         kept = kept[:10] if path.stem == "spectrum" else kept
         write_csv(path, header, [[*line[:place], "all", *line[place + 1 :]] for line in kept])
     config = read_configuration(configuration)
-    write_tables(collect(config, RawFiles(folder)), tmp_path / "tables")
-    tables = load_tables(tmp_path / "tables", ["eigenfunctions", "eigenvalues", "random_init"])
+    kernels = ["eigenfunctions", "eigenvalues"]
+    tables = make_tables(folder, [*TABLES["random_init"].tables, *kernels, "random_init"])
     assert set(tables["eigenfunctions"].logit) == set(tables["eigenvalues"].logit) == {"all"}
     assert set(tables["eigenvalues"].component) == set(range(1, 11))
     figure6.draw(tables)
-    caption = captions(config)["figure6"].shows
+    caption = figure6.caption(config).shows
     assert "One kernel of all the task's output logits together" in caption
     assert "drawn with the seed" not in caption
 
 
 @pytest.mark.parametrize(
-    ("path", "rule"),
+    ("name", "path", "content", "message"),
     [
-        ("addition/demo-vit/linear/seed0/result.json", "addition"),
-        ("negation/demo-vit/posthoc/digits/seed0/result.json", "negation"),
-        ("alpha/demo-vit/standard/sum/seed0/sweep.csv", "validate_addition"),
-        ("alpha/demo-vit/standard/signs/seed0/sweep.csv", "validate_negation"),
-        ("eigenfunctions/demo-vit-random/digits/seed0/energies.csv", "eigenfunctions"),
-        ("zero_shot/demo-vit/seed0/zero_shot.json", "zero_shot"),
+        ("addition", "addition/m/linear/seed0/result.json", None, "does not exist"),
+        ("addition", "addition/m/linear/seed0/result.json", "{", "not valid JSON"),
+        ("addition", "result.json", '{"model": "m", "alpha": 1}', "lacks 'mode'"),
+        ("single_task", "result.json", '{"model": "m", "seed": 0}', "lacks 'task'"),
+        ("single_task", "result.json", "[]", "lacks .*another version. Delete it"),
+        ("alpha_sweep", "sweep.csv", "", "lacks 'model'"),
+        ("alpha_sweep", "sweep.csv", "model,mode\na,b\n", "lacks 'operation'"),
+        ("alpha_sweep", "sweep.csv", "model,mode\na\n", "cut short"),
     ],
 )
-def test_a_missing_result_is_named_with_its_rule(tmp_path, path, rule):
-    folder = write_study(tmp_path)
-    (folder / path).unlink()
-    with pytest.raises(UserError, match=f"{path} does not exist: the rule {rule} makes it"):
-        collect(read_configuration(folder / "config.yaml"), RawFiles(folder))
-
-
-@pytest.mark.parametrize(
-    ("path", "content", "message"),
-    [
-        ("addition/demo-vit/linear/seed0/result.json", "{", "not valid JSON"),
-        ("addition/demo-vit/linear/seed0/result.json", '{"alpha": 1}', "lacks the key 'absolute'"),
-        ("alpha/demo-vit/standard/sum/seed0/sweep.csv", "", "lacks the column 'alpha'"),
-        ("alpha/demo-vit/standard/sum/seed0/sweep.csv", "alpha,task\n0,a\n", "column 'split'"),
-    ],
-)
-def test_a_damaged_result_is_named(tmp_path, path, content, message):
-    folder = write_study(tmp_path)
-    (folder / path).write_text(content)
+def test_a_missing_or_damaged_result_is_named(tmp_path, name, path, content, message):
+    if content is not None:
+        write_text(tmp_path / path, content)
     with pytest.raises(UserError, match=message) as error:
-        collect(read_configuration(folder / "config.yaml"), RawFiles(folder))
+        collect(name, [tmp_path / path])
     assert path in str(error.value)
 
 
-def test_leftovers_of_another_configuration_stay_out(tmp_path):
-    folder = write_study(tmp_path)
-    before = collect(read_configuration(folder / "config.yaml"), RawFiles(folder))
-    shutil.copytree(folder / "addition/demo-vit", folder / "addition/older-vit")
-    shutil.copytree(
-        folder / "negation/demo-vit/linear/digits/seed0",
-        folder / "negation/demo-vit/linear/digits/seed7",
-    )
-    after = collect(read_configuration(folder / "config.yaml"), RawFiles(folder))
-    assert all(before[name].equals(after[name]) for name in before)
+def test_a_table_is_read_from_what_the_configuration_implies(study, config):
+    """Leftovers of another configuration stay out, and every file is of the study."""
+    for name in ("addition", "negation", "outcomes", "eigenvalues"):
+        paths = raw_results(config, name)
+        assert len(paths) == len(set(paths)) and all((study / path).exists() for path in paths)
+    assert raw_results(config, "addition") == [
+        f"addition/{model}/{mode}/seed{seed}/result.json"
+        for model in config.models
+        for mode in MODES
+        for seed in config.seeds
+    ]
 
 
 def test_missing_or_foreign_tables_and_configurations(tmp_path):
@@ -323,8 +307,12 @@ def test_emergence_equals_the_results_of_each_checkpoint(study, config):
         errors = []
         for path in study.glob(f"disentanglement/{model}/{mode}/*/*/seed{seed}/error.csv"):
             header, *lines = read_csv(path)
-            points = [dict(zip(header, map(float, line), strict=True)) for line in lines]
-            inside = [p["error"] for p in points if max(abs(p["alpha_1"]), abs(p["alpha_2"])) <= 1]
+            points = [dict(zip(header, line, strict=True)) for line in lines]
+            inside = [
+                float(p["error"])
+                for p in points
+                if max(abs(float(p["alpha_1"])), abs(float(p["alpha_2"]))) <= 1
+            ]
             assert len(inside) == 25
             errors += inside
         ratios = []
@@ -350,14 +338,13 @@ def test_emergence_equals_the_results_of_each_checkpoint(study, config):
         assert found == pytest.approx(expected)
 
 
-def test_a_checkpoint_without_heat_maps_or_kernels_has_no_such_numbers(study, config):
-    left = config.model_copy(
-        update={
-            "disentanglement": config.disentanglement.model_copy(update={"models": ["demo-vit"]}),
-            "eigenfunctions": config.eigenfunctions.model_copy(update={"models": ["other_vit"]}),
-        }
-    )
-    (table,) = collect(left, RawFiles(study), ["emergence"]).values()
+def test_a_checkpoint_without_heat_maps_or_kernels_has_no_such_numbers(tables, config):
+    errors, energies = tables["disentanglement"], tables["eigenfunctions"]
+    left = tables | {
+        "disentanglement": errors[errors.model == "demo-vit"],
+        "eigenfunctions": energies[energies.model == "other_vit"],
+    }
+    table = derived_table("emergence", left, **TABLES["emergence"].settings(config))
     missing = table.isna().groupby(table.model).mean().T
     assert missing["other_vit"]["disentanglement"] == 1 == missing["demo-vit"]["localization"]
     assert missing.sum().sum() == 2

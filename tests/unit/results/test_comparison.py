@@ -8,15 +8,14 @@ import paper_study
 import pytest
 from paper_study import CONTROL, MODELS, MODES, TASKS, without
 
-from scripts import cli
-from scripts import comparison as comparison_script
+from scripts import cli, derive_table
 from tangent.report import comparison_tables, report_tables
 from tangent.report.comparison_tables import ADDITION, NEGATION, SINGLE_TASK
 from tangent.results.claims import INPUTS, claims_table
 from tangent.results.columns import TABLES
-from tangent.results.comparison import comparison_table
+from tangent.results.derived import derived_table
 from tangent.results.paper_numbers import rerun_accuracies
-from tangent.results.paper_tables import paper_tables
+from tangent.results.paper_tables import PAPER_TABLES, paper_table
 from tangent.results.read_tables import load_tables
 from tangent.results.render import to_latex, to_markdown
 
@@ -51,7 +50,7 @@ def tables():
 
 @pytest.fixture(scope="module")
 def comparison(tables):
-    return comparison_table(tables)
+    return derived_table("comparison", tables)
 
 
 @pytest.fixture
@@ -135,7 +134,7 @@ def test_the_range_of_reruns_has_a_margin_for_rounding(changeable, ours, within)
         ours
     )
     where = {"table": "addition", "model": "ViT-B-32", "mode": "standard", "quantity": "absolute"}
-    row = one(comparison_table(changeable), **where)
+    row = one(derived_table("comparison", changeable), **where)
     assert row["ours"] == pytest.approx(ours) and row["within"] == within
 
 
@@ -147,12 +146,12 @@ def test_one_rerun_has_a_margin_of_a_point(changeable, off, within):
     rerun = rerun_accuracies()["ViT-L-14"]["standard"]["test"]["dtd"]
     chosen = (single.model == "ViT-L-14") & (single["mode"] == "standard") & (single.task == "dtd")
     single.loc[chosen & (single.split == "test"), "accuracy"] = rerun + off
-    comparison = comparison_table(changeable)
+    comparison = derived_table("comparison", changeable)
     row = one(comparison, table="single_task", model="ViT-L-14", mode="standard", task="dtd")
     assert row["difference"] == pytest.approx(off) and row["within"] == within
     table = comparison_tables.tasks_against_rerun(comparison, "ViT-L-14")
     column = [(title, name) for title, names in table.groups for name in names].index(
-        ("Non-linear", "Difference")
+        ("standard", "Difference")
     )
     cell = dict(table.rows)["dtd"][column]
     assert cell.endswith(" *") == (within == "no")
@@ -171,7 +170,7 @@ def test_one_rerun_has_a_margin_of_a_point(changeable, off, within):
 )
 def test_another_scale_has_no_differences(changed):
     tables = paper_study.tables(**changed)
-    comparison = comparison_table(tables)
+    comparison = derived_table("comparison", tables)
     assert comparison.difference.isna().all() and set(comparison.within) == {""}
     model = changed.get("models", MODELS)[0]
     row = one(comparison, table="addition", model=model, mode="linear", quantity="absolute")
@@ -187,14 +186,14 @@ def test_another_scale_has_no_differences(changed):
         per_seed(tables, "addition", name, model=[model], mode=["linear"])
         for name in ("absolute", "normalized")
     )
-    assert dict(table.rows)["Linear"] == (
+    assert dict(table.rows)["linear"] == (
         f"{100 * mean(absolute):.1f} ± {100 * stdev(absolute):.1f} "
         f"({100 * mean(normalized):.1f} ± {100 * stdev(normalized):.1f})",
         "76.5 (85.4)", "81.3 (86.0)", "88.5 (93.5)",
     )  # fmt: skip
     table = comparison_tables.beside_paper(comparison, SINGLE_TASK, [model])
-    assert dict(table.rows)["Linear"][1:] == ("87.3", "89.6", "92.1")
-    assert dict(table.rows)["Post-hoc linear"][1:] == ("–", "–", "–")
+    assert dict(table.rows)["linear"][1:] == ("87.3", "89.6", "92.1")
+    assert dict(table.rows)["posthoc"][1:] == ("–", "–", "–")
 
 
 def cells_by_model(table):
@@ -218,7 +217,7 @@ def test_addition_against_the_paper(tables, comparison):
     assert tuple(rows) == MODELS
     values = per_seed(tables, "addition", "absolute", model=["ViT-L-14"], mode=["standard"])
     ours = mean(values)
-    assert rows["ViT-L-14"]["Non-linear"][:5] == (
+    assert rows["ViT-L-14"]["standard"][:5] == (
         "85.1",
         "82.9–84.5",
         f"{100 * ours:.1f} ± {100 * stdev(values):.1f}",
@@ -230,7 +229,7 @@ def test_addition_against_the_paper(tables, comparison):
 
 def test_tasks_against_the_rerun(comparison):
     table = comparison_tables.tasks_against_rerun(comparison, "ViT-B-32")
-    assert [title for title, _ in table.groups] == ["Pre-trained", "Non-linear", "Linear"]
+    assert [title for title, _ in table.groups] == ["Pre-trained", "standard", "linear"]
     assert [label for label, _ in table.rows] == [*TASKS, CONTROL]
     body = dict(table.rows)
     assert body["cars"][::3] == ("59.7", "78.3", "76.3")
@@ -241,7 +240,7 @@ def test_tasks_against_the_rerun(comparison):
 
 def test_one_model_and_one_seed_leave_the_rest_not_run():
     tables = paper_study.tables(models=("ViT-B-32",), seeds=(7,))
-    comparison = comparison_table(tables)
+    comparison = derived_table("comparison", tables)
     assert comparison.spread.isna().all()
     ours = comparison[comparison.model == "ViT-B-32"]
     assert (ours.seeds == 1).all() and (comparison[comparison.model != "ViT-B-32"].seeds == 0).all()
@@ -252,24 +251,23 @@ def test_one_model_and_one_seed_leave_the_rest_not_run():
         for model in MODELS:
             cells = [cell for row in rows[model].values() for cell in row]
             assert ("not run" in cells) == (model != "ViT-B-32")
-        assert "76.5" in rows["ViT-B-32"]["Linear"] or kind is not ADDITION
+        assert "76.5" in rows["ViT-B-32"]["linear"] or kind is not ADDITION
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_mode_that_was_not_run(tables, mode):
     """Everything is made without it, and says so."""
     rest = without(tables, mode=mode, model="ViT-B-16")
-    label = {"standard": "Non-linear", "posthoc": "Post-hoc linear", "linear": "Linear"}[mode]
-    comparison = comparison_table(rest)
+    comparison = derived_table("comparison", rest)
     for kind in (SINGLE_TASK, ADDITION, NEGATION):
         rows = cells_by_model(comparison_tables.against_paper(comparison, kind))
-        assert "not run" in rows["ViT-B-16"][label]
-        assert "not run" not in rows["ViT-B-32"][label]
-    table1, table2, _ = paper_tables(rest)
-    assert dict(table1.rows)[label][2:4] == dict(table2.rows)[label][2:4] == ("not run",) * 2
+        assert "not run" in rows["ViT-B-16"][mode]
+        assert "not run" not in rows["ViT-B-32"][mode]
+    table1, table2 = (paper_table(name, rest) for name in ("table1", "table2"))
+    assert dict(table1.rows)[mode][2:4] == dict(table2.rows)[mode][2:4] == ("not run",) * 2
     headline = cells_by_model(report_tables.headline(rest))
-    assert headline["ViT-B-16"][label] == ("not run",) * 5
-    assert "not run" not in headline["ViT-L-14"][label]
+    assert headline["ViT-B-16"][mode] == ("not run",) * 5
+    assert "not run" not in headline["ViT-L-14"][mode]
     per_task = report_tables.per_task(rest, "ViT-B-16")
     assert all(cells.count("not run") == 3 for _, cells in per_task.rows)
     claims = claims_table(
@@ -282,7 +280,7 @@ def test_a_mode_that_was_not_run(tables, mode):
 
 
 def empty(name):
-    return pd.DataFrame(columns=list(TABLES[name]))
+    return pd.DataFrame(columns=list(TABLES[name].columns))
 
 
 @pytest.mark.parametrize("left_out", ["single_task", "addition", "negation", "all"])
@@ -292,13 +290,14 @@ def test_an_artefact_that_was_not_run(tables, left_out):
     quantities = {"negation": ["target", "control"], "all": []}.get(left_out, [left_out])
     for quantity in quantities:
         rest = without(rest, quantity=quantity)
-    comparison = comparison_table(rest)
+    comparison = derived_table("comparison", rest)
     run = comparison[(comparison.seeds > 0) & (comparison["mode"] != "zero_shot")]
     assert set(run.table) == {"single_task", "addition", "negation"} - {*names}
     if left_out in ("single_task", "all"):
         # Without it nobody knows which tasks there are: no difference.
         assert comparison.difference.isna().all()
-    for table in paper_tables(rest):
+    for name in PAPER_TABLES:
+        table = paper_table(name, rest)
         assert to_latex(table) and to_markdown(table)
     for kind in (SINGLE_TASK, ADDITION, NEGATION):
         table = comparison_tables.against_paper(comparison, kind)
@@ -317,7 +316,7 @@ def test_an_artefact_that_was_not_run(tables, left_out):
 
 
 def test_no_study_from_random_weights(tables):
-    table3 = paper_tables(tables)[2]
+    table3 = paper_table("table3", tables)
     assert table3.notes == ("This study has no part from a random initialisation.",)
     assert {cell for _, cells in table3.rows for cell in cells} == {"not run"}
 
@@ -325,7 +324,7 @@ def test_no_study_from_random_weights(tables):
 def test_a_seed_that_lacks_a_task_does_not_count(tables):
     gone = without(tables, model="ViT-B-32", mode="linear", task="svhn", seed=1)
     where = {"table": "negation", "model": "ViT-B-32", "mode": "linear", "quantity": "target"}
-    row = one(comparison_table(gone), **where)
+    row = one(derived_table("comparison", gone), **where)
     values = per_seed(gone, "negation", "target", model=["ViT-B-32"], mode=["linear"], seed=[0, 2])
     assert row["seeds"] == 2 and row["ours"] == pytest.approx(mean(values))
 
@@ -356,14 +355,15 @@ def test_a_seed_that_ran_one_of_two_modes_is_not_judged(tables):
 def test_the_script_writes_what_can_be_read_back(tables, comparison, tmp_path):
     for name in ("single_task", "addition", "negation"):
         tables[name].to_csv(tmp_path / f"{name}.csv", index=False)
-    argv = ["--tables-dir", str(tmp_path), "--output", str(tmp_path / "comparison.csv")]
-    comparison_script.run(cli.parse(comparison_script.Arguments, argv))
+    argv = ["--table", "comparison", "--settings-json", "{}", "--tables-dir", str(tmp_path)]
+    argv += ["--output", str(tmp_path / "comparison.csv")]
+    derive_table.run(cli.parse(derive_table.Arguments, argv))
     found = load_tables(tmp_path, ["comparison"])["comparison"]
     pd.testing.assert_frame_equal(found, comparison, check_dtype=False)
 
 
 def test_later_work_has_the_reruns_and_the_methods():
     rows = dict(comparison_tables.later_work().rows)
-    assert rows["Non-linear, independent re-runs"][:2] == ("70.1–73.5", "77.2–80.4")
+    assert rows["standard, independent re-runs"][:2] == ("70.1–73.5", "77.2–80.4")
     assert rows["TaLoS"] == ("79.7", "90.8", "82.6", "92.4", "88.3", "95.2")
     assert len(rows) == 7

@@ -1,7 +1,10 @@
 """Figures: what they draw, that they are the same bytes each time, and that their text is text."""
 
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -145,6 +148,24 @@ def _corners_of_texts(picture):
         at = moves["translate"].split() if "translate" in moves else moves["rotate"].split()[1:]
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         yield text, corners @ turn.T + np.array(at, dtype=float)
+
+
+def test_a_figure_is_a_module_of_the_folder_with_a_caption(config):
+    folder = Path(figure3.__file__).parent
+    drawing = {path.stem for path in folder.glob("*.py") if "\ndef draw(" in path.read_text()}
+    assert drawing == set(FIGURES)
+    for name, inputs in FIGURES.items():
+        module = load_figure(name)
+        assert inputs == module.INPUTS
+        caption = module.caption(config)
+        assert caption.title and caption.shows.endswith(".") and caption.limits.endswith(".")
+
+
+def test_planning_reads_figures_and_tables_without_what_they_are_made_with():
+    imports = "import sys, tangent.report.figures.catalogue, tangent.results.paper_tables"
+    heavy = "{'matplotlib', 'pandas', 'torch', 'tqdm'}"
+    command = f"{imports}; assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", command], check=True)
 
 
 def test_unknown_figure():

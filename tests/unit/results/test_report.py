@@ -14,19 +14,20 @@ import yaml
 from synthetic_study import write_study
 
 from scripts import claims as claims_script
-from scripts import cli, collect_tables, comparison, paper_tables, plot, report
+from scripts import cli, collect_table, derive_table, paper_table, plot, report
 from tangent.config.model_sources import PretrainedByRecipe, PublishedTrainings
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import write_json, write_safetensors
+from tangent.jobs.files import write_json, write_safetensors, write_text
 from tangent.report.build import build_report, duration
 from tangent.report.figures.catalogue import FIGURES, figures_of
 from tangent.report.inventory import provenance, published_weights, usage
 from tangent.report.learning_rate_section import sentence
 from tangent.report.svg import inline_svg
 from tangent.results.claims_text import readable_claims
-from tangent.results.columns import tables_of
+from tangent.results.columns import TABLES, raw_results, tables_of
 from tangent.results.configuration import read_configuration
 from tangent.results.paper_numbers import paper_numbers, rerun_accuracies
+from tangent.results.paper_tables import PAPER_TABLES
 from tangent.results.read_tables import load_tables
 
 MODELS = ("ViT-B-32", "other_vit")
@@ -38,14 +39,23 @@ def make_report(folder, figures=None):
     tables, config = str(folder / "tables"), read_configuration(folder / "config.yaml")
     families = [f"{model}=CLIP, {config.architectures[model]}" for model in config.models]
     figures = figures or figures_of(config)
-    steps = [
-        (collect_tables, ["--config", config.model_dump_json(), "--study-dir", str(folder),
-                          "--output-dir", tables, "--tables", *tables_of(config)]),
-        (claims_script, ["--tables-dir", tables, "--output", f"{tables}/claims.csv",
-                         "--markdown", f"{tables}/claims.md", "--families", *families]),
-        (comparison, ["--tables-dir", tables, "--output", f"{tables}/comparison.csv"]),
-        (paper_tables, ["--tables-dir", tables, "--output-dir", tables]),
-    ]  # fmt: skip
+    steps = []
+    for name in tables_of(config):
+        entry, output = TABLES[name], ["--output", f"{tables}/{name}.csv"]
+        if entry.results:
+            listed = folder / "lists" / name
+            write_text(listed, "".join(f"{folder / p}\n" for p in raw_results(config, name)))
+            steps.append((collect_table, ["--table", name, "--results", str(listed), *output]))
+        elif name == "claims":
+            given = ["--markdown", f"{tables}/claims.md", "--families", *families]
+            steps.append((claims_script, ["--tables-dir", tables, *output, *given]))
+        else:
+            settings = ["--settings-json", json.dumps(entry.settings(config))]
+            given = ["--table", name, "--tables-dir", tables, *settings]
+            steps.append((derive_table, [*given, *output]))
+    for name in PAPER_TABLES:
+        outputs = [f"--output-{kind}={tables}/{name}.{kind}" for kind in ("md", "tex")]
+        steps.append((paper_table, ["--table", name, "--tables-dir", tables, *outputs]))
     for name in figures:
         outputs = [f"--output-{kind}={folder / 'figures' / name}.{kind}" for kind in ("svg", "pdf")]
         steps.append((plot, ["--figure", name, "--tables-dir", tables, *outputs]))
@@ -224,7 +234,7 @@ def test_the_papers_models_are_compared_and_others_are_not(partial_study, partia
     absolute, normalized = result["absolute"], result["normalized"]
     compared = rows_of(partial_page, "addition-against-paper")
     assert [row[0] for row in compared if len(row) == 1] == ["ViT-B-32", "ViT-B-16", "ViT-L-14"]
-    (mine, *others) = [row for row in compared if row[0] == "Linear"]
+    (mine, *others) = [row for row in compared if row[0] == "linear"]
     for first, value, paper in ((1, absolute, 76.5), (6, normalized, 85.4)):
         difference = f"{100 * value - paper:+.1f}".replace("-", "−")
         assert [mine[first], *mine[first + 2 : first + 4]] == [
@@ -233,7 +243,7 @@ def test_the_papers_models_are_compared_and_others_are_not(partial_study, partia
     assert [row[3] for row in others] == ["not run", "not run"]
     # The numbers of another family are no comparison.
     beside = rows_of(partial_page, "addition-beside-paper")
-    assert [len(row) for row in beside if row[0] == "Linear"] == [2]
+    assert [len(row) for row in beside if row[0] == "linear"] == [2]
     assert "other_vit is not among the paper’s three CLIP ViTs." in partial_page
     assert "Is the paper reproduced at this scale?" in partial_page
 
@@ -289,7 +299,7 @@ def test_another_scale_has_no_differences(page):
     assert "Is the paper reproduced at this scale?" in page
     assert len(rows_of(page, "single_task-beside-paper")) == 4
     beside = rows_of(page, "addition-beside-paper")
-    assert [row[2] for row in beside if row[0] == "Linear"] == ["76.5 (85.4)"]
+    assert [row[2] for row in beside if row[0] == "linear"] == ["76.5 (85.4)"]
 
 
 def test_missing_parts_are_named(copied):

@@ -21,7 +21,7 @@ from tangent.results.studied import fine_tuned_tasks, studied_models
 
 Tables = dict[str, pd.DataFrame]
 
-INPUTS = ("single_task", "addition", "negation")
+INPUTS = TABLES["comparison"].tables
 
 ROUNDING = 0.0005
 """Added to both ends of a range of re-runs: they are printed to a tenth of a percent."""
@@ -33,15 +33,14 @@ ALL_TASKS = "all"
 """Stands for the mean over the tasks where a row otherwise has a task."""
 
 
-def comparison_table(tables: Tables) -> pd.DataFrame:
+def derive(tables: Tables) -> Iterator[dict[str, object]]:
     """Rows of comparison.csv from the tidy tables named in `INPUTS`; accuracies as fractions.
 
     The paper's models come first, studied or not, then this study's others. A difference exists
     only where the model and all tasks, the control task included, are the paper's.
     """
-    models = dict.fromkeys([*paper_models(), *studied_models(tables)])
-    rows = [row for model in models for row in _rows(tables, model)]
-    return pd.DataFrame.from_records(rows, columns=list(TABLES["comparison"]))
+    for model in dict.fromkeys([*paper_models(), *studied_models(tables)]):
+        yield from _rows(tables, model)
 
 
 def _rows(tables: Tables, model: str) -> Iterator[dict[str, object]]:

@@ -1,0 +1,31 @@
+"""Collect raw results of a study into one of the tidy CSV tables (docs/results.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Collect raw results of a study into one of the tidy CSV tables."""
+
+    table: str = cli.argument("name of the table")
+    results: Path = cli.argument("file with the paths of the raw results, one a line, in order")
+    output: Path = cli.argument("the table (CSV)")
+
+
+def run(arguments: Arguments) -> None:
+    from tangent.jobs import provenance
+    from tangent.results.collect import collect
+    from tangent.results.read_tables import write_table
+
+    paths = arguments.results.read_text(encoding="utf-8").splitlines()
+    write_table(collect(arguments.table, map(Path, paths)), arguments.output)
+    provenance.note_inputs(paths)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)

@@ -1,0 +1,33 @@
+"""Compute a tidy table from others (docs/results.md)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import cli
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(cli.Common):
+    """Compute a tidy table from others."""
+
+    table: str = cli.argument("name of the table")
+    settings_json: str = cli.argument("what it also needs of the study's configuration (JSON)")
+    tables_dir: Path = cli.argument("folder of the tidy tables")
+    output: Path = cli.argument("the table (CSV)")
+
+
+def run(arguments: Arguments) -> None:
+    from tangent.results.columns import TABLES
+    from tangent.results.derived import derived_table
+    from tangent.results.read_tables import read_tables, write_table
+
+    tables = read_tables(arguments.tables_dir, TABLES[arguments.table].tables)
+    settings = json.loads(arguments.settings_json)
+    write_table(derived_table(arguments.table, tables, **settings), arguments.output)
+
+
+if __name__ == "__main__":
+    cli.main(Arguments, run)
