@@ -136,9 +136,9 @@ CODE = {
     "derive_table emergence": f"{DERIVED} results.emergence selection",
     "derive_table random_init": f"{DERIVED} results.random_init",
     "derive_table rate_sensitivity": "modes results.derived results.load results.rate_sensitivity",
-    "claims": f"{SCHEMA} modes outcomes results.claims results.claims_text"
-    " results.images results.intervals results.load results.measure results.measurement"
-    f" {PAPER} results.render results.sampled results.studied",
+    "derive_table claims": f"{DERIVED} outcomes results.claims results.claims_text"
+    " results.images results.intervals results.measure results.measurement"
+    f" {PAPER} results.render results.sampled",
     "paper_table": f"{SCHEMA} modes results.load results.paper_tables"
     " results.render results.studied",
     "plot figure2": f"{FIGURE} figures.figure2 figures.scatter",
