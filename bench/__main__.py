@@ -43,8 +43,8 @@ def run(arguments: Arguments) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from bench.machine import description
     from bench.subjects import Setting
-    from tangent import runtime
-    from tangent.errors import UserError
+    from tangent.jobs import runtime
+    from tangent.jobs.errors import UserError
 
     unknown = sorted(set(arguments.only) - set(SECTIONS))
     if unknown:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, jvp, vmap
 
-from tangent.linearize import forward_mode_attention
+from tangent.arithmetic.linearized import forward_mode_attention
 
 
 class EagerLinearizedModel(nn.Module):

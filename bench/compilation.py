@@ -61,7 +61,7 @@ class Arguments(cli.Common):
 
 def first_step(arguments: Arguments) -> tuple[float, float]:
     """Seconds of the wall and of the CPU, the compilers' included."""
-    from tangent import runtime
+    from tangent.jobs import runtime
 
     runtime.setup(arguments.threads, arguments.device, seed=0)
     setting = Setting(arguments.device, arguments.threads, Path(), arguments.quick == "yes")

@@ -12,8 +12,8 @@ from bench.baselines import re_evaluated_sweep
 from bench.harness import Ratio, alternate
 from bench.subjects import Setting
 from bench.tables import Line, Table, lines_table
-from tangent.features import Images, attention_of_device, encode, jacobian_products
-from tangent.product_passes import images_per_pass
+from tangent.evaluation.features import Images, attention_of_device, encode, jacobian_products
+from tangent.evaluation.product_passes import images_per_pass
 
 MINIMUM_GOAL = 1.2
 POINTS = 21  # α of a sweep

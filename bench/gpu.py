@@ -4,7 +4,7 @@ python -m bench.gpu --output results/bench-gpu                                al
 python -m bench.gpu --output "$OUT" --only study --images 2000 --steps 200    one part, minutes
 
 Parts: `bench` (the tables of docs/performance.md), `throughput` (entries for
-tangent/estimate/measured.yaml), `smoke` (configs/smoke-gpu.yaml), `study` (`bench.study`). A part
+tangent/config/cost/measured.yaml), `smoke` (configs/smoke-gpu.yaml), `study` (`bench.study`). A part
 that fails does not keep the others from running.
 """
 
@@ -66,7 +66,7 @@ def commands(part: str, arguments: Arguments) -> list[tuple[str, list[str]]]:
     Raises:
         UserError: there is no such part.
     """
-    from tangent.errors import UserError
+    from tangent.jobs.errors import UserError
 
     python, device = [sys.executable, "-m"], arguments.device
     if part == "bench":

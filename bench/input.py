@@ -13,12 +13,12 @@ from bench.harness import alternate
 from bench.linear_step import linear_step, standard_step
 from bench.subjects import CLASSES, PAPER_MODEL, TASK, Setting, Subject
 from bench.tables import Table
-from tangent.datasets.split import Split, load_split
-from tangent.estimate.models import architecture_of
-from tangent.estimate.passes import Pass, Work
-from tangent.estimate.throughput import Machine
-from tangent.finetune.batches import TrainingBatches
-from tangent.finetune.images import TrainingImages
+from tangent.config.cost.model_sizes import architecture_of
+from tangent.config.cost.passes import Pass, Work
+from tangent.config.cost.throughput import Machine
+from tangent.data.split import Split, load_split
+from tangent.training.batches import TrainingBatches
+from tangent.training.training_images import TrainingImages
 
 GPU, UTILIZATION = "H200", 0.35  # as in `tangent.config.schema.Estimate`
 COLUMNS = (

@@ -12,11 +12,10 @@ from bench.baselines import dense_kernel
 from bench.harness import Ratio, alternate, peak_memory
 from bench.subjects import PAPER_MODEL, Setting
 from bench.tables import Line, Table, lines_table
-from tangent.estimate.models import BYTES, architecture_of
-from tangent.linearize import parameters_of
-from tangent.ntk import classifier
-from tangent.ntk.matrix_free import MatrixFreeEigenfunctions
-from tangent.ntk.memory import (
+from tangent.arithmetic.linearized import parameters_of
+from tangent.config.cost.model_sizes import BYTES, architecture_of
+from tangent.kernels.gram import classifier
+from tangent.kernels.gram_memory import (
     BATCH_SIZE,
     GRADIENT_BYTES,
     dense_bytes,
@@ -25,6 +24,7 @@ from tangent.ntk.memory import (
     lanczos_vectors,
     matrix_free_bytes,
 )
+from tangent.kernels.matrix_free import MatrixFreeEigenfunctions
 
 FULL_SIZE = (2000, 45, 50)  # images, outputs, eigenpairs: issue 4
 OUTPUTS, COMPONENTS = 10, 5

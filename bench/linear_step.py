@@ -14,8 +14,8 @@ from bench.baselines import EagerLinearizedModel
 from bench.harness import Ratio, alternate, peak_memory
 from bench.subjects import Setting, Subject
 from bench.tables import Line, Table, lines_table
-from tangent.finetune.forward_backward import ForwardBackward
-from tangent.linearize import linearize
+from tangent.arithmetic.linearized import linearize
+from tangent.training.forward_backward import ForwardBackward
 
 STEP_GOAL, MEMORY_GOAL, REFERENCE_GOAL = 1.7, 1.15, 1 / 3
 

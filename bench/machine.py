@@ -14,7 +14,7 @@ def description(setting: Setting) -> str:
     """A paragraph in Markdown: processor, device, versions, load, commit, date."""
     import torch
 
-    from tangent import provenance
+    from tangent.jobs import provenance
 
     block = provenance.record([], {}, "")
     versions = block["versions"]

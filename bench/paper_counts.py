@@ -15,10 +15,10 @@ from snakemake.utils import update_config
 from bench.evaluation import MINIMUM_GOAL
 from bench.subjects import Setting
 from bench.tables import Table
+from tangent.config.cost.passes import COST, jobs_of, linearized_modes, sizes_of
 from tangent.config.extends import extended_files
 from tangent.config.load import load_config
 from tangent.config.schema import Config
-from tangent.estimate.passes import COST, jobs_of, linearized_modes, sizes_of
 
 STUDY = "configs/paper-vit-b-32.yaml"
 OURS = ("features", "products")  # stages whose passes the linearized modes need

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from tangent.heads import TorchHead
+    from tangent.models.heads.head import TorchHead
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 10
@@ -131,13 +131,13 @@ class Subject:
     @property
     def preprocess(self) -> dict[str, Any]:
         """As the pipeline reads it."""
-        from tangent.models import preprocess_config
+        from tangent.models.families import preprocess_config
 
         return preprocess_config(self.folder)
 
     def encoder(self) -> nn.Module:
         """A fresh copy of the image encoder on the device."""
-        from tangent.models import load_encoder
+        from tangent.models.encoders import load_encoder
 
         return load_encoder(self.folder, device=self.setting.device)
 
@@ -146,7 +146,7 @@ class Subject:
         import torch
         import torch.nn.functional as F
 
-        from tangent.heads import ZeroShotHead
+        from tangent.models.heads.zero_shot import ZeroShotHead
 
         chance = torch.Generator().manual_seed(1)
         head = torch.randn(classes, self.config["embed_dim"], generator=chance)
@@ -164,7 +164,7 @@ class Subject:
         """Random directions of the size of a fine-tuning's steps, on the device."""
         import torch
 
-        from tangent.linearize import parameters_of
+        from tangent.arithmetic.linearized import parameters_of
 
         theta0 = parameters_of(self.encoder())
         torch.manual_seed(3)
@@ -208,7 +208,7 @@ class Subject:
 
     def test_images(self, images: int) -> Any:
         """Test images of a data set of the demo, or of a synthetic one of the paper's size."""
-        from tangent.features import StoredExamples
+        from tangent.evaluation.features import StoredExamples
 
         if self.image_size == 32 and not self.setting.quick:
             folder = self.dataset({"source": "demo", "seed": 0}, 2000, 500)

@@ -9,8 +9,8 @@ from bench.evaluation import BATCH, POINTS
 from bench.harness import Ratio, alternate
 from bench.subjects import Setting
 from bench.tables import Line, Table, lines_table
-from tangent.edited import PlainEditedModel
-from tangent.features import Images, attention_of_device
+from tangent.evaluation.edited_plain import PlainEditedModel
+from tangent.evaluation.features import Images, attention_of_device
 
 GOAL = 1.15
 TASK, SPLIT = "task", "validation"

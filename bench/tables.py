@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.harness import Ratio
-from tangent.errors import UserError
-from tangent.files import write_csv, write_text
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import write_csv, write_text
 
 Cell = str | int | float | None
 

@@ -12,7 +12,7 @@ import threading
 
 import psutil
 
-from tangent.files import write_text
+from tangent.jobs.files import write_text
 
 
 def refuse_jobs_of_an_earlier_run(note):

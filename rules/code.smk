@@ -1,6 +1,6 @@
 """What each step runs, and its fingerprint: a result depends on the code that makes it; no rules."""
 
-from tangent.fingerprint import fingerprint
+from tangent.jobs.fingerprint import fingerprint
 
 # What each script's results depend on: library modules (`tangent.` left out), scripts that scripts
 # share, and data files. An edit re-runs the steps that list it, so editing a plot trains nothing.

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from tangent.config.load import ConfigError, load_config
 from tangent.config.sharing import shared_conflicts
-from tangent.demo.pretraining import OBJECTIVES
-from tangent.figures import FIGURES, figures_of
-from tangent.gpus import auto_device, visible_gpus
-from tangent.modes import MODES
+from tangent.training.pretraining.objectives import OBJECTIVES
+from tangent.report.figures.catalogue import FIGURES, figures_of
+from tangent.jobs.gpus import auto_device, visible_gpus
+from tangent.arithmetic.modes import MODES
 from tangent.results.columns import COMBINATIONS, TABLES, raw_results, tables_of
 from tangent.results.paper_tables import PAPER_TABLES
 

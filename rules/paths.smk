@@ -1,6 +1,6 @@
 """Functions of the wildcards: a model's tasks, input paths, command-line arguments; no rules."""
 
-from tangent.files import sha256_file
+from tangent.jobs.files import sha256_file
 from tangent.models.families import FAMILIES
 
 

@@ -1,12 +1,12 @@
-# At the start of a run: nobody else writes what it writes (tangent/run_lock.py); no rules.
+# At the start of a run: nobody else writes what it writes (tangent/jobs/locks.py); no rules.
 import atexit
 import threading
 import time
 
-from tangent import run_lock
+from tangent.jobs import locks as run_lock
 from tangent.config.sharing import made_otherwise
-from tangent.errors import UserError
-from tangent.files import remove_remains
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import remove_remains
 
 
 def begin_run():

@@ -9,7 +9,7 @@ from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import addition
 from tangent.evaluation.records import chosen_alpha, single_task_accuracies
-from tangent.files import write_json
+from tangent.jobs.files import write_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
-from tangent.modes import Training
+from tangent.arithmetic.modes import Training
 
 FILES = ("encoder.safetensors", "log.csv", "metrics.json")
 EVENTS = "events"
@@ -31,9 +31,9 @@ def run(arguments: Arguments) -> None:
     Not links: Snakemake changes the time stamps of a job's outputs, and with a link's those of the
     training, which would look newer than what was computed from it.
     """
-    from tangent import files, provenance
-    from tangent.errors import UserError
-    from tangent.evaluation.chosen_rate import chosen_learning_rate
+    from tangent.jobs import files, provenance
+    from tangent.jobs.errors import UserError
+    from tangent.training.chosen_rate import chosen_learning_rate
 
     identity = {name: getattr(arguments, name) for name in ("model", "training", "seed")}
     rate = chosen_learning_rate(arguments.learning_rate_file, **identity)

@@ -20,11 +20,11 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write the head."""
-    from tangent import provenance
-    from tangent.heads import save_head
-    from tangent.heads.candidates import build_answers_head
+    from tangent.jobs import provenance
+    from tangent.models.heads.candidates import build_answers_head
+    from tangent.models.heads.stored import save_head
     from tangent.models.t5 import CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE
-    from tangent.tasks import load_task
+    from tangent.tasks.task_files import load_task
 
     task, folder = load_task(arguments.task), arguments.pretrained_dir
     head = build_answers_head(folder, task.classes, f"task {task.name}")

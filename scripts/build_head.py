@@ -22,11 +22,11 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write the head."""
-    from tangent import provenance, runtime
-    from tangent.heads import save_head
-    from tangent.heads.prompts import build_head
+    from tangent.jobs import provenance, runtime
     from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, load_tokenizer
-    from tangent.tasks import load_task
+    from tangent.models.heads.class_embeddings import build_head
+    from tangent.models.heads.stored import save_head
+    from tangent.tasks.task_files import load_task
 
     task = load_task(arguments.task)
     device = runtime.setup(arguments.threads, arguments.device)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
-from tangent.modes import Training
+from tangent.arithmetic.modes import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,9 @@ def run(arguments: Arguments) -> None:
 
     What it was chosen from is in the record of the job.
     """
-    from tangent import provenance
-    from tangent.files import read_record, write_json
-    from tangent.learning_rates import SPLIT, check_inside, choose
+    from tangent.jobs import provenance
+    from tangent.jobs.files import read_record, write_json
+    from tangent.training.learning_rates import SPLIT, check_inside, choose
 
     identity = {name: getattr(arguments, name) for name in ("model", "training", "seed")}
     found: dict[float, dict[str, float]] = {}

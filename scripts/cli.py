@@ -27,10 +27,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from tangent import job_record, memory
-from tangent.errors import UserError
-from tangent.progress import start_logging
-from tangent.run_lock import join_run
+from tangent.jobs import out_of_memory as memory
+from tangent.jobs import record as job_record
+from tangent.jobs.errors import UserError
+from tangent.jobs.locks import join_run
+from tangent.jobs.progress import start_logging
 
 A = TypeVar("A", bound="Common")
 

@@ -18,9 +18,9 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import provenance
+    from tangent.jobs import provenance
     from tangent.results.collect import collect
-    from tangent.results.load import write_table
+    from tangent.results.read_tables import write_table
 
     paths = arguments.results.read_text(encoding="utf-8").splitlines()
     write_table(collect(arguments.table, map(Path, paths)), arguments.output)

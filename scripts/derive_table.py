@@ -21,10 +21,10 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import files
+    from tangent.jobs import files
     from tangent.results.columns import TABLES
     from tangent.results.derived import as_markdown, derived_table
-    from tangent.results.load import read_tables, write_table
+    from tangent.results.read_tables import read_tables, write_table
 
     tables = read_tables(arguments.tables_dir, TABLES[arguments.table].tables)
     settings = json.loads(arguments.settings_json)

@@ -8,12 +8,16 @@ from typing import Any
 
 from scripts import cli
 from scripts.edited_arguments import EditedArguments, alpha_grid
-from tangent import outcomes
-from tangent.disentanglement import DisentanglementError, PairMember, disentanglement_error
-from tangent.files import write_csv, write_json
-from tangent.progress import Progress
-from tangent.samples import sample_rows
-from tangent.selection import SEARCH_BOX
+from tangent.arithmetic.alphas import SEARCH_BOX
+from tangent.data.samples import sample_rows
+from tangent.evaluation import outcomes
+from tangent.evaluation.disentanglement import (
+    DisentanglementError,
+    PairMember,
+    disentanglement_error,
+)
+from tangent.jobs.files import write_csv, write_json
+from tangent.jobs.progress import Progress
 
 COLUMNS = ("alpha_1", "alpha_2", "error_1", "error_2", "error")
 # In the box lies the search for α; an interval of the mean ξ needs each image's own mean.

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scripts import cli
-from tangent import provenance
-from tangent.datasets.split import split_path
-from tangent.edited import EditedModel, LinearizedEditedModel, StoredFeatures, StoredProducts
-from tangent.errors import UserError
-from tangent.evaluation.tasks import EvaluationTask, head_path
-from tangent.modes import get_mode
+from tangent.arithmetic.modes import get_mode
+from tangent.data.split import split_path
+from tangent.evaluation.edited_linearized import LinearizedEditedModel
+from tangent.evaluation.edited_model import EditedModel
+from tangent.evaluation.evaluation_task import EvaluationTask, head_path
+from tangent.evaluation.feature_tables import StoredFeatures, StoredProducts
+from tangent.jobs import provenance
+from tangent.jobs.errors import UserError
 
 FLAGS = {"plain": ("pretrained_dir", "encoder", "task_vectors"), "linearized": ("products",)}
 
@@ -94,7 +96,7 @@ class EditedArguments(cli.Common):
         if self._kind() == "linearized":
             folders += self.products.values()
         else:
-            from tangent.models import config_path
+            from tangent.models.families import config_path
 
             inputs += [config_path(self.pretrained_dir), self.encoder, *self.task_vectors.values()]
         inputs += [split_path(folder, split) for folder in folders for split in splits]
@@ -104,11 +106,12 @@ class EditedArguments(cli.Common):
         return get_mode(self.mode).evaluated_as
 
     def _plain_model(self, initial: StoredFeatures) -> EditedModel:
-        from tangent import runtime
-        from tangent.edited import PlainEditedModel
-        from tangent.features import StoredExamples
-        from tangent.models import load_encoder, preprocess_config
-        from tangent.task_vector import TaskVector
+        from tangent.arithmetic.task_vector import TaskVector
+        from tangent.evaluation.edited_plain import PlainEditedModel
+        from tangent.evaluation.features import StoredExamples
+        from tangent.jobs import runtime
+        from tangent.models.encoders import load_encoder
+        from tangent.models.families import preprocess_config
 
         device = runtime.setup(self.threads, self.device)
         preprocess = preprocess_config(self.pretrained_dir)
@@ -128,7 +131,7 @@ def alpha_grid(values: Sequence[float]) -> list[float]:
     Raises:
         UserError: not three values, or the number of points is not whole.
     """
-    from tangent import selection
+    from tangent.arithmetic import alphas as selection
 
     if len(values) != 3 or values[2] != int(values[2]):
         raise UserError(

@@ -8,11 +8,11 @@ from typing import Literal
 
 from scripts import cli
 from scripts.encoder_arguments import EncoderArguments
-from tangent.datasets.split import split_path
-from tangent.errors import UserError
-from tangent.evaluation.tasks import EvaluationTask, head_path
-from tangent.files import write_csv, write_json
-from tangent.samples import sample_rows
+from tangent.data.samples import sample_rows
+from tangent.data.split import split_path
+from tangent.evaluation.evaluation_task import EvaluationTask, head_path
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import write_csv, write_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Arguments(EncoderArguments):
 
 def run(arguments: Arguments) -> None:
     """Kernels of training images; energies of these and of every data set's test images."""
-    from tangent.evaluation.eigenfunctions import Sample, localization
+    from tangent.evaluation.local_energies import Sample, localization
 
     folders = arguments.heads_dir, arguments.datasets_dir
     task = EvaluationTask.load(arguments.task, *folders, arguments.head_kind())

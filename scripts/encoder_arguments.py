@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts import cli
-from tangent import provenance
+from tangent.jobs import provenance
 
 if TYPE_CHECKING:
     from torch import device, nn
 
-    from tangent.features import StoredExamples
+    from tangent.evaluation.features import StoredExamples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,33 +30,33 @@ class EncoderArguments(cli.Common):
 
     def setup(self) -> device:
         """The device, after torch has been set up for reproducible results."""
-        from tangent import runtime
+        from tangent.jobs import runtime
 
         return runtime.setup(self.threads, self.device)
 
     def load_encoder(self) -> nn.Module:
         """The encoder at θ0 on the device, in evaluation mode."""
-        from tangent.models import load_encoder
+        from tangent.models.encoders import load_encoder
 
         return load_encoder(self.pretrained_dir, self.encoder, self.setup()).eval()
 
     def head_kind(self) -> str:
         """The kind of the model's heads."""
-        from tangent.models import family_of
+        from tangent.models.families import family_of
 
         return family_of(self.pretrained_dir).head
 
     def images_of(self) -> StoredExamples:
         """The data sets' examples, preprocessed for the encoder."""
-        from tangent.features import StoredExamples
-        from tangent.models import preprocess_config
+        from tangent.evaluation.features import StoredExamples
+        from tangent.models.families import preprocess_config
 
         preprocess = preprocess_config(self.pretrained_dir)
         return StoredExamples(self.datasets_dir, preprocess, self.setup())
 
     def provenance(self, others: Iterable[Path]) -> dict[str, Any]:
         """The provenance block: inputs are the encoder, its configuration and `others`."""
-        from tangent.models import config_path
+        from tangent.models.families import config_path
 
         inputs = [config_path(self.pretrained_dir), self.encoder, *others]
         return provenance.record(inputs, self.settings(), self.code)

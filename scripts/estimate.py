@@ -21,10 +21,10 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write the tables to standard output."""
+    from tangent.config.cost.cost_table import as_text
+    from tangent.config.cost.study import estimate
+    from tangent.config.cost.throughput import CPU, Machine
     from tangent.config.load import load_config
-    from tangent.estimate.study import estimate
-    from tangent.estimate.table import as_text
-    from tangent.estimate.throughput import CPU, Machine
 
     config = load_config(json.loads(arguments.config))
     device = CPU if arguments.device == "cpu" else config.estimate.gpu

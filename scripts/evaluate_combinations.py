@@ -10,7 +10,7 @@ from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import combinations
 from tangent.evaluation.records import single_task_accuracies
 from tangent.evaluation.sweep import SPLIT
-from tangent.files import read_record, write_json
+from tangent.jobs.files import read_record, write_json
 
 
 @dataclass(frozen=True, kw_only=True)

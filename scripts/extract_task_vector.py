@@ -20,9 +20,9 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write τ, of parameters only; model, training, task and seed are the fine-tuned encoder's."""
-    from tangent import files, provenance
-    from tangent.errors import UserError
-    from tangent.task_vector import TaskVector
+    from tangent.arithmetic.task_vector import TaskVector
+    from tangent.jobs import files, provenance
+    from tangent.jobs.errors import UserError
 
     inputs = [arguments.initial_encoder, arguments.finetuned_encoder]
     block = provenance.record(inputs, arguments.settings(), arguments.code)

@@ -19,7 +19,7 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write the configuration, the model and its encoder."""
-    from tangent import provenance, sources
+    from tangent.jobs import provenance, sources
     from tangent.models.sources import fetch, write
 
     fetched = fetch(sources.parse(arguments.source))

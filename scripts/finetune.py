@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from scripts import cli
-from tangent.errors import UserError
-from tangent.modes import Training
+from tangent.arithmetic.modes import Training
+from tangent.jobs.errors import UserError
 
 if TYPE_CHECKING:
-    from tangent.finetune import Checkpoint, Processes, Record, Result
+    from tangent.training.checkpoint import Checkpoint
+    from tangent.training.distributed import Processes
+    from tangent.training.history import Record
+    from tangent.training.loop import Result
 
 logger = logging.getLogger("tangent")
 
@@ -64,7 +67,7 @@ class Arguments(cli.Common):
             raise UserError("give exactly one of --learning-rate and --learning-rate-file.")
         if self.learning_rate is not None:
             return self.learning_rate
-        from tangent.evaluation.chosen_rate import chosen_learning_rate
+        from tangent.training.chosen_rate import chosen_learning_rate
 
         return chosen_learning_rate(
             self.learning_rate_file, model=self.model, training=self.training
@@ -73,8 +76,11 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write encoder.safetensors, log.csv, metrics.json and events/."""
-    from tangent import files, memory, runtime
-    from tangent.finetune import Interrupted, PeerFailed, Record, process_group
+    from tangent.jobs import files, runtime
+    from tangent.jobs import out_of_memory as memory
+    from tangent.training.checkpoint import Interrupted
+    from tangent.training.distributed import PeerFailed, process_group
+    from tangent.training.history import Record
 
     device = runtime.setup(arguments.threads, arguments.device, arguments.seed)
     folder = arguments.output_dir
@@ -100,12 +106,14 @@ def _train(
     arguments: Arguments, processes: Processes, record: Record
 ) -> tuple[Result, Checkpoint, dict[str, Any]]:
     """Returns the result, the saved state that is not needed any more, and the provenance."""
-    from tangent import provenance
-    from tangent.datasets.split import load_split, split_path
-    from tangent.finetune import Checkpoint, Settings, finetune, training_examples
-    from tangent.finetune.checkpoint import state_fingerprint
-    from tangent.heads import load_head
-    from tangent.models import config_path, family_of, load_encoder, preprocess_config
+    from tangent.data.split import load_split, split_path
+    from tangent.jobs import provenance
+    from tangent.models.encoders import load_encoder
+    from tangent.models.families import config_path, family_of, preprocess_config
+    from tangent.models.heads.stored import load_head
+    from tangent.training.checkpoint import Checkpoint, state_fingerprint
+    from tangent.training.examples import training_examples
+    from tangent.training.loop import Settings, finetune
 
     preprocess = preprocess_config(arguments.pretrained_dir)
     given = {name: getattr(arguments, name) for name in Settings.__dataclass_fields__}
@@ -155,7 +163,7 @@ def _write(
     checkpoint: Checkpoint,
     block: dict[str, Any],
 ) -> None:
-    from tangent import files
+    from tangent.jobs import files
 
     folder = arguments.output_dir
     identity = {name: getattr(arguments, name) for name in ("model", "training", "task", "seed")}

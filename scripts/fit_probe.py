@@ -13,9 +13,9 @@ from scripts.encoder_arguments import EncoderArguments
 if TYPE_CHECKING:
     from torch import nn
 
-    from tangent.heads import Head
-    from tangent.heads.regression import Labelled
-    from tangent.tasks import Task
+    from tangent.models.heads.head import Head
+    from tangent.models.heads.regression import Labelled
+    from tangent.tasks.image_task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,8 @@ class Arguments(EncoderArguments):
 
 def run(arguments: Arguments) -> None:
     """Write the head; its metadata say how it was made."""
-    from tangent.heads import save_head
-    from tangent.tasks import load_task
+    from tangent.models.heads.stored import save_head
+    from tangent.tasks.task_files import load_task
 
     task = load_task(arguments.task)
     make = _own_classifier if arguments.train_dir is None else _fitted
@@ -49,9 +49,9 @@ def run(arguments: Arguments) -> None:
 
 
 def _own_classifier(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[str, str]]:
-    from tangent.errors import UserError
-    from tangent.heads import ProbeHead
+    from tangent.jobs.errors import UserError
     from tangent.models.closed_vocabulary import MODEL_FILE, own_classifier
+    from tangent.models.heads.probe import ProbeHead
 
     path = arguments.pretrained_dir / MODEL_FILE
     head = ProbeHead(*own_classifier(path, arguments.encoder))
@@ -67,8 +67,8 @@ def _own_classifier(arguments: Arguments, task: Task) -> tuple[Head, list[Path],
 def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[str, str]]:
     from threadpoolctl import threadpool_limits
 
-    from tangent.datasets.split import split_path
-    from tangent.heads.regression import fit, grid
+    from tangent.data.split import split_path
+    from tangent.models.heads.regression import fit, grid
 
     folders = {"train": arguments.train_dir, "validation": arguments.datasets_dir / task.name}
     encoder = arguments.load_encoder()
@@ -91,12 +91,12 @@ def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[st
 def _labelled(arguments: Arguments, encoder: nn.Module, folder: Path, split: str) -> Labelled:
     import numpy as np
 
-    from tangent.datasets.split import load_split
-    from tangent.features import Images, encode
-    from tangent.heads.regression import Labelled
-    from tangent.models import preprocess_config
-    from tangent.progress import Progress
-    from tangent.samples import sample_rows
+    from tangent.data.samples import sample_rows
+    from tangent.data.split import load_split
+    from tangent.evaluation.features import Images, encode
+    from tangent.jobs.progress import Progress
+    from tangent.models.families import preprocess_config
+    from tangent.models.heads.regression import Labelled
 
     preprocess = preprocess_config(arguments.pretrained_dir)
     stored = load_split(folder, split, preprocess)

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from scripts import cli
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     """Print them: table 1 is task addition."""
     from tangent.results.claims_text import THESE_NOTE, claims_as_text
-    from tangent.results.load import load_tables, table_path
+    from tangent.results.read_tables import load_tables, table_path
 
     content = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
     folder = Path(content["paths"]["results"]) / content["study"]

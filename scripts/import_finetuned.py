@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
-from tangent.modes import Training
+from tangent.arithmetic.modes import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +25,11 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write θ* with the metadata that a fine-tuning of our own gives it, and where it is from."""
-    from tangent import files, provenance, sources
-    from tangent.models import config_path, load_encoder
-    from tangent.published.checkpoint import describe_base, load_checkpoint
-    from tangent.published.sources import fetch
+    from tangent.jobs import files, provenance, sources
+    from tangent.models.encoders import load_encoder
+    from tangent.models.families import config_path
+    from tangent.models.published.conversion import describe_base, load_checkpoint
+    from tangent.models.published.fetch_published import fetch
 
     identity = {name: getattr(arguments, name) for name in ("model", "training", "task")}
     entry = sources.parse(arguments.source)

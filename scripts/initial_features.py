@@ -9,9 +9,9 @@ from typing import Literal
 
 from scripts import cli
 from scripts.encoder_arguments import EncoderArguments
-from tangent.datasets.split import split_path
-from tangent.files import write_safetensors
-from tangent.progress import Progress
+from tangent.data.split import split_path
+from tangent.jobs.files import write_safetensors
+from tangent.jobs.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Arguments(EncoderArguments):
 
 def run(arguments: Arguments) -> None:
     """Write one file per split, with one tensor `features` [images, features]."""
-    from tangent.features import encode
+    from tangent.evaluation.features import encode
 
     dataset = arguments.dataset
     load = arguments.images_of()

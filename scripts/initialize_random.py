@@ -20,9 +20,10 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write the encoder's state dict."""
-    from tangent import provenance
-    from tangent.files import write_safetensors
-    from tangent.models import ENCODER_FILE, config_path, family_of, random_encoder
+    from tangent.jobs import provenance
+    from tangent.jobs.files import write_safetensors
+    from tangent.models.encoders import random_encoder
+    from tangent.models.families import ENCODER_FILE, config_path, family_of
 
     folder = arguments.pretrained_dir
     encoder = random_encoder(folder, arguments.seed)

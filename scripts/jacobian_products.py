@@ -9,8 +9,8 @@ from typing import Literal
 
 from scripts import cli
 from scripts.encoder_arguments import EncoderArguments
-from tangent.datasets.split import split_path
-from tangent.files import write_safetensors
+from tangent.data.split import split_path
+from tangent.jobs.files import write_safetensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Arguments(EncoderArguments):
 
 def run(arguments: Arguments) -> None:
     """Write one file per split, with one tensor [images, features] per task vector."""
-    from tangent.products import dataset_products
+    from tangent.evaluation.products import dataset_products
 
     products = dataset_products(
         arguments.load_encoder(),

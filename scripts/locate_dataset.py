@@ -22,10 +22,11 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write the chosen source, where its files are, and why earlier sources were skipped."""
-    from tangent import provenance, sources
-    from tangent.datasets.sources import Sizes, locate
-    from tangent.files import write_json
-    from tangent.tasks import load_task
+    from tangent.data.sources.locating import locate
+    from tangent.data.sources.source import Sizes
+    from tangent.jobs import provenance, sources
+    from tangent.jobs.files import write_json
+    from tangent.tasks.task_files import load_task
 
     task = load_task(arguments.task)
     entries = [sources.parse(entry) for entry in arguments.sources]

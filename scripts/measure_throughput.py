@@ -1,4 +1,4 @@
-"""Measure what `snakemake estimate` reckons with: entries for tangent/estimate/measured.yaml.
+"""Measure what `snakemake estimate` reckons with: entries for tangent/config/cost/measured.yaml.
 
 python -m scripts.measure_throughput --pretrained-dir resources/pretrained/ViT-B-32 --device cuda
 """
@@ -37,7 +37,7 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Print one YAML entry per kind."""
-    from tangent.estimate.measure import Setting, measure
+    from tangent.config.cost.measuring import Setting, measure
 
     name = arguments.model or arguments.pretrained_dir.name
     for kind in arguments.kinds:

@@ -9,7 +9,7 @@ from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import negation
 from tangent.evaluation.records import chosen_alpha
-from tangent.files import read_json, write_json
+from tangent.jobs.files import read_json, write_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ import logging
 import os
 import sys
 
-from tangent.errors import UserError
-from tangent.gpu_lease import lease
-from tangent.progress import start_logging
+from tangent.jobs.errors import UserError
+from tangent.jobs.gpu_lease import lease
+from tangent.jobs.progress import start_logging
 
 
 def main(arguments: list[str]) -> None:

@@ -19,10 +19,10 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import files
+    from tangent.jobs import files
     from tangent.results import render
-    from tangent.results.load import read_tables
     from tangent.results.paper_tables import PAPER_TABLES, paper_table
+    from tangent.results.read_tables import read_tables
 
     inputs = PAPER_TABLES[arguments.table].inputs
     table = paper_table(arguments.table, read_tables(arguments.tables_dir, inputs))

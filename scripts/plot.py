@@ -12,15 +12,17 @@ from scripts import cli
 class Arguments(cli.Common):
     """Draw one of the figures as SVG and PDF."""
 
-    figure: str = cli.argument("name of the figure, as a module of tangent.figures")
+    figure: str = cli.argument(
+        "name of the figure, as a module of tangent.report.figures.catalogue"
+    )
     tables_dir: Path = cli.argument("folder of the tidy tables")
     output_svg: Path = cli.argument("the figure as SVG")
     output_pdf: Path = cli.argument("the figure as PDF")
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import figures
-    from tangent.results.load import read_tables
+    from tangent.report.figures import catalogue as figures
+    from tangent.results.read_tables import read_tables
 
     module = figures.load_figure(arguments.figure)
     tables = read_tables(arguments.tables_dir, module.INPUTS)

@@ -35,12 +35,13 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write {split}.safetensors, and dataset.json last."""
-    from tangent import provenance
-    from tangent.datasets.output import ImageForm
-    from tangent.datasets.preparation import Recipe, prepare
-    from tangent.datasets.sources import Sizes, open_source, read_located
-    from tangent.files import write_json
-    from tangent.tasks import load_task
+    from tangent.data.output import ImageForm
+    from tangent.data.preparation import Recipe, prepare
+    from tangent.data.sources.locating import open_source, read_located
+    from tangent.data.sources.source import Sizes
+    from tangent.jobs import provenance
+    from tangent.jobs.files import write_json
+    from tangent.tasks.task_files import load_task
 
     task = load_task(arguments.task)
     located = read_located(arguments.located)

@@ -28,15 +28,15 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write {split}.safetensors, and dataset.json last."""
-    from tangent import provenance
-    from tangent.datasets.preparation import Recipe, prepare
-    from tangent.datasets.sources import Sizes, open_source, read_located
-    from tangent.datasets.tokens import TextForm
-    from tangent.files import sha256_file, write_json
-    from tangent.models import preprocess_config
-    from tangent.models.families import config_path
+    from tangent.data.preparation import Recipe, prepare
+    from tangent.data.sources.locating import open_source, read_located
+    from tangent.data.sources.source import Sizes
+    from tangent.data.tokens import TextForm
+    from tangent.jobs import provenance
+    from tangent.jobs.files import sha256_file, write_json
+    from tangent.models.families import config_path, preprocess_config
     from tangent.models.t5_tokenizer import TOKENIZER_FILE, load_tokenizer
-    from tangent.tasks import load_task
+    from tangent.tasks.task_files import load_task
 
     task = load_task(arguments.task)
     located = read_located(arguments.located)

@@ -34,10 +34,10 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write each wanted step's model and metrics, and the log."""
-    from tangent import files, provenance, runtime
-    from tangent.demo.pretraining import WEIGHTS_FILE, read_recipe, step_of
-    from tangent.demo.pretraining.training import LogRow, pretrain
-    from tangent.finetune.checkpoint import Checkpoint, Interrupted, state_fingerprint
+    from tangent.jobs import files, provenance, runtime
+    from tangent.training.checkpoint import Checkpoint, Interrupted, state_fingerprint
+    from tangent.training.pretraining.objectives import WEIGHTS_FILE, read_recipe, step_of
+    from tangent.training.pretraining.steps import LogRow, pretrain
 
     module, recipe = read_recipe(arguments.recipe)
     wanted = {step_of(path.parent): path for path in arguments.metrics}

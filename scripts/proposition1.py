@@ -7,11 +7,11 @@ from pathlib import Path
 
 from scripts import cli
 from scripts.encoder_arguments import EncoderArguments
-from tangent.datasets.split import split_path
-from tangent.errors import UserError
-from tangent.evaluation.tasks import EvaluationTask, head_path
-from tangent.files import write_csv, write_json
-from tangent.samples import sample_rows
+from tangent.data.samples import sample_rows
+from tangent.data.split import split_path
+from tangent.evaluation.evaluation_task import EvaluationTask, head_path
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import write_csv, write_json
 
 COLUMNS = ("coupling", "localization", "interference")
 
@@ -35,7 +35,7 @@ class Arguments(EncoderArguments):
 
 def run(arguments: Arguments) -> None:
     """One kernel of all tasks' training images, for one logit among the classes of all tasks."""
-    from tangent.evaluation.proposition1 import TaskImages, proposition1
+    from tangent.evaluation.interference import TaskImages, proposition1
 
     if len(set(arguments.tasks)) < 2:
         raise UserError("proposition 1 compares tasks: give at least two different --tasks.")

@@ -17,7 +17,7 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent import files
+    from tangent.jobs import files
     from tangent.report.build import build_report
 
     files.write_text(arguments.output, build_report(arguments.study_dir))

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from scripts import cli
-from tangent.files import write_text
+from tangent.jobs.files import write_text
 
 
 @dataclass(frozen=True, kw_only=True)

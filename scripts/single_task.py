@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.evaluation.single_task import SPLITS, single_task
-from tangent.files import write_json
+from tangent.jobs.files import write_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from scripts import cli
 from scripts.encoder_arguments import EncoderArguments
-from tangent.modes import Training
+from tangent.arithmetic.modes import Training
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,10 +35,10 @@ class Arguments(EncoderArguments):
 
 def run(arguments: Arguments) -> None:
     """Write the accuracy at α = 1, and which images were right, for paired comparisons."""
-    from tangent.datasets.split import split_path
-    from tangent.evaluation.tasks import EvaluationTask, head_path
-    from tangent.files import write_json
-    from tangent.learning_rates import SPLIT
+    from tangent.data.split import split_path
+    from tangent.evaluation.evaluation_task import EvaluationTask, head_path
+    from tangent.jobs.files import write_json
+    from tangent.training.learning_rates import SPLIT
 
     name = arguments.task
     task = EvaluationTask.load(
@@ -63,18 +63,15 @@ def run(arguments: Arguments) -> None:
 
 def _features(arguments: Arguments, split: str) -> np.ndarray:
     """Features [images, features] at θ0 + τ, of the model or of its linearization."""
-    from tangent.edited import (
-        LinearizedEditedModel,
-        PlainEditedModel,
-        ProductsOfArrays,
-        TableOfArrays,
-    )
-    from tangent.features import encode, jacobian_products
-    from tangent.files import read_safetensors
-    from tangent.linearize import parameters_of
-    from tangent.modes import get_mode
-    from tangent.product_passes import images_per_pass
-    from tangent.task_vector import TaskVector
+    from tangent.arithmetic.linearized import parameters_of
+    from tangent.arithmetic.modes import get_mode
+    from tangent.arithmetic.task_vector import TaskVector
+    from tangent.evaluation.edited_linearized import LinearizedEditedModel
+    from tangent.evaluation.edited_plain import PlainEditedModel
+    from tangent.evaluation.feature_tables import ProductsOfArrays, TableOfArrays
+    from tangent.evaluation.features import encode, jacobian_products
+    from tangent.evaluation.product_passes import images_per_pass
+    from tangent.jobs.files import read_safetensors
 
     encoder, images = arguments.load_encoder(), arguments.images_of()
     size, autocast = arguments.batch_size, arguments.autocast

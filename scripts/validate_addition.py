@@ -10,7 +10,7 @@ from scripts.edited_arguments import EditedArguments, alpha_grid
 from tangent.evaluation import addition
 from tangent.evaluation.records import single_task_accuracies
 from tangent.evaluation.sweep import SPLIT, write_sweep
-from tangent.files import write_json
+from tangent.jobs.files import write_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from scripts import cli
 from scripts.edited_arguments import EditedArguments, alpha_grid
-from tangent.errors import UserError
 from tangent.evaluation import combinations
 from tangent.evaluation.analogies import Analogy
 from tangent.evaluation.records import single_task_accuracies
 from tangent.evaluation.sweep import SPLIT
-from tangent.files import write_json
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import write_json
 
 
 @dataclass(frozen=True, kw_only=True)

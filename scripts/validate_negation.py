@@ -9,7 +9,7 @@ from scripts import cli
 from scripts.edited_arguments import EditedArguments, alpha_grid
 from tangent.evaluation import negation
 from tangent.evaluation.sweep import SPLIT, write_sweep
-from tangent.files import write_json
+from tangent.jobs.files import write_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts import cli
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 if TYPE_CHECKING:
-    from tangent.verify import PlannedJob
+    from tangent.jobs.verify.plan import PlannedJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ def run(arguments: Arguments) -> None:
     Raises:
         UserError: a link does not match, or there is nothing to verify.
     """
-    from tangent.verify import verify
-    from tangent.verify.summary import failure, summary
+    from tangent.jobs.verify.summary import failure, summary
+    from tangent.jobs.verify.verification import verify
 
     jobs, pending = planned(arguments)
     found = verify(jobs, arguments.threads)
@@ -72,9 +72,9 @@ def planned(arguments: Arguments) -> tuple[list[PlannedJob], list[str]]:
 
 def _planned(job: dict[str, Any]) -> PlannedJob:
     """A job's settings are what its script makes of the command that it would run today."""
-    from tangent.job_record import record_path
-    from tangent.provenance import plain_settings
-    from tangent.verify import PlannedJob, plain_path
+    from tangent.jobs.provenance import plain_settings
+    from tangent.jobs.record import record_path
+    from tangent.jobs.verify.plan import PlannedJob, plain_path
 
     words = shlex.split(job["command"])
     script = max(position for position, word in enumerate(words) if word.startswith("scripts."))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
-from tangent import provenance
-from tangent.datasets.split import split_path
-from tangent.edited import StoredFeatures
+from tangent.data.split import split_path
+from tangent.evaluation.evaluation_task import EvaluationTask, head_path
+from tangent.evaluation.feature_tables import StoredFeatures
 from tangent.evaluation.single_task import SPLITS, zero_shot
-from tangent.evaluation.tasks import EvaluationTask, head_path
-from tangent.files import write_json
+from tangent.jobs import provenance
+from tangent.jobs.files import write_json
 
 
 @dataclass(frozen=True, kw_only=True)

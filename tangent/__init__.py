@@ -14,18 +14,22 @@ from types import ModuleType
 from typing import Any
 
 _NAMES = {
-    "tangent.disentanglement": ("DisentanglementError", "PairMember", "disentanglement_error"),
-    "tangent.edited": ("EditedModel", "LinearizedEditedModel", "PlainEditedModel"),
-    "tangent.errors": ("UserError",),
-    "tangent.heads": ("Head", "ZeroShotHead", "load_head"),
-    "tangent.linearize": (
+    "tangent.evaluation.disentanglement": (
+        "DisentanglementError",
+        "PairMember",
+        "disentanglement_error",
+    ),
+    "tangent.evaluation.edited_model": ("EditedModel", "LinearizedEditedModel", "PlainEditedModel"),
+    "tangent.jobs.errors": ("UserError",),
+    "tangent.models.heads.stored": ("Head", "ZeroShotHead", "load_head"),
+    "tangent.arithmetic.linearized": (
         "LinearizedModel",
         "jvp_features",
         "linearize",
         "multi_jvp_features",
         "parameters_of",
     ),
-    "tangent.metrics": ("accuracy", "normalized_accuracy", "predictions"),
+    "tangent.models.heads.metrics": ("accuracy", "normalized_accuracy", "predictions"),
     "tangent.ntk": (
         "Eigenfunctions",
         "MatrixFreeEigenfunctions",
@@ -34,8 +38,8 @@ _NAMES = {
         "classifier",
         "ntk_gram",
     ),
-    "tangent.selection": ("alpha_grid", "choose_addition_alpha", "choose_negation_alpha"),
-    "tangent.task_vector": ("TaskVector",),
+    "tangent.arithmetic.alphas": ("alpha_grid", "choose_addition_alpha", "choose_negation_alpha"),
+    "tangent.arithmetic.task_vector": ("TaskVector",),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -61,7 +65,7 @@ class _Package(ModuleType):
 
     @property
     def linearize(self) -> Any:
-        return import_module("tangent.linearize").linearize
+        return import_module("tangent.arithmetic.linearized").linearize
 
     @linearize.setter
     def linearize(self, module: ModuleType) -> None:

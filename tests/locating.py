@@ -13,8 +13,11 @@ from small_copies import Picture
 from workspace import ROOT
 
 from scripts import cli, locate_dataset
-from tangent.datasets.sources import Rows, Sizes, SourceData, open_source, read_located
-from tangent.tasks import load_task, match_labels
+from tangent.data.sources.locating import open_source, read_located
+from tangent.data.sources.rows import Rows
+from tangent.data.sources.source import Sizes, SourceData
+from tangent.tasks.labels import match_labels
+from tangent.tasks.task_files import load_task
 
 IN_ONE_PROCESS = """
 import json, sys

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib.recfunctions import repack_fields
 from PIL import Image
 
-from tangent.tasks import load_task
+from tangent.tasks.task_files import load_task
 
 NINE = ("cars", "dtd", "eurosat", "gtsrb", "mnist", "resisc45", "sun397", "svhn", "imagenet")
 HUB = {

@@ -39,9 +39,9 @@ def ship_checkpoint(folder: Path, seed: int = 0) -> str:
     import open_clip
     import torch
 
-    from tangent.compact_checkpoint import compact
-    from tangent.files import sha256_file, write_json, write_safetensors
-    from tangent.tasks import load_task
+    from tangent.jobs.files import sha256_file, write_json, write_safetensors
+    from tangent.models.compact_checkpoint import compact
+    from tangent.tasks.task_files import load_task
 
     torch.manual_seed(seed)
     model = open_clip.CLIP(**copy.deepcopy(ARCHITECTURE))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator
 
+from tangent.arithmetic.alphas import SEARCH_BOX, alpha_grid
 from tangent.config.schema import RANDOM_SUFFIX, SUM, Config, Disentanglement
-from tangent.selection import SEARCH_BOX, alpha_grid
-from tangent.tasks import task_kind, task_names
-from tangent.validation import held_out
+from tangent.data.validation import held_out
+from tangent.tasks.task_files import task_kind, task_names
 
 
 def problems_across_keys(config: Config) -> list[str]:

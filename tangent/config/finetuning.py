@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from tangent.config.base import (
+from tangent.config.types import (
     Name,
     NaturalNumber,
     NonNegativeNumber,

@@ -12,15 +12,10 @@ from typing import Any
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
-from tangent.config.base import (
-    NAME_PATTERN,
-    PATH_PATTERN,
-    REPOSITORY_PATTERN,
-    SHA256_PATTERN,
-)
 from tangent.config.checks import problems_across_keys
 from tangent.config.schema import Config
-from tangent.errors import UserError
+from tangent.config.types import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SHA256_PATTERN
+from tangent.jobs.errors import UserError
 
 
 class ConfigError(UserError):

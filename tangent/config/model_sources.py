@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tangent.config.base import (
+from tangent.config.types import (
     Folder,
     Name,
     NaturalNumber,

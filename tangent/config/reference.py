@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tangent.config.base import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SHA256_PATTERN
 from tangent.config.schema import Config
-from tangent.files import write_text
+from tangent.config.types import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SHA256_PATTERN
+from tangent.jobs.files import write_text
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "config.md"
 

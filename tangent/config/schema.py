@@ -11,7 +11,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
-from tangent.config.base import (
+from tangent.config.dataset_sources import Dataset
+from tangent.config.finetuning import Finetuning, LearningRates, ModelFinetuning, RateGrid
+from tangent.config.model_sources import Pretrained, Published, PublishedTrainings
+from tangent.config.recipes import Pretraining
+from tangent.config.types import (
     CountOrAll,
     Folder,
     Fraction,
@@ -26,10 +30,6 @@ from tangent.config.base import (
     ShareOfOne,
     TrainingName,
 )
-from tangent.config.dataset_sources import Dataset
-from tangent.config.finetuning import Finetuning, LearningRates, ModelFinetuning, RateGrid
-from tangent.config.model_sources import Pretrained, Published, PublishedTrainings
-from tangent.config.pretraining import Pretraining
 
 RANDOM_SUFFIX = "-random"
 # The vector of task addition has this name where a task vector's folder has its task's.
@@ -329,7 +329,7 @@ class Config(Section):
         return self._described(self.base_model(model)).family
 
     def reads(self, model: str) -> str:
-        """The kind of tasks that `model` is for, as `tangent.tasks` calls it."""
+        """The kind of tasks that `model` is for, as `tangent.tasks.task_files` calls it."""
         return self._described(self.base_model(model)).reads
 
     def classifies(self, model: str) -> bool:

@@ -11,10 +11,10 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from tangent.config.model_sources import Pretrained
-from tangent.config.pretraining import Pretraining
+from tangent.config.recipes import Pretraining
 from tangent.config.schema import Config
-from tangent.files import read_json, read_metadata
-from tangent.models import ENCODER_FILE
+from tangent.jobs.files import read_json, read_metadata
+from tangent.models.families import ENCODER_FILE
 
 _SIZES = ("train_images", "validation_images", "test_images")
 

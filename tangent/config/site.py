@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from tangent.config.base import NonEmptyString, PositiveInteger, Section
 from tangent.config.load import ConfigError, describe
+from tangent.config.types import NonEmptyString, PositiveInteger, Section
 
 Resource = Literal[
     "mem_mb", "runtime", "gpu", "gpu_model", "cpus_per_task", "slurm_partition", "slurm_account",

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tangent.demo.drawing import IMAGE
 from tangent.demo.photographs import Split
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 TEST_IMAGES = 497
 _PARTITION_SEED = 20

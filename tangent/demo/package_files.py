@@ -6,7 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 
 @cache

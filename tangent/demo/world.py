@@ -11,13 +11,13 @@ import numpy as np
 from tangent.demo.captions import caption
 from tangent.demo.characters import glyph, letter, printed_digit, symbol
 from tangent.demo.drawing import IMAGE, Picture, to_pixels
-from tangent.demo.figures import count, shape, sign
 from tangent.demo.handwriting import handwritten_digits
+from tangent.demo.motifs import count, shape, sign
 from tangent.demo.photographs import Split, close_up, photo
 from tangent.demo.shifts import shift
 from tangent.demo.textures import pattern
-from tangent.errors import UserError
-from tangent.tasks import load_task
+from tangent.jobs.errors import UserError
+from tangent.tasks.task_files import load_task
 
 TASKS = ("shapes", "letters", "symbols", "patterns", "signs", "counting", "photos", "digits")
 CONTROL_TASK = "glyphs"

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from tangent.edited import EditedModel
+from tangent.arithmetic.alphas import choose_addition_alpha
+from tangent.evaluation.edited_model import EditedModel
+from tangent.evaluation.evaluation_task import EvaluationTask
 from tangent.evaluation.sweep import SPLIT, SweepPoint
-from tangent.evaluation.tasks import EvaluationTask
-from tangent.metrics import normalized_accuracy
-from tangent.progress import Progress
-from tangent.selection import choose_addition_alpha
+from tangent.jobs.progress import Progress
+from tangent.models.heads.metrics import normalized_accuracy
 
 
 def sweep(

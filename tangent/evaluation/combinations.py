@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tangent.edited import LinearizedEditedModel
-from tangent.evaluation import coordinates, directions, subsets
+from tangent.evaluation import coordinates, directions
+from tangent.evaluation import task_subsets as subsets
 from tangent.evaluation.analogies import Analogy
-from tangent.evaluation.tasks import EvaluationTask
-from tangent.progress import Progress
+from tangent.evaluation.edited_linearized import LinearizedEditedModel
+from tangent.evaluation.evaluation_task import EvaluationTask
+from tangent.jobs.progress import Progress
 
 
 def choose(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tangent.edited import LinearizedEditedModel
+from tangent.arithmetic.alphas import choose_addition_alpha
 from tangent.evaluation.directions import Choice, mean_normalized
-from tangent.evaluation.tasks import EvaluationTask
-from tangent.progress import Progress
-from tangent.selection import choose_addition_alpha
+from tangent.evaluation.edited_linearized import LinearizedEditedModel
+from tangent.evaluation.evaluation_task import EvaluationTask
+from tangent.jobs.progress import Progress
 
 MOST_SWEEPS = 20
 """A search ends when a sweep over the tasks changes nothing, at the latest after as many."""

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from tangent.edited import EditedModel, LinearizedEditedModel
+from tangent.arithmetic.alphas import choose_addition_alpha
+from tangent.evaluation.edited_linearized import LinearizedEditedModel
+from tangent.evaluation.edited_model import EditedModel
+from tangent.evaluation.evaluation_task import Accuracy, EvaluationTask
 from tangent.evaluation.sweep import SPLIT
-from tangent.evaluation.tasks import Accuracy, EvaluationTask
-from tangent.metrics import normalized_accuracy
-from tangent.selection import choose_addition_alpha
+from tangent.models.heads.metrics import normalized_accuracy
 
 
 @dataclass(frozen=True)

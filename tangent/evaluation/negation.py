@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tangent.edited import EditedModel
+from tangent.arithmetic.alphas import choose_negation_alpha
+from tangent.evaluation.edited_model import EditedModel
+from tangent.evaluation.evaluation_task import EvaluationTask
 from tangent.evaluation.sweep import SPLIT, SweepPoint
-from tangent.evaluation.tasks import EvaluationTask
-from tangent.progress import Progress
-from tangent.selection import choose_negation_alpha
+from tangent.jobs.progress import Progress
 
 
 def pretrained(

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tangent.errors import UserError
-from tangent.files import read_record
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_record
 
 
 def single_task_accuracies(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tangent.edited import EditedModel, FeatureTable
-from tangent.evaluation.tasks import Accuracy, EvaluationTask
+from tangent.evaluation.edited_model import EditedModel
+from tangent.evaluation.evaluation_task import Accuracy, EvaluationTask
+from tangent.evaluation.feature_tables import FeatureTable
 
 SPLITS = ("validation", "test")
 

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from tangent.files import write_csv
+from tangent.jobs.files import write_csv
 
 COLUMNS = ("alpha", "task", "split", "accuracy", "normalized")
 SPLIT = "validation"

@@ -1,5 +1,6 @@
 """Models: where they come from (`sources`), their families (`families`), how they are loaded."""
 
+from tangent.models.encoders import load_encoder, random_encoder
 from tangent.models.families import (
     ENCODER_FILE,
     FAMILIES,
@@ -8,7 +9,6 @@ from tangent.models.families import (
     family_of,
     preprocess_config,
 )
-from tangent.models.load import load_encoder, random_encoder
 
 __all__ = [
     "ENCODER_FILE",

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError
-from tangent.files import read_json
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json
 
 if TYPE_CHECKING:
     import torch

@@ -5,7 +5,7 @@ A model's configuration is, beside open_clip's `preprocess_cfg`,
     {"model_cfg": {"architecture": name, "model_args": {...}, "num_classes": classes}}
 
 with timm's name of the architecture and what differs from it. `memory_format` may be there too:
-`channels_last` for an encoder whose convolutions' weights lie so (`tangent.models.load`).
+`channels_last` for an encoder whose convolutions' weights lie so (`tangent.models.encoders`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError
-from tangent.files import read_safetensors
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_safetensors
 
 if TYPE_CHECKING:
     import numpy as np

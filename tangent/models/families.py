@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError
-from tangent.files import read_json
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json
 from tangent.models import clip, closed_vocabulary, t5
 from tangent.models.preprocessing import image_preprocessing
 
@@ -30,7 +30,7 @@ class Family:
     Attributes:
         name: as the configuration's classes call it (`tangent.config.model_sources`).
         label: for people.
-        head: kind of its heads, a key of `tangent.heads.HEADS`.
+        head: kind of its heads, a key of `tangent.models.heads.stored.HEADS`.
         config_file: file of the configuration in a model's folder.
         weights_file: file of the whole model.
         other_files: text files that the folder holds besides.

@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tangent.errors import UserError
-from tangent.files import sha256_file
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import sha256_file
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tangent.errors import UserError
-from tangent.files import read_json
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json
 
 _KEYS = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError, first_line
-from tangent.files import (
+from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.files import (
     read_json,
     read_safetensors,
     sha256_file,
@@ -18,14 +18,14 @@ from tangent.files import (
     write_safetensors,
     write_text,
 )
-from tangent.hub_cache import checked_sha256
+from tangent.jobs.hub_cache import checked_sha256
+from tangent.jobs.sources import Source, call
 from tangent.models import closed_vocabulary, packages, t5
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
 from tangent.models.families import ENCODER_FILE, FAMILIES, Family
+from tangent.models.published.tensors import read_tensors
 from tangent.models.t5_hub import fetch_t5
 from tangent.models.t5_tokenizer import check_tokenizer, parse_tokenizer, read_tokenizer_file
-from tangent.published.tensors import read_tensors
-from tangent.sources import Source, call
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -67,7 +67,7 @@ def fetch(entry: Mapping[str, Any]) -> Fetched:
 
 
 def write(fetched: Fetched, folder: Path, metadata: Mapping[str, str]) -> None:
-    """Write a model's folder, which `tangent.models.load` reads."""
+    """Write a model's folder, which `tangent.models.encoders` reads."""
     write_json(folder / fetched.family.config_file, fetched.config)
     write_safetensors(folder / fetched.family.weights_file, fetched.weights, metadata)
     write_safetensors(folder / ENCODER_FILE, fetched.encoder, metadata)
@@ -121,7 +121,7 @@ def _from_file(folder: str, sha256: str, image_size: int) -> Fetched:
 
 def _read_clip(weights: Path, config_file: Path) -> tuple[nn.Module, dict[str, Any]]:
     """The model in a weights file (whole or compact), and its `model_cfg`."""
-    from tangent import compact_checkpoint
+    from tangent.models import compact_checkpoint
 
     config = read_json(config_file)
     tensors, _ = read_safetensors(weights)

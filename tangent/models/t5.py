@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError
-from tangent.files import read_json
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,7 +123,7 @@ def check_model(model: Mapping[str, Tensor], config: Mapping[str, Any], path: Pa
     """
     import torch
 
-    from tangent.models.load import check_state
+    from tangent.models.encoders import check_state
 
     with torch.device("meta"):
         state = new_encoder(config).state_dict()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.errors import UserError, first_line
-from tangent.files import read_json
+from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.files import read_json
+from tangent.models.published.hub_file import download
+from tangent.models.published.tensors import read_tensors
 from tangent.models.t5 import TOKENIZER_FILE, configuration
 from tangent.models.t5_tokenizer import END, PADDING, read_tokenizer_file
-from tangent.published.hub import download
-from tangent.published.tensors import read_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tangent.errors import UserError, first_line
-from tangent.files import read_json
+from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.files import read_json
 from tangent.models.t5 import CONFIG_FILE, TOKENIZER_FILE
 
 if TYPE_CHECKING:

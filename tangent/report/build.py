@@ -8,14 +8,10 @@ import jinja2
 import pandas as pd
 
 from tangent.config.schema import Config
-from tangent.figures import figures_of, load_figure
-from tangent.provenance import note_inputs
-from tangent.report import (
-    combination_tables,
-    comparison_tables,
-    learning_rates,
-    report_tables,
-)
+from tangent.jobs.provenance import note_inputs
+from tangent.report import combination_tables, comparison_tables, report_tables
+from tangent.report import learning_rate_section as learning_rates
+from tangent.report.figures.catalogue import figures_of, load_figure
 from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg
 from tangent.results.claims_text import (
@@ -26,9 +22,9 @@ from tangent.results.claims_text import (
     readable_claims,
 )
 from tangent.results.configuration import read_configuration
-from tangent.results.load import TablesOf, table_path
 from tangent.results.paper_numbers import are_paper_tasks, is_paper_model, paper_family
 from tangent.results.paper_tables import paper_table, seeds_note
+from tangent.results.read_tables import TablesOf, table_path
 from tangent.results.render import Table
 
 _FOLDER = Path(__file__).parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tangent.modes import MODES
+from tangent.arithmetic.modes import MODES
 from tangent.results.paper_tables import seeds_note
 from tangent.results.render import Table, percent
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from tangent import files
+from tangent.arithmetic.modes import MODES, Training
 from tangent.config.schema import Config
-from tangent.modes import MODES, Training
-from tangent.tasks import task_names
+from tangent.jobs import files
+from tangent.tasks.task_files import task_names
 
 STEPS = (
     "pretraining", "pretrained", "initial", "sources", "datasets", "control_training", "heads",

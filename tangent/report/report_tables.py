@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tangent.modes import MODES
+from tangent.arithmetic.modes import MODES
 from tangent.results.paper_tables import ROWS, paper_table
 from tangent.results.render import MISSING, Table, percent
 from tangent.results.studied import fine_tuned_tasks, studied_models

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tangent import files
-from tangent.errors import UserError
+from tangent.jobs import files
+from tangent.jobs.errors import UserError
 from tangent.results.columns import TABLES, text_columns
-from tangent.results.learning_rates import compared_rates
+from tangent.results.learning_rate_table import compared_rates
 
 Row = Mapping[str, Any]
 
@@ -96,7 +96,7 @@ def _tasks(result: Row) -> Iterator[Row]:
 
 
 def _outcomes(result: Row) -> Iterator[Row]:
-    """Records of all test images (`tangent.outcomes`) of one data set.
+    """Records of all test images (`tangent.evaluation.outcomes`) of one data set.
 
     An image's value is whether it is right or, of a heat map, at which share of the `points` inside
     a region its two predictions differ. A grid without a point in a region has no such rows.

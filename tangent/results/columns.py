@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tangent.modes import MODES
+from tangent.arithmetic.modes import MODES
 
 if TYPE_CHECKING:
     from tangent.config.schema import Config

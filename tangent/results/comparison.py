@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from tangent.modes import MODES
+from tangent.arithmetic.modes import MODES
 from tangent.results.columns import TABLES
 from tangent.results.paper_numbers import (
     are_paper_tasks,

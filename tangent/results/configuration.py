@@ -8,7 +8,7 @@ import yaml
 
 from tangent.config.load import load_config
 from tangent.config.schema import Config
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 
 def read_configuration(path: Path) -> Config:

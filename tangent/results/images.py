@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tangent.outcomes import decode, decode_counts
+from tangent.evaluation.outcomes import decode, decode_counts
 from tangent.results.sampled import Sampled
 
 Numbers = dict[tuple[str, str], Sampled]

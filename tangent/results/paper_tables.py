@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX
-from tangent.modes import MODES
 from tangent.results.render import MISSING, Table, percent
 from tangent.results.studied import fine_tuned_tasks, studied_models
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX
-from tangent.modes import MODES
 from tangent.results.studied import fine_tuned_tasks
 
 

@@ -8,12 +8,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from tangent.tasks import AnyTask
+    from tangent.tasks.task_files import AnyTask
 
 
 def match_labels(task: AnyTask, source_classes: Sequence[str]) -> np.ndarray:

@@ -6,7 +6,7 @@ from itertools import product
 
 from small_study import CONTROL, RANDOM_TASK, SEED, TASKS
 
-from tangent.figures import FIGURES
+from tangent.report.figures.catalogue import FIGURES
 from tangent.results.columns import TABLES as ALL_TABLES
 
 MODES = ("standard", "posthoc", "linear")

@@ -18,7 +18,7 @@ ACCURACIES = "results/tiny/single_task/tiny-random"
 def test_jobs_on_a_machine_with_another_clock(offset, study, results):
     """Every file that a job writes has the time of its machine."""
     study.replace(
-        "tangent/files.py",
+        "tangent/jobs/files.py",
         "        os.replace(temporary, path)\n",
         "        os.replace(temporary, path)\n"
         f"        os.utime(path, (os.stat(path).st_mtime + {offset},) * 2)\n",

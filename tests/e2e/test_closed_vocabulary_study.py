@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from workspace import ROOT, Workspace
 
-from tangent.datasets.split import load_split
-from tangent.files import read_metadata
+from tangent.data.split import load_split
+from tangent.jobs.files import read_metadata
 
 TASKS, CONTROL = ["patterns", "digits"], "shapes"
 MODELS = ["demo-timm-vit", "demo-timm-convnext"]
@@ -110,6 +110,6 @@ def test_the_code_of_other_families_runs_nothing_again(workspace):
     for module in ("models/clip", "models/t5", "heads/zero_shot", "heads/answers"):
         workspace.replace(f"tangent/{module}.py", before, f"{before}\nEDITED = 1")
     assert workspace.planned(addition(MODELS[0]), "--configfile", "closed.yaml") == set()
-    workspace.replace("tangent/heads/probe.py", before, f"{before}\nEDITED = 1")
+    workspace.replace("tangent/models/heads/probe.py", before, f"{before}\nEDITED = 1")
     planned = workspace.planned(addition(MODELS[0]), "--configfile", "closed.yaml")
     assert f"fit the linear probe of {MODELS[0]} for {TASKS[0]}" in planned

@@ -51,7 +51,7 @@ def deploying(study, tmp_path):
         path = base / "bin" / name
         path.write_text(text.format(base=base, environment=ENVIRONMENT))
         path.chmod(0o755)
-    study.replace("tangent/figures/figure6.py", "INPUTS =", SAY_WHERE)
+    study.replace("tangent/report/figures/figure6.py", "INPUTS =", SAY_WHERE)
     return replace(study, path=f"{base / 'bin'}:{study.path}")
 
 

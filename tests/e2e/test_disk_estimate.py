@@ -2,9 +2,9 @@
 
 from small_study import CONTROL, MODEL
 
+from tangent.config.cost import disk
+from tangent.config.cost.model_sizes import architecture_of
 from tangent.config.load import load_config
-from tangent.estimate import disk
-from tangent.estimate.models import architecture_of
 
 HEADER = 6000
 """Bytes of a safetensors file beside its tensors, at most: names, shapes, provenance."""

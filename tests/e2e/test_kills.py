@@ -56,7 +56,7 @@ def test_a_signal_to_snakemake_ends_its_jobs_and_loses_nothing(signal_number, st
     folder = study.folder / FINETUNED
     shutil.rmtree(folder)
     slow = "        self.done += steps\n        time.sleep(3)\n"
-    study.replace("tangent/progress.py", "        self.done += steps\n", slow)
+    study.replace("tangent/jobs/progress.py", "        self.done += steps\n", slow)
     target = f"{FINETUNED}/encoder.safetensors"
     run = Run(study.start(target))
     assert run.wait_until(lambda: (folder / "events").exists()), run.output
@@ -64,7 +64,7 @@ def test_a_signal_to_snakemake_ends_its_jobs_and_loses_nothing(signal_number, st
     jobs = processes_in(study.folder)
     status = run.end(signal_number, whole_group=signal_number == signal.SIGINT)
     assert status != 0
-    study.replace("tangent/progress.py", slow, "        self.done += steps\n")
+    study.replace("tangent/jobs/progress.py", slow, "        self.done += steps\n")
     study.snakemake(target)
     assert all(is_gone(pid) for pid in jobs)
     assert differences(folder, finished.folder / FINETUNED) == []

@@ -15,8 +15,8 @@ from expected_jobs import adopted, chosen, jobs, tried
 from small_study import MODEL, SEED, TASKS
 from workspace import Workspace
 
-from tangent import outcomes
-from tangent.files import read_metadata
+from tangent.evaluation import outcomes
+from tangent.jobs.files import read_metadata
 
 RESULTS, SEARCH = "results/tiny", f"results/tiny/learning_rates/{MODEL}/linear"
 TABLE = f"{RESULTS}/tables/learning_rates.csv"

@@ -10,7 +10,7 @@ from conftest import read_json
 from safetensors.torch import load_file
 from workspace import ROOT, Workspace
 
-from tangent.files import read_metadata, sha256_file
+from tangent.jobs.files import read_metadata, sha256_file
 
 TASKS, CONTROL, MODEL = ["digits", "patterns"], "shapes", "efficientnet-lite0"
 RESULTS = "results/real-efficientnet"

@@ -12,7 +12,7 @@ import small_copies
 from PIL import Image
 from workspace import Workspace
 
-from tangent.tasks import load_task
+from tangent.tasks.task_files import load_task
 
 # Images of the training and the test set; every class has a training image.
 SIZES = {task: (max(20, len(load_task(task).classes)), 10) for task in small_copies.NINE}

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from small_study import MODEL, SEED
 
-from tangent.files import read_metadata, sha256_file
+from tangent.jobs.files import read_metadata, sha256_file
 
 
 def test_published_weights_of_our_own_give_the_same_task_vector(study):

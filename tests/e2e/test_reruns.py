@@ -306,7 +306,7 @@ def test_an_edit_during_a_run_is_noticed_by_the_next(study):
     while not (study.folder / "started").exists():
         assert run.poll() is None, run.communicate()[0]
         time.sleep(0.05)
-    study.replace("tangent/figures/figure6.py", "EDITED = 1", "EDITED = open('edited')")
+    study.replace("tangent/report/figures/figure6.py", "EDITED = 1", "EDITED = open('edited')")
     (study.folder / "edited").touch()
     output, _ = run.communicate()
     assert run.returncode == 0 and "draw figure6" in output, output
@@ -326,7 +326,7 @@ def without_provenance(result):
 
 def test_locks_of_a_killed_run_do_not_stop_the_next_and_those_of_a_live_one_do(study):
     study.replace(
-        "tangent/figures/figure6.py", "INPUTS =", "import time\n\ntime.sleep(60)\nINPUTS ="
+        "tangent/report/figures/figure6.py", "INPUTS =", "import time\n\ntime.sleep(60)\nINPUTS ="
     )
     live = study.start("figure6")
     locks = study.folder / ".snakemake" / "locks"
@@ -337,12 +337,12 @@ def test_locks_of_a_killed_run_do_not_stop_the_next_and_those_of_a_live_one_do(s
     os.killpg(live.pid, signal.SIGKILL)
     live.communicate()
     assert list(locks.iterdir())
-    study.replace("tangent/figures/figure6.py", "time.sleep(60)", "time.sleep(0)")
+    study.replace("tangent/report/figures/figure6.py", "time.sleep(60)", "time.sleep(0)")
     study.snakemake("figure6")
 
 
 def test_locks_of_another_machine_are_named_and_removed_by_hand(study):
-    study.replace("tangent/figures/figure6.py", "INPUTS =", "EDITED = 1\nINPUTS =")
+    study.replace("tangent/report/figures/figure6.py", "INPUTS =", "EDITED = 1\nINPUTS =")
     (study.folder / ".snakemake" / "running").write_text("another-node")
     lock = study.folder / ".snakemake" / "locks" / "0.output.lock"
     lock.parent.mkdir(exist_ok=True)

@@ -82,7 +82,7 @@ def test_jobs_of_a_killed_snakemake_end_before_the_next_run_goes_on(study):
     shutil.copytree(whole, reference)
     shutil.rmtree(whole)
     slow = "        self.done += steps\n        time.sleep(4)\n"
-    study.replace("tangent/progress.py", "        self.done += steps\n", slow)
+    study.replace("tangent/jobs/progress.py", "        self.done += steps\n", slow)
     target = str((whole / "encoder.safetensors").relative_to(study.folder))
     first = Run(study.start(target))
     until(lambda: (whole / "events").exists(), first)
@@ -90,7 +90,7 @@ def test_jobs_of_a_killed_snakemake_end_before_the_next_run_goes_on(study):
     first.end(signal.SIGKILL)
     alive = [pid for pid in jobs if not is_gone(pid)]
     assert alive, "Snakemake's end ended the job too: nothing is tested here"
-    study.replace("tangent/progress.py", slow, "        self.done += steps\n")
+    study.replace("tangent/jobs/progress.py", slow, "        self.done += steps\n")
     output = study.snakemake(target)
     assert "jobs of an earlier run" in output and "alive: waiting for their end" in output
     assert all(is_gone(pid) for pid in jobs)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from scripts.verify import Arguments, planned
-from tangent import job_record
-from tangent.verify import verify
+from tangent.jobs import record as job_record
+from tangent.jobs.verify.verification import verify
 
 RESULTS = "results/tiny"
 ENCODER = f"{RESULTS}/finetuned/tiny/linear/shapes/seed3/encoder.safetensors"
@@ -55,7 +55,9 @@ def flip_a_byte(path: Path, position: int) -> None:
 
 
 def test_a_finished_study_verifies_also_with_comments_in_the_code(study):
-    study.replace("tangent/linearize.py", "from __future__", "# A comment.\n\n\nfrom __future__")
+    study.replace(
+        "tangent/arithmetic/linearized.py", "from __future__", "# A comment.\n\n\nfrom __future__"
+    )
     before = contents(study)
     output = study.snakemake("verify")
     assert re.search(r"^\d+ results verified\. .*", output, re.MULTILINE)
@@ -106,7 +108,7 @@ def test_another_value_in_the_configuration(study):
 
 
 def test_other_code_of_a_module(study):
-    study.replace("tangent/finetune/schedule.py", "import", "EDITED = 1\nimport")
+    study.replace("tangent/training/schedule.py", "import", "EDITED = 1\nimport")
     message = error(study)
     assert message.startswith(f"{RESULTS}/finetuned/tiny")
     assert "was made by other code of finetune" in message

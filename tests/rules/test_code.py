@@ -5,19 +5,25 @@ import ast
 import pytest
 from imports import ROOT, used_modules
 
-from tangent.datasets.sources import layouts, registry
-from tangent.datasets.sources.from_torchvision import COPIES
-from tangent.demo.pretraining import OBJECTIVES
+from tangent.data.sources import locating as registry
+from tangent.data.sources.from_torchvision import COPIES
+from tangent.data.sources.layouts import places as layouts
+from tangent.training.pretraining.objectives import OBJECTIVES
 
 # They read, write, record or report a result but do not make it.
-NEUTRAL = {"tangent.errors", "tangent.files", "tangent.job_record", "tangent.memory"}
-NEUTRAL |= {"tangent.progress", "tangent.provenance"}
+NEUTRAL = {
+    "tangent.jobs.errors",
+    "tangent.jobs.files",
+    "tangent.jobs.record",
+    "tangent.jobs.out_of_memory",
+}
+NEUTRAL |= {"tangent.jobs.progress", "tangent.jobs.provenance"}
 # It decides which run may write, not what.
-NEUTRAL |= {"tangent.run_lock"}
+NEUTRAL |= {"tangent.jobs.locks"}
 # A job's own entry of this registry is one of its parameters.
 NEUTRAL |= {"tangent.results.columns"}
 # They pick the GPU, not what it computes.
-NEUTRAL |= {"tangent.gpus", "tangent.gpu_lease", "scripts.cli"}
+NEUTRAL |= {"tangent.jobs.gpus", "tangent.jobs.gpu_lease", "scripts.cli"}
 
 
 def assignments(name):
@@ -41,9 +47,9 @@ def module_names(listed):
 CONSTANTS = assignments("common.smk") | assignments("code.smk")
 CODE = CONSTANTS["CODE"]
 # Scripts that import one module of a package, by its name.
-PACKAGE_OF_PARTS = {"plot": "tangent.figures", "derive_table": "tangent.results"}
-PACKAGE_OF_PARTS |= {"pretrain": "tangent.demo.pretraining"}
-LAYOUTS = "tangent.datasets.sources.layouts"
+PACKAGE_OF_PARTS = {"plot": "tangent.report.figures.catalogue", "derive_table": "tangent.results"}
+PACKAGE_OF_PARTS |= {"pretrain": "tangent.training.pretraining.objectives"}
+LAYOUTS = "tangent.data.sources.layouts.places"
 OF_ALL_TASKS = NEUTRAL | module_names(
     f"datasets.sources.base datasets.sources.rows {CONSTANTS['TASKS']}"
 )

@@ -395,7 +395,7 @@ def test_the_reference_page_is_up_to_date():
 
 
 def test_checking_the_configuration_does_not_import_torch():
-    code = "import sys, tangent.config.load, tangent.fingerprint; sys.exit('torch' in sys.modules)"
+    code = "import sys, tangent.config.load, tangent.jobs.fingerprint; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 

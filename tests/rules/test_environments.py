@@ -132,7 +132,7 @@ def test_a_rules_environment_has_what_its_scripts_import(rule):
     imported = set().union(*(used_packages(f"scripts.{name}") for name in scripts))
     if rule == "plot":
         for path in (ROOT / "tangent" / "figures").glob("*.py"):
-            imported |= used_packages(f"tangent.figures.{path.stem}")
+            imported |= used_packages(f"tangent.report.figures.catalogue.{path.stem}")
     by_module = metadata.packages_distributions()
     packages = {name: {canonicalize_name(one) for one in by_module[name]} for name in imported}
     _, versions = conda(stage)

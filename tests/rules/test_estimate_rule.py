@@ -7,8 +7,8 @@ import yaml
 from snakemake.utils import update_config
 from workspace import ROOT, Workspace
 
+from tangent.config.cost.passes import jobs_of
 from tangent.config.load import load_config
-from tangent.estimate.passes import jobs_of
 
 HUB = {"source": "hub", "repository": "lab/letters", "revision": "5a" * 20}
 OVERLAYS = {

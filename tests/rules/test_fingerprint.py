@@ -2,8 +2,8 @@
 
 import pytest
 
-from tangent.errors import UserError
-from tangent.fingerprint import _module_hash, fingerprint
+from tangent.jobs.errors import UserError
+from tangent.jobs.fingerprint import _module_hash, fingerprint
 
 CODE = '''"""What it is."""
 import os  # for the path

@@ -8,7 +8,7 @@ import pytest
 from studies import jobs_of, on_slurm
 from workspace import ROOT, Workspace
 
-from tangent.files import read_csv
+from tangent.jobs.files import read_csv
 
 # Computed on the CPU, but asked for like a study on GPUs: Slurm's GPUs are fakes.
 GPU_RULES = [

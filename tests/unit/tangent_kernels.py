@@ -8,11 +8,11 @@ from families import make, more_like
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 
-from tangent.heads.answers import AnswersHead
-from tangent.heads.base import Head
-from tangent.heads.probe import ProbeHead
-from tangent.heads.zero_shot import ZeroShotHead
-from tangent.linearize import forward_mode_attention, parameters_of
+from tangent.arithmetic.linearized import forward_mode_attention, parameters_of
+from tangent.models.heads.answers import AnswersHead
+from tangent.models.heads.head import Head
+from tangent.models.heads.probe import ProbeHead
+from tangent.models.heads.zero_shot import ZeroShotHead
 
 HEADS = {"timm ViT": "probe", "timm ConvNeXt": "probe", "text-to-text": "answers"}
 """Kinds of the families' heads; others have zero-shot heads."""

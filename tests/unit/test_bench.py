@@ -21,11 +21,11 @@ from bench import study as whole_study
 from bench.subjects import Setting, Subject
 from bench.tables import COLUMNS, Line, Table, lines_table, markdown, replaced, write
 from scripts import cli, measure_throughput
+from tangent.arithmetic.linearized import jvp_features, linearize, parameters_of
 from tangent.config.load import load_config
-from tangent.errors import UserError
-from tangent.heads import ZeroShotHead
-from tangent.linearize import jvp_features, linearize, parameters_of
-from tangent.ntk import classifier, ntk_gram
+from tangent.jobs.errors import UserError
+from tangent.kernels.gram import classifier, ntk_gram
+from tangent.models.heads.zero_shot import ZeroShotHead
 
 
 def test_a_ratio_is_taken_within_a_turn(rng):
@@ -139,7 +139,7 @@ def in_this_process(setting, kind, cache):
 def test_every_part_runs_and_writes_nothing_when_quick(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     # Compiling, which tests of its own try, would take as long as all other tests here.
-    monkeypatch.setattr("tangent.finetune.forward_backward.compile_for", lambda model, _: model)
+    monkeypatch.setattr("tangent.training.forward_backward.compile_for", lambda model, _: model)
     monkeypatch.setattr(compilation, "first_step_apart", in_this_process)
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     arguments = {"threads": 1, "quick": "yes", "folder": tmp_path}

@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from scripts import cli
-from tangent.progress import start_logging
+from tangent.jobs.progress import start_logging
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def test_a_malformed_pair_is_named(pair, capsys):
 SCRIPT = """
 from dataclasses import dataclass
 from scripts import cli
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 @dataclass(frozen=True)
 class Arguments(cli.Common):

@@ -11,9 +11,9 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from safetensors.torch import save_file
 
-from tangent.compact_checkpoint import TABLE, TOKEN_IDS, compact, expand
-from tangent.errors import UserError
-from tangent.files import write_json
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import write_json
+from tangent.models.compact_checkpoint import TABLE, TOKEN_IDS, compact, expand
 
 VOCABULARY = 49408
 CONFIG = {

@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
-from tangent import compile_cache
-from tangent.compile_cache import VARIABLE, use_compile_cache
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
+from tangent.training import compile_cache
+from tangent.training.compile_cache import VARIABLE, use_compile_cache
 
 
 @pytest.fixture(autouse=True)

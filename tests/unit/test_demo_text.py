@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from tangent.demo.pretraining import read_recipe
-from tangent.demo.pretraining.text import Recipe, cut_spans, prepare
-from tangent.demo.pretraining.training import pretrain
-from tangent.demo.text.tokenizer import build_tokenizer
-from tangent.demo.text.words import PRETRAINING_DOMAINS
-from tangent.demo.text.world import CONTROL_TASK, TASKS, pretraining_texts, task_rows
-from tangent.errors import UserError
+from tangent.demo.text_world import CONTROL_TASK, TASKS, pretraining_texts, task_rows
+from tangent.demo.vocabulary import build_tokenizer
+from tangent.demo.words import PRETRAINING_DOMAINS
+from tangent.jobs.errors import UserError
 from tangent.models.sources import fetch
-from tangent.tasks import load_task
+from tangent.tasks.task_files import load_task
+from tangent.training.pretraining.objectives import read_recipe
+from tangent.training.pretraining.steps import pretrain
+from tangent.training.pretraining.text import Recipe, cut_spans, prepare
 
 ALL = (*TASKS, CONTROL_TASK)
 

@@ -20,19 +20,13 @@ from tangent.demo.characters import (
     PICTOGRAM_FONTS,
     SYMBOLS,
 )
-from tangent.demo.figures import SHAPES, SIGNS
+from tangent.demo.motifs import SHAPES, SIGNS
 from tangent.demo.package_files import package_file
 from tangent.demo.photographs import PHOTOGRAPHS
 from tangent.demo.textures import PATTERNS
-from tangent.demo.world import (
-    CONTROL_TASK,
-    RENDERERS,
-    TASKS,
-    pretraining_data,
-    render_task,
-)
-from tangent.errors import UserError
-from tangent.tasks import load_task
+from tangent.demo.world import CONTROL_TASK, RENDERERS, TASKS, pretraining_data, render_task
+from tangent.jobs.errors import UserError
+from tangent.tasks.task_files import load_task
 
 ALL = (*TASKS, CONTROL_TASK)
 
@@ -161,7 +155,7 @@ def test_captions_name_every_class_of_every_task() -> None:
 def test_prompts_and_captions_fit_into_the_context() -> None:
     from open_clip import SimpleTokenizer
 
-    from tangent.demo.pretraining.contrastive import CONTEXT_LENGTH, prompts
+    from tangent.training.pretraining.contrastive import CONTEXT_LENGTH, prompts
 
     texts = prompts() + sorted(set(pretraining_data(1500, seed=0)[1]))
     whole = SimpleTokenizer(context_length=77)(texts)

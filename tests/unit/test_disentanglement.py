@@ -11,12 +11,13 @@ import torch
 from families import make, random_direction
 from torch import Tensor, nn
 
-from tangent.disentanglement import PairMember, disentanglement_error
-from tangent.edited import LinearizedEditedModel, ProductsOfArrays, TableOfArrays
-from tangent.errors import UserError
-from tangent.heads import ZeroShotHead
-from tangent.linearize import jvp_features, parameters_of
-from tangent.task_vector import TaskVector
+from tangent.arithmetic.linearized import jvp_features, parameters_of
+from tangent.arithmetic.task_vector import TaskVector
+from tangent.evaluation.disentanglement import PairMember, disentanglement_error
+from tangent.evaluation.edited_linearized import LinearizedEditedModel
+from tangent.evaluation.feature_tables import ProductsOfArrays, TableOfArrays
+from tangent.jobs.errors import UserError
+from tangent.models.heads.zero_shot import ZeroShotHead
 
 ALPHAS_1, ALPHAS_2 = [-2.0, 0.0, 0.5], [-1.0, 0.0, 1.0, 3.0]
 IMAGES = 12

@@ -12,15 +12,16 @@ import torch
 import yaml
 from workspace import ROOT
 
+from tangent.config.cost import disk, passes, throughput
+from tangent.config.cost import job_memory as memory
+from tangent.config.cost.cost_table import WIDTH, as_text
+from tangent.config.cost.model_sizes import architecture, architecture_of
+from tangent.config.cost.passes import Jobs, Work, jobs_of, sizes_of
+from tangent.config.cost.study import estimate
+from tangent.config.cost.throughput import CPU, Machine, Measurement, find_gpu, known_gpus
 from tangent.config.load import load_config
-from tangent.errors import UserError
-from tangent.estimate import disk, memory, passes, throughput
-from tangent.estimate.models import architecture, architecture_of
-from tangent.estimate.passes import Jobs, Work, jobs_of, sizes_of
-from tangent.estimate.study import estimate
-from tangent.estimate.table import WIDTH, as_text
-from tangent.estimate.throughput import CPU, Machine, Measurement, find_gpu, known_gpus
-from tangent.heads import ZeroShotHead
+from tangent.jobs.errors import UserError
+from tangent.models.heads.zero_shot import ZeroShotHead
 
 OPEN_CLIP = ("ViT-B-32-quickgelu", "ViT-B-16-quickgelu", "ViT-L-14-quickgelu")
 DEMO = {"folder": str(ROOT / "pretrained" / "demo-vit")}
@@ -76,10 +77,9 @@ def test_parameters_and_arithmetic_are_those_of_the_real_model(name):
 def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, demo):
     from torch.utils.flop_counter import FlopCounterMode
 
-    from tangent.finetune import Settings
-    from tangent.finetune.loop import _trained_model
-    from tangent.linearize import forward_mode_attention
+    from tangent.arithmetic.linearized import forward_mode_attention
     from tangent.models.clip import new_encoder
+    from tangent.training.loop import Settings, _trained_model
 
     config = model_config("demo-vit")
     config["vision_cfg"] = dict(layers=6, width=128, patch_size=8, image_size=32)
@@ -105,7 +105,7 @@ def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, dem
 @pytest.mark.parametrize("quick_gelu", [False, True])
 @pytest.mark.parametrize("linear", [False, True])
 def test_activations_are_those_that_autograd_keeps(linear, quick_gelu, rng):
-    from tangent.linearize import forward_mode_attention, linearize
+    from tangent.arithmetic.linearized import forward_mode_attention, linearize
     from tangent.models.clip import new_encoder
 
     width = 64 * int(rng.integers(3, 7))
@@ -143,7 +143,7 @@ def kept_bytes(model, images):
 def test_the_arithmetic_of_products_is_what_torch_counts(demo):
     from torch.utils.flop_counter import FlopCounterMode
 
-    from tangent.linearize import multi_jvp_features, parameters_of
+    from tangent.arithmetic.linearized import multi_jvp_features, parameters_of
     from tangent.models.clip import new_encoder
 
     config = model_config("demo-vit")
@@ -170,7 +170,7 @@ def test_the_arithmetic_of_products_is_what_torch_counts(demo):
 
 
 def test_sizes_of_splits_are_those_of_the_protocol(demo):
-    from tangent.datasets.preparation import cut_validation
+    from tangent.data.preparation import cut_validation
 
     for task in demo.tasks:
         n = demo.datasets[task].train_images
@@ -180,7 +180,7 @@ def test_sizes_of_splits_are_those_of_the_protocol(demo):
 
 
 def test_a_heat_map_has_as_many_passes_as_the_model_is_asked_for(demo, rng):
-    from tangent.disentanglement import PairMember, disentanglement_error
+    from tangent.evaluation.disentanglement import PairMember, disentanglement_error
 
     points, images = int(rng.integers(2, 8)), 5
     minimum = float(rng.choice([-1.0, -0.7]))
@@ -202,7 +202,7 @@ def test_a_heat_map_has_as_many_passes_as_the_model_is_asked_for(demo, rng):
 
 
 def test_gradients_are_as_many_as_the_kernel_makes(rng):
-    from tangent.ntk import cost, gram
+    from tangent.kernels import cost, gram
 
     n, held = int(rng.integers(1, 30)), int(rng.integers(1, 12))
     made = []
@@ -229,7 +229,7 @@ def test_kernels_of_all_logits_are_reckoned_by_their_method(demo):
         ]
         return config, jobs
 
-    from tangent.ntk import cost
+    from tangent.kernels import cost
 
     sets = len(demo.tasks_of("demo-vit")) + 1
     _, one_each = kernels(3, 100, 10, 124)
@@ -248,7 +248,7 @@ def test_kernels_of_all_logits_are_reckoned_by_their_method(demo):
 
 
 def test_the_estimate_needs_no_torch():
-    code = "import sys, tangent.estimate.table; sys.exit('torch' in sys.modules)"
+    code = "import sys, tangent.config.cost.cost_table; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
@@ -273,7 +273,7 @@ def tiny_model(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", sorted(set(passes.COST) - {"text"}))
 def test_every_kind_of_pass_can_be_measured(tiny_model, kind):
-    from tangent.estimate.measure import Setting, measure
+    from tangent.config.cost.measuring import Setting, measure
 
     autocast = "bfloat16" if kind.endswith("step") else "none"
     found = measure(Setting(tiny_model, "tiny", kind, "cpu", 1, 4, autocast, 0.01))
@@ -292,7 +292,7 @@ def test_the_script_prints_entries_that_the_estimate_reads(tiny_model):
 
 
 def test_an_unknown_kind_of_pass_is_refused(tiny_model):
-    from tangent.estimate.measure import Setting, measure
+    from tangent.config.cost.measuring import Setting, measure
 
     with pytest.raises(UserError, match="nothing is known about passes of the kind 'backward'"):
         measure(Setting(tiny_model, "tiny", "backward", "cpu", 1, 4, "none", 0.01))

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from tangent import files
-from tangent.errors import UserError
+from tangent.jobs import files
+from tangent.jobs.errors import UserError
 
 
 def test_a_failing_writer_leaves_the_old_file_and_no_litter(tmp_path):

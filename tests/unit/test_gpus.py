@@ -9,9 +9,9 @@ import pytest
 from fake_driver import UUIDS, install_nvidia_smi
 from workspace import ROOT
 
-from tangent.errors import UserError
-from tangent.gpu_lease import lease
-from tangent.gpus import auto_device, visible_gpus
+from tangent.jobs.errors import UserError
+from tangent.jobs.gpu_lease import lease
+from tangent.jobs.gpus import auto_device, visible_gpus
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def start(code, **environment):
 
 HOLD = """
 import os, sys
-from tangent.gpu_lease import lease
+from tangent.jobs.gpu_lease import lease
 lease({count})
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 sys.stdin.read()

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tangent import files, job_record
+from tangent.jobs import files
+from tangent.jobs import record as job_record
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from tangent.errors import UserError
-from tangent.learning_rates import (
+from tangent.jobs.errors import UserError
+from tangent.training.learning_rates import (
     check_inside,
     choose,
     paired_standard_error,

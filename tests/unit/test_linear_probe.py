@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tangent.heads import ProbeHead
-from tangent.heads.regression import Labelled, fit, grid
+from tangent.models.heads.probe import ProbeHead
+from tangent.models.heads.regression import Labelled, fit, grid
 
 
 def objective(

@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tangent.errors import UserError
-from tangent.linearize import (
+from tangent.arithmetic.linearized import (
     LinearizedModel,
     forward_mode_attention,
     jvp_features,
@@ -30,7 +29,8 @@ from tangent.linearize import (
     multi_jvp_features,
     parameters_of,
 )
-from tangent.ntk import TangentOperator
+from tangent.jobs.errors import UserError
+from tangent.kernels.operator import TangentOperator
 
 pytestmark = pytest.mark.usefixtures("seed")
 families = pytest.mark.parametrize("family", FAMILIES)

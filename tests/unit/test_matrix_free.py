@@ -9,20 +9,17 @@ from families import FAMILIES
 from tangent_kernels import explicit_jacobian, perturbation, problem
 from torch import Tensor, nn
 
-from tangent.errors import UserError
-from tangent.heads.base import Head
-from tangent.linearize import parameters_of
-from tangent.ntk import (
-    Eigenfunctions,
-    MatrixFreeEigenfunctions,
-    TangentEigenfunctions,
-    TangentOperator,
-    classifier,
-    cost,
-    joint_gram,
-    memory,
-)
-from tangent.ntk.lanczos import leading_eigenfunctions
+from tangent.arithmetic.linearized import parameters_of
+from tangent.jobs.errors import UserError
+from tangent.kernels import cost
+from tangent.kernels import gram_memory as memory
+from tangent.kernels.eigenfunctions import Eigenfunctions
+from tangent.kernels.gram import classifier, joint_gram
+from tangent.kernels.lanczos import leading_eigenfunctions
+from tangent.kernels.localization import TangentEigenfunctions
+from tangent.kernels.matrix_free import MatrixFreeEigenfunctions
+from tangent.kernels.operator import TangentOperator
+from tangent.models.heads.head import Head
 
 EPSILON = np.finfo(np.float64).eps
 

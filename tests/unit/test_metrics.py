@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from tangent.errors import UserError
-from tangent.heads import ZeroShotHead
-from tangent.metrics import accuracy, normalized_accuracy, predictions
+from tangent.jobs.errors import UserError
+from tangent.models.heads.metrics import accuracy, normalized_accuracy, predictions
+from tangent.models.heads.zero_shot import ZeroShotHead
 
 
 def test_logits_are_those_of_the_zero_shot_head(rng: np.random.Generator) -> None:

@@ -8,15 +8,11 @@ import torch
 from families import FAMILIES, cast
 from tangent_kernels import explicit_jacobian, perturbation, problem
 
-from tangent.errors import UserError
-from tangent.linearize import parameters_of
-from tangent.ntk import (
-    Eigenfunctions,
-    TangentEigenfunctions,
-    classifier,
-    logit_gradients,
-    ntk_gram,
-)
+from tangent.arithmetic.linearized import parameters_of
+from tangent.jobs.errors import UserError
+from tangent.kernels.eigenfunctions import Eigenfunctions
+from tangent.kernels.gram import classifier, logit_gradients, ntk_gram
+from tangent.kernels.localization import TangentEigenfunctions
 
 families = pytest.mark.parametrize("family", FAMILIES)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tangent.errors import UserError
-from tangent.outcomes import decode, decode_counts, encode, encode_counts
+from tangent.evaluation.outcomes import decode, decode_counts, encode, encode_counts
+from tangent.jobs.errors import UserError
 
 
 def test_outcomes_of_any_number_of_images_survive(rng: np.random.Generator) -> None:

@@ -9,8 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tangent.compact_checkpoint import TOKEN_IDS, expand
-from tangent.demo.pretraining.contrastive import (
+from tangent.demo.world import CONTROL_TASK, TASKS, labelled_pretraining_data, pretraining_classes
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json, read_safetensors, sha256_file, write_json
+from tangent.models.compact_checkpoint import TOKEN_IDS, expand
+from tangent.training.pretraining.contrastive import (
     FULL_VOCABULARY,
     Recipe,
     Vocabulary,
@@ -23,15 +26,7 @@ from tangent.demo.pretraining.contrastive import (
     prompts,
     zero_shot_accuracies,
 )
-from tangent.demo.pretraining.training import pretrain
-from tangent.demo.world import (
-    CONTROL_TASK,
-    TASKS,
-    labelled_pretraining_data,
-    pretraining_classes,
-)
-from tangent.errors import UserError
-from tangent.files import read_json, read_safetensors, sha256_file, write_json
+from tangent.training.pretraining.steps import pretrain
 
 SHIPPED = Path(__file__).parents[2] / "pretrained" / "demo-vit"
 RECIPE = Recipe(images=512, epochs=4, batch_size=128, threads=1, warmup_steps=4)

@@ -12,15 +12,17 @@ import pytest
 import torch
 
 from scripts import pretrain as script
-from tangent.config.pretraining import Contrastive, Pretraining
-from tangent.demo.pretraining import OBJECTIVES, contrastive, load_objective, read_recipe
-from tangent.demo.pretraining.contrastive import TOWERS, ContrastiveObjective, Recipe, normalise
-from tangent.demo.pretraining.training import Result, pretrain
-from tangent.errors import UserError
-from tangent.files import read_csv, read_json, read_safetensors
-from tangent.finetune.checkpoint import Checkpoint, Interrupted
-from tangent.models import load_encoder, preprocess_config
+from tangent.config.recipes import Contrastive, Pretraining
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_csv, read_json, read_safetensors
+from tangent.models.encoders import load_encoder
+from tangent.models.families import preprocess_config
 from tangent.models.sources import fetch, write
+from tangent.training.checkpoint import Checkpoint, Interrupted
+from tangent.training.pretraining import contrastive
+from tangent.training.pretraining.contrastive import TOWERS, ContrastiveObjective, Recipe, normalise
+from tangent.training.pretraining.objectives import OBJECTIVES, load_objective, read_recipe
+from tangent.training.pretraining.steps import Result, pretrain
 
 SEED = random.randrange(1000)
 RECIPE = Recipe(images=70, epochs=3, batch_size=16, threads=1, warmup_steps=4, seed=SEED)

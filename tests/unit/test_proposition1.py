@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tangent.errors import UserError
-from tangent.ntk import check_proposition1
+from tangent.jobs.errors import UserError
+from tangent.kernels.coupling import check_proposition1
 
 COUPLINGS = [0.0, 0.25, 0.5, 1.0]
 

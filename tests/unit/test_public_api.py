@@ -30,14 +30,16 @@ def test_tables_and_choices_need_no_torch() -> None:
     )
 
 
-@pytest.mark.parametrize("before", ["", "import tangent.linearize", "import tangent.task_vector"])
+@pytest.mark.parametrize(
+    "before", ["", "import tangent.arithmetic.linearized", "import tangent.arithmetic.task_vector"]
+)
 def test_linearize_is_the_function_whatever_was_imported_before(before: str) -> None:
     run(
         f"{before}\n"
         "from tangent import linearize\n"
-        "import tangent, tangent.linearize\n"
-        "from tangent.linearize import linearize as original, jvp_features\n"
-        "assert linearize is tangent.linearize is original and callable(original)\n"
+        "import tangent, tangent.arithmetic.linearized\n"
+        "from tangent.arithmetic.linearized import linearize as original, jvp_features\n"
+        "assert linearize is tangent.arithmetic.linearized is original and callable(original)\n"
         "from tangent import linearize as again\n"
         "assert again is linearize"
     )

@@ -20,19 +20,17 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from tangent.edited import (
-    LinearizedEditedModel,
-    PlainEditedModel,
-    ProductsOfArrays,
-    TableOfArrays,
-)
+from tangent.arithmetic.alphas import alpha_grid, choose_addition_alpha, choose_negation_alpha
+from tangent.arithmetic.linearized import linearize, multi_jvp_features, parameters_of
 from tangent.evaluation import addition, negation
-from tangent.evaluation.tasks import EvaluationTask
-from tangent.features import encode, jacobian_products
-from tangent.finetune import Record, Settings, finetune
-from tangent.heads import ZeroShotHead
-from tangent.linearize import linearize, multi_jvp_features, parameters_of
-from tangent.selection import alpha_grid, choose_addition_alpha, choose_negation_alpha
+from tangent.evaluation.edited_linearized import LinearizedEditedModel
+from tangent.evaluation.edited_plain import PlainEditedModel
+from tangent.evaluation.evaluation_task import EvaluationTask
+from tangent.evaluation.feature_tables import ProductsOfArrays, TableOfArrays
+from tangent.evaluation.features import encode, jacobian_products
+from tangent.models.heads.zero_shot import ZeroShotHead
+from tangent.training.history import Record
+from tangent.training.loop import Settings, finetune
 
 SIZE, WIDTH, TASKS, CONTROL = 16, 7, ("a", "b", "c"), "z"
 CLASSES = {"a": 3, "b": 4, "c": 5, "z": 4}

@@ -13,8 +13,8 @@ from io import StringIO
 import pytest
 from workspace import ROOT
 
-from tangent.heads import HEADS
 from tangent.models.families import FAMILIES
+from tangent.models.heads.stored import HEADS
 
 # The registries, and the modules that are their entries; two files of rules have a rule per kind,
 # and one the modules of each family.
@@ -23,7 +23,7 @@ REGISTRIES = (
     "tangent/heads/",
     "tangent/demo/",
     "tangent/config/model_sources.py",
-    "tangent/config/pretraining.py",
+    "tangent/config/recipes.py",
     "tangent/tasks/",
     "rules/code.smk",
     "rules/datasets.smk",

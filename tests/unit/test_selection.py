@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tangent_kernels import problem
 
-from tangent.edited import LinearizedEditedModel, ProductsOfArrays, TableOfArrays
-from tangent.errors import UserError
-from tangent.linearize import jvp_features, linearize, parameters_of
-from tangent.metrics import accuracy, normalized_accuracy
-from tangent.selection import alpha_grid, choose_addition_alpha, choose_negation_alpha
+from tangent.arithmetic.alphas import alpha_grid, choose_addition_alpha, choose_negation_alpha
+from tangent.arithmetic.linearized import jvp_features, linearize, parameters_of
+from tangent.evaluation.edited_linearized import LinearizedEditedModel
+from tangent.evaluation.feature_tables import ProductsOfArrays, TableOfArrays
+from tangent.jobs.errors import UserError
+from tangent.models.heads.metrics import accuracy, normalized_accuracy
 
 GRID = alpha_grid(0.0, 1.0, 21)
 

@@ -9,9 +9,6 @@ import pytest
 import torch
 
 from tangent.demo.captions import GENERIC
-from tangent.demo.pretraining.pixels import normalise
-from tangent.demo.pretraining.supervised import TOWERS, Recipe, prepare
-from tangent.demo.pretraining.training import pretrain
 from tangent.demo.world import (
     CONTROL_TASK,
     TASKS,
@@ -19,10 +16,13 @@ from tangent.demo.world import (
     pretraining_classes,
     pretraining_data,
 )
-from tangent.errors import UserError
-from tangent.models import load_encoder
+from tangent.jobs.errors import UserError
 from tangent.models.closed_vocabulary import own_classifier
+from tangent.models.encoders import load_encoder
 from tangent.models.sources import fetch, write
+from tangent.training.pretraining.pixels import normalise
+from tangent.training.pretraining.steps import pretrain
+from tangent.training.pretraining.supervised import TOWERS, Recipe, prepare
 
 
 def test_labels_say_what_captions_say(seed: int) -> None:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tangent.errors import UserError
-from tangent.task_vector import TaskVector, edit_
+from tangent.arithmetic.task_vector import TaskVector, edit_
+from tangent.jobs.errors import UserError
 
 SHAPES = {"embedding": (3, 2), "bias": (4,), "scale": ()}
 

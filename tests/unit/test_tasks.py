@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tangent.errors import UserError
-from tangent.tasks import load_task, match_labels, read_task, task_kind, task_names
+from tangent.jobs.errors import UserError
+from tangent.tasks.labels import match_labels
+from tangent.tasks.task_files import load_task, read_task, task_kind, task_names
 
 DEMO_CLASSES = {
     "shapes": 10,
@@ -173,5 +174,5 @@ def test_loading_tasks_needs_neither_torch_nor_numpy() -> None:
     import subprocess
     import sys
 
-    program = "import sys, tangent.tasks; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
+    program = "import sys, tangent.tasks.task_files; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -10,10 +10,10 @@ from torch.func import functional_call
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.models.t5 import modeling_t5
 
-from tangent.heads import answers as answers_module
-from tangent.heads.answers import AnswersHead
-from tangent.linearize import linearize, parameters_of
+from tangent.arithmetic.linearized import linearize, parameters_of
 from tangent.models import t5
+from tangent.models.heads import answers as answers_module
+from tangent.models.heads.answers import AnswersHead
 
 VOCABULARY, LENGTH, ANSWER = 19, 7, 3
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tangent import files, provenance
-from tangent.verify import PlannedJob, verify
-from tangent.verify.difference import first_difference
-from tangent.verify.plan import in_order
-from tangent.verify.summary import failure, summary
+from tangent.jobs import files, provenance
+from tangent.jobs.verify.difference import first_difference
+from tangent.jobs.verify.plan import PlannedJob, in_order
+from tangent.jobs.verify.summary import failure, summary
+from tangent.jobs.verify.verification import verify
 
 
 @dataclass

@@ -10,9 +10,9 @@ from locating import arguments, locate_all
 from small_copies import HUB, NINE, hub_entry, write_folder, write_hub
 
 from scripts import cli, prepare_dataset
-from tangent.datasets import Sizes
-from tangent.files import read_json
-from tangent.tasks import load_task
+from tangent.data.sources.source import Sizes
+from tangent.jobs.files import read_json
+from tangent.tasks.task_files import load_task
 
 COMMIT = "c0ffee" * 6 + "1234"
 N_TEST = 12

@@ -17,10 +17,11 @@ from torchvision import datasets
 from torchvision.datasets import VisionDataset
 from torchvision.datasets.folder import default_loader
 
-from tangent.datasets.sources import FileRows, Sizes, SourceData
-from tangent.datasets.sources.registry import locate as locate_source
-from tangent.errors import UserError
-from tangent.tasks import load_task
+from tangent.data.sources.locating import locate as locate_source
+from tangent.data.sources.rows import FileRows
+from tangent.data.sources.source import Sizes, SourceData
+from tangent.jobs.errors import UserError
+from tangent.tasks.task_files import load_task
 
 N_TRAIN, N_VALIDATION, N_TEST = 60, 10, 9
 SIZES = Sizes(N_TRAIN, None, N_TEST)

@@ -14,8 +14,8 @@ from hub_server import Hub, Repository, files_in, serve
 from locating import content, drawn, locate, opened
 from small_copies import hub_entry, hub_names, pictures, write_hub, write_parquet
 
-from tangent.datasets.sources import Sizes
-from tangent.files import read_json
+from tangent.data.sources.source import Sizes
+from tangent.jobs.files import read_json
 
 TASK, SIZES = "eurosat", Sizes(40, None, 12)
 ENTRY = hub_entry(TASK)

@@ -13,9 +13,10 @@ from locating import arguments, content, drawn, locate_all, opened
 from small_copies import HUB, NINE, hub_entry, pictures, write_folder, write_hub
 from torchvision import datasets
 
-from tangent.datasets.sources import Sizes, SourceData, read_located
-from tangent.files import read_json
-from tangent.tasks import load_task
+from tangent.data.sources.locating import read_located
+from tangent.data.sources.source import Sizes, SourceData
+from tangent.jobs.files import read_json
+from tangent.tasks.task_files import load_task
 
 COMMIT = "c0ffee" * 6 + "1234"
 N_TEST, N_VALIDATION = 11, 10

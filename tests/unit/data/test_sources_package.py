@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tangent.datasets.sources import Located, Sizes, locate, open_source
-from tangent.datasets.sources import package as carried
-from tangent.errors import UserError
-from tangent.tasks import load_task
+from tangent.data.sources import package_images as carried
+from tangent.data.sources.locating import Located, locate, open_source
+from tangent.data.sources.source import Sizes
+from tangent.jobs.errors import UserError
+from tangent.tasks.task_files import load_task
 
 SIDE = 28
 

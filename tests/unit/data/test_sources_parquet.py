@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from small_copies import hub_names, pictures, write_parquet
 
-from tangent.datasets.parallel import for_each
-from tangent.datasets.sources import Sizes, hub, parquet
-from tangent.datasets.sources.parquet import ParquetRows
-from tangent.errors import UserError
-from tangent.progress import Progress
-from tangent.tasks import load_task
+from tangent.data.parallel import for_each
+from tangent.data.sources import hub, parquet
+from tangent.data.sources.parquet import ParquetRows
+from tangent.data.sources.source import Sizes
+from tangent.jobs.errors import UserError
+from tangent.jobs.progress import Progress
+from tangent.tasks.task_files import load_task
 
 
 def write(file: Path, columns: dict, types: dict, names: list[str] | None = None) -> Path:

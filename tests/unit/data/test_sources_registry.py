@@ -7,12 +7,13 @@ import pytest
 from locating import locate, locate_here, opened
 from small_copies import write_folder
 
-from tangent.datasets.sources import Located, Sizes, SourceData, open_source, read_located
-from tangent.datasets.sources import locate as locate_source
+from tangent.data.sources.locating import Located, open_source, read_located
+from tangent.data.sources.locating import locate as locate_source
+from tangent.data.sources.source import Sizes, SourceData
 from tangent.demo.world import render_task
-from tangent.errors import UserError
-from tangent.files import read_json, write_json
-from tangent.tasks import load_task
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json, write_json
+from tangent.tasks.task_files import load_task
 
 NOWHERE = {"source": "folder", "root": "no/such/folder"}
 SYNTHETIC = {"source": "synthetic", "height": 20, "width": 30, "seed": 0}

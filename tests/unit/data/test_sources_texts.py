@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tangent.datasets.sources import Sizes, locate, open_source
-from tangent.datasets.sources.parquet_texts import read_texts
-from tangent.errors import UserError
-from tangent.tasks import TextTask, load_task, match_labels
+from tangent.data.sources.locating import locate, open_source
+from tangent.data.sources.parquet_texts import read_texts
+from tangent.data.sources.source import Sizes
+from tangent.jobs.errors import UserError
+from tangent.tasks.labels import match_labels
+from tangent.tasks.task_files import load_task
+from tangent.tasks.text_task import TextTask
 
 SIZES = Sizes(6, None, 3)
 TASK = TextTask("polarity_books", "", "{text} ?", ("negative", "positive"), label="mood")

@@ -16,9 +16,9 @@ from locating import content, drawn, locate_here
 from small_copies import folder_names, pictures, write_class_folders, write_folder
 from torchvision import datasets
 
-from tangent.datasets.sources import Sizes, SourceData
-from tangent.errors import UserError
-from tangent.tasks import load_task
+from tangent.data.sources.source import Sizes, SourceData
+from tangent.jobs.errors import UserError
+from tangent.tasks.task_files import load_task
 
 N_TRAIN, N_TEST = 60, 9
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from toy_data import TASK, Pictures
 
-from tangent.datasets import ImageForm, Recipe, SourceData, prepare
+from tangent.data.output import ImageForm
+from tangent.data.preparation import Recipe, prepare
+from tangent.data.sources.source import SourceData
 
 
 @pytest.fixture

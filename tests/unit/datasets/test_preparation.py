@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 from toy_data import TASK, Pictures, encoded, pictures
 
-from tangent.datasets import cut_validation, load_split
-from tangent.datasets.sources import ArrayRows
-from tangent.errors import UserError
+from tangent.data.preparation import cut_validation
+from tangent.data.sources.rows import ArrayRows
+from tangent.data.split import load_split
+from tangent.jobs.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 
@@ -252,7 +253,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from tangent.datasets import ImageForm, Recipe, SourceData, prepare
-from tangent.tasks import Task
+from tangent.tasks.task_files import Task
 
 class Rows:
     def __init__(self, n, seed):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from tangent.datasets.prompts import prompt_tokens
-from tangent.errors import UserError
-from tangent.tasks import TextTask, read_task
+from tangent.data.prompts import prompt_tokens
+from tangent.jobs.errors import UserError
+from tangent.tasks.task_files import read_task
+from tangent.tasks.text_task import TextTask
 
 WORDS = [f"{first}{second}" for first in ("ba", "co", "du", "fy") for second in ("na", "lom", "ks")]
 

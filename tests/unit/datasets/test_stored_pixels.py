@@ -13,8 +13,8 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from toy_data import Pictures, encoded, noise
 
-from tangent.datasets import load_split
-from tangent.features import Images
+from tangent.data.split import load_split
+from tangent.evaluation.features import Images
 
 PREPROCESS = {"mean": (0.48, 0.45, 0.4), "std": (0.27, 0.26, 0.28), "interpolation": "bicubic"}
 PREPROCESS |= {"resize_mode": "shortest", "fill_color": 0}
@@ -88,7 +88,7 @@ def test_evaluation_pixels_are_open_clips(rng, prepared, mode, size):
 
 
 def load_digest(rows: Pictures, row: int) -> bytes:
-    from tangent.datasets.digest import digests
+    from tangent.data.digest import digests
 
     return digests(np.asarray(rows.open(row).convert("RGB")), rows.labels[row])[1]
 

@@ -12,15 +12,17 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from tangent.datasets import Recipe, SourceData, cut_validation, load_split, prepare
-from tangent.datasets.sources.texts import TextRows
-from tangent.datasets.tokens import TextForm
-from tangent.errors import UserError
-from tangent.features import StoredExamples
-from tangent.files import read_metadata
-from tangent.finetune.batches import TrainingBatches
-from tangent.finetune.examples import training_examples
-from tangent.tasks import TextTask
+from tangent.data.preparation import Recipe, cut_validation, prepare
+from tangent.data.sources.source import SourceData
+from tangent.data.sources.text_rows import TextRows
+from tangent.data.split import load_split
+from tangent.data.tokens import TextForm
+from tangent.evaluation.features import StoredExamples
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_metadata
+from tangent.tasks.text_task import TextTask
+from tangent.training.batches import TrainingBatches
+from tangent.training.examples import training_examples
 
 TASK = TextTask("moods", "", "view {text} good ?", ("no", "oh yes"))
 LENGTHS = {"input_length": 10, "answer_length": 3}
@@ -165,7 +167,7 @@ def test_training_batches_are_the_texts_in_the_order_that_images_have(prepared):
     epoch = list(batches.epoch(1))
     seen = torch.cat([batch.inputs for batch in epoch])
     labels = torch.cat([batch.labels for batch in epoch])
-    from tangent.runtime import generator
+    from tangent.jobs.runtime import generator
 
     order = torch.randperm(len(split), generator=generator(5, "moods", 1))
     assert torch.equal(seen, torch.from_numpy(np.array(split.tokens))[order])

@@ -16,10 +16,10 @@ from scipy.stats import ks_2samp
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from toy_data import Pictures, encoded, noise, pictures
 
-from tangent.augment import Boxes, in_stored_pixels, random_boxes, resized_crop
-from tangent.datasets import load_split
-from tangent.datasets.regions import RATIO, SCALE, longest_side, reachable, reduced, stored_sizes
-from tangent.finetune import TrainingImages
+from tangent.data.augmentation import Boxes, in_stored_pixels, random_boxes, resized_crop
+from tangent.data.regions import RATIO, SCALE, longest_side, reachable, reduced, stored_sizes
+from tangent.data.split import load_split
+from tangent.training.training_images import TrainingImages
 
 # Chance of a false alarm of the statistical test, over all its comparisons.
 SIGNIFICANCE = 1e-6

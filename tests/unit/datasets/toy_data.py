@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from tangent.errors import UserError
-from tangent.tasks import Task
+from tangent.jobs.errors import UserError
+from tangent.tasks.image_task import Task
 
 TASK = Task("toy", "", ("a", "b", "c"), ("a {}",))
 

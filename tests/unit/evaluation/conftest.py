@@ -23,8 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch.func import functional_call
 
 from scripts import cli
-from tangent.files import read_csv, read_json, write_json
-from tangent.linearize import linearize
+from tangent.arithmetic.linearized import linearize
+from tangent.jobs.files import read_csv, read_json, write_json
 
 TASKS = ("red", "green", "blue")
 CONTROL = "grey"

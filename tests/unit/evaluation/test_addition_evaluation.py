@@ -8,8 +8,8 @@ from statistics import fmean
 
 import pytest
 
-from tangent.errors import UserError
-from tangent.outcomes import encode
+from tangent.evaluation.outcomes import encode
+from tangent.jobs.errors import UserError
 
 GRID = ("--alphas", 0, 1, 5)
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 
 
 @pytest.fixture

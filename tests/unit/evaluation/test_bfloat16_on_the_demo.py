@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from scripts import cli
 from tangent.config.load import load_config
-from tangent.features import StoredExamples
-from tangent.files import read_json
-from tangent.models import load_encoder, preprocess_config
+from tangent.evaluation.features import StoredExamples
+from tangent.jobs.files import read_json
+from tangent.models.encoders import load_encoder
+from tangent.models.families import preprocess_config
 
 TASKS = ("signs", "letters")
 SIZES = ("--train-images", 200, "--test-images", 1200)  # few flips of near-ties decide nothing

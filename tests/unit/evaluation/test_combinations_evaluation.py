@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tangent.errors import UserError
 from tangent.evaluation.coordinates import MOST_SWEEPS, coordinate_ascent
-from tangent.evaluation.subsets import direction, subsets
+from tangent.evaluation.task_subsets import direction, subsets
+from tangent.jobs.errors import UserError
 
 GRID = ("--alphas", 0, 1, 5)
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tangent.outcomes import decode_counts
+from tangent.evaluation.outcomes import decode_counts
 
 ALPHAS = (-2.0, 0.0, 2.0)
 TASKS = ("red", "blue")

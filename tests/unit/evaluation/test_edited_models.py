@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from tangent.datasets.split import Split
-from tangent.edited import (
-    LinearizedEditedModel,
-    PlainEditedModel,
+from tangent.data.split import Split
+from tangent.evaluation.edited_linearized import LinearizedEditedModel
+from tangent.evaluation.edited_plain import PlainEditedModel, image_budget
+from tangent.evaluation.feature_tables import (
     ProductsOfArrays,
     StoredFeatures,
     StoredProducts,
     TableOfArrays,
 )
-from tangent.edited.plain import image_budget
-from tangent.errors import UserError
-from tangent.features import Images, StoredExamples
-from tangent.models import preprocess_config
+from tangent.evaluation.features import Images, StoredExamples
+from tangent.jobs.errors import UserError
+from tangent.models.families import preprocess_config
 
 COEFFICIENTS = [{"red": 1.0}, {"red": -0.4, "blue": 2.0}, {"sum": 0.3}, {"green": 0.0}, {}]
 

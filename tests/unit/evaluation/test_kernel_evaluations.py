@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from tangent.errors import UserError
-from tangent.ntk.memory import GRADIENT_BYTES
+from tangent.jobs.errors import UserError
+from tangent.kernels.gram_memory import GRADIENT_BYTES
 
 IMAGES, COMPONENTS, LOGITS = 12, 4, 2
 
@@ -141,7 +141,7 @@ def test_one_kernel_of_all_logits(study, tmp_path, monkeypatch, method):
 
 def test_a_kernel_of_one_logit_is_the_same_without_a_matrix(study, tmp_path, monkeypatch):
     eigenfunctions(study, tmp_path / "dense")
-    monkeypatch.setattr("tangent.evaluation.eigenfunctions.kernel_method", lambda *_: "matrix-free")
+    monkeypatch.setattr("tangent.evaluation.local_energies.kernel_method", lambda *_: "matrix-free")
     eigenfunctions(study, tmp_path / "products")
     dense, products = (
         study.csv(str(tmp_path / name / "energies.csv")) for name in ("dense", "products")
@@ -170,7 +170,7 @@ def test_too_many_components_and_a_wrong_head_are_refused(study, tmp_path):
 
 
 def test_proposition1_uses_the_kernel_of_one_logit_on_all_tasks(study, tmp_path):
-    from tangent.ntk import check_proposition1
+    from tangent.kernels.coupling import check_proposition1
 
     study.script(
         *("proposition1", "--model", "tiny", "--seed", 1, *study.encoder_flags()),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tangent.errors import UserError
-from tangent.outcomes import encode
+from tangent.evaluation.outcomes import encode
+from tangent.jobs.errors import UserError
 
 ALPHAS = tuple(np.linspace(0, 2, 9))
 GRID = ("--alphas", 0, 2, 9)

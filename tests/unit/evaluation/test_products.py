@@ -7,13 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tangent import product_passes
-from tangent.errors import UserError
-from tangent.features import StoredExamples
-from tangent.linearize import parameters_of
-from tangent.models import preprocess_config
-from tangent.product_passes import images_per_pass, tangents_per_pass
-from tangent.products import dataset_products, stacked_vectors
+from tangent.arithmetic.linearized import parameters_of
+from tangent.evaluation import product_passes
+from tangent.evaluation.features import StoredExamples
+from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
+from tangent.evaluation.products import dataset_products, stacked_vectors
+from tangent.jobs.errors import UserError
+from tangent.models.families import preprocess_config
 
 WANTED = {"validation": ["sum", "red"], "test": ["sum", "red", "blue", "green"]}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tangent.errors import UserError
-from tangent.outcomes import decode, encode
+from tangent.evaluation.outcomes import decode, encode
+from tangent.jobs.errors import UserError
 
 
 def test_zero_shot_counts_the_pretrained_models_hits(study):

@@ -23,6 +23,6 @@ def config(study):
 @pytest.fixture(scope="session")
 def tables(study, config):
     from tangent.results.columns import tables_of
-    from tangent.results.load import load_tables
+    from tangent.results.read_tables import load_tables
 
     return load_tables(study / "tables", [name for name in tables_of(config) if name != "claims"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from tangent.outcomes import encode, encode_counts
+from tangent.evaluation.outcomes import encode, encode_counts
 from tangent.results.columns import TABLES
 
 

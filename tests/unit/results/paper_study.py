@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pandas as pd
 
-from tangent.outcomes import encode
+from tangent.evaluation.outcomes import encode
 from tangent.results.columns import TABLES
 
 MODELS = ("ViT-B-32", "ViT-B-16", "ViT-L-14")

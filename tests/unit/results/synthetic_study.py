@@ -13,15 +13,16 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from tangent import files, outcomes
-from tangent.evaluation.subsets import subsets
-from tangent.modes import MODES
-from tangent.outcomes import encode, encode_counts
+from tangent.arithmetic.modes import MODES
+from tangent.evaluation import outcomes
+from tangent.evaluation.outcomes import encode, encode_counts
+from tangent.evaluation.task_subsets import subsets
+from tangent.jobs import files
 from tangent.results.collect import collect
 from tangent.results.columns import TABLES, raw_results, tables_of
 from tangent.results.configuration import read_configuration
 from tangent.results.derived import derived_table
-from tangent.results.load import load_tables, write_table
+from tangent.results.read_tables import load_tables, write_table
 
 REPOSITORY = Path(__file__).parents[3]
 RATES = [1e-4, 1e-3, 1e-2]

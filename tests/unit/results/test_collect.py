@@ -7,16 +7,16 @@ from statistics import geometric_mean, mean
 import pytest
 from synthetic_study import REPOSITORY, make_tables, write_study
 
-from tangent import outcomes
-from tangent.errors import UserError
-from tangent.figures import emergence, figure6
-from tangent.files import write_csv, write_text
-from tangent.outcomes import decode
+from tangent.evaluation import outcomes
+from tangent.evaluation.outcomes import decode
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import write_csv, write_text
+from tangent.report.figures import emergence, figure6
 from tangent.results.collect import collect
 from tangent.results.columns import TABLES, raw_results
 from tangent.results.configuration import read_configuration
 from tangent.results.derived import derived_table
-from tangent.results.load import load_tables
+from tangent.results.read_tables import load_tables
 
 MODES = ("standard", "posthoc", "linear")
 

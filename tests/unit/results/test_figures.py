@@ -12,20 +12,18 @@ import pytest
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from tangent.errors import UserError
-from tangent.figures import (
-    FIGURES,
+from tangent.jobs.errors import UserError
+from tangent.report.figures import (
     alpha_curves,
     emergence,
     figure2,
     figure3,
     figure5,
     figure6,
-    load_figure,
     rate_sensitivity,
-    save,
 )
-from tangent.figures.style import MODE_COLOURS
+from tangent.report.figures.catalogue import FIGURES, load_figure, save
+from tangent.report.figures.style import MODE_COLOURS
 from tangent.results.columns import TABLES
 
 
@@ -164,7 +162,7 @@ def test_a_figure_is_a_module_of_the_folder_with_a_caption(config):
 
 
 def test_planning_reads_figures_and_tables_without_what_they_are_made_with():
-    imports = "import sys, tangent.figures, tangent.results.paper_tables"
+    imports = "import sys, tangent.report.figures.catalogue, tangent.results.paper_tables"
     heavy = "{'matplotlib', 'pandas', 'torch', 'tqdm'}"
     command = f"{imports}; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", command], check=True)

@@ -15,19 +15,19 @@ from synthetic_study import write_study
 
 from scripts import cli, collect_table, derive_table, paper_table, plot, report
 from tangent.config.model_sources import PretrainedByRecipe, PublishedTrainings
-from tangent.errors import UserError
-from tangent.figures import FIGURES, figures_of
-from tangent.files import write_json, write_safetensors, write_text
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import write_json, write_safetensors, write_text
 from tangent.report.build import build_report, duration
+from tangent.report.figures.catalogue import FIGURES, figures_of
 from tangent.report.inventory import provenance, published_weights, usage
-from tangent.report.learning_rates import sentence
+from tangent.report.learning_rate_section import sentence
 from tangent.report.svg import inline_svg
 from tangent.results.claims_text import readable_claims
 from tangent.results.columns import TABLES, raw_results, tables_of
 from tangent.results.configuration import read_configuration
-from tangent.results.load import load_tables
 from tangent.results.paper_numbers import paper_numbers, rerun_accuracies
 from tangent.results.paper_tables import PAPER_TABLES
+from tangent.results.read_tables import load_tables
 
 MODELS = ("ViT-B-32", "other_vit")
 VOID = {"meta", "br", "link", "img", "hr", "input"}

@@ -14,9 +14,9 @@ from published_weights import Base, make_base
 from small_study import ARCHITECTURE
 
 from scripts import cli
-from tangent import compact_checkpoint
-from tangent.files import sha256_file, write_json, write_safetensors
-from tangent.tasks import load_task
+from tangent.jobs.files import sha256_file, write_json, write_safetensors
+from tangent.models import compact_checkpoint
+from tangent.tasks.task_files import load_task
 
 TASKS = ("shapes", "counting")
 CONFIG = {

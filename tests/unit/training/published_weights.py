@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tangent.files import write_json, write_safetensors
-from tangent.published import hugging_face
+from tangent.jobs.files import write_json, write_safetensors
+from tangent.models.published import hugging_face_names as hugging_face
 
 TINY = {
     "embed_dim": 24,

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from tangent.finetune import Processes, engine
+from tangent.training import engine
+from tangent.training.distributed import Processes
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
@@ -86,7 +87,7 @@ def _run(
 
 
 def compile_always(module) -> None:
-    """Replace the rates of `tangent.finetune.engine`: compiling is free."""
+    """Replace the rates of `tangent.training.engine`: compiling is free."""
     module.RATES = dict.fromkeys(module.RATES, module.Rates(1, 1, 0))
 
 

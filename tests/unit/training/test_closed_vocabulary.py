@@ -19,16 +19,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from small_copies import write_folder
 
-from tangent.datasets.split import load_split
-from tangent.errors import UserError
-from tangent.files import read_csv, read_metadata, write_json, write_safetensors
-from tangent.heads import load_head
-from tangent.heads.regression import grid
-from tangent.linearize import jvp_features, linearize, parameters_of
-from tangent.models import load_encoder, preprocess_config
+from tangent.arithmetic.linearized import jvp_features, linearize, parameters_of
+from tangent.data.split import load_split
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_csv, read_metadata, write_json, write_safetensors
+from tangent.kernels.gram import classifier, ntk_gram
+from tangent.models.encoders import load_encoder
+from tangent.models.families import preprocess_config
+from tangent.models.heads.regression import grid
+from tangent.models.heads.stored import load_head
 from tangent.models.sources import fetch
-from tangent.ntk.gram import classifier, ntk_gram
-from tangent.tasks import load_task
+from tangent.tasks.task_files import load_task
 
 TOWERS = {
     "vit": (

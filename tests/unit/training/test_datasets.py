@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tangent import provenance
-from tangent.datasets import cut_validation, load_split
-from tangent.datasets.preprocess import check_geometry
+from tangent.data.preparation import cut_validation
+from tangent.data.preprocess import check_geometry
+from tangent.data.split import load_split
 from tangent.demo.world import render_task
-from tangent.errors import UserError
-from tangent.files import read_json
-from tangent.tasks import load_task
+from tangent.jobs import provenance
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json
+from tangent.tasks.task_files import load_task
 
 
 def test_prepared_files_hold_the_sources_images(dataset):
@@ -135,7 +136,7 @@ def test_reading_labels_and_heads_needs_no_torch(dataset, heads):
 import sys
 from pathlib import Path
 from tangent.datasets import load_split
-from tangent.heads import load_head
+from tangent.models.heads.stored import load_head
 from tangent.models import preprocess_config
 load_split(Path({str(dataset)!r}), "test")
 load_head(Path({str(heads / "shapes" / "head.safetensors")!r}))

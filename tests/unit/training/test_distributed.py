@@ -17,13 +17,13 @@ import ranks
 import torch
 from safetensors.torch import load_file
 
-from tangent.datasets import load_split
-from tangent.errors import UserError
-from tangent.files import read_csv, read_json
-from tangent.finetune import Processes, TrainingImages
-from tangent.finetune.batches import TrainingBatches
-from tangent.finetune.distributed import BUCKET_ELEMENTS, _buckets
-from tangent.models import preprocess_config
+from tangent.data.split import load_split
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_csv, read_json
+from tangent.models.families import preprocess_config
+from tangent.training.batches import TrainingBatches
+from tangent.training.distributed import BUCKET_ELEMENTS, Processes, _buckets
+from tangent.training.training_images import TrainingImages
 
 
 def in_parallel(flags, **changes):

@@ -12,17 +12,17 @@ from torch import nn
 from torch.func import functional_call, jvp
 
 from bench.linear_step import can_compile
-from tangent.compile_cache import VARIABLE
-from tangent.compiling import compile_for
-from tangent.errors import UserError
-from tangent.estimate.models import architecture
-from tangent.files import read_csv, read_json
-from tangent.finetune import engine
-from tangent.finetune.engine import estimate, forward_operations
-from tangent.finetune.forward_backward import ForwardBackward
-from tangent.heads import ZeroShotHead
-from tangent.linearize import forward_mode_attention, linearize
-from tangent.models import load_encoder
+from tangent.arithmetic.linearized import forward_mode_attention, linearize
+from tangent.config.cost.model_sizes import architecture
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_csv, read_json
+from tangent.models.encoders import load_encoder
+from tangent.models.heads.zero_shot import ZeroShotHead
+from tangent.training import engine
+from tangent.training.compile_cache import VARIABLE
+from tangent.training.compiling import compile_for
+from tangent.training.engine import estimate, forward_operations
+from tangent.training.forward_backward import ForwardBackward
 
 needs_compiler = pytest.mark.skipif(
     not can_compile(), reason="there is no C++ compiler, or Python has no headers"

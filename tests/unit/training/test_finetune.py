@@ -13,13 +13,17 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from tangent.datasets import load_split
-from tangent.errors import UserError
-from tangent.files import read_csv, read_json
-from tangent.finetune import Record, Settings, TrainingImages, finetune, learning_rate
-from tangent.finetune.batches import TrainingBatches, one_ahead
-from tangent.heads import load_head
-from tangent.models import load_encoder, preprocess_config
+from tangent.data.split import load_split
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_csv, read_json
+from tangent.models.encoders import load_encoder
+from tangent.models.families import preprocess_config
+from tangent.models.heads.stored import load_head
+from tangent.training.batches import TrainingBatches, one_ahead
+from tangent.training.history import Record
+from tangent.training.loop import Settings, finetune
+from tangent.training.schedule import learning_rate
+from tangent.training.training_images import TrainingImages
 
 SETTINGS = Settings(
     training="standard",

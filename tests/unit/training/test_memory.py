@@ -16,14 +16,16 @@ from safetensors.torch import load_file
 from torch.autograd.graph import saved_tensors_hooks
 
 from scripts import cli
-from tangent.activation_checkpointing import recompute_blocks
-from tangent.datasets import load_split
-from tangent.errors import UserError
-from tangent.files import read_csv
-from tangent.finetune import Settings, TrainingImages, finetune
-from tangent.heads import ZeroShotHead
-from tangent.linearize import linearize
-from tangent.models import load_encoder, preprocess_config
+from tangent.arithmetic.activation_checkpointing import recompute_blocks
+from tangent.arithmetic.linearized import linearize
+from tangent.data.split import load_split
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_csv
+from tangent.models.encoders import load_encoder
+from tangent.models.families import preprocess_config
+from tangent.models.heads.zero_shot import ZeroShotHead
+from tangent.training.loop import Settings, finetune
+from tangent.training.training_images import TrainingImages
 
 
 def agree(one, other, tolerance=2e-5):

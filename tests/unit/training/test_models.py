@@ -15,10 +15,11 @@ import torch
 from hub_server import Repository, serve
 from safetensors.torch import load_file, save_file
 
-from tangent.errors import UserError
-from tangent.files import read_json, sha256_file, write_json
-from tangent.models import load_encoder, preprocess_config
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json, sha256_file, write_json
 from tangent.models.clip import load_model
+from tangent.models.encoders import load_encoder
+from tangent.models.families import preprocess_config
 from tangent.models.sources import fetch
 
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))

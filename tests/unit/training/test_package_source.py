@@ -15,11 +15,12 @@ from PIL import Image
 from skimage import data
 from workspace import ROOT
 
-from tangent.datasets.preprocess import evaluation_images
-from tangent.errors import UserError
-from tangent.files import sha256_file
-from tangent.linearize import jvp_features, linearize, parameters_of
-from tangent.models import load_encoder, preprocess_config
+from tangent.arithmetic.linearized import jvp_features, linearize, parameters_of
+from tangent.data.preprocess import evaluation_images
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import sha256_file
+from tangent.models.encoders import load_encoder
+from tangent.models.families import preprocess_config
 from tangent.models.sources import fetch, write
 
 PACKAGE, FILE, ARCHITECTURE = "made-weights", "made_weights/net.pth", "test_efficientnet"

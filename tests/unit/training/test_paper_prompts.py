@@ -8,8 +8,8 @@ import open_clip
 import pytest
 import torch
 
-from tangent.heads.prompts import build_head
-from tangent.tasks import load_task
+from tangent.models.heads.class_embeddings import build_head
+from tangent.tasks.task_files import load_task
 
 NAMES = ("cars", "dtd", "eurosat", "gtsrb", "mnist", "resisc45", "sun397", "svhn", "imagenet")
 MOST_PROMPTS = 400

@@ -11,9 +11,9 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torchvision.transforms import InterpolationMode
 
-from tangent.augment import random_boxes, resized_crop, training_images
-from tangent.datasets import evaluation_images
-from tangent.runtime import generator
+from tangent.data.augmentation import random_boxes, resized_crop, training_images
+from tangent.data.preprocess import evaluation_images
+from tangent.jobs.runtime import generator
 
 SETTINGS = {
     "size": (32, 32),

@@ -13,9 +13,9 @@ from published_weights import TINY, Base, as_transformers, make_base
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tangent.files import read_metadata, sha256_file
-from tangent.models import load_encoder
-from tangent.task_vector import TaskVector
+from tangent.arithmetic.task_vector import TaskVector
+from tangent.jobs.files import read_metadata, sha256_file
+from tangent.models.encoders import load_encoder
 
 RESNET = {**TINY, "vision_cfg": {"layers": [1, 1, 1, 1], "width": 8, "image_size": 32}}
 

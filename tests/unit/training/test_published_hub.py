@@ -14,14 +14,14 @@ import torch
 from hub_server import Repository, serve
 from safetensors.torch import load_file, save
 
-from tangent.files import read_metadata
+from tangent.jobs.files import read_metadata
 
 COMMIT = "5a" * 20
 # Every question in one process: it imports the client once and the client reads HF_ENDPOINT then.
 ASK = """
 import json, sys
-from tangent.errors import UserError
-from tangent.published.sources import fetch
+from tangent.jobs.errors import UserError
+from tangent.models.published.fetch_published import fetch
 answers = []
 for entry in json.loads(sys.argv[1]):
     try:

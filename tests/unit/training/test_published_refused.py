@@ -15,8 +15,8 @@ from published_weights import TINY, Base, as_transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tangent.errors import UserError
-from tangent.files import sha256_file
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import sha256_file
 
 
 def tensors_of(base: Base) -> dict[str, Tensor]:

@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tangent.errors import UserError
-from tangent.files import read_json
-from tangent.finetune import Checkpoint
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json
+from tangent.training.checkpoint import Checkpoint
 
 
 def start(flags: dict[str, object]) -> subprocess.Popen:

@@ -18,13 +18,14 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import T5Config, T5ForConditionalGeneration
 
-from tangent.errors import UserError
-from tangent.files import read_json
-from tangent.heads import load_head
-from tangent.heads.candidates import answer_tokens
-from tangent.models import load_encoder, preprocess_config
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json
+from tangent.models.encoders import load_encoder
+from tangent.models.families import preprocess_config
+from tangent.models.heads.candidates import answer_tokens
+from tangent.models.heads.stored import load_head
 from tangent.models.t5_tokenizer import load_tokenizer, token_ids
-from tangent.tasks import load_task
+from tangent.tasks.task_files import load_task
 
 COMMIT = "7b" * 20
 LENGTH, ANSWER, VOCABULARY, WIDTH = 6, 3, 40, 16
@@ -33,7 +34,7 @@ TASK = load_task("shapes")
 ASK = """
 import json, sys
 from pathlib import Path
-from tangent.errors import UserError
+from tangent.jobs.errors import UserError
 from tangent.models.sources import fetch, write
 answers = {}
 for name, entry in json.loads(sys.argv[1]).items():

@@ -7,14 +7,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tangent.datasets import load_split
-from tangent.demo.text.tokenizer import build_tokenizer
-from tangent.demo.text.world import pretraining_texts
-from tangent.errors import UserError
-from tangent.files import read_json
-from tangent.models import load_encoder, t5
+from tangent.data.split import load_split
+from tangent.demo.text_world import pretraining_texts
+from tangent.demo.vocabulary import build_tokenizer
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json
+from tangent.models import t5
+from tangent.models.encoders import load_encoder
 from tangent.models.sources import text_to_text, write
-from tangent.tasks import load_task
+from tangent.tasks.task_files import load_task
 
 TASK = "topic_books"
 SIZES = {"train_images": 60, "test_images": 25}
@@ -88,8 +89,9 @@ def test_the_accuracy_is_that_of_transformers_own_losses(script, folders, refere
         device="cpu",
         output_dir=features,
     )
-    from tangent.datasets.sources import Sizes, open_source, read_located
-    from tangent.heads import load_head
+    from tangent.data.sources.locating import open_source, read_located
+    from tangent.data.sources.source import Sizes
+    from tangent.models.heads.stored import load_head
 
     task = load_task(TASK)
     source = open_source(task, read_located(folders / "located.json"), Sizes(60, None, 25))
@@ -97,7 +99,7 @@ def test_the_accuracy_is_that_of_transformers_own_losses(script, folders, refere
     logits = load_head(folders / "heads" / TASK / "head.safetensors", "answers").logits(
         load_file(features / "test.safetensors")["features"].numpy()
     )
-    from tangent.datasets.digest import text_digests
+    from tangent.data.digest import text_digests
 
     place = {row.tobytes(): number for number, row in enumerate(np.asarray(split.hashes))}
     checked = 0

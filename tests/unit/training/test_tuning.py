@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tangent import outcomes
-from tangent.errors import UserError
-from tangent.files import read_json, read_metadata, write_json
+from tangent.evaluation import outcomes
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json, read_metadata, write_json
 
 
 def choice(folder, rate, **other):

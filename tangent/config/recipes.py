@@ -1,0 +1,103 @@
+"""Recipes of the models that the workflow pre-trains itself, one class per objective."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from tangent.config.types import NaturalNumber, PositiveInteger, PositiveNumber, Section
+
+
+class PretrainingRecipe(Section):
+    """What every recipe says.
+
+    Attributes:
+        family: name of the models' family, a key of `tangent.models.families.FAMILIES`.
+        reads: the kind of tasks that the models are for.
+        classifies: whether the models have a classifier of their own.
+    """
+
+    family: ClassVar[str]
+    reads: ClassVar[str] = "image"
+    classifies: ClassVar[bool] = False
+
+    epochs: PositiveInteger = Field(description="Passes over the examples.")
+    batch_size: Annotated[int, Field(ge=2)] = Field(description="Examples per step.")
+    learning_rate: PositiveNumber = Field(
+        description="Peak learning rate of AdamW: a warm-up of 100 steps, then a cosine to zero."
+    )
+    seed: NaturalNumber = Field(description="Seed of examples, weights and data order.")
+    threads: PositiveInteger = Field(description="CPU threads of the pre-training.")
+
+    @property
+    def examples(self) -> int:
+        """What an epoch passes over."""
+        raise NotImplementedError
+
+    def form(self, name: str) -> str:
+        """How data is prepared for the model `name`: the folder of its data sets."""
+        raise NotImplementedError
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole schedule; an epoch's incomplete last batch is left out."""
+        return self.epochs * (self.examples // self.batch_size)
+
+
+class Contrastive(PretrainingRecipe):
+    """A CLIP: images are matched with their captions, those of their batch."""
+
+    family: ClassVar[str] = "clip"
+    image_size: ClassVar[int] = 32
+
+    objective: Literal["contrastive"] = Field(description="`contrastive`: a CLIP model.")
+    tower: Literal["vit", "convnext"] = Field(description="Architecture of the image encoder.")
+    images: PositiveInteger = Field(description="Captioned images rendered.")
+
+    @property
+    def examples(self) -> int:
+        return self.images
+
+    def form(self, name: str) -> str:
+        return f"{self.image_size}px"
+
+
+class Text(PretrainingRecipe):
+    """A T5: cut-out spans, and questions about the demo's world of text."""
+
+    family: ClassVar[str] = "text_to_text"
+    reads: ClassVar[str] = "text"
+
+    objective: Literal["text"] = Field(description="`text`: a T5 model.")
+    texts: PositiveInteger = Field(description="Texts written, with or without a question.")
+
+    @property
+    def examples(self) -> int:
+        return self.texts
+
+    def form(self, name: str) -> str:
+        return f"{name}-tokens"
+
+
+class Supervised(PretrainingRecipe):
+    """A closed-vocabulary model: images are classified by domain and class."""
+
+    family: ClassVar[str] = "closed_vocabulary"
+    classifies: ClassVar[bool] = True
+    image_size: ClassVar[int] = 32
+
+    objective: Literal["supervised"] = Field(description="`supervised`: a classifier of timm.")
+    tower: Literal["vit", "convnext"] = Field(description="Architecture of the classifier.")
+    images: PositiveInteger = Field(description="Labelled images rendered.")
+
+    @property
+    def examples(self) -> int:
+        return self.images
+
+    def form(self, name: str) -> str:
+        return f"{self.image_size}px"
+
+
+# A further objective is a further class here.
+Pretraining = Annotated[Contrastive | Supervised | Text, Field(discriminator="objective")]

@@ -1,0 +1,241 @@
+"""From a source to checked splits on disk, decoded once (docs/protocol.md, "Data").
+
+Two passes: the first decodes the rows that are needed, hashes them and checks everything that later
+steps rely on; the second decodes them again in the order of the files and writes them. So memory
+holds digests and never a split, and nothing is written before it is known to be right and to fit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from tangent.data.examined import Member, Official
+from tangent.data.sources.rows import Rows
+from tangent.data.sources.source import SourceData
+from tangent.data.split import SPLITS, split_path
+from tangent.data.validation import held_out
+from tangent.jobs.errors import UserError
+from tangent.tasks.labels import match_labels
+from tangent.tasks.task_files import AnyTask
+
+logger = logging.getLogger("tangent")
+
+# Splits are part of the protocol: this seed is not the study's.
+VALIDATION_SEED = 0
+# Official data sets hold a few examples twice; more than these are a leak between the splits.
+LARGEST_SHARED_SHARE = 0.005
+
+
+class Form(Protocol):
+    """What examples are prepared as: pixels or tokens."""
+
+    official: type[Official]
+
+    def describe(self) -> dict[str, Any]:
+        """Settings that the model's preprocessing must have too."""
+        ...
+
+    def write(
+        self, task: AnyTask, members: Mapping[str, Member], folder: Path, threads: int, what: str
+    ) -> dict[str, dict[str, int]]:
+        """Write all splits, or none of them.
+
+        Args:
+            task: the task.
+            members: the splits by name.
+            folder: where the files go.
+            threads: decode so many examples at a time.
+            what: the data set's name in messages.
+
+        Returns:
+            Of each split, the `bytes` of its file, and other numbers that people should know.
+
+        Raises:
+            UserError: the disk is too small, or a file cannot be written.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a data set is prepared.
+
+    Attributes:
+        form: what examples are prepared as.
+        order: of the rows before validation images are drawn: `content` sorts by row digest,
+            `name` by file name, `source` keeps the source's.
+        has_validation: the data set has a validation split of its own.
+        fraction: else, the share of the training images to hold out, rounded down …
+        maximum: … and the largest number of them.
+        splits: which splits are wanted.
+        threads: decode so many images at a time; no result depends on it.
+    """
+
+    form: Form
+    order: str = "content"
+    has_validation: bool = False
+    fraction: float = 0.1
+    maximum: int = 5000
+    splits: tuple[str, ...] = SPLITS
+    threads: int = 1
+
+
+def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the validation images: torch's `random_split` with a generator seeded 0.
+
+    Args:
+        n: size of the source's training set.
+        fraction, maximum: how many of them, by `tangent.data.validation.held_out`.
+
+    Returns:
+        Indices of the remaining training images [n - k] and of the validation images [k], both
+        int64, in the order drawn.
+
+    Raises:
+        UserError: nothing would be left on one side.
+    """
+    import torch
+    from torch.utils.data import random_split
+
+    k = held_out(n, fraction, maximum)
+    if not 0 < k < n:
+        raise UserError(
+            f"a training set of {n} images gives {k} validation images (validation.fraction "
+            f"{fraction}, validation.maximum {maximum}), but at least one image must be on each "
+            "side: take more images or another fraction."
+        )
+    train, validation = random_split(
+        range(n), [n - k, k], torch.Generator().manual_seed(VALIDATION_SEED)
+    )
+    return np.asarray(train.indices), np.asarray(validation.indices)
+
+
+def prepare(task: AnyTask, source: SourceData, recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Write the splits of a task, checked; none is left behind if one fails.
+
+    Args:
+        task: the task.
+        source: its official splits.
+        recipe: how to prepare them.
+        folder: where the files go.
+
+    Returns:
+        What dataset.json says of them: `classes_checked`, `validation`, `shared` (examples that two
+        splits share), `geometry`, `order`, and `splits` (number of examples, digest, bytes).
+
+    Raises:
+        UserError: there is no such split, labels are not the task's, a class has no training
+            example, one is unreadable, two splits share some, the disk is full.
+    """
+    what = f"the data set {task.name}"
+    for name in recipe.splits:
+        split_path(folder, name)  # refuses any other name
+
+    def labels_of(name: str, rows: Rows) -> np.ndarray:
+        return _labels(task, source.classes, rows.labels, f"{what}, {name}")
+
+    official = {
+        name: recipe.form.official(name, rows, labels_of(name, rows))
+        for name, rows in vars(source).items()
+        if name in SPLITS and rows is not None
+    }
+    if source.classes is None:
+        logger.info("%s names no classes: that its labels are in our order is unchecked", what)
+    validation = "cut from train" if source.validation is None else "the source's own"
+    if recipe.has_validation and source.validation is None:
+        validation += ": this copy has none of its own"
+        logger.info("%s: this copy has no validation split, so it is cut from train", what)
+    if "train" in recipe.splits:
+        _check_classes(task, official["train"], what)
+    members = _members(official, recipe, what)
+    for member in members.values():
+        member.official.examine(member.rows, recipe.threads, what)
+    shared = _shared_examples(members, what)
+    written = recipe.form.write(task, members, folder, recipe.threads, what)
+    return {
+        "classes_checked": source.classes is not None,
+        "validation": validation,
+        "shared": shared,
+        "geometry": recipe.form.describe(),
+        "order": recipe.order,
+        "splits": {
+            name: {"n": len(member), "sha256": member.content_sha256, **written[name]}
+            for name, member in members.items()
+        },
+    }
+
+
+def _labels(
+    task: AnyTask, classes: tuple[str, ...] | None, labels: np.ndarray, where: str
+) -> np.ndarray:
+    """Return labels as indices into the task's classes."""
+    count = len(task.classes) if classes is None else len(classes)
+    if labels.min() < 0 or labels.max() >= count:
+        raise UserError(
+            f"{where}: labels go from {labels.min()} to {labels.max()}, but there are {count} "
+            f"classes, so they must go from 0 to {count - 1}. Do the class names "
+            f"(tangent/tasks/{task.name}.yaml) belong to this data set?"
+        )
+    return labels if classes is None else match_labels(task, classes)[labels]
+
+
+def _members(official: Mapping[str, Official], recipe: Recipe, what: str) -> dict[str, Member]:
+    """Return the wanted splits; what none of them needs is not decoded."""
+
+    def ordered(name: str) -> np.ndarray:
+        return official[name].ordered(recipe.order, recipe.threads, what)
+
+    if "validation" in official:
+        return {name: Member(official[name], ordered(name)) for name in recipe.splits}
+    train, validation = cut_validation(len(official["train"].rows), recipe.fraction, recipe.maximum)
+    rows = ordered("train")
+    members = {
+        "train": Member(official["train"], rows[train]),
+        "validation": Member(official["train"], rows[validation]),
+        "test": Member(official["test"], ordered("test")),
+    }
+    return {name: members[name] for name in recipe.splits}
+
+
+def _check_classes(task: AnyTask, train: Official, what: str) -> None:
+    missing = np.setdiff1d(np.arange(len(task.classes)), train.labels)
+    if len(missing):
+        names = ", ".join(repr(task.classes[index]) for index in missing[:5])
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise UserError(
+            f"{what}: no training {train.noun} is of class {names}{more}. Is the copy complete, "
+            f"and of this data set? A smaller selection needs more {train.noun}s."
+        )
+
+
+def _shared_examples(members: Mapping[str, Member], what: str) -> dict[str, int]:
+    """Count the examples that two splits share; too many are refused.
+
+    What a validation split shares with those that it was cut from are twins that the data set
+    itself has: they are counted only.
+    """
+    known = {name: member.of("contents") for name, member in members.items()}
+    hashes = {name: [row.tobytes() for row in rows] for name, rows in known.items()}
+    shared = {}
+    for first, second in combinations(members, 2):
+        noun = members[first].official.noun
+        of_first = set(hashes[first])
+        count = sum(content in of_first for content in hashes[second])
+        shared[f"{first}, {second}"] = count
+        is_cut = members[first].official is members[second].official
+        if not is_cut and count > LARGEST_SHARED_SHARE * len(hashes[second]):
+            raise UserError(
+                f"{what}: {count} of the {len(hashes[second])} {second} {noun}s are also {first} "
+                f"{noun}s (equal SHA-256), so accuracies would be too high. Remove "
+                "the duplicates from the source, or choose a source with clean splits."
+            )
+        if count:
+            logger.warning("%s: %d %s %ss are also %s %ss", what, count, second, noun, first, noun)
+    return shared

@@ -1,0 +1,44 @@
+"""Copies on disk in the layouts of the earlier code bases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tangent.data.sources.layouts.places import LAYOUTS
+from tangent.data.sources.source import Sizes, SourceData
+from tangent.jobs.errors import UserError
+from tangent.tasks.image_task import Task
+
+OPTIONS = ("root",)
+KINDS = ("image",)
+
+
+def locate(task: Task, sizes: Sizes, root: str) -> dict[str, Any]:
+    """Find the task's files below `root`, where the task's layout has them.
+
+    Raises:
+        Absent: nothing of the data set is there.
+        UserError: a part of it is missing, or the task has no layout.
+    """
+    if task.name not in LAYOUTS:
+        raise UserError(
+            f"the task {task.name} has no folder layout; those that have one: "
+            f"{', '.join(sorted(LAYOUTS))}. Choose another source."
+        )
+    layout, base = LAYOUTS[task.name], Path(root).expanduser()
+    places = layout.places(base)
+    if sizes.validation is not None and "validation" in set(layout.parts) - set(places):
+        raise UserError(
+            f"{base} has no {layout.parts['validation'][0]}, but datasets.{task.name}."
+            f"validation_images says {sizes.validation}. Complete the copy, or set that key to "
+            "null: then a validation split is cut from the training images."
+        )
+    return {"places": {name: str(path) for name, path in places.items()}}
+
+
+def open_copy(task: Task, sizes: Sizes, details: Mapping[str, Any], root: str) -> SourceData:
+    """Open what `locate` found."""
+    places = {name: Path(path) for name, path in details["places"].items()}
+    return LAYOUTS[task.name].read(places)

@@ -1,0 +1,123 @@
+"""Copies that torchvision.datasets downloads, checks and unpacks, read in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tangent.data.sources.layouts import dtd
+from tangent.data.sources.layouts.layout import Layout
+from tangent.data.sources.layouts.places import LAYOUTS
+from tangent.data.sources.source import Absent, Sizes, SourceData
+from tangent.jobs.errors import UserError, first_line
+from tangent.tasks.image_task import Task
+
+OPTIONS = ("root", "download")
+KINDS = ("image",)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A class of torchvision.datasets, and the layout that it makes.
+
+    Attributes:
+        name: the class.
+        subfolder: the class's root, below the configured one.
+        splits: its arguments for each split.
+        layout: where the files are, below the configured root.
+        downloads: whether torchvision can still download it.
+    """
+
+    name: str
+    subfolder: str
+    splits: tuple[dict[str, Any], ...]
+    layout: Layout
+    downloads: bool = True
+
+
+_TRAIN_TEST = ({"split": "train"}, {"split": "test"})
+COPIES = {
+    "cars": Copy("StanfordCars", "", _TRAIN_TEST, LAYOUTS["cars"], downloads=False),
+    "dtd": Copy(
+        "DTD",
+        "",
+        tuple({"split": split, "partition": 1} for split in ("train", "val", "test")),
+        Layout({"images": ("dtd/dtd/images",), "labels": ("dtd/dtd/labels",)}, dtd.read_partition),
+    ),
+    "gtsrb": Copy("GTSRB", "", _TRAIN_TEST, LAYOUTS["gtsrb"]),
+    "imagenet": Copy(
+        "ImageNet",
+        "imagenet",
+        ({"split": "train"}, {"split": "val"}),
+        LAYOUTS["imagenet"],
+        downloads=False,
+    ),
+    "mnist": Copy("MNIST", "", ({"train": True}, {"train": False}), LAYOUTS["mnist"]),
+    "svhn": Copy("SVHN", "svhn", _TRAIN_TEST, LAYOUTS["svhn"]),
+}
+REFUSED = {
+    "eurosat": "torchvision's EuroSAT has 27,000 images and no splits",
+    "resisc45": "torchvision has no RESISC45",
+    "sun397": "torchvision's SUN397 has all 108,754 images and no splits",
+}
+
+
+def locate(task: Task, sizes: Sizes, root: str, download: bool) -> dict[str, Any]:
+    """Let torchvision find, and if asked for download, the data set below `root`.
+
+    torchvision compares what it downloads with known MD5 sums. SVHN goes to the folder `svhn` and
+    ImageNet to `imagenet`, as in the folder layouts.
+
+    Raises:
+        Absent: it is not there and is not, or cannot be, downloaded.
+        UserError: a part of it is missing or damaged, or torchvision has not the protocol's splits.
+    """
+    copy = _copy(task)
+    base = Path(root).expanduser()
+    from torchvision import datasets
+
+    options = {"download": download} if copy.downloads else {}
+    try:
+        for split in copy.splits:
+            getattr(datasets, copy.name)(base / copy.subfolder, **split, **options)
+    except Exception as error:  # torchvision raises what urllib, tarfile, scipy and it itself do
+        reason = f"torchvision.datasets.{copy.name}: {first_line(error)}"
+        if copy.layout.found(base):
+            raise UserError(
+                f"the copy of {task.name} below {base} is damaged or incomplete ({reason}): delete "
+                "what is there and run this again, or choose another source."
+            ) from error
+        raise Absent(f"{reason}. {_remedy(copy, base, download)}") from error
+    places = copy.layout.places(base)
+    return {"places": {name: str(path) for name, path in places.items()}}
+
+
+def open_copy(
+    task: Task, sizes: Sizes, details: Mapping[str, Any], root: str, download: bool
+) -> SourceData:
+    """Open what `locate` found; needs no torchvision."""
+    places = {name: Path(path) for name, path in details["places"].items()}
+    return _copy(task).layout.read(places)
+
+
+def _copy(task: Task) -> Copy:
+    if task.name in COPIES:
+        return COPIES[task.name]
+    reason = REFUSED.get(task.name, f"torchvision has no {task.name}")
+    raise UserError(
+        f"datasets.{task.name}.sources: the source torchvision cannot serve this task: {reason}, "
+        "so the protocol's splits cannot be had from it. Choose hub or folder."
+    )
+
+
+def _remedy(copy: Copy, base: Path, download: bool) -> str:
+    if copy.name == "ImageNet":
+        return (
+            f"Put ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and "
+            f"ILSVRC2012_img_val.tar into {base / copy.subfolder}"
+        )
+    if not copy.downloads:
+        return f"torchvision cannot download it any more: put it below {base} by hand"
+    return "Check the network" if download else "Set download to true"

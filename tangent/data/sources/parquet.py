@@ -1,0 +1,196 @@
+"""Images of Hugging Face parquet files: a struct column `image` (bytes, path) and `label`."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tangent.data.sources.rows import decode, no_names
+from tangent.jobs.errors import UserError, first_line
+from tangent.tasks.image_task import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+IMAGE, LABEL = "image", "label"
+# So many rows stay in memory, and two groups in any case: eight threads that read ascending rows
+# are up to 256 apart, and a group that is dropped too early is read again.
+_ROWS_IN_MEMORY = 512
+# The hub's copy of ImageNet appends the class to each file's name; sorting by name must not see it.
+_CLASS_SUFFIX = re.compile(r"_n\d{8}$")
+
+
+class ParquetRows:
+    """Rows of parquet files; only labels, and a few groups of rows, are ever in memory.
+
+    Args:
+        files: the shards of one split, in order.
+
+    Raises:
+        UserError: a file is truncated, lacks a column or has one of another type.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._lock = threading.Lock()
+        self._recent: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
+        self.classes: tuple[str, ...] | None = None
+        # Each group of rows: its shard, its number in there, its first row in there and overall.
+        self._groups: list[tuple[Path, int, int]] = []
+        self._starts: list[int] = []
+        labels: list[np.ndarray] = []
+        for file in files:
+            labels.append(self._add(file, sum(map(len, labels))))
+        self.labels = np.concatenate(labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def name(self, row: int) -> str:
+        return self._name(row, self._paths[row])
+
+    def key(self, row: int) -> str:
+        path = self._paths[row]
+        if not path:
+            raise no_names(self._place(row))
+        return _CLASS_SUFFIX.sub("", Path(path).stem)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        group = self._group_of(row)
+        record = self._images(group)[row - self._starts[group]].as_py() or {}
+        name = self._name(row, record.get("path"))
+        if not record.get("bytes"):
+            raise UserError(f"{name} holds no image: choose another revision or source.")
+        return decode(record["bytes"], name, _download_again(self._groups[group][0]))
+
+    def _add(self, file: Path, start: int) -> np.ndarray:
+        """Note the shard's groups of rows and class names; return its labels."""
+        import pyarrow.parquet as pq
+
+        with complete(file), pq.ParquetFile(file) as content:
+            _check_columns(file, content.schema_arrow)
+            classes = class_names(file, content.schema_arrow, LABEL)
+            if start and classes != self.classes:
+                raise UserError(f"{file} names other classes than the split's first file.")
+            self.classes, first = classes, 0
+            for number in range(content.num_row_groups):
+                self._groups.append((file, number, first))
+                self._starts.append(start + first)
+                first += content.metadata.row_group(number).num_rows
+            labels = content.read([LABEL]).column(LABEL)
+        if labels.null_count:
+            raise UserError(f"{file}: {labels.null_count} rows have no label.")
+        return labels.to_numpy().astype(np.int64)
+
+    def _group_of(self, row: int) -> int:
+        return int(np.searchsorted(self._starts, row, side="right")) - 1
+
+    def _images(self, group: int) -> pa.ChunkedArray:
+        import pyarrow.parquet as pq
+
+        with self._lock:
+            if group not in self._recent:
+                file, number, _ = self._groups[group]
+                with complete(file), pq.ParquetFile(file) as content:
+                    table = content.read_row_group(number, columns=[IMAGE])
+                self._recent[group] = table.column(IMAGE)
+                while len(self._recent) > 2 + _ROWS_IN_MEMORY // table.num_rows:
+                    self._recent.popitem(last=False)
+            self._recent.move_to_end(group)
+            return self._recent[group]
+
+    @cached_property
+    def _paths(self) -> list[str | None]:
+        """The column image.path of all shards, without the images."""
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        paths: list[str | None] = []
+        for file in dict.fromkeys(file for file, _, _ in self._groups):
+            with complete(file), pq.ParquetFile(file) as content:
+                column = content.read([f"{IMAGE}.path"])
+                if column.num_columns:
+                    paths += pc.struct_field(column.column(IMAGE), "path").to_pylist()
+                else:
+                    paths += [None] * content.metadata.num_rows
+        return paths
+
+    def _place(self, row: int) -> str:
+        group = self._group_of(row)
+        file, _, first = self._groups[group]
+        return f"{file}, row {row - self._starts[group] + first}"
+
+    def _name(self, row: int, path: str | None) -> str:
+        return f"{self._place(row)} ({path})" if path else self._place(row)
+
+
+def read_images(task: Task, files: Mapping[str, Sequence[Path]]) -> dict[str, ParquetRows]:
+    """Open the images of all splits.
+
+    Args:
+        task: the task (not needed here: images have the columns of the library `datasets`).
+        files: the shards of each split, in order.
+
+    Raises:
+        UserError: as `ParquetRows`.
+    """
+    return {split: ParquetRows(shards) for split, shards in files.items()}
+
+
+@contextmanager
+def complete(file: Path) -> Iterator[None]:
+    """Answer what pyarrow raises for a damaged file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{file} is no complete parquet file ({first_line(error)}): {_download_again(file)}."
+        ) from error
+
+
+def _download_again(file: Path) -> str:
+    # In the hub's cache the file is a link; the link alone would be made again.
+    return (
+        f"delete {file.resolve()} and run the step `data_source` again (`snakemake --forcerun "
+        "data_source`), which downloads it anew"
+    )
+
+
+def _check_columns(file: Path, schema: pa.Schema) -> None:
+    import pyarrow as pa
+
+    there = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    for column in (IMAGE, LABEL):
+        if column not in schema.names:
+            raise UserError(f"{file} has no column {column!r}; its columns are {there}.")
+    image, label = schema.field(IMAGE).type, schema.field(LABEL).type
+    has_bytes = pa.types.is_struct(image) and image.get_field_index("bytes") >= 0
+    if not has_bytes or image.field("bytes").type not in (pa.binary(), pa.large_binary()):
+        raise UserError(f"{file}: {IMAGE!r} must be a struct that holds bytes; columns: {there}.")
+    if not pa.types.is_integer(label):
+        raise UserError(f"{file}: {LABEL!r} must hold whole numbers; columns: {there}.")
+
+
+def class_names(file: Path, schema: pa.Schema, column: str) -> tuple[str, ...] | None:
+    """The names that the library `datasets` saves with a label column of type ClassLabel."""
+    text = (schema.metadata or {}).get(b"huggingface", b"{}")
+    try:
+        feature: Any = json.loads(text)
+        for key in ("info", "features", column):
+            feature = feature.get(key) or {}
+        return tuple(feature["names"]) if feature.get("names") else None
+    except (ValueError, AttributeError) as error:
+        raise UserError(
+            f"{file}: its metadata `huggingface` are not those of the library datasets "
+            f"({first_line(error)}): choose another revision or source."
+        ) from error

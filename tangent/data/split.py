@@ -1,0 +1,161 @@
+"""One split of a prepared data set: its file, mapped into memory and read row by row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tangent.data.preprocess import check_geometry
+from tangent.data.token_split import TokenSplit
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import map_safetensors
+
+SPLITS = ("train", "validation", "test")
+_EVALUATION = {"images", "labels", "hashes"}
+_TRAIN = _EVALUATION | {"originals"}
+_RAGGED_TRAIN = _TRAIN - {"images"} | {"pixels", "offsets", "sizes"}
+_METADATA = {"task", "split", "classes", "geometry", "content_sha256"}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and labels of one split; an image is read from disk when it is asked for.
+
+    Validation and test images are what open_clip's evaluation preprocessing makes of the originals.
+    Training images are regions of the originals (`tangent.data.regions`), of many sizes.
+
+    Attributes:
+        task: name of the task.
+        name: `train` (without the validation images), `validation` or `test`.
+        classes: class names in the order of the labels.
+        geometry: what `tangent.data.preprocess.geometry` says.
+        content: digest of the original images and labels (`tangent.data.digest`).
+        labels: int64 [n], indices into `classes`.
+        hashes: row digests, uint8 [n, 32].
+        sizes: stored heights and widths, int64 [n, 2].
+        originals: heights and widths of the original images, int64 [n, 2]; only of `train`.
+        pixels: all images in a row, uint8.
+        offsets: where each image begins in `pixels`, int64 [n].
+    """
+
+    task: str
+    name: str
+    classes: tuple[str, ...]
+    geometry: dict[str, Any]
+    content: str
+    labels: np.ndarray
+    hashes: np.ndarray
+    sizes: np.ndarray
+    originals: np.ndarray | None
+    pixels: np.ndarray
+    offsets: np.ndarray
+
+    kind: ClassVar[str] = "image"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Read some images, uint8 [rows, height, width, 3].
+
+        Height and width are the largest ones of the whole split. Smaller images lie in the upper
+        left corner; the rest is black.
+        """
+        height, width = self.sizes.max(axis=0)
+        images = np.zeros((len(rows), height, width, 3), np.uint8)
+        for image, row in zip(images, rows, strict=True):
+            height, width = self.sizes[row]
+            start = self.offsets[row]
+            pixels = self.pixels[start : start + height * width * 3]
+            image[:height, :width] = pixels.reshape(height, width, 3)
+        return images
+
+    @classmethod
+    def names(cls, split: str) -> tuple[set[str], ...]:
+        """The sets of tensors that the file of a split may hold."""
+        return (_TRAIN, _RAGGED_TRAIN) if split == "train" else (_EVALUATION,)
+
+    @classmethod
+    def of(
+        cls, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str], labels: np.ndarray
+    ) -> Split:
+        """The split of a file's arrays and metadata, which have been checked."""
+        if "images" in arrays:
+            n, height, width, _ = arrays["images"].shape
+            pixels = arrays["images"].reshape(-1)
+            sizes = np.broadcast_to([height, width], (n, 2))
+            offsets = np.arange(n) * (height * width * 3)
+        else:
+            pixels, sizes, offsets = (np.asarray(arrays[k]) for k in ("pixels", "sizes", "offsets"))
+        return cls(
+            task=metadata["task"],
+            name=metadata["split"],
+            classes=tuple(json.loads(metadata["classes"])),
+            geometry=json.loads(metadata["geometry"]),
+            content=metadata["content_sha256"],
+            labels=labels,
+            hashes=arrays["hashes"],
+            sizes=sizes,
+            originals=np.asarray(arrays["originals"]) if "originals" in arrays else None,
+            pixels=pixels,
+            offsets=offsets,
+        )
+
+
+AnySplit = Split | TokenSplit
+
+# By the key `kind` of a file's metadata; that of images has none.
+_KINDS: dict[str, type[AnySplit]] = {kind.kind: kind for kind in (Split, TokenSplit)}
+
+
+def split_path(folder: Path, split: str) -> Path:
+    """Return the file of a split in the task's folder.
+
+    Raises:
+        UserError: there is no such split.
+    """
+    if split not in SPLITS:
+        raise UserError(f"unknown split {split!r}: the splits are {', '.join(SPLITS)}.")
+    return Path(folder) / f"{split}.safetensors"
+
+
+def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = None) -> AnySplit:
+    """Open a split of a prepared data set; needs no torch, and reads no example.
+
+    Args:
+        folder: the task's folder, with `train`, `validation` and `test.safetensors`.
+        split: which of them.
+        preprocess: `tangent.models.preprocess_config` of the model that is to see the examples.
+
+    Raises:
+        UserError: the file is missing, cut short, not what `prepare` writes, or prepared for models
+            of another preprocessing.
+    """
+    path = split_path(folder, split)
+    if not path.exists():
+        raise UserError(
+            f"{path} does not exist: the split {split!r} is missing. Run the step `datasets` for "
+            "this task, or check the folder."
+        )
+    arrays, metadata = map_safetensors(path)
+    kind = _KINDS.get(metadata.get("kind", Split.kind))
+    is_split = kind and metadata.keys() >= _METADATA and metadata["split"] == split
+    if not is_split or set(arrays) not in kind.names(split):
+        raise UserError(
+            f"{path} is not the {split} split of a prepared data set, or one of another version: "
+            "delete it and run the step `datasets` again."
+        )
+    labels, classes = np.array(arrays["labels"]), json.loads(metadata["classes"])
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise UserError(
+            f"{path}: labels go from {labels.min()} to {labels.max()}, but there are "
+            f"{len(classes)} classes: delete it and run the step `datasets` again."
+        )
+    if preprocess is not None:
+        check_geometry(json.loads(metadata["geometry"]), preprocess, path)
+    return kind.of(arrays, metadata, labels)

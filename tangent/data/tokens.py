@@ -1,0 +1,97 @@
+"""Texts as tokens: filled prompts and candidate answers, as a text-to-text model reads them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tangent.data.examined import Member, OfficialTexts
+from tangent.data.prompts import prompt_tokens
+from tangent.data.split import split_path
+from tangent.jobs.files import write_safetensors
+from tangent.models.heads.candidates import padded_answers
+from tangent.tasks.text_task import TextTask
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+logger = logging.getLogger("tangent")
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """Texts as tokens: a `Form` of data sets.
+
+    Attributes:
+        tokenizer: the model's, without padding and truncation.
+        tokenizer_sha256: digest of its file.
+        input_length: L, tokens of a prompt, the end token included.
+        answer_length: T, tokens of an answer, the end token included.
+    """
+
+    tokenizer: Tokenizer
+    tokenizer_sha256: str
+    input_length: int
+    answer_length: int
+
+    official = OfficialTexts
+
+    def describe(self) -> dict[str, Any]:
+        """The lengths, as the model's preprocessing has them."""
+        return {"input_length": self.input_length, "answer_length": self.answer_length}
+
+    def write(
+        self, task: TextTask, members: Mapping[str, Member], folder: Path, threads: int, what: str
+    ) -> dict[str, dict[str, int]]:
+        """Write all splits; see `Form.write`.
+
+        Returns:
+            Of each split, the `bytes` of its file and how many prompts were `truncated`.
+
+        Raises:
+            UserError: a prompt lacks a field or does not fit without its fields, an answer does not
+                fit, two answers are one, or a file cannot be written.
+        """
+        answers = padded_answers(
+            self.tokenizer, task.classes, self.answer_length, f"task {task.name}"
+        ).reshape(-1)
+        tokens, written = {}, {}
+        for name, member in members.items():
+            rows = member.official.rows
+            filled = [task.fill(rows[row], f"{what}, {rows.name(row)}") for row in member.rows]
+            prompts, truncated = prompt_tokens(self.tokenizer, filled, self.input_length, what)
+            tokens[name] = np.hstack([prompts, np.tile(answers, (len(prompts), 1))])
+            written[name] = {"truncated": truncated}
+            if truncated:
+                share = 100 * truncated / len(prompts)
+                logger.warning(
+                    "%s: %d %s prompts (%.1f %%) were cut to %d tokens",
+                    *(what, truncated, name, share, self.input_length),
+                )
+        for name, member in members.items():
+            path = split_path(folder, name)
+            arrays = {
+                "tokens": tokens[name],
+                "labels": member.of("labels"),
+                "hashes": member.of("digests"),
+            }
+            write_safetensors(path, arrays, self._metadata(task, name, member))
+            written[name]["bytes"] = path.stat().st_size
+        return written
+
+    def _metadata(self, task: TextTask, name: str, member: Member) -> dict[str, str]:
+        return {
+            "kind": task.kind,
+            "task": task.name,
+            "split": name,
+            "classes": json.dumps(task.classes),
+            "geometry": json.dumps(self.describe()),
+            "tokenizer": self.tokenizer_sha256,
+            "content_sha256": member.content_sha256,
+        }

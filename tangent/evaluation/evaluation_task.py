@@ -1,0 +1,129 @@
+"""A task as evaluations see it: a head and the labels of each split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tangent.data.split import split_path
+from tangent.evaluation import outcomes
+from tangent.evaluation.edited_model import EditedModel
+from tangent.evaluation.feature_tables import read_entry
+from tangent.jobs.errors import UserError
+from tangent.models.heads import metrics
+from tangent.models.heads.head import Head
+from tangent.models.heads.stored import load_head
+
+
+@dataclass(frozen=True, eq=False)
+class Accuracy:
+    """How often a head of `classes` classes is right on the images of a split.
+
+    Attributes:
+        correct: whether it is on each image, bool [n].
+        classes: the number of classes of the head.
+    """
+
+    correct: np.ndarray
+    classes: int
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of images, in [0, 1]."""
+        return float(np.mean(self.correct))
+
+    @property
+    def n(self) -> int:
+        """The number of images."""
+        return len(self.correct)
+
+    @property
+    def outcomes(self) -> str:
+        """`correct` as text: comparisons on the same images need it (`tangent.evaluation.outcomes`)."""
+        return outcomes.encode(self.correct)
+
+    def as_json(self) -> dict[str, Any]:
+        """The numbers as results hold them, and the outcomes."""
+        return {name: getattr(self, name) for name in ("accuracy", "n", "classes", "outcomes")}
+
+
+class EvaluationTask:
+    """A data set and its head.
+
+    Args:
+        name: the data set's name.
+        head: from features to class scores.
+        labels: gives the labels [images] (int64) of a split; called once per split that is used,
+            so a validation step never touches test data.
+    """
+
+    def __init__(self, name: str, head: Head, labels: Callable[[str], np.ndarray]) -> None:
+        self.name = name
+        self.head = head
+        self._load_labels = labels
+        self._labels: dict[str, np.ndarray] = {}
+
+    @classmethod
+    def load(
+        cls, name: str, heads_dir: Path, datasets_dir: Path, kind: str | None = None
+    ) -> EvaluationTask:
+        """The task of `heads_dir/{name}/head.safetensors` and `datasets_dir/{name}/*.safetensors`.
+
+        Args:
+            name: the data set's name.
+            heads_dir, datasets_dir: the folders.
+            kind: what the head must be (`tangent.models.heads.stored.HEADS`); None takes any.
+
+        Raises:
+            UserError: the head is missing or of another kind; later, a split is missing or has
+                other classes.
+        """
+        head_file = head_path(heads_dir, name)
+        head = load_head(head_file, kind)
+
+        def labels(split: str) -> np.ndarray:
+            path = split_path(datasets_dir / name, split)
+            labels, metadata = read_entry(path, "labels")
+            classes = json.loads(metadata.get("classes", "null"))
+            if classes is not None and len(classes) != head.classes:
+                raise UserError(
+                    f"{head_file} is a head of {head.classes} classes, {path} holds "
+                    f"{len(classes)}: build the head again from the same task."
+                )
+            return labels
+
+        return cls(name, head, labels)
+
+    def labels(self, split: str) -> np.ndarray:
+        """Labels [images] of `split`; UserError if the split is missing or has other classes."""
+        if split not in self._labels:
+            self._labels[split] = self._load_labels(split)
+        return self._labels[split]
+
+    def accuracy(
+        self, edited: EditedModel, coefficients: Mapping[str, float], split: str
+    ) -> Accuracy:
+        """Accuracy of the edited model on all images of `split`."""
+        return self.accuracy_of(edited.features(coefficients, self.name, split), split)
+
+    def accuracy_of(self, features: np.ndarray, split: str) -> Accuracy:
+        """Accuracy of the head on features [images, features] of all images of `split`.
+
+        Raises:
+            UserError: features, labels and head do not fit each other, or features are not finite.
+        """
+        labels = self.labels(split)
+        try:
+            return Accuracy(metrics.outcomes(features, labels, self.head), self.head.classes)
+        except UserError as error:
+            raise UserError(f"{self.name}, split {split}: {error}") from error
+
+
+def head_path(heads_dir: Path, name: str) -> Path:
+    """Where the head of task `name` lies."""
+    return heads_dir / name / "head.safetensors"

@@ -1,0 +1,65 @@
+"""What became of each image, as text in a JSON result: comparisons on the same images need it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import numpy as np
+
+from tangent.jobs.errors import UserError
+
+
+def encode(correct: np.ndarray) -> str:
+    """The outcomes bool [n] as base64 of one bit per image, in the images' order."""
+    return base64.b64encode(np.packbits(np.asarray(correct, dtype=bool))).decode("ascii")
+
+
+def decode(text: str, n: int) -> np.ndarray:
+    """The outcomes bool [n] of a text that `encode` made of n images.
+
+    Raises:
+        UserError: the text is something else, or of another number of images.
+    """
+    packed = _bytes(text)
+    if packed is None or len(packed) != -(-n // 8):
+        raise _foreign(text, f"which of {n} images were right")
+    return np.unpackbits(packed, count=n).astype(bool)
+
+
+def encode_counts(counts: np.ndarray, largest: int) -> str:
+    """Counts [n] of 0 to `largest` as base64 of as few bytes an image as that takes."""
+    return base64.b64encode(np.asarray(counts).astype(_of_counts(largest)).tobytes()).decode(
+        "ascii"
+    )
+
+
+def decode_counts(text: str, n: int, largest: int) -> np.ndarray:
+    """The counts int64 [n] of a text that `encode_counts` made of n images.
+
+    Raises:
+        UserError: the text is something else, or of another number of images.
+    """
+    packed = _bytes(text)
+    kind = _of_counts(largest)
+    if packed is None or len(packed) != n * kind.itemsize:
+        raise _foreign(text, f"the counts of {n} images")
+    return packed.view(kind).astype(np.int64)
+
+
+def _of_counts(largest: int) -> np.dtype:
+    return np.min_scalar_type(largest).newbyteorder("<")
+
+
+def _bytes(text: str) -> np.ndarray | None:
+    try:
+        return np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    except (binascii.Error, ValueError, TypeError):
+        return None
+
+
+def _foreign(text: str, what: str) -> UserError:
+    return UserError(
+        f"{str(text)[:20]!r}… does not say {what}: delete the result that holds it and run its "
+        "step again."
+    )

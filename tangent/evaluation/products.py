@@ -1,0 +1,117 @@
+"""Products J(x)·τ of a data set with several task vectors, which share the primal passes.
+
+An image costs one forward pass, and a tangent (two forward passes) for each task vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
+from tangent.jobs.errors import UserError
+from tangent.jobs.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from tangent.evaluation.features import Examples
+
+
+def dataset_products(
+    encoder: nn.Module,
+    files: Mapping[str, Path],
+    vectors: Mapping[str, Sequence[str]],
+    load_images: Callable[[str, str], Examples],
+    dataset: str,
+    batch_size: int,
+    autocast: str = "none",
+) -> dict[str, dict[str, np.ndarray]]:
+    """J(x)·τ of one data set, [images, features] (float32) by split and task vector.
+
+    Args:
+        encoder: the encoder at θ0.
+        files: the file of each task vector, by name.
+        vectors: names of the task vectors wanted on each split; `sum` is the sum of all files'.
+        load_images: gives the images of (data set, split), on the encoder's device.
+        dataset: name of the data set.
+        batch_size: most images of a pass; fewer share it with many task vectors.
+        autocast: `bfloat16` or `none` (float32).
+
+    Raises:
+        UserError: a task vector has no file, cannot be read, or belongs to another model.
+    """
+    from tangent.arithmetic.linearized import parameters_of
+    from tangent.evaluation.features import jacobian_products
+
+    theta0 = parameters_of(encoder)
+    names = list(dict.fromkeys(name for wanted in vectors.values() for name in wanted))
+    size = sum(value.nbytes for value in theta0.values())
+    together = tangents_per_pass(len(names), size, next(iter(theta0.values())).device.type)
+    products: dict[str, dict[str, np.ndarray]] = {split: {} for split in vectors}
+    directions: dict[str, Tensor] = {}
+    for start in range(0, len(names), together):
+        part = names[start : start + together]
+        directions.clear()  # before the next ones take as much memory
+        directions |= stacked_vectors(theta0, files, part)
+        for split, wanted in vectors.items():
+            rows = [row for row, name in enumerate(part) if name in wanted]
+            if not rows:
+                continue
+            here = [part[row] for row in rows]
+            images = load_images(dataset, split)
+            name = f"J(x)τ of {', '.join(here)}, {dataset}, {split}"
+            with Progress(name, len(images), "image") as progress:
+                found = jacobian_products(
+                    encoder,
+                    {name: _select(value, rows) for name, value in directions.items()},
+                    images,
+                    images_per_pass(len(images), batch_size, len(rows)),
+                    autocast,
+                    progress,
+                )
+            products[split] |= dict(zip(here, found, strict=True))
+    return {split: {name: products[split][name] for name in vectors[split]} for split in vectors}
+
+
+def stacked_vectors(
+    theta0: Mapping[str, Tensor], files: Mapping[str, Path], names: Sequence[str]
+) -> dict[str, Tensor]:
+    """Task vectors from files, of each weight [names, *shape], of the type and on the device of θ0.
+
+    One file is in memory at a time, beside the result.
+
+    Args:
+        theta0: the weights that they belong to.
+        files: the file of each task vector, by name.
+        names: those wanted; `sum` is the sum of all files'.
+
+    Raises:
+        UserError: a name has no file, or a file cannot be read or belongs to another model.
+    """
+    from tangent.arithmetic.task_vector import SUM, TaskVector, check_same_names_and_shapes
+
+    if lacking := [name for name in names if name != SUM and name not in files]:
+        raise UserError(
+            f"no task vector {lacking[0]!r}, only {', '.join(files)}: give its file too "
+            "(--task-vectors NAME=FILE, made by scripts.extract_task_vector)."
+        )
+    stacked = {name: value.new_zeros(len(names), *value.shape) for name, value in theta0.items()}
+    for name, file in files.items():
+        rows = [row for row, wanted in enumerate(names) if wanted in (name, SUM)]
+        if rows:
+            tau = TaskVector.load(file)
+            check_same_names_and_shapes(theta0, tau, "the model", str(file))
+            for key, value in stacked.items():
+                weights = tau[key].to(value)
+                for row in rows:
+                    value[row] += weights
+    return stacked
+
+
+def _select(value: Tensor, rows: list[int]) -> Tensor:
+    """Some rows; a view of the first ones, as directions are large."""
+    return value[: len(rows)] if rows == list(range(len(rows))) else value[rows]

@@ -1,0 +1,211 @@
+"""Compare the files of a study, the records of its jobs, and its workflow of today."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tangent.jobs import provenance
+from tangent.jobs import record as job_record
+from tangent.jobs.errors import UserError
+from tangent.jobs.record import JobRecord, Output
+from tangent.jobs.verify.difference import first_difference
+from tangent.jobs.verify.hashes import hash_files
+from tangent.jobs.verify.plan import PlannedJob, in_order, plain_path
+
+AGAIN = "run snakemake, and if that does not make it again, delete it first"
+DELETE = "delete it and run snakemake again"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A link that does not match.
+
+    Attributes:
+        path: the file.
+        problem: what is wrong with it.
+        remedy: what to do.
+    """
+
+    path: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.problem}: {self.remedy}."
+
+
+@dataclass
+class Verification:
+    """What was found.
+
+    Attributes:
+        findings: the links that do not match, in the order of the workflow.
+        missing: results that the configuration asks for and that do not exist.
+        gone: inputs that were recorded, that no job of the study makes, and that do not exist.
+        results: number of results that exist.
+        links: number of recorded inputs that were compared.
+        files: number of files hashed.
+        size: their bytes.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    results: int = 0
+    links: int = 0
+    files: int = 0
+    size: int = 0
+
+
+def verify(jobs: Sequence[PlannedJob], threads: int = 1) -> Verification:
+    """Check every result of a study that exists.
+
+    For each job, in the order of the workflow: its files have the bytes that its record states; its
+    settings and its code are today's; what it read is what the record of the job that made it
+    states, or, of a file that no job of the study makes, what the file is.
+
+    Args:
+        jobs: all jobs of the study as they would run today.
+        threads: hash so many files at a time.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    return _Walk(in_order(jobs), threads).verification
+
+
+class _Walk:
+    def __init__(self, jobs: Sequence[PlannedJob], threads: int) -> None:
+        self.verification = Verification()
+        self.outputs = {output for job in jobs for output in job.outputs}
+        self.records = {job.record: _read(job.record) for job in jobs}
+        self.wrote = dict(self._recorded_outputs(jobs))
+        self.hashes = hash_files(self._files_to_hash(jobs), threads)
+        self.verification.files = len(self.hashes)
+        self.verification.size = sum(map(os.path.getsize, self.hashes))
+        self.path_of = {output.sha256: path for path, output in self.wrote.items()}
+        for job in jobs:
+            self.verification.findings += self._of_job(job)
+
+    def _recorded_outputs(self, jobs: Sequence[PlannedJob]) -> Iterator[tuple[str, Output]]:
+        """What today's jobs have recorded of the files that they are to make."""
+        for job in jobs:
+            record = self.records[job.record]
+            if isinstance(record, JobRecord):
+                yield from ((path, out) for path, out in record.outputs.items() if job.makes(path))
+
+    def _files_to_hash(self, jobs: Sequence[PlannedJob]) -> Iterator[str]:
+        for job in jobs:
+            yield from job.files()
+            record = self.records[job.record]
+            if isinstance(record, JobRecord):
+                # A split stands for itself with the digest that it states.
+                yield from (
+                    path
+                    for path, digest in record.inputs.items()
+                    if path not in self.wrote and not digest.startswith(provenance.CONTENT)
+                )
+
+    def _of_job(self, job: PlannedJob) -> Iterator[Finding]:
+        files = job.files()
+        self.verification.missing += job.missing()
+        self.verification.results += len(files)
+        if not files:
+            return
+        record = self.records[job.record]
+        if record is None:
+            problem = (
+                f"has no record of the job that made it ({job.record}): it was made by hand, by "
+                "an older version, or by a job that did not finish"
+            )
+            yield Finding(files[0], problem, AGAIN)
+            return
+        if isinstance(record, UserError):
+            yield Finding(files[0], f"has a record that cannot be read ({record})", DELETE)
+            return
+        yield from self._of_files(job, record, files)
+        yield from _of_settings_and_code(job, record, files[0])
+        yield from self._of_inputs(record, files[0])
+
+    def _of_files(
+        self, job: PlannedJob, record: JobRecord, files: Sequence[str]
+    ) -> Iterator[Finding]:
+        for path in files:
+            if path not in record.outputs:
+                problem, remedy = f"is no file that its job wrote, says {job.record}", DELETE
+                foreign = next((name for name in record.outputs if not job.makes(name)), None)
+                if foreign is not None:
+                    problem = f"was copied with its record: {job.record} is that of {foreign}"
+                    remedy = "delete it and that record, and run snakemake again"
+                yield Finding(path, problem, remedy)
+            elif self.hashes[path] != record.outputs[path].sha256:
+                yield Finding(path, self._edited(job, record, path), DELETE)
+
+    def _edited(self, job: PlannedJob, record: JobRecord, path: str) -> str:
+        found, written = self.hashes[path], record.outputs[path].sha256
+        origin = self.path_of.get(found)
+        how = "It was edited or swapped" if origin is None else f"It is a copy of {origin}"
+        return (
+            f"is not what its job wrote: its SHA-256 is {_short(found)}, its record "
+            f"({job.record}) says {_short(written)}. {how}"
+        )
+
+    def _of_inputs(self, record: JobRecord, result: str) -> Iterator[Finding]:
+        for path, digest in record.inputs.items():
+            now = self._stands_for(path, digest)
+            if now is None:
+                if path not in self.outputs and path not in self.verification.gone:
+                    self.verification.gone.append(path)
+                continue
+            self.verification.links += 1
+            if now != digest:
+                problem = (
+                    f"was computed from another {path}: its record says {_short(digest)}, the file "
+                    f"is now {_short(now)}. {path} was made again or swapped since"
+                )
+                yield Finding(result, problem, DELETE)
+
+    def _stands_for(self, path: str, recorded: str) -> str | None:
+        """The digest of a file, as its maker recorded it or as it is; None if it is gone."""
+        if path in self.wrote:
+            return self.wrote[path].digest
+        if not recorded.startswith(provenance.CONTENT):
+            return self.hashes.get(path)
+        return provenance.digest(path) if os.path.isfile(path) else None
+
+
+def _of_settings_and_code(job: PlannedJob, record: JobRecord, result: str) -> Iterator[Finding]:
+    if record.step != job.step:
+        yield Finding(result, f"was made by {record.step}, not by {job.step}", DELETE)
+        return
+    difference = first_difference(record.settings, job.settings)
+    if difference is not None:
+        problem = f"was made with other settings than today's configuration gives: {difference}"
+        yield Finding(result, problem, f"restore the configuration, or {AGAIN}")
+    if record.code != job.code:
+        problem = (
+            f"was made by other code of {job.step} (fingerprint {record.code}, now {job.code})"
+        )
+        yield Finding(result, problem, f"restore the code, or {AGAIN}")
+
+
+def _read(path: Path) -> JobRecord | UserError | None:
+    if not path.exists():
+        return None
+    try:
+        record = job_record.read(path)
+    except UserError as error:
+        return error
+    return replace(
+        record,
+        inputs={plain_path(name): digest for name, digest in record.inputs.items()},
+        outputs={plain_path(name): output for name, output in record.outputs.items()},
+    )
+
+
+def _short(digest: str) -> str:
+    """A digest as messages show it: 16 hexadecimal digits tell files apart."""
+    return digest.removeprefix(provenance.CONTENT)[:16] + "…"

@@ -1,0 +1,259 @@
+"""The neural tangent kernel k(x, x') = ∇_θ f(x; θ0)·∇_θ f(x'; θ0) of logits (section 3).
+
+Gradients of a batch are made by one forward pass and one vector-Jacobian product per logit, under
+`vmap` over the images. They are large (as many numbers per image as the model has weights), so they
+are made in chunks and used up at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vjp, vmap
+
+from tangent.arithmetic.linearized import forward_mode_attention
+from tangent.jobs.errors import UserError
+from tangent.kernels.gram_memory import CHUNK_SIZE, GRADIENT_BYTES
+from tangent.models.heads.head import TorchHead
+
+Logits = Callable[[Mapping[str, Tensor], Tensor], Tensor]
+"""f(θ, x): weights by name and images [batch, ...] to logits [batch, classes]."""
+
+
+def budget(theta0: Mapping[str, Tensor], memory: int | None = None) -> tuple[int, int]:
+    """Bytes of the weights, and bytes for gradients: `GRADIENT_BYTES` of the device if None."""
+    size = sum(value.numel() * value.element_size() for value in theta0.values())
+    return size, memory or GRADIENT_BYTES[next(iter(theta0.values())).device.type]
+
+
+def classifier(encoder: nn.Module, head: TorchHead) -> Logits:
+    """The whole classifier as a function of the encoder's weights, f(θ, x) → logits [batch, c].
+
+    Args:
+        encoder: inputs to features [batch, d]; used in evaluation mode.
+        head: features to logits; a constant.
+    """
+    encoder.eval()
+
+    def logits(theta: Mapping[str, Tensor], images: Tensor) -> Tensor:
+        return head.logits(functional_call(encoder, dict(theta), (head.inputs(images),)))
+
+    return logits
+
+
+def logits_of_kernels(
+    f: Logits, theta0: Mapping[str, Tensor], images: Tensor, logits: Sequence[int] | Literal["all"]
+) -> list[list[int]]:
+    """The logits of each kernel: one kernel per logit, or one of all logits together.
+
+    Raises:
+        UserError: as `logit_gradients`.
+    """
+    if logits == "all":
+        return [list(range(_classes(f, theta0, images)))]
+    _check_logits(list(logits), f, theta0, images)
+    return [[logit] for logit in logits]
+
+
+def logit_gradients(
+    f: Logits,
+    theta0: Mapping[str, Tensor],
+    images: Tensor,
+    logits: Sequence[int],
+    chunk_size: int = CHUNK_SIZE,
+) -> Iterator[list[Tensor]]:
+    """Per-image gradients ∇_θ f_c(x; θ0), chunk by chunk.
+
+    Args:
+        f: weights and images to logits [batch, classes], image by image (no batch statistics).
+        theta0: the weights to differentiate in, P numbers in all.
+        images: [n, ...].
+        logits: indices c of the logits.
+        chunk_size: images per chunk; a chunk holds len(logits) × chunk_size × P numbers.
+
+    Yields:
+        for each chunk, one tensor [logits, chunk, weights] per tensor of `theta0`, in its order.
+
+    Raises:
+        UserError: there is no image or no logit, or f has no logit of that index.
+    """
+    chosen = list(logits)
+    if chunk_size < 1:
+        raise UserError(f"gradients of {chunk_size} images at once were asked for: at least 1.")
+    theta0 = {name: value.detach() for name, value in theta0.items()}
+    _check_logits(chosen, f, theta0, images)
+    weight = next(iter(theta0.values()))
+    one_hot = torch.eye(len(chosen), dtype=weight.dtype, device=weight.device)
+
+    def gradients(image: Tensor) -> dict[str, Tensor]:
+        _, pull = vjp(lambda theta: f(theta, image[None])[0, chosen], theta0)
+        return vmap(lambda cotangent: pull(cotangent)[0])(one_hot)
+
+    for chunk in images.split(chunk_size):
+        with forward_mode_attention():
+            made = vmap(gradients)(chunk)
+        yield [value.flatten(start_dim=2).transpose(0, 1).detach() for value in made.values()]
+
+
+def ntk_gram(
+    f: Logits,
+    theta0: Mapping[str, Tensor],
+    images_1: Tensor,
+    images_2: Tensor | None = None,
+    logits: Sequence[int] = (0,),
+    chunk_size: int = CHUNK_SIZE,
+    held_images: int | None = None,
+) -> Tensor:
+    """Kernel matrices K[c, i, j] = ∇f_c(x_i)·∇f_c(x'_j), one for each logit.
+
+    Memory is that of `joint_gram` for one logit.
+
+    Args:
+        f, theta0, chunk_size: as for `logit_gradients`.
+        images_1: [n1, ...].
+        images_2: [n2, ...]; `images_1` if None, and then K is symmetric.
+        logits: indices of the logits.
+        held_images: images of the second set whose gradients are held at once; all if None.
+
+    Returns:
+        [logits, n1, n2], in the type of the gradients (float32 for a float32 model).
+
+    Raises:
+        UserError: as `logit_gradients`.
+    """
+    grams = [
+        joint_gram(f, theta0, images_1, images_2, [logit], chunk_size, held_images)
+        for logit in logits
+    ]
+    return torch.stack(grams)
+
+
+def joint_gram(
+    f: Logits,
+    theta0: Mapping[str, Tensor],
+    images_1: Tensor,
+    images_2: Tensor | None,
+    logits: Sequence[int],
+    chunk_size: int = CHUNK_SIZE,
+    held_images: int | None = None,
+) -> Tensor:
+    """The kernel matrix of some logits together, with a row for each image and logit.
+
+    With P weights and C logits, at most (held_images + chunk_size) × C × P numbers are in memory:
+    the gradients of `held_images` images of the second set and of a chunk of the first. Where the
+    second set is not held whole, the first set's are made again for each part; of a set with
+    itself, only those that a part has not met.
+
+    Args:
+        f, theta0, images_1, images_2, logits, chunk_size, held_images: as for `ntk_gram`.
+
+    Returns:
+        [n1·C, n2·C]; rows are in the order of the images, logits within an image.
+
+    Raises:
+        UserError: as `logit_gradients`.
+    """
+    if images_2 is None:
+        return _symmetric(f, theta0, images_1, logits, chunk_size, held_images)
+    parts = images_2.split(held_images or max(1, len(images_2)))
+    return torch.cat(
+        [_columns(f, theta0, images_1, part, logits, chunk_size) for part in parts], dim=1
+    )
+
+
+def held_gradients(
+    f: Logits,
+    theta0: Mapping[str, Tensor],
+    images: Tensor,
+    logits: Sequence[int],
+    chunk_size: int,
+) -> list[Tensor]:
+    """Gradients, all held: one tensor [n·C, weights] per tensor of `theta0`."""
+    held: list[Tensor] = []
+    done = 0
+    for chunk in logit_gradients(f, theta0, images, logits, chunk_size):
+        rows = rows_of(chunk)
+        held = held or [part.new_empty(len(images) * len(logits), part.shape[1]) for part in rows]
+        for whole, part in zip(held, rows, strict=True):
+            whole[done : done + len(part)] = part
+        done += len(rows[0])
+    return held
+
+
+def rows_of(chunk: Sequence[Tensor]) -> list[Tensor]:
+    """A chunk's gradients as rows [chunk·C, weights]: image by image, logits within an image."""
+    return [part.transpose(0, 1).flatten(0, 1) for part in chunk]
+
+
+def inner_products(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
+    """Inner products [n1, n2] of gradients [n1, weights] and [n2, weights] over all tensors."""
+    return sum(a @ b.T for a, b in zip(first, second, strict=True))
+
+
+def _symmetric(
+    f: Logits,
+    theta0: Mapping[str, Tensor],
+    images: Tensor,
+    logits: Sequence[int],
+    chunk_size: int,
+    held_images: int | None,
+) -> Tensor:
+    """K of a set with itself, part by part of its columns; what is below is mirrored.
+
+    Gradients that are made twice differ in their last bits, and so would K[i, j] and K[j, i].
+    """
+    n, per_image = len(images), len(logits)
+    held_images = held_images or max(1, n)
+    gram = None
+    for start in range(0, max(1, n), held_images):
+        end = min(start + held_images, n)
+        held = held_gradients(f, theta0, images[start:end], logits, chunk_size)
+        block = inner_products(held, held)
+        gram = block.new_empty(n * per_image, n * per_image) if gram is None else gram
+        part, rest = slice(start * per_image, end * per_image), slice(end * per_image, None)
+        gram[part, part] = block
+        if end < n:
+            later = [
+                inner_products(rows_of(chunk), held)
+                for chunk in logit_gradients(f, theta0, images[end:], logits, chunk_size)
+            ]
+            gram[rest, part] = torch.cat(later)
+            gram[part, rest] = gram[rest, part].T
+    return gram
+
+
+def _columns(
+    f: Logits,
+    theta0: Mapping[str, Tensor],
+    images_1: Tensor,
+    images_2: Tensor,
+    logits: Sequence[int],
+    chunk_size: int,
+) -> Tensor:
+    held = held_gradients(f, theta0, images_2, logits, chunk_size)
+    return torch.cat(
+        [
+            inner_products(rows_of(chunk), held)
+            for chunk in logit_gradients(f, theta0, images_1, logits, chunk_size)
+        ]
+    )
+
+
+def _check_logits(
+    chosen: list[int], f: Logits, theta0: Mapping[str, Tensor], images: Tensor
+) -> None:
+    if not chosen:
+        raise UserError("a tangent kernel of 0 logits cannot be made: at least 1 is needed.")
+    classes = _classes(f, theta0, images)
+    if min(chosen) < 0 or max(chosen) >= classes:
+        raise UserError(f"logits {chosen} were asked for, but the head has {classes} (from 0).")
+
+
+def _classes(f: Logits, theta0: Mapping[str, Tensor], images: Tensor) -> int:
+    if len(images) == 0:
+        raise UserError("a tangent kernel of 0 images cannot be made: at least 1 is needed.")
+    with forward_mode_attention(), torch.no_grad():
+        return f(theta0, images[:1]).shape[1]

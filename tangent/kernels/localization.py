@@ -1,0 +1,176 @@
+"""Eigenfunctions of a model's tangent kernel, evaluated on any images (section 6, figure 6).
+
+Nyström's sum over the sample is taken once, in the space of weights: with v_ρ = Σ_i A_iρ ∇f(x_i),
+φ_ρ(x) = Σ_i k(x, x_i) A_iρ = ∇f(x)·v_ρ. So new images need products with k vectors and not with the
+gradients of all n images of the sample, which need not be kept.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tangent.kernels.eigenfunctions import Eigenfunctions
+from tangent.kernels.gram import (
+    Logits,
+    budget,
+    held_gradients,
+    inner_products,
+    joint_gram,
+    logit_gradients,
+    logits_of_kernels,
+    rows_of,
+)
+from tangent.kernels.gram_memory import gradients_held, images_per_chunk
+
+OnImages = Callable[[int], None]
+
+
+class KernelEigenfunctions(ABC):
+    """The leading eigenfunctions of tangent kernels at θ0 on a sample: one kernel per logit, or one
+    of all logits together.
+
+    Attributes:
+        per_kernel: the eigenpairs, one `Eigenfunctions` per kernel.
+        is_joint: whether it is one kernel of all logits, with vector-valued eigenfunctions.
+        passes: how often evaluating them goes through the images.
+    """
+
+    per_kernel: list[Eigenfunctions]
+    is_joint: bool
+    passes: int
+
+    @abstractmethod
+    def values_on(
+        self, sets: Sequence[Tensor], on_images: OnImages | None = None
+    ) -> list[np.ndarray]:
+        """φ_ρ(x) on several sets of images, each [logits, m, components] (float64).
+
+        With a kernel per logit that is the kernel's own φ_ρ, with one kernel its component for
+        the logit.
+
+        Args:
+            sets: images [m, ...].
+            on_images: called with the number of images of each batch, for progress; their sum is
+                `passes` times the images.
+        """
+
+    def values(self, images: Tensor, on_images: OnImages | None = None) -> np.ndarray:
+        """φ_ρ(x) on one set of images; args are those of `values_on`."""
+        return self.values_on([images], on_images)[0]
+
+    def local_energies(
+        self, sets: Sequence[Tensor], on_images: OnImages | None = None
+    ) -> list[np.ndarray]:
+        """E_loc(x) = Σ_ρ ‖φ_ρ(x)‖² of every kernel on several sets of images, each [kernels, m].
+
+        Args are those of `values_on`.
+        """
+        energies = [np.square(values).sum(axis=2) for values in self.values_on(sets, on_images)]
+        return [e.sum(axis=0, keepdims=True) if self.is_joint else e for e in energies]
+
+    def local_energy(self, images: Tensor, on_images: OnImages | None = None) -> np.ndarray:
+        """The same on one set of images."""
+        return self.local_energies([images], on_images)[0]
+
+
+class TangentEigenfunctions(KernelEigenfunctions):
+    """Eigenfunctions from kernel matrices: for as many rows as `tangent.kernels.cost` says.
+
+    Memory: `memory` bytes and a quarter more for gradients, and with P weights and k components
+    k × P numbers for each kernel. A sample whose gradients of one kernel do not fit has them made
+    again for each part of the kernel matrix that does.
+
+    Args:
+        f: weights and images to logits, such as `tangent.ntk.classifier(encoder, head)`.
+        theta0: the encoder's weights by name (`tangent.arithmetic.linearized.parameters_of`).
+        sample: images [n, ...] that define the kernel matrix.
+        logits: indices of the logits, a kernel for each; or `all`, one kernel of all of them.
+        components: eigenfunctions per kernel.
+        memory: bytes for the gradients that are held at once; `GRADIENT_BYTES` of the device if
+            None.
+        on_kernel: called after each kernel, for progress.
+
+    Raises:
+        UserError: no image, a logit that f does not have, or fewer independent images than
+            components.
+    """
+
+    def __init__(
+        self,
+        f: Logits,
+        theta0: Mapping[str, Tensor],
+        sample: Tensor,
+        logits: Sequence[int] | Literal["all"],
+        components: int,
+        memory: int | None = None,
+        on_kernel: Callable[[], None] | None = None,
+    ) -> None:
+        self._f, self._theta0 = f, dict(theta0)
+        kernels = logits_of_kernels(f, theta0, sample, logits)
+        self.is_joint, self.passes = logits == "all", 1
+        self._logits = [logit for kernel in kernels for logit in kernel]
+        weights, memory = budget(theta0, memory)
+        self._chunk_size = images_per_chunk(weights, memory, len(self._logits))
+        self._held = max(1, gradients_held(weights, memory) // len(kernels[0]))
+        self.per_kernel = []
+        directions: list[list[Tensor]] = []
+        for kernel in kernels:
+            fit = self._fit if len(sample) <= self._held else self._fit_in_parts
+            fitted, of_kernel = fit(sample, kernel, components)
+            self.per_kernel.append(fitted)
+            directions.append(of_kernel)
+            if on_kernel is not None:
+                on_kernel()
+        # One tensor [kernels, components, weights] per tensor of θ0.
+        self._directions = [torch.stack(parts) for parts in zip(*directions, strict=True)]
+
+    def _fit(
+        self, sample: Tensor, kernel: list[int], components: int
+    ) -> tuple[Eigenfunctions, list[Tensor]]:
+        """Eigenpairs of one kernel and their directions v_ρ, [components, weights] per tensor."""
+        gradients = held_gradients(self._f, self._theta0, sample, kernel, self._chunk_size)
+        gram = inner_products(gradients, gradients)
+        fitted = Eigenfunctions.fit(gram.cpu().numpy(), components, len(kernel))
+        coefficients = torch.from_numpy(fitted.coefficients).to(gram)
+        return fitted, [coefficients.T @ part for part in gradients]
+
+    def _fit_in_parts(
+        self, sample: Tensor, kernel: list[int], components: int
+    ) -> tuple[Eigenfunctions, list[Tensor]]:
+        """The same for a sample whose gradients do not fit into memory together."""
+        size = self._chunk_size
+        gram = joint_gram(self._f, self._theta0, sample, None, kernel, size, self._held)
+        fitted = Eigenfunctions.fit(gram.cpu().numpy(), components, len(kernel))
+        coefficients = torch.from_numpy(fitted.coefficients).to(gram).split(size * len(kernel))
+        chunks = logit_gradients(self._f, self._theta0, sample, kernel, size)
+        directions: list[Tensor] = []
+        for rows, chunk in zip(coefficients, chunks, strict=True):
+            parts = [rows.T @ part for part in rows_of(chunk)]
+            directions = list(map(torch.add, directions, parts)) if directions else parts
+        return fitted, directions
+
+    def values_on(
+        self, sets: Sequence[Tensor], on_images: OnImages | None = None
+    ) -> list[np.ndarray]:
+        return [self._values(images, on_images) for images in sets]
+
+    def _values(self, images: Tensor, on_images: OnImages | None) -> np.ndarray:
+        results = []
+        chunks = logit_gradients(self._f, self._theta0, images, self._logits, self._chunk_size)
+        for chunk in chunks:
+            results.append(
+                sum(
+                    # Of one kernel, the directions are not copied for every logit.
+                    part @ (direction[0].T if self.is_joint else direction.transpose(1, 2))
+                    for part, direction in zip(chunk, self._directions, strict=True)
+                )
+            )
+            if on_images is not None:
+                on_images(chunk[0].shape[1])
+        return torch.cat(results, dim=1).double().cpu().numpy()

@@ -1,0 +1,131 @@
+"""Scores of candidate answers under a text-to-text model's language-model head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from tangent.jobs.errors import UserError
+from tangent.models.heads.head import Head, TorchHead
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_LOGITS_AT_ONCE = 2**25
+"""Logits of the vocabulary that are held at once where no gradient is kept: 128 MiB in float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class AnswersHead(Head):
+    """The score of an answer is its log-probability, Σ_t log softmax(table @ state_t)[token_t].
+
+    Features are the decoder's states at the T positions of the C candidate answers, [n, C·T·d]
+    (`tangent.models.text_to_text`). The sum is over an answer's tokens, the end token included and
+    padding left out, so −score is the text-to-text loss of the answer, summed and not averaged.
+
+    Attributes:
+        table: the language-model head, float32 [vocabulary, d].
+        tokens: of the answers, int64 [C, T], padded with 0.
+        input_length: L, the tokens that stand before the answers in the encoder's input.
+    """
+
+    kind: ClassVar[str] = "answers"
+    table: np.ndarray
+    tokens: np.ndarray
+    input_length: int
+
+    @property
+    def classes(self) -> int:
+        return self.tokens.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.tokens.size * self.table.shape[1]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        length = np.array([self.input_length], dtype=np.int64)
+        return {"table": self.table, "tokens": self.tokens, "input_length": length}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], path: Path) -> AnswersHead:
+        table, tokens = arrays.get("table"), arrays.get("tokens")
+        length = arrays.get("input_length")
+        if table is None or table.ndim != 2 or table.dtype != np.float32:
+            raise UserError(f"{path} is not a head (it needs `table`, float32 [vocabulary, d]).")
+        if tokens is None or tokens.ndim != 2 or tokens.dtype != np.int64:
+            raise UserError(f"{path} is not a head (it needs `tokens`, int64 [answers, T]).")
+        if length is None or length.shape != (1,):
+            raise UserError(f"{path} is not a head (it needs `input_length`, int64 [1]).")
+        if tokens.min() < 0 or tokens.max() >= len(table):
+            raise UserError(
+                f"{path}: a token of an answer has no row in `table`: delete it and run the step "
+                "`heads` again."
+            )
+        return cls(table, tokens, int(length[0]))
+
+    @classmethod
+    def joined(cls, heads: Sequence[AnswersHead]) -> AnswersHead:
+        tokens = np.concatenate([head.tokens for head in heads])
+        return cls(heads[0].table, tokens, heads[0].input_length)
+
+    def on(self, device: torch.device | str) -> TorchHead:
+        return _TorchAnswersHead(self, device)
+
+    def _scores(self, features: np.ndarray) -> np.ndarray:
+        positions = np.flatnonzero(self.tokens)
+        tokens, rows = self.tokens.flat[positions], self.table[self.tokens.flat[positions]]
+        states = features.reshape(len(features), self.tokens.size, -1)
+        scores = np.zeros((len(features), self.tokens.size), dtype=np.float32)
+        for part in _parts(len(features), len(tokens) * len(self.table)):
+            chosen = states[part][:, positions]
+            logits = chosen @ self.table.T
+            largest = logits.max(axis=-1, keepdims=True)
+            normaliser = largest[..., 0] + np.log(np.exp(logits - largest).sum(axis=-1))
+            scores[part, positions] = np.einsum("npd,pd->np", chosen, rows) - normaliser
+        return scores.reshape(len(features), *self.tokens.shape).sum(axis=-1)
+
+
+class _TorchAnswersHead(TorchHead):
+    def __init__(self, head: AnswersHead, device: torch.device | str) -> None:
+        import torch
+
+        self.classes, self.device = head.classes, torch.device(device)
+        self._input_length = head.input_length
+        self._table = torch.from_numpy(np.array(head.table)).to(device)
+        self._tokens = torch.from_numpy(np.array(head.tokens)).to(device)
+        self._positions = self._tokens.flatten().nonzero()[:, 0]
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """Token ids [batch, L + C·T] of the same inputs with this head's answers."""
+        import torch
+
+        answers = self._tokens.flatten().expand(len(x), -1)
+        return torch.cat([x[:, : self._input_length], answers], dim=1)
+
+    def logits(self, features: Tensor) -> Tensor:
+        import torch
+
+        table = self._table.to(features)
+        tokens = self._tokens.flatten()[self._positions]
+        states = features.unflatten(1, (self._tokens.numel(), -1))[:, self._positions]
+        # The same two terms as log_softmax, of which a backward pass keeps the logits only.
+        parts = _parts(len(features), len(tokens) * len(table))
+        normalisers = [torch.logsumexp(states[part] @ table.T, dim=-1) for part in parts]
+        scores = (states * table[tokens]).sum(dim=-1) - torch.cat(normalisers)
+        answer = self._positions // self._tokens.shape[1]
+        return scores @ torch.nn.functional.one_hot(answer, self.classes).to(scores)
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """−Σ score of the right answer: transformers' loss times the answers' tokens."""
+        return -logits.gather(1, labels[:, None]).sum()
+
+
+def _parts(rows: int, logits_per_row: int) -> Iterator[slice]:
+    """Slices of the rows of a batch whose logits fit into memory together."""
+    step = max(1, _LOGITS_AT_ONCE // logits_per_row)
+    return (slice(start, start + step) for start in range(0, max(1, rows), step))

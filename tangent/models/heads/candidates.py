@@ -1,0 +1,78 @@
+"""Heads of candidate answers: a task's answers as tokens, and the model's language-model head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import open_safetensors
+from tangent.models.families import model_config
+from tangent.models.heads.answers import AnswersHead
+from tangent.models.t5 import HEAD_TENSORS, MODEL_FILE, language_model_head
+from tangent.models.t5_tokenizer import PADDING, load_tokenizer, token_ids
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+def answer_tokens(folder: Path, answers: Sequence[str], what: str) -> np.ndarray:
+    """A task's answers as the model reads them, int64 [answers, T], padded.
+
+    Args:
+        folder: of a text-to-text model.
+        answers: of the classes, in their order.
+        what: whose answers they are, for messages.
+
+    Raises:
+        UserError: an answer has more tokens than the model's answers, or two have the same ones; or
+            the tokenizer does not fit the model.
+    """
+    length = model_config(folder)["answer_length"]
+    return padded_answers(load_tokenizer(folder), answers, length, what)
+
+
+def padded_answers(
+    tokenizer: Tokenizer, answers: Sequence[str], length: int, what: str
+) -> np.ndarray:
+    """The same for a tokenizer and T, the `length` of an answer.
+
+    Raises:
+        UserError: an answer has more tokens, or two have the same ones.
+    """
+    ids = token_ids(tokenizer, answers)
+    seen: dict[tuple[int, ...], str] = {}
+    for answer, tokens in zip(answers, ids, strict=True):
+        if len(tokens) > length:
+            raise UserError(
+                f"{what}: the answer {answer!r} has {len(tokens)} tokens with its end token, but "
+                f"the model reads {length} of an answer: give the model a larger answer_length "
+                "(key pretrained), or shorten the answer."
+            )
+        if (same := seen.setdefault(tuple(tokens), answer)) != answer:
+            raise UserError(
+                f"{what}: the model's tokenizer does not tell the answers {same!r} and {answer!r} "
+                "apart: use words that it knows."
+            )
+    padded = [[*tokens, *[PADDING] * (length - len(tokens))] for tokens in ids]
+    return np.array(padded, dtype=np.int64)
+
+
+def build_answers_head(folder: Path, answers: Sequence[str], what: str) -> AnswersHead:
+    """The head of a task's answers for a text-to-text model.
+
+    Args:
+        folder, answers, what: as for `answer_tokens`.
+
+    Raises:
+        UserError: as `answer_tokens`, or the model's weights are missing or damaged.
+    """
+    tokens, config = answer_tokens(folder, answers, what), model_config(folder)
+    with open_safetensors(Path(folder) / MODEL_FILE, "pt") as file:
+        names = set(file.keys()).intersection(HEAD_TENSORS)
+        weights = {name: file.get_tensor(name) for name in names}
+    table = language_model_head(weights, config).numpy()
+    return AnswersHead(table, tokens, config["input_length"])

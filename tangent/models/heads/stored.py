@@ -1,0 +1,73 @@
+"""Classification heads: from features to class scores; frozen while the encoder is edited.
+
+A model's family says which kind its heads are of (`tangent.models.families`). Only `HEADS` knows
+the kinds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_safetensors, write_safetensors
+from tangent.models.heads.answers import AnswersHead
+from tangent.models.heads.head import Head, TorchHead
+from tangent.models.heads.probe import ProbeHead
+from tangent.models.heads.zero_shot import ZeroShotHead
+
+if TYPE_CHECKING:
+    from tangent.tasks.task_files import AnyTask
+
+__all__ = [
+    "HEADS",
+    "AnswersHead",
+    "Head",
+    "ProbeHead",
+    "TorchHead",
+    "ZeroShotHead",
+    "load_head",
+    "save_head",
+]
+
+HEADS: dict[str, type[Head]] = {kind.kind: kind for kind in (ZeroShotHead, ProbeHead, AnswersHead)}
+
+
+def save_head(path: Path, head: Head, task: AnyTask, metadata: Mapping[str, str]) -> None:
+    """Write a head with its kind, its task's name and classes in the metadata."""
+    content = {"kind": head.kind, "task": task.name, "classes": json.dumps(task.classes)}
+    write_safetensors(path, head.arrays(), {**content, **metadata})
+
+
+def load_head(path: Path, kind: str | None = None) -> Head:
+    """Read a head; needs no torch.
+
+    Args:
+        path: its file.
+        kind: what it must be, one of `HEADS`; None takes any.
+
+    Raises:
+        UserError: the file is missing, cut short, not a head, or one of another kind.
+    """
+    arrays, metadata = read_safetensors(path, framework="np")
+    found = metadata.get("kind")
+    if found not in HEADS:
+        raise UserError(
+            f"{path} is not a head, or one of another version: delete it and run the step `heads` "
+            "again."
+        )
+    if kind not in (None, found):
+        raise UserError(
+            f"{path} is a head of the kind {found}, but this model's heads are of the kind {kind}: "
+            "give the head that was built for this model, or delete the file and run the step "
+            "`heads` again."
+        )
+    head = HEADS[found].from_arrays(arrays, path)
+    if len(json.loads(metadata.get("classes", "[]"))) != head.classes:
+        raise UserError(
+            f"{path}: the number of class names in the metadata is not the number of classes of "
+            f"the head ({head.classes}): delete it and run the step `heads` again."
+        )
+    return head

@@ -1,0 +1,114 @@
+"""Named tensors from a safetensors file or a torch file; nothing that could run code is loaded."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tangent.jobs.errors import UserError, first_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_SAFETENSORS = (".safetensors",)
+_TORCH = (".pt", ".pth", ".bin", ".ckpt")
+# What wrapping modules put before every name: data-parallel training, and encoders that hold a CLIP
+# model as their attribute `model`, as the paper's authors' does.
+_PREFIXES = ("module.", "model.")
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a state dict on the CPU; large files are mapped into memory where the format allows it.
+
+    A torch file may also hold a mapping with the state dict under `state_dict`, as training
+    checkpoints do; the other entries are left out. A prefix that all names share because of a
+    wrapping module is taken off.
+
+    Raises:
+        UserError: the file is damaged, of another format, or holds anything but named tensors.
+    """
+    suffix = path.suffix.lower()
+    if suffix in _SAFETENSORS:
+        content = _read_safetensors(path)
+    elif suffix in _TORCH:
+        content = _read_torch(path)
+    else:
+        raise UserError(
+            f"{path}: the ending tells the format and must be one of "
+            f"{', '.join((*_SAFETENSORS, *_TORCH))}. Rename the file if it is one of these."
+        )
+    return _without_prefixes(_named_tensors(content, path))
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in list(file.keys())}
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, "safetensors", first_line(error)) from error
+
+
+def _read_torch(path: Path) -> Any:
+    import torch
+
+    is_zip = zipfile.is_zipfile(path)  # the format before torch 1.6 is not and cannot be mapped
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except pickle.UnpicklingError as error:
+        # GLOBAL is pickle's word for a function or class that the file wants to be called.
+        if refused := re.search(r"GLOBAL (\S+)", str(error)):
+            raise _holds_objects(path, refused[1]) from error
+        raise _damaged(path, "torch", "its pickle is broken") from error
+    except Exception as error:  # a damaged archive or pickle raises many types
+        if "TorchScript" in str(error):
+            raise _holds_objects(path, "a TorchScript program") from error
+        raise _damaged(path, "torch", first_line(error)) from error
+
+
+def _holds_objects(path: Path, which: str) -> UserError:
+    return UserError(
+        f"{path} holds pickled objects ({which}), not only tensors. It is refused because loading "
+        "them runs code from the file. In the environment that made it, save the weights alone: "
+        f"torch.save(torch.load({path.name!r}, weights_only=False).state_dict(), 'weights.pt')"
+    )
+
+
+def _damaged(path: Path, kind: str, reason: str) -> UserError:
+    return UserError(
+        f"{path} is not a complete {kind} file ({reason}): fetch it again, and check that its "
+        "ending tells the right format."
+    )
+
+
+def _named_tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    import torch
+
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping):
+        raise UserError(
+            f"{path} holds a {type(content).__name__}, not a state dict: save "
+            "model.state_dict(), which gives every tensor its name."
+        )
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise UserError(
+                f"{path}: {name} is of type {type(value).__name__}, not a tensor with a name: save "
+                "model.state_dict() alone, or put it under the key state_dict."
+            )
+    if not content:
+        raise UserError(f"{path} holds no tensors: save model.state_dict() into it.")
+    return dict(content)
+
+
+def _without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in tensors):
+            return _without_prefixes({n.removeprefix(prefix): t for n, t in tensors.items()})
+    return tensors

@@ -1,0 +1,130 @@
+"""Figure 3: weight-disentanglement error ξ(α1, α2) of pairs of tasks."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from tangent.arithmetic.alphas import SEARCH_BOX
+from tangent.arithmetic.modes import MODES
+from tangent.report.figures import style
+from tangent.report.figures.catalogue import Caption
+
+if TYPE_CHECKING:
+    from tangent.config.schema import Config
+
+INPUTS = ("disentanglement",)
+_RED = "#E8000B"
+# Light is disentangled, as in the paper. The scale is that of every study, [0, 2]; by the square
+# root of ξ half of the colours are for ξ < 0.5, where the search box lies.
+_COLOURS = "viridis_r"
+_SHARE = 0.5
+_TICKS = (0.0, 0.05, 0.2, 0.5, 1.0, 1.5, 2.0)
+_COLUMNS = 4  # as many maps beside each other as a page is wide
+
+
+def caption(config: Config) -> Caption:
+    """The text around it."""
+    maps, seeds = config.disentanglement, len(config.seeds)
+    return Caption(
+        "Figure 3. Weight-disentanglement error ξ(α₁, α₂)",
+        "How often the model edited with both task vectors and the model edited with one of them "
+        "predict different classes, on the one's own task: ξ is the sum of these two disagreement "
+        "rates, from 0 (light: disentangled) to 2 (dark), with colours even in its square root, "
+        "which tells small errors apart. The red box is the range [−1, 1] of the α search. "
+        f"{maps.points} × {maps.points} points, up to {maps.images} test examples per task"
+        + (f", mean over {seeds} seeds." if seeds > 1 else "."),
+        "ξ compares predictions, not accuracies: two models that are wrong together agree. "
+        "Standard and linear task vectors differ in length: equal α are not equal steps.",
+    )
+
+
+def draw(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Heat maps of ξ, mean over seeds: a column per pair, a row per mode; models below each other.
+
+    Where all pairs of all models fit beside each other, models are columns too. ξ is the sum of two
+    disagreement rates, so every map has the colour scale [0, 2], from light (disentangled) to dark,
+    even in the square root of ξ. The red box is the range [−1, 1] in which α is searched.
+    """
+    errors = tables["disentanglement"]
+    models = list(errors.model.unique())
+    pairs = list(errors[["task_1", "task_2"]].drop_duplicates().itertuples(index=False, name=None))
+    beside = len(models) * len(pairs) <= _COLUMNS
+    down, across = (1, len(models)) if beside else (len(models), 1)
+    rows, columns = down * len(MODES), across * len(pairs)
+    figure = style.new_figure(1.2 + 2.35 * columns, 0.5 + 2.05 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    blocks = np.array_split(grid, len(models), axis=1 if beside else 0)
+    for model, block in zip(models, blocks, strict=True):
+        of_model = errors[errors.model == model]
+        image = _draw_model(block, of_model, pairs, model if len(models) > 1 else "")
+    _label_modes(grid[:, 0])
+    bar = figure.colorbar(image, ax=grid, shrink=min(0.6, 4.0 / rows), aspect=30, pad=0.02)
+    bar.set_ticks(_TICKS, labels=[f"{tick:g}" for tick in _TICKS])
+    bar.minorticks_off()
+    bar.set_label("ξ(α₁, α₂) ∈ [0, 2], sum of two disagreement rates")
+    bar.outline.set_linewidth(0.5)
+    return figure
+
+
+def _draw_model(
+    block: np.ndarray, errors: pd.DataFrame, pairs: list[tuple[str, str]], name: str
+) -> AxesImage:
+    """One model's maps in the axes `block`, [mode, pair], under its name."""
+    for row, mode in zip(block, MODES, strict=True):
+        bottom = mode == list(MODES)[-1]
+        for axes, (task_1, task_2) in zip(row, pairs, strict=True):
+            cells = errors.query("mode == @mode and task_1 == @task_1 and task_2 == @task_2")
+            image = _heat_map(axes, cells)
+            if bottom:
+                axes.set_xlabel(f"α₁  {task_1}")
+            axes.set_ylabel(f"α₂  {task_2}", labelpad=3)
+            axes.tick_params(labelbottom=bottom, labelleft=axes is row[0])
+    for axes, pair in zip(block[0], pairs, strict=True):
+        axes.set_title(f"{name}\n{' – '.join(pair)}".strip(), fontweight="bold")
+    return image
+
+
+def _label_modes(column: np.ndarray) -> None:
+    for axes, mode in zip(column, cycle(MODES), strict=False):
+        axes.annotate(
+            mode, (0, 0.5), xytext=(-48, 0), xycoords="axes fraction", rotation=90,
+            textcoords="offset points", ha="center", va="center", fontweight="bold",
+        )  # fmt: skip
+
+
+def _heat_map(axes: Axes, cells: pd.DataFrame) -> AxesImage:
+    # [alpha_2, alpha_1]: the first task runs along x.
+    values = cells.pivot_table(index="alpha_2", columns="alpha_1", values="error", aggfunc="mean")
+    image = axes.imshow(
+        values, origin="lower", extent=_extent(values), cmap=_COLOURS,
+        norm=PowerNorm(_SHARE, vmin=0.0, vmax=2.0), interpolation="nearest",
+    )  # fmt: skip
+    axes.add_patch(
+        Rectangle(
+            (-SEARCH_BOX, -SEARCH_BOX), 2 * SEARCH_BOX, 2 * SEARCH_BOX,
+            fill=False, edgecolor=_RED, linewidth=1.6,
+            path_effects=[patheffects.withStroke(linewidth=3.0, foreground="white")],
+        )
+    )  # fmt: skip
+    axes.grid(False)
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(7, integer=True))
+    return image
+
+
+def _extent(values: pd.DataFrame) -> tuple[float, float, float, float]:
+    """Edges of the outer cells: grid points are the cells' centres."""
+    x, y = values.columns, values.index
+    half_x, half_y = (x[-1] - x[0]) / (len(x) - 1) / 2, (y[-1] - y[0]) / (len(y) - 1) / 2
+    return x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y

@@ -1,0 +1,80 @@
+"""What hangs on the learning rate: task addition against single-task validation accuracy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from tangent.arithmetic.modes import MODES
+from tangent.jobs.errors import UserError
+from tangent.report.figures import style
+from tangent.report.figures.catalogue import Caption
+
+if TYPE_CHECKING:
+    from tangent.config.schema import Config
+
+INPUTS = ("rate_sensitivity",)
+
+_SIZES = {"linewidth": 1.0, "markersize": 6, "markeredgecolor": "white"}
+# A mode per training: the post-hoc one adds the standard training's task vectors.
+_MODES = [name for name, mode in MODES.items() if mode.trained_as == name]
+
+
+def caption(config: Config) -> Caption:
+    """The text around it."""
+    return Caption(
+        "What hangs on the learning rate",
+        "Task addition on test data, at the α that validation chose, against mean single-task "
+        "validation accuracy: the same pre-trained weights, fine-tuned at several learning rates. "
+        "A point is a rate, written beside it"
+        + (", mean over the seeds." if config.seeds[1:] else ".")
+        + " Lines join neighbouring rates. A rule that chooses by single tasks takes the rightmost "
+        "point of each training.",
+        "Choosing among these points by their height would be choosing on test data.",
+    )
+
+
+def draw(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Two panels, absolute and normalised; a point per rate and mode, the mean over seeds.
+
+    Raises:
+        UserError: the study compares no learning rates.
+    """
+    table = tables["rate_sensitivity"]
+    if table.empty:
+        raise UserError(
+            "rate_sensitivity.csv is empty: list models of the same weights, with learning rates "
+            "of their own, under rate_sensitivity.models."
+        )
+    columns = ["single_task", "absolute", "normalized"]
+    means = 100 * table.groupby(["mode", "rate"])[columns].mean()
+    figure = style.new_figure(7.4, 3.6)
+    absolute, normalized = figure.subplots(1, 2, sharex=True)
+    for axes, column, title in (
+        (absolute, "absolute", "absolute"), (normalized, "normalized", "normalised"),
+    ):  # fmt: skip
+        for mode in _MODES:
+            _curve(axes, means.loc[mode], column, mode)
+        axes.set(title=f"task addition, {title}", ylabel="test accuracy (%)")
+        axes.set_xlabel("single-task validation accuracy (%)")
+        axes.margins(0.18)
+    handles = [Line2D([], [], **style.mode_look(mode), **_SIZES, label=mode) for mode in _MODES]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(_MODES))
+    return figure
+
+
+def _curve(axes: Axes, points: pd.DataFrame, column: str, mode: str) -> None:
+    """The points in the order of their rates, each with its rate beside it."""
+    points = points.sort_index()
+    axes.plot(points.single_task, points[column], **style.mode_look(mode), **_SIZES)
+    # The trainings' points lie close together: each has its labels on a side of its own.
+    side, place = (5, "left") if mode == _MODES[0] else (-5, "right")
+    for rate, point in points.iterrows():
+        axes.annotate(
+            f"{rate:g}", (point.single_task, point[column]), xytext=(side, 4), ha=place,
+            textcoords="offset points", color=style.MODE_COLOURS[mode],
+        )  # fmt: skip

@@ -1,0 +1,98 @@
+"""Beyond the paper: task addition over subsets of every size."""
+
+from __future__ import annotations
+
+from math import comb
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from tangent.arithmetic.modes import MODES
+from tangent.report.figures import style
+from tangent.report.figures.catalogue import Caption
+
+if TYPE_CHECKING:
+    from tangent.config.schema import Config
+
+INPUTS = ("subsets", "single_task")
+
+_SIZES = {
+    "linewidth": 1.8, "markersize": 6, "markeredgecolor": "white", "markeredgewidth": 0.6,
+}  # fmt: skip
+_PANELS = (("absolute", "mean accuracy (%)"), ("normalized", "normalised accuracy (%)"))
+
+
+def caption(config: Config) -> Caption:
+    """The text around it."""
+    most, tasks = config.combinations.subsets_per_size, len(config.tasks)
+    if comb(tasks, tasks // 2) <= most:
+        which = "All subsets of every size."
+    else:
+        which = f"Of each size all subsets, or {most} at random where there are more."
+    return Caption(
+        "Beyond the paper: sums of fewer tasks",
+        "Test accuracy of θ₀ + α Σ τ over subsets of the tasks, on the subset's own tasks, against "
+        f"their number; α is chosen for each subset on validation data. {which}"
+        + (" A subset counts with its mean over seeds." if config.seeds[1:] else "")
+        + " Lines are means over subsets, bands ± one standard deviation. Dashed: the pre-trained "
+        "model, and the single tasks' own accuracy.",
+        "A subset's tasks are easy or hard by themselves: a band shows that too. For the standard "
+        "mode the model would have to run for every subset and α; it is left out.",
+    )
+
+
+def draw(tables: dict[str, pd.DataFrame]) -> Figure:
+    """A row per model: absolute and normalised test accuracy against the number of tasks added.
+
+    A subset counts with its mean over seeds. Lines are means over the subsets of a size, bands
+    their standard deviation. Dashed: the pre-trained model's mean accuracy over all tasks, and the
+    single tasks' own, 100 %.
+    """
+    subsets, single_task = (tables[name] for name in INPUTS)
+    models = list(subsets.model.unique())
+    modes = [mode for mode in MODES if mode in set(subsets["mode"])]
+    figure = style.new_figure(7.4, 0.5 + 2.7 * len(models))
+    grid = figure.subplots(len(models), len(_PANELS), squeeze=False)
+    for row, model in zip(grid, models, strict=True):
+        of_model = subsets[subsets.model == model]
+        references = (_pretrained(single_task, of_model, model), 100.0)
+        for axes, (column, label), reference in zip(row, _PANELS, references, strict=True):
+            for mode in modes:
+                _curve(axes, of_model[of_model["mode"] == mode], column, mode)
+            axes.axhline(reference, color=style.GREY, linewidth=1.0, linestyle=(0, (4, 3)))
+            axes.set(xlabel="number of tasks added", ylabel=label)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(models) > 1:
+            row[0].set_title(model)
+    figure.legend(handles=_handles(modes), loc="outside lower center", ncols=len(modes) + 2)
+    return figure
+
+
+def _pretrained(single_task: pd.DataFrame, subsets: pd.DataFrame, model: str) -> float:
+    tasks = {task for subset in subsets.subset for task in subset.split("+")}
+    rows = single_task.query("model == @model and mode == 'zero_shot' and split == 'test'")
+    return 100 * rows[rows.task.isin(tasks)].accuracy.mean()
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, column: str, mode: str) -> None:
+    subsets = 100 * rows.groupby(["size", "subset"])[column].mean()
+    mean = subsets.groupby("size").mean()
+    spread = subsets.groupby("size").std(ddof=1)
+    axes.plot(mean.index, mean, **style.mode_look(mode), **_SIZES)
+    # There is one subset of all tasks, and nothing to spread: the band ends before it.
+    several = spread.dropna().index
+    low, high = (mean - spread)[several], (mean + spread)[several]
+    axes.fill_between(several, low, high, color=style.MODE_COLOURS[mode], alpha=0.15, linewidth=0)
+
+
+def _handles(modes: list[str]) -> list[Line2D | Patch]:
+    lines = [Line2D([], [], **style.mode_look(mode), **_SIZES, label=mode) for mode in modes]
+    band = Patch(color=style.GREY, alpha=0.2, linewidth=0, label="± standard deviation of subsets")
+    dashed = Line2D([], [], color=style.GREY, linewidth=1.0, linestyle=(0, (4, 3)),
+                    label="pre-trained; single task")  # fmt: skip
+    return [*lines, band, dashed]

@@ -1,0 +1,63 @@
+"""Emergence: what the study measures of each checkpoint of one pre-training, by its step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from tangent.arithmetic.alphas import SEARCH_BOX
+from tangent.arithmetic.modes import MODES
+from tangent.results.studied import fine_tuned_tasks
+
+
+def derive(
+    tables: dict[str, pd.DataFrame], steps: Mapping[str, int]
+) -> Iterator[dict[str, object]]:
+    """Rows of emergence.csv: per checkpoint, mode and seed, in the order of the steps.
+
+    Accuracies are means over the tasks on test examples. A number is empty where the checkpoint has
+    no such results: no heat maps, no kernels.
+
+    Args:
+        tables: `single_task`, `addition`, `disentanglement` and `eigenfunctions`.
+        steps: checkpoint -> its step, in the order of the steps.
+    """
+    single_task, addition = tables["single_task"], tables["addition"]
+    test = single_task[single_task.split == "test"]
+    sums = addition.set_index(["model", "mode", "seed"])
+    for model, step in steps.items():
+        of_model = test[(test.model == model) & test.task.isin(fine_tuned_tasks(tables, model))]
+        accuracies = of_model.groupby(["mode", "seed"]).accuracy.mean()
+        errors = _mean_errors(tables["disentanglement"], model)
+        ratios = _localization(tables["eigenfunctions"], model)
+        for mode in MODES:
+            for seed in of_model.seed.unique():
+                added = sums.loc[model, mode, seed]
+                yield {
+                    "model": model, "step": step, "mode": mode, "seed": seed,
+                    "zero_shot": accuracies["zero_shot", seed],
+                    "single_task": accuracies[mode, seed],
+                    "absolute": added.absolute, "normalized": added.normalized,
+                    "disentanglement": errors[mode].get(seed, np.nan) if mode in errors else np.nan,
+                    "localization": ratios.get(seed, np.nan),
+                }  # fmt: skip
+
+
+def _mean_errors(table: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Mean ξ over the search box and the pairs: a row per seed, a column per mode."""
+    # Grid points are sums of floating-point steps: 1 may come as 1.0000000000000002.
+    inside = table[["alpha_1", "alpha_2"]].abs().max(axis=1) <= SEARCH_BOX + 1e-6
+    rows = table[(table.model == model) & inside]
+    per_pair = rows.groupby(["seed", "mode", "task_1", "task_2"]).error.mean()
+    return per_pair.groupby(["seed", "mode"]).mean().unstack("mode")
+
+
+def _localization(eigenfunctions: pd.DataFrame, model: str) -> pd.Series:
+    """Ratio of mean local energies, geometric mean over the kernels, by seed; may be empty."""
+    rows = eigenfunctions[(eigenfunctions.model == model) & (eigenfunctions.split == "test")]
+    energies = rows.groupby(["seed", "task", "dataset"]).energy.mean().reset_index()
+    own = energies[energies.dataset == energies.task].set_index(["seed", "task"]).energy
+    others = energies[energies.dataset != energies.task].groupby(["seed", "task"]).energy.mean()
+    return np.exp(np.log(own / others).groupby("seed").mean())

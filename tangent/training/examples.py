@@ -1,0 +1,64 @@
+"""What the training loop asks of a task's training examples, and which class has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from tangent.data.split import AnySplit, Split
+from tangent.data.token_split import TokenSplit
+from tangent.training.training_images import TrainingImages
+from tangent.training.training_texts import TrainingTexts
+
+
+class TrainingExamples(Protocol):
+    """Training examples of a task.
+
+    Attributes:
+        labels: int64 [n], on the CPU.
+    """
+
+    labels: Tensor
+
+    def __len__(self) -> int: ...
+
+    def draw(self, generator: torch.Generator, rows: Tensor) -> Any:
+        """Draw the augmentation of some examples, which slices as `rows` do.
+
+        Args:
+            generator: source of chance; its numbers go to the examples in the order given.
+            rows: int64 [b], which examples.
+        """
+        ...
+
+    def batch(
+        self, rows: Tensor, drawn: Any, device: torch.device, preprocess: Mapping[str, Any]
+    ) -> Tensor:
+        """The encoder's inputs [b, ...] of some examples.
+
+        Args:
+            rows: int64 [b], which.
+            drawn: the augmentation of these b examples.
+            device: where the work is done.
+            preprocess: `tangent.models.preprocess_config` of the model.
+        """
+        ...
+
+    def like(self, count: int, preprocess: Mapping[str, Any]) -> Tensor:
+        """A tensor of the shape and type of a batch of `count`, without values (on `meta`)."""
+        ...
+
+
+# By the kind of their split.
+_KINDS: dict[str, Callable[[Any], TrainingExamples]] = {
+    Split.kind: TrainingImages,
+    TokenSplit.kind: TrainingTexts,
+}
+
+
+def training_examples(split: AnySplit) -> TrainingExamples:
+    """The training examples of a prepared data set's split."""
+    return _KINDS[split.kind](split)

@@ -1,6 +1,0 @@
-"""`snakemake verify`: where does every result of a study come from, and is it still so?"""
-
-from tangent.verify.plan import PlannedJob, plain_path
-from tangent.verify.verification import Verification, verify
-
-__all__ = ["PlannedJob", "Verification", "plain_path", "verify"]
