@@ -13,19 +13,17 @@ def tables_read(wildcards):
 
 def entry_of(wildcards):
     """What of a table's entry is in its content; an edit of another entry runs nothing again."""
-    entry = TABLES[wildcards.get("table", "claims")]
+    entry = TABLES[wildcards.table]
     return " ".join([*entry.columns, *entry.order])
 
 
-def family_label(model):
-    """The block of the claims table that a model belongs to, such as `CLIP, ViT`."""
-    label = FAMILIES[CONFIG.family_of(model)].label
-    return ", ".join(filter(None, [label, CONFIG.architectures.get(model)]))
-
-
 def family_labels():
-    """MODEL=LABEL of every model."""
-    return flags(families=[f"{model}={family_label(model)}" for model in CONFIG.models])
+    """The block of the claims table that each model belongs to, such as `CLIP, ViT`."""
+    labels = {model: FAMILIES[CONFIG.family_of(model)].label for model in CONFIG.models}
+    return {
+        model: ", ".join(filter(None, [label, CONFIG.architectures.get(model)]))
+        for model, label in labels.items()
+    }
 
 
 def drawn(names):

@@ -76,6 +76,7 @@ rule derived_table:
     params:
         settings=lambda wildcards: json.dumps(TABLES[wildcards.table].settings(CONFIG)),
         tables_dir=subpath(output.table, parent=True),
+        markdown="",
         entry=entry_of,
         code=lambda wildcards: code(
             "derive_table", f"tangent.results.{wildcards.table}_table"
@@ -84,37 +85,26 @@ rule derived_table:
         "derive the tidy table {wildcards.table}"
     shell:
         "python -m scripts.derive_table --table {wildcards.table} --settings-json {params.settings:q}"
-        " --tables-dir {params.tables_dir} --output {output.table} --code {params.code} --log {log}"
+        " --tables-dir {params.tables_dir} --output {output.table} {params.markdown} --code {params.code}"
+        " --log {log}"
 
 
-rule claims_table:
+use rule derived_table as claims_table with:
     input:
         tables=expand("<results>/tables/{table}.csv", table=TABLES["claims"].tables),
     output:
-        claims="<results>/tables/claims.csv",
-        markdown="<results>/tables/claims.md",
-    log:
-        "<logs>/tables/claims.log",
-    benchmark:
-        "<benchmarks>/tables/claims.tsv"
-    conda:
-        "../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory,
-        runtime=minutes,
+        table="<results>/tables/{table}.csv",
+        markdown="<results>/tables/{table}.md",
+    wildcard_constraints:
+        table="claims",
     params:
-        tables_dir=subpath(output.claims, parent=True),
-        families=family_labels(),
+        settings=json.dumps({"families": family_labels()}),
+        tables_dir=subpath(output.table, parent=True),
+        markdown=lambda wildcards, output: f"--markdown {output.markdown}",
         entry=entry_of,
-        code=code("claims"),
+        code=code("derive_table", "tangent.results.claims_table"),
     message:
         "test the paper's claims"
-    shell:
-        "python -m scripts.claims {params.families} --tables-dir {params.tables_dir}"
-        " --output {output.claims}"
-        " --markdown {output.markdown}"
-        " --code {params.code} --log {log}"
 
 
 rule paper_table:

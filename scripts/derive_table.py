@@ -17,16 +17,21 @@ class Arguments(cli.Common):
     settings_json: str = cli.argument("what it also needs of the study's configuration (JSON)")
     tables_dir: Path = cli.argument("folder of the tidy tables")
     output: Path = cli.argument("the table (CSV)")
+    markdown: Path | None = cli.argument("of the claims: the same table to read (Markdown)", None)
 
 
 def run(arguments: Arguments) -> None:
+    from tangent.jobs import files
     from tangent.results.columns import TABLES
-    from tangent.results.derived import derived_table
+    from tangent.results.derived import as_markdown, derived_table
     from tangent.results.read_tables import read_tables, write_table
 
     tables = read_tables(arguments.tables_dir, TABLES[arguments.table].tables)
     settings = json.loads(arguments.settings_json)
-    write_table(derived_table(arguments.table, tables, **settings), arguments.output)
+    table = derived_table(arguments.table, tables, **settings)
+    write_table(table, arguments.output)
+    if arguments.markdown:
+        files.write_text(arguments.markdown, as_markdown(arguments.table, table))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tangent.results.studied import fine_tuned_tasks, studied_models
 
 Tables = dict[str, pd.DataFrame]
 
-INPUTS = TABLES["comparison"].tables
+_INPUTS = TABLES["comparison"].tables
 
 ROUNDING = 0.0005
 """Added to both ends of a range of re-runs: they are printed to a tenth of a percent."""
@@ -34,7 +34,7 @@ ALL_TASKS = "all"
 
 
 def derive(tables: Tables) -> Iterator[dict[str, object]]:
-    """Rows of comparison.csv from the tidy tables named in `INPUTS`; accuracies as fractions.
+    """Rows of comparison.csv, from what `TABLES` names for it; accuracies as fractions.
 
     The paper's models come first, studied or not, then this study's others. A difference exists
     only where the model and all tasks, the control task included, are the paper's.
@@ -85,7 +85,7 @@ def _cells(tasks: list[str], others: list[str]) -> Iterator[tuple[str, str, str,
 
 def _measured(tables: Tables, model: str) -> dict[tuple[str, str, str], pd.DataFrame]:
     """Results by (table, mode, quantity): a row per seed, a column per task, or `ALL_TASKS`."""
-    of_model = {name: tables[name][tables[name].model == model] for name in INPUTS}
+    of_model = {name: tables[name][tables[name].model == model] for name in _INPUTS}
     single_task = of_model["single_task"]
     found = {}
     for mode, rows in single_task[single_task.split == "test"].groupby("mode"):

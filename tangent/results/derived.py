@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,14 @@ from tangent.results.columns import TABLES
 
 def derived_table(name: str, tables: dict[str, pd.DataFrame], **settings: Any) -> pd.DataFrame:
     """The table `name` from those that its entry in `TABLES` names, with its settings."""
-    module = importlib.import_module(f"tangent.results.{name}_table")
-    rows = module.derive(tables, **settings)
+    rows = _module(name).derive(tables, **settings)
     return pd.DataFrame.from_records(list(rows), columns=list(TABLES[name].columns))
+
+
+def as_markdown(name: str, table: pd.DataFrame) -> str:
+    """The table `name` for a person to read, of a table that has such a form: the claims'."""
+    return _module(name).as_markdown(table)
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"tangent.results.{name}_table")

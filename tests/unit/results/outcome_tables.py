@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from tangent.evaluation.outcomes import encode, encode_counts
-from tangent.results.claims import INPUTS
 from tangent.results.columns import TABLES
 
 
@@ -17,7 +16,7 @@ def table(name: str, rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
 
 
 def empty() -> dict[str, pd.DataFrame]:
-    return {name: table(name, []) for name in INPUTS}
+    return {name: table(name, []) for name in TABLES["claims"].tables}
 
 
 def right(accuracy: float, n: int = 1000) -> np.ndarray:

@@ -9,13 +9,15 @@ from outcome_tables import counted, empty, outcome, right, table, tables_of
 from scipy import stats
 
 from tangent.results import measure
-from tangent.results.claims import CLAIMS, INPUTS, claims_table, judge
+from tangent.results.claims_table import CLAIMS, judge
 from tangent.results.claims_text import claims_as_table, claims_as_text, readable_claims
 from tangent.results.columns import TABLES
+from tangent.results.derived import derived_table
 from tangent.results.paper_numbers import paper_family
 from tangent.results.render import to_markdown
 
 PAPER = paper_family()
+FAMILIES = {"demo-vit": PAPER, "other_vit": "another"}
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 
 
@@ -342,11 +344,11 @@ def test_claims_on_absolute_addition(name, first, second):
 
 def test_a_block_of_rows_per_family(tables):
     """Families in the order of their first model, each in one piece, the models in their order."""
-    for name in INPUTS:
+    for name in TABLES["claims"].tables:
         third = tables[name][tables[name].model == "other_vit"].assign(model="third")
         tables = tables | {name: pd.concat([tables[name], third])}
     families = {"demo-vit": "A, b", "other_vit": PAPER, "third": "A, b"}
-    claims = claims_table(tables, families)
+    claims = derived_table("claims", tables, families=families)
     blocks = list(dict.fromkeys(zip(claims.family, claims.model, strict=True)))
     assert blocks == [("A, b", "demo-vit"), ("A, b", "third"), (PAPER, "other_vit")]
     for _, rows in claims.groupby("model"):
@@ -362,7 +364,7 @@ def test_a_block_of_rows_per_family(tables):
 
 
 def test_claims_table_of_the_study(tables):
-    claims = claims_table(tables, {"demo-vit": PAPER, "other_vit": "another"})
+    claims = derived_table("claims", tables, families=FAMILIES)
     assert tuple(claims.columns) == TABLES["claims"].columns
     assert len(claims) == 2 * len(CLAIMS)
     assert set(claims.verdict) <= {"reproduced", "not reproduced", "undecided", "not run"}
@@ -390,7 +392,7 @@ def test_claims_table_of_the_study(tables):
 
 def test_accuracies_of_images_are_those_of_the_tables(tables):
     """What claims make from single images is what the tables of the paper say."""
-    claims = claims_table(tables, {"demo-vit": PAPER, "other_vit": "another"})
+    claims = derived_table("claims", tables, families=FAMILIES)
     of_model = claims[claims.model == "demo-vit"].set_index("claim")
     added = tables["addition"]
     added = added[added.model == "demo-vit"].pivot(index="seed", columns="mode")
@@ -413,7 +415,7 @@ def test_accuracies_of_images_are_those_of_the_tables(tables):
 
 
 def test_the_first_screen_shows_every_claim_in_a_hundred_columns(tables):
-    claims = claims_table(tables, {"demo-vit": PAPER, "other_vit": "another"})
+    claims = derived_table("claims", tables, families=FAMILIES)
     lines = claims_as_text(claims).splitlines()
     assert max(map(len, lines)) <= 100
     assert sum(

@@ -11,7 +11,6 @@ from paper_study import CONTROL, MODELS, MODES, TASKS, without
 from scripts import cli, derive_table
 from tangent.report import comparison_tables, report_tables
 from tangent.report.comparison_tables import ADDITION, NEGATION, SINGLE_TASK
-from tangent.results.claims import INPUTS, claims_table
 from tangent.results.columns import TABLES
 from tangent.results.derived import derived_table
 from tangent.results.paper_numbers import rerun_accuracies
@@ -270,9 +269,7 @@ def test_a_mode_that_was_not_run(tables, mode):
     assert "not run" not in headline["ViT-L-14"][mode]
     per_task = report_tables.per_task(rest, "ViT-B-16")
     assert all(cells.count("not run") == 3 for _, cells in per_task.rows)
-    claims = claims_table(
-        rest | {name: empty(name) for name in INPUTS if name not in rest}, FAMILIES
-    )
+    claims = claims_of(rest)
     verdicts = claims[claims.model == "ViT-B-16"].set_index("claim").verdict
     assert verdicts["posthoc_addition_normalized"] == "not run" or mode == "linear"
     assert (verdicts["linear_negation"] == "not run") == (mode != "posthoc")
@@ -281,6 +278,12 @@ def test_a_mode_that_was_not_run(tables, mode):
 
 def empty(name):
     return pd.DataFrame(columns=list(TABLES[name].columns))
+
+
+def claims_of(tables):
+    """The claims, of tables of which some may not be there."""
+    missing = {name: empty(name) for name in TABLES["claims"].tables if name not in tables}
+    return derived_table("claims", tables | missing, families=FAMILIES)
 
 
 @pytest.mark.parametrize("left_out", ["single_task", "addition", "negation", "all"])
@@ -306,9 +309,7 @@ def test_an_artefact_that_was_not_run(tables, left_out):
             kind.name in names or "single_task" in names and kind is ADDITION
         )
     report_tables.headline(rest)
-    claims = claims_table(
-        rest | {name: empty(name) for name in INPUTS if name not in rest}, FAMILIES
-    )
+    claims = claims_of(rest)
     judged = {"single_task": "single", "addition": "addition", "negation": "negation"}
     for name in names:
         mine = claims[claims.claim.str.contains(judged.get(name, "random"))]
@@ -331,9 +332,7 @@ def test_a_seed_that_lacks_a_task_does_not_count(tables):
 
 def test_a_seed_that_ran_one_of_two_modes_is_not_judged(tables):
     gone = without(tables, model="ViT-B-32", mode="linear", seed=1)
-    claims = claims_table(
-        gone | {name: empty(name) for name in INPUTS if name not in gone}, FAMILIES
-    )
+    claims = claims_of(gone)
     rows = claims[claims.model == "ViT-B-32"].set_index("claim")
     assert rows.seeds["linear_addition_absolute"] == rows.seeds["linear_negation"] == 2
     assert rows.seeds["posthoc_single_task"] == 3

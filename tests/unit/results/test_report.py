@@ -13,7 +13,6 @@ import pytest
 import yaml
 from synthetic_study import write_study
 
-from scripts import claims as claims_script
 from scripts import cli, collect_table, derive_table, paper_table, plot, report
 from tangent.config.model_sources import PretrainedByRecipe, PublishedTrainings
 from tangent.jobs.errors import UserError
@@ -37,7 +36,7 @@ VOID = {"meta", "br", "link", "img", "hr", "input"}
 def make_report(folder, figures=None):
     """Everything after the evaluations, through the scripts as the rules call them."""
     tables, config = str(folder / "tables"), read_configuration(folder / "config.yaml")
-    families = [f"{model}=CLIP, {config.architectures[model]}" for model in config.models]
+    families = {model: f"CLIP, {config.architectures[model]}" for model in config.models}
     figures = figures or figures_of(config)
     steps = []
     for name in tables_of(config):
@@ -46,11 +45,12 @@ def make_report(folder, figures=None):
             listed = folder / "lists" / name
             write_text(listed, "".join(f"{folder / p}\n" for p in raw_results(config, name)))
             steps.append((collect_table, ["--table", name, "--results", str(listed), *output]))
-        elif name == "claims":
-            given = ["--markdown", f"{tables}/claims.md", "--families", *families]
-            steps.append((claims_script, ["--tables-dir", tables, *output, *given]))
         else:
-            settings = ["--settings-json", json.dumps(entry.settings(config))]
+            settings = entry.settings(config)
+            if name == "claims":
+                settings = {"families": families}
+                output += ["--markdown", f"{tables}/claims.md"]
+            settings = ["--settings-json", json.dumps(settings)]
             given = ["--table", name, "--tables-dir", tables, *settings]
             steps.append((derive_table, [*given, *output]))
     for name in PAPER_TABLES:

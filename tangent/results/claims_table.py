@@ -6,22 +6,21 @@ A criterion is the same for every study and part of the table: nobody has to tru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from tangent.results import measure
-from tangent.results.columns import TABLES
+from tangent.results.claims_text import claims_as_table
 from tangent.results.intervals import Interval
 from tangent.results.measurement import Measurement, joint_verdict
 from tangent.results.paper_numbers import paper_difference, paper_family, rerun_difference
+from tangent.results.render import to_markdown
 from tangent.results.studied import studied_models
 
 Tables = dict[str, pd.DataFrame]
-
-INPUTS = TABLES["claims"].tables
 
 
 @dataclass(frozen=True)
@@ -240,19 +239,24 @@ def _ends(part: Measurement, low: str, high: str, interval: Interval | None) -> 
     return {low: part.shown(interval.low), high: part.shown(interval.high)}
 
 
-def claims_table(tables: Tables, families: Mapping[str, str]) -> pd.DataFrame:
-    """Every claim for every pre-trained model, from the tidy tables named in `INPUTS`.
+def derive(tables: Tables, families: Mapping[str, str]) -> Iterator[dict[str, object]]:
+    """Rows of claims.csv: every claim for every pre-trained model.
 
     Args:
-        tables: the tidy tables.
+        tables: the tidy tables that `TABLES` names for it.
         families: model -> label of its family. A family's models stand together, in the order of
             the study's models, the families in the order of their first model.
     """
     models = studied_models(tables, ("outcomes", "eigenfunctions"))
     order = list(dict.fromkeys(families[model] for model in models))
     models.sort(key=lambda model: order.index(families[model]))
-    rows = [judge(claim, model, families[model], tables) for model in models for claim in CLAIMS]
-    return pd.DataFrame.from_records(rows, columns=list(TABLES["claims"].columns))
+    for model in models:
+        yield from (judge(claim, model, families[model], tables) for claim in CLAIMS)
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """claims.csv for a person to read."""
+    return to_markdown(claims_as_table(table))
 
 
 def _sentence(unit: str, parts: Sequence[Measurement]) -> str:
