@@ -4,6 +4,8 @@ import ast
 import random
 import re
 import shutil
+import subprocess
+import sys
 from modulefinder import ModuleFinder
 
 import pytest
@@ -145,3 +147,12 @@ def test_every_data_file_counts_somewhere():
         for path in (ROOT / "tangent").rglob(f"*.{suffix}"):
             name = path.relative_to(ROOT).as_posix()
             assert name in counted or name.startswith("tangent/tasks/"), f"{name} counts nowhere"
+
+
+def test_checking_the_configuration_does_not_import_torch():
+    modules, heavy = (
+        "tangent.config.load, tangent.jobs.dependencies",
+        {"torch", "tqdm", "matplotlib"},
+    )
+    code = f"import sys, {modules}; sys.exit(bool({heavy} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -5,75 +5,25 @@ import random
 import re
 import shutil
 from html.parser import HTMLParser
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from made_report import make_report
 from synthetic_study import write_study
 
-from scripts import cli, collect_table, derive_table, paper_table, plot, report
-from tangent.config.model_sources import PretrainedByRecipe, PublishedTrainings
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import write_json, write_safetensors, write_text
 from tangent.report.build import build_report, duration
-from tangent.report.figures.catalogue import FIGURES, figures_of
-from tangent.report.inventory import provenance, published_weights, usage
+from tangent.report.figures.catalogue import FIGURES
 from tangent.report.learning_rate_section import sentence
 from tangent.report.svg import inline_svg
 from tangent.results.claims_text import readable_claims
-from tangent.results.columns import TABLES, raw_results, tables_of
 from tangent.results.configuration import read_configuration
 from tangent.results.paper_numbers import paper_numbers, rerun_accuracies
-from tangent.results.paper_tables import PAPER_TABLES
 from tangent.results.read_tables import load_tables
 
 MODELS = ("ViT-B-32", "other_vit")
 VOID = {"meta", "br", "link", "img", "hr", "input"}
-
-
-def make_report(folder, figures=None):
-    """Everything after the evaluations, through the scripts as the rules call them."""
-    tables, config = str(folder / "tables"), read_configuration(folder / "config.yaml")
-    families = {model: f"CLIP, {config.architectures[model]}" for model in config.models}
-    figures = figures or figures_of(config)
-    steps = []
-    for name in tables_of(config):
-        entry, output = TABLES[name], ["--output", f"{tables}/{name}.csv"]
-        if entry.results:
-            listed = folder / "lists" / name
-            write_text(listed, "".join(f"{folder / p}\n" for p in raw_results(config, name)))
-            steps.append((collect_table, ["--table", name, "--results", str(listed), *output]))
-        else:
-            settings = entry.settings(config)
-            if name == "claims":
-                settings = {"families": families}
-                output += ["--markdown", f"{tables}/claims.md"]
-            settings = ["--settings-json", json.dumps(settings)]
-            given = ["--table", name, "--tables-dir", tables, *settings]
-            steps.append((derive_table, [*given, *output]))
-    for name in PAPER_TABLES:
-        outputs = [f"--output-{kind}={tables}/{name}.{kind}" for kind in ("md", "tex")]
-        steps.append((paper_table, ["--table", name, "--tables-dir", tables, *outputs]))
-    for name in figures:
-        outputs = [f"--output-{kind}={folder / 'figures' / name}.{kind}" for kind in ("svg", "pdf")]
-        steps.append((plot, ["--figure", name, "--tables-dir", tables, *outputs]))
-    output = folder / "report" / "index.html"
-    steps.append((report, ["--study-dir", str(folder), "--output", str(output)]))
-    for module, argv in steps:
-        module.run(cli.parse(module.Arguments, argv))
-    return output.read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def page_study(tmp_path_factory):
-    return write_study(tmp_path_factory.mktemp("page"), seeds=(0, 1))
-
-
-@pytest.fixture(scope="module")
-def page(page_study):
-    return make_report(page_study)
 
 
 class Checker(HTMLParser):
@@ -178,12 +128,6 @@ def test_figures_configuration_versions_and_hashes_are_there(parsed):
     for text in ("study: demo", "torch 2.12.1".replace(" ", "\N{NO-BREAK SPACE}"), "ab" * 32,
                  "t" * 64, "c0ffee" * 6, "cpu: x86_64", "k = ", "0123abcd"):  # fmt: skip
         assert text in words or text in "".join(parsed.text), text
-
-
-@pytest.fixture
-def copied(page, page_study, tmp_path):
-    """A copy of the finished study, to be damaged."""
-    return shutil.copytree(page_study, tmp_path / "copy")
 
 
 def test_text_from_the_study_is_escaped(copied):
@@ -311,92 +255,6 @@ def test_missing_parts_are_named(copied):
         build_report(copied)
 
 
-def test_usage_adds_benchmarks_up(page_study):
-    config = read_configuration(page_study / "config.yaml")
-    steps, modes = usage(config, page_study / "benchmarks")
-    assert list(steps) == ["finetuned", "single_task", "addition"]
-    assert (steps["finetuned"].jobs, steps["finetuned"].longest) == (8, 42.5)
-    assert steps["finetuned"].seconds == pytest.approx(8 * 42.5)
-    assert steps["finetuned"].memory == 812.5
-    assert steps["addition"].memory is None  # Snakemake's "-"
-    assert modes["standard"]["addition"].seconds == pytest.approx(8 * 0.4)
-    assert not modes["linear"]
-    assert usage(config, page_study / "nothing") == (
-        {},
-        {"standard": {}, "posthoc": {}, "linear": {}},
-    )
-
-
-def test_usage_counts_the_jobs_of_this_configuration(page_study, tmp_path):
-    """Files that other seeds, models, tasks and pairs left behind do not count."""
-    config = read_configuration(page_study / "config.yaml")
-    pretrained_here = PretrainedByRecipe(source="pretraining", recipe="demo-vit", step=None)
-    config = config.model_copy(update={"pretrained": {"demo-vit": pretrained_here}})
-    mine = [
-        "config", "tables/claims", "figures/figure2", "datasets/32px/shapes", "datasets/glyphs",
-        "heads/demo-vit", "initial/demo-vit-random/seed1", "products/demo-vit/linear/sum/seed1",
-        "finetuned/demo-vit/linear/symbols/seed0", "alpha/demo-vit-random/linear/sum/seed0",
-        "finetuned/demo-vit-random/standard/shapes/seed0", "eigenfunctions/demo-vit/digits/seed0",
-        "disentanglement/demo-vit/standard/shapes/letters/seed0",
-        "combinations/demo-vit/linear/seed0/choices", "pretraining/demo-vit",
-        "control_training/32px/glyphs",
-    ]  # fmt: skip
-    others = [
-        "finetuned/demo-vit/linear/shapes/seed2", "finetuned/older/linear/shapes/seed0",
-        "finetuned/demo-vit-random/standard/symbols/seed0", "eigenfunctions/demo-vit/signs/seed0",
-        "disentanglement/demo-vit/standard/shapes/digits/seed0", "zero_shot/demo-vit/seed11",
-        "combinations/demo-vit-random/linear/seed0/choices", "pretraining/older",
-    ]  # fmt: skip
-    for number, name in enumerate((*mine, *others)):
-        path = tmp_path / f"{name}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"s\tmax_rss\n{2**number}\t1\n")
-    steps, modes = usage(config, tmp_path)
-    assert sum(step.jobs for step in steps.values()) == len(mine)
-    assert sum(step.seconds for step in steps.values()) == 2 ** len(mine) - 1
-    assert steps["datasets"].jobs == 2
-    assert list(steps)[:4] == ["pretraining", "initial", "datasets", "control_training"]
-    assert set(modes["standard"]) == {"disentanglement"}
-    weights = PublishedTrainings.model_validate(
-        {"linear": {"symbols": {"source": "file", "path": "symbols.pt", "sha256": "0" * 64}}}
-    )
-    taken = config.model_copy(update={"published": {"demo-vit": weights}})
-    (tmp_path / "published/demo-vit/linear").mkdir(parents=True)
-    (tmp_path / "published/demo-vit/linear/symbols.tsv").write_text("s\n1\n")
-    assert "published" not in usage(config, tmp_path)[0]
-    steps, _ = usage(taken, tmp_path)
-    assert (steps["published"].jobs, steps["finetuned"].jobs) == (1, 1)
-    smaller = config.model_copy(update={"tasks": ["letters", "digits", "symbols"]})
-    assert "shapes" not in smaller.tasks
-    assert usage(smaller, tmp_path)[0]["datasets"].jobs == 1
-
-
-def test_provenance_ignores_results_of_other_configurations(page_study):
-    config = read_configuration(page_study / "config.yaml")
-    other = page_study / "addition/older/linear/seed0/result.json"
-    other.parent.mkdir(parents=True)
-    other.write_text('{"model": "older", "seed": 0, "provenance": {"commit": "dead"}}')
-    found = provenance(config, page_study)
-    assert found.commits == {"c0ffee" * 6 + "c0ff"}
-    assert found.versions["torch"] == {"2.12.1"}
-    assert found.datasets["shapes"]["test"] == (500, "t" * 64)
-    assert list(found.weights) == ["resources/pretrained/demo-vit/encoder.safetensors"]
-
-
-def test_provenance_lists_the_data_of_every_form_that_models_read(page_study):
-    """A model of larger images has files of its own, whose digests differ."""
-    config = read_configuration(page_study / "config.yaml")
-    larger = config.pretrained["demo-vit"].model_copy(update={"image_size": 64})
-    both = {"pretrained": config.pretrained | {"larger": larger}, "models": ["demo-vit", "larger"]}
-    for task in (*config.tasks, config.control):
-        path = Path(config.paths.resources) / "datasets" / "64px" / task / "dataset.json"
-        write_json(path, {"splits": {"test": {"n": 500, "sha256": "l" * 64}}})
-    datasets = provenance(config.model_copy(update=both), page_study).datasets
-    assert datasets["shapes (32px)"]["test"] == (500, "t" * 64)
-    assert datasets["shapes (64px)"] == {"test": (500, "l" * 64)}
-    assert len(datasets) == 2 * (len(config.tasks) + 1)
-
-
 def test_ids_of_a_figure_get_its_name(tmp_path):
     path = tmp_path / "map.svg"
     path.write_text(
@@ -414,42 +272,3 @@ def test_durations():
     assert [duration(value) for value in values] == [
         "0.4 s", "42 s", "3 min 5 s", "2 h 4 min", "1 min 0 s",
     ]  # fmt: skip
-
-
-def test_weights_of_others_are_named(copied):
-    config = yaml.safe_load((copied / "config.yaml").read_text(encoding="utf-8"))
-    hub = {
-        "source": "hub",
-        "repository": "lab/tiny",
-        "revision": "main",
-        "file": "theta.safetensors",
-    }
-    local = {"source": "file", "path": "given/theta.pt", "sha256": "d" * 64}
-    config["published"] = {"demo-vit": {"standard": {"shapes": hub}, "linear": {"letters": local}}}
-    (copied / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    with pytest.raises(UserError, match="published/demo-vit/standard/shapes/encoder.safetensors"):
-        build_report(copied)
-
-    # What a former configuration took is there too, but this study does not use it.
-    entries = {"standard/shapes": (hub, "c" * 40), "linear/letters": (local, None),
-               "standard/digits": (local, None)}  # fmt: skip
-    for name, (entry, commit) in entries.items():
-        about = {"entry": entry, "commit": commit, "sha256": "e" * 64, "relative_distance": 0.0312}
-        metadata = {"published": json.dumps(about), "provenance": json.dumps({"code": "5ca1ab1e"})}
-        path = copied / "published" / "demo-vit" / name / "encoder.safetensors"
-        write_safetensors(path, {"weight": np.zeros(2, np.float32)}, metadata)
-    found = published_weights(read_configuration(copied / "config.yaml"), copied)
-    assert [(row.training, row.task, row.origin) for row in found] == [
-        ("standard", "shapes", f"lab/tiny at {'c' * 40}, theta.safetensors"),
-        ("linear", "letters", "given/theta.pt"),
-    ]
-    page = build_report(copied)
-    table = page.partition('<table id="published">')[2].partition("</table>")[0]
-    for text in ("lab/tiny at " + "c" * 40, "given/theta.pt", "e" * 64, "0.0312"):
-        assert text in table
-    assert "digits" not in table
-    assert "gives for 2 of the fine-tuned encoders" in page and "5ca1ab1e" in page
-
-
-def test_a_study_without_weights_of_others_does_not_speak_of_them(page):
-    assert "published by others" not in page and 'href="#published"' not in page
