@@ -188,7 +188,7 @@ ROWS = {
         | summary(),
     ),
     "a figure's code": (
-        lambda study: edit(study, "figures/figure6.py", "INPUTS =", "EDITED = 1\nINPUTS ="),
+        lambda study: edit(study, "report/figures/figure6.py", "INPUTS =", "EDITED = 1\nINPUTS ="),
         {"draw figure6", "write the report"},
     ),
     "the report's template": (
@@ -196,7 +196,7 @@ ROWS = {
         {"write the report"},
     ),
     "a library module": (
-        lambda study: edit(study, "finetune/schedule.py", "import", "EDITED = 1\nimport"),
+        lambda study: edit(study, "training/schedule.py", "import", "EDITED = 1\nimport"),
         trained(TASKS)
         | trained([RANDOM_TASK], model="tiny-random")
         | edits(TASKS)
@@ -204,26 +204,30 @@ ROWS = {
         | summary(ADDED | {"single_task", "disentanglement"}),
     ),
     "a module that reads, writes or reports results": (
-        lambda study: [edit(study, file) for file in ("files.py", "provenance.py", "progress.py")],
+        lambda study: [
+            edit(study, f"jobs/{name}.py") for name in ("files", "provenance", "progress")
+        ],
         set(),
     ),
     "the code of a data source or folder layout": (
         lambda study: [
-            edit(study, f"datasets/sources/{name}.py")
-            for name in ("hub", "synthetic", "layouts/svhn")
+            edit(study, f"data/sources/{name}.py") for name in ("hub", "synthetic", "layouts/svhn")
         ],
         set(),
     ),
     "the code of a model family": (
         lambda study: [
-            edit(study, f"{name}.py")
-            for name in ("models/text_to_text", "models/t5_hub", "heads/answers", "heads/probe")
+            edit(study, f"models/{name}.py")
+            for name in ("text_to_text", "t5_hub", "heads/answers", "heads/probe")
         ],
         set(),
     ),
     "a comment, a docstring, the layout of code": (
         lambda study: edit(
-            study, "linearize.py", "from __future__", "# A comment.\n\n\nfrom __future__"
+            study,
+            "arithmetic/linearized.py",
+            "from __future__",
+            "# A comment.\n\n\nfrom __future__",
         ),
         set(),
     ),
@@ -270,7 +274,7 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 
 def test_the_code_of_a_data_sets_own_source_prepares_it_again(study):
-    edit(study, "datasets/sources/demo.py")
+    edit(study, "data/sources/demo_images.py")
     prepared = {job for job in study.planned() if job.startswith("prepare the images")}
     assert len(prepared) == len(TASKS) + 1
 
@@ -288,7 +292,7 @@ def test_jobs_can_be_forced_and_edits_be_left_out(study):
     assert study.planned() == set()  # nothing that has to run reads it
     figure.with_suffix(".pdf").unlink()  # a target
     assert study.planned() == expected
-    edit(study, "figures/figure2.py")
+    edit(study, "report/figures/figure2.py")
     assert study.planned() == expected | {"draw figure2"}
     assert study.planned("--rerun-triggers", "mtime") == expected
     study.snakemake("--touch")
@@ -300,7 +304,7 @@ def test_an_edit_during_a_run_is_noticed_by_the_next(study):
     wait = "open('started', 'w')\nwhile not Path('edited').exists():\n    time.sleep(0.05)\n"
     imports = "import annotations\n\nimport time\nfrom pathlib import Path\n\n"
     edit(study, "results/collect.py", after=f"{imports}{wait}")
-    edit(study, "figures/figure6.py")
+    edit(study, "report/figures/figure6.py")
     figure = "results/tiny/figures/figure6.svg"
     run = study.start(figure)
     while not (study.folder / "started").exists():

@@ -64,9 +64,9 @@ def test_the_code_of_other_families_runs_nothing_again(workspace):
         before = "import annotations"
         workspace.replace(f"tangent/{module}.py", before, f"{before}\nEDITED = 1")
 
-    for module in ("models/clip", "models/closed_vocabulary", "heads/probe"):
+    for module in ("models/clip", "models/closed_vocabulary", "models/heads/probe"):
         edit(module)
     assert workspace.planned(ADDITION, "--configfile", "text.yaml") == set()
-    edit("heads/answers")
+    edit("models/heads/answers")
     planned = workspace.planned(ADDITION, "--configfile", "text.yaml")
     assert f"build the head of answers of {MODEL} for {TASKS[0]}" in planned
