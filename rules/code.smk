@@ -17,7 +17,8 @@ def code(script, *modules, tasks=(), **used):
     """
     found = dependencies([f"scripts.{script}", *modules], used, workflow.basedir)
     files = [f"tangent/tasks/{task}.yaml" for task in tasks]
-    return fingerprint(found.modules, [*found.data, *files], workflow.basedir)
+    data = [*found.data, *files]
+    return fingerprint(found.modules, data, workflow.basedir, found.left_out)
 
 
 def entries_of_model(model):

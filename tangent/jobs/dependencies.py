@@ -8,9 +8,9 @@ A *registry* is a table at the top of a module, annotated as such:
 
     HEADS: Registry[type[Head]] = {"zero_shot": ZeroShotHead, "probe": ProbeHead}
 
-What its entries refer to is followed only for the entries that a job uses: editing a probe makes no
-CLIP model's results stale. A string that is the name of a file beside the module makes that one of
-the module's data files.
+Only the entries that a job uses count, with what they refer to: an edit of the probe, or another
+kind of head, makes no CLIP model's results stale. A string that is the name of a file beside the
+module makes that one of the module's data files.
 """
 
 from __future__ import annotations
@@ -54,10 +54,13 @@ class Dependencies:
     Attributes:
         modules: dotted names.
         data: files beside them whose every byte counts, relative to the root.
+        left_out: by module the lines that do not count: registries' entries that are not used, and
+            the imports that only entries refer to.
     """
 
     modules: frozenset[str]
     data: frozenset[str]
+    left_out: Mapping[str, frozenset[int]]
 
 
 def dependencies(
@@ -77,33 +80,24 @@ def dependencies(
         UserError: a module is missing or not valid Python.
     """
     root, used = Path(root), used or {}
-    found: set[str] = set()
+    found: dict[str, frozenset[int]] = {}
     data: set[str] = set()
     left = set(starts)
     while left:
         current = left.pop()
-        found.add(current)
         source = _read(current, root)
         data |= source.data
-        names = set(source.always)
+        names, lines = set(source.always), set(source.imports_of_entries)
         for registry, entries in source.registries.items():
-            for entry in used.get(registry, entries):
-                names |= entries.get(entry, set())
+            for entry, (of_entry, its_lines) in entries.items():
+                if entry in used.get(registry, entries):
+                    names |= of_entry
+                else:
+                    lines |= its_lines
+        found[current] = frozenset(lines)
         targets = {target for name in names for target in source.imports[name]}
-        left |= {_defining(*target, root) for target in targets} - found - NEVER
-    return Dependencies(frozenset(found), frozenset(data))
-
-
-def entries_of(module: str, registry: str, root: str | Path = ".") -> list[str]:
-    """The entries of a registry, in order, without importing its module.
-
-    Raises:
-        UserError: the module has no such registry.
-    """
-    found = _read(module, Path(root)).registries
-    if registry not in found:
-        raise UserError(f"{module} has no table {registry} that is annotated as a Registry.")
-    return list(found[registry])
+        left |= {_defining(*target, root) for target in targets} - found.keys() - NEVER
+    return Dependencies(frozenset(found), frozenset(data), found)
 
 
 @dataclass
@@ -114,13 +108,15 @@ class _Source:
         imports: by local name what is imported as it, here or there in the module: a module, and
             the name in it (None: the module itself).
         always: local names that count however the job goes.
-        registries: by name and entry, the local names that the entry refers to.
+        registries: by name and entry, the local names that the entry refers to, and its lines.
+        imports_of_entries: lines of the imports that only entries refer to.
         data: files beside the module that it names.
     """
 
     imports: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
     always: set[str] = field(default_factory=set)
-    registries: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    registries: dict[str, dict[str, tuple[set[str], set[int]]]] = field(default_factory=dict)
+    imports_of_entries: set[int] = field(default_factory=set)
     data: set[str] = field(default_factory=set)
 
 
@@ -143,27 +139,39 @@ def _read(module: str, root: Path) -> _Source:
     tables = [node for node in tree.body if _is_registry(node)]
     source = _Source()
     outside: set[str] = set()
+    statements: list[tuple[set[str], set[int]]] = []
     for node in _nodes(tree, skipped=tables):
         if isinstance(node, ast.Import | ast.ImportFrom):
-            for local, target in _imported(node, module, path):
+            imported = list(_imported(node, module, path))
+            for local, target in imported:
                 source.imports.setdefault(local, set()).add(target)
+            statements.append(({local for local, _ in imported}, _lines(node, node)))
         elif isinstance(node, ast.Name):
             outside.add(node.id)
         elif isinstance(node, ast.Constant) and _may_be_file(node.value):
             beside = path.parent / node.value
             if beside.is_file():
                 source.data.add(beside.relative_to(root).as_posix())
+    of_entries: set[str] = set()
     for table in tables:
-        entries = zip(table.value.keys, table.value.values, strict=True)
-        source.registries[table.target.id] = {
-            ast.literal_eval(key): _names(value) & source.imports.keys() for key, value in entries
-        }
-    of_entries = {
-        name for table in source.registries.values() for names in table.values() for name in names
-    }
+        keys, values = table.value.keys, table.value.values
+        lines = [_lines(*entry) for entry in zip(keys, values, strict=True)]
+        if len(set().union(*lines)) < sum(map(len, lines)):
+            lines = [set()] * len(lines)  # on a line with others an entry cannot be left out
+        names = [_names(value) & source.imports.keys() for value in values]
+        of_entries = of_entries.union(*names)
+        of_keys = zip(map(ast.literal_eval, keys), names, lines, strict=True)
+        source.registries[table.target.id] = {key: of for key, *of in of_keys}
     # An import that nothing refers to counts: it is there for what happens when it is imported.
     source.always = source.imports.keys() - (of_entries - outside)
+    for names, lines in statements:
+        if names and source.always.isdisjoint(names):
+            source.imports_of_entries |= lines
     return source
+
+
+def _lines(first: ast.AST, last: ast.AST) -> set[int]:
+    return set(range(first.lineno, last.end_lineno + 1))
 
 
 def _is_registry(node: ast.stmt) -> bool:

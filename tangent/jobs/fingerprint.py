@@ -11,7 +11,7 @@ import hashlib
 import io
 import token
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -27,19 +27,29 @@ _OPENING = {
 _CLOSING = {getattr(token, name) for name in ("FSTRING_END", "TSTRING_END") if hasattr(token, name)}
 
 
-def fingerprint(modules: Iterable[str], data: Iterable[str] = (), root: str | Path = ".") -> str:
+def fingerprint(
+    modules: Iterable[str],
+    data: Iterable[str] = (),
+    root: str | Path = ".",
+    left_out: Mapping[str, frozenset[int]] | None = None,
+) -> str:
     """Hash code, and data files that belong to it, to 16 hexadecimal digits.
 
     Args:
         modules: dotted names below the folder `root`, in any order.
         data: paths below `root` of files whose every byte counts, in any order.
         root: the folder.
+        left_out: by module the lines that do not count, if any (`jobs.dependencies`).
 
     Raises:
         UserError: a file is missing, or a module is not valid Python.
     """
     root = Path(root)
-    lines = [f"{module} {_module_hash(_source_file(module, root))}" for module in modules]
+    left_out = left_out or {}
+    lines = [
+        f"{module} {_module_hash(_source_file(module, root), left_out.get(module, frozenset()))}"
+        for module in modules
+    ]
     lines += [f"{path} {sha256_file(root / path)}" for path in data]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
@@ -50,11 +60,11 @@ def _source_file(module: str, root: Path) -> Path:
 
 
 @cache
-def _module_hash(path: Path) -> str:
+def _module_hash(path: Path, left_out: frozenset[int]) -> str:
     try:
         with tokenize.open(path) as file:
             source = file.read()
-        tokens = list(significant_tokens(source))
+        tokens = list(significant_tokens(source, left_out))
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist, but a step's code includes it.") from error
     except (SyntaxError, tokenize.TokenError) as error:
@@ -63,15 +73,16 @@ def _module_hash(path: Path) -> str:
     return hashlib.sha256("\0".join(tokens).encode()).hexdigest()
 
 
-def significant_tokens(source: str) -> Iterator[str]:
+def significant_tokens(source: str, left_out: Collection[int] = ()) -> Iterator[str]:
     """The tokens of Python source that can change what it does, in order.
 
     A statement that is nothing but a string (a docstring) does nothing and is left out with its end
-    of line. Block structure appears as the tokens' names, not as the whitespace it is written with.
+    of line; so are the tokens of lines that are `left_out`. Block structure appears as the tokens'
+    names, not as the whitespace it is written with.
     """
     statement: list[str] = []
     only_strings = True
-    for kind, text in _merged_tokens(source):
+    for kind, text in _merged_tokens(source, left_out):
         if kind in _BLOCK:
             if kind == token.NEWLINE:
                 if not (statement and only_strings):
@@ -88,11 +99,13 @@ def significant_tokens(source: str) -> Iterator[str]:
     yield from statement
 
 
-def _merged_tokens(source: str) -> Iterator[tuple[int, str]]:
+def _merged_tokens(source: str, left_out: Collection[int]) -> Iterator[tuple[int, str]]:
     """Kind and text of each token, an f-string as one STRING with its source text."""
     lines = io.StringIO(source).readlines()
     depth, start = 0, (0, 0)
     for item in tokenize.generate_tokens(io.StringIO(source).readline):
+        if item.start[0] in left_out:
+            continue
         if item.type in _OPENING:
             start = item.start if depth == 0 else start
             depth += 1

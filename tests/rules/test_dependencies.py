@@ -11,7 +11,7 @@ from modulefinder import ModuleFinder
 import pytest
 from workspace import ROOT
 
-from tangent.jobs.dependencies import NEVER, PACKAGES, dependencies, entries_of, source_file
+from tangent.jobs.dependencies import NEVER, PACKAGES, _read, dependencies, source_file
 from tangent.jobs.errors import UserError
 from tangent.jobs.fingerprint import _module_hash, fingerprint
 
@@ -80,7 +80,29 @@ def test_a_small_package(example, used, entries):
     found = dependencies(["scripts.step"], used, example)
     assert found.modules == ALWAYS | entries
     assert found.data == {"tangent/shapes/numbers.yaml"}
-    assert entries_of("tangent.registry", "KINDS", example) == ["one", "two", "disc"]
+
+
+def test_an_entry_counts_where_it_is_used_and_only_there(example):
+    def of(*used):
+        _read.cache_clear()
+        _module_hash.cache_clear()
+        found = dependencies(["scripts.step"], {"KINDS": used}, example)
+        return fingerprint(found.modules, found.data, example, found.left_out)
+
+    registry = example / "tangent/registry.py"
+    lines = '"one": one.read,', '"two": (two.A, two.B),', '"disc": Disc,'
+    table = "KINDS: Registry[object] = {\n    " + "\n    ".join(lines) + "\n}\n"
+    imports = "from tangent import one, two\nfrom tangent.shapes.round import Disc\n"
+    registry.write_text(imports + table)
+    before = {entry: of(entry) for entry in ("one", "two", "disc")}
+    assert len(set(before.values())) == 3
+    registry.write_text(
+        "from tangent import three\n" + imports + table.replace("{", '{\n    "three": three,')
+    )
+    (example / "tangent/three.py").write_text("")
+    assert {entry: of(entry) for entry in before} == before
+    registry.write_text(imports + table.replace("two.B", "two.C"))
+    assert [entry for entry in before if of(entry) != before[entry]] == ["two"]
 
 
 def test_a_module_that_is_missing_or_broken_is_named(example):
@@ -118,7 +140,8 @@ def test_an_edit_changes_fingerprints_unless_the_module_never_counts(tmp_path):
     def fingerprints():
         _module_hash.cache_clear()
         return {
-            name: fingerprint(found.modules, found.data, tmp_path) for name, found in steps.items()
+            name: fingerprint(found.modules, found.data, tmp_path, found.left_out)
+            for name, found in steps.items()
         }
 
     original = fingerprints()
