@@ -14,9 +14,12 @@ from tangent.jobs.keys import NonNegativeNumber, PositiveNumber, Section
 class EvenGrid(Section):
     """Numbers at equal distances, both ends included."""
 
-    minimum: NonNegativeNumber = Field(description="Smallest α (protocol: 0).")
-    maximum: PositiveNumber = Field(description="Largest α (protocol: 1.0).")
-    points: Annotated[int, Field(ge=2)] = Field(description="Points of the grid (protocol: 21).")
+    minimum: NonNegativeNumber
+    """Smallest α (protocol: 0)."""
+    maximum: PositiveNumber
+    """Largest α (protocol: 1.0)."""
+    points: Annotated[int, Field(ge=2)]
+    """Points of the grid (protocol: 21)."""
 
 
 def _list_or_grid(value: Any) -> str:

@@ -22,13 +22,16 @@ class PretrainingRecipe(Section):
     reads: ClassVar[str] = "image"
     classifies: ClassVar[bool] = False
 
-    epochs: PositiveInteger = Field(description="Passes over the examples.")
-    batch_size: Annotated[int, Field(ge=2)] = Field(description="Examples per step.")
-    learning_rate: PositiveNumber = Field(
-        description="Peak learning rate of AdamW: a warm-up of 100 steps, then a cosine to zero."
-    )
-    seed: NaturalNumber = Field(description="Seed of examples, weights and data order.")
-    threads: PositiveInteger = Field(description="CPU threads of the pre-training.")
+    epochs: PositiveInteger
+    """Passes over the examples."""
+    batch_size: Annotated[int, Field(ge=2)]
+    """Examples per step."""
+    learning_rate: PositiveNumber
+    """Peak learning rate of AdamW: a warm-up of 100 steps, then a cosine to zero."""
+    seed: NaturalNumber
+    """Seed of examples, weights and data order."""
+    threads: PositiveInteger
+    """CPU threads of the pre-training."""
 
     @property
     def examples(self) -> int:
@@ -51,9 +54,12 @@ class Contrastive(PretrainingRecipe):
     family: ClassVar[str] = "clip"
     image_size: ClassVar[int] = 32
 
-    objective: Literal["contrastive"] = Field(description="`contrastive`: a CLIP model.")
-    tower: Literal["vit", "convnext"] = Field(description="Architecture of the image encoder.")
-    images: PositiveInteger = Field(description="Captioned images rendered.")
+    objective: Literal["contrastive"]
+    """`contrastive`: a CLIP model."""
+    tower: Literal["vit", "convnext"]
+    """Architecture of the image encoder."""
+    images: PositiveInteger
+    """Captioned images rendered."""
 
     @property
     def examples(self) -> int:
@@ -69,8 +75,10 @@ class Text(PretrainingRecipe):
     family: ClassVar[str] = "text_to_text"
     reads: ClassVar[str] = "text"
 
-    objective: Literal["text"] = Field(description="`text`: a T5 model.")
-    texts: PositiveInteger = Field(description="Texts written, with or without a question.")
+    objective: Literal["text"]
+    """`text`: a T5 model."""
+    texts: PositiveInteger
+    """Texts written, with or without a question."""
 
     @property
     def examples(self) -> int:
@@ -87,9 +95,12 @@ class Supervised(PretrainingRecipe):
     classifies: ClassVar[bool] = True
     image_size: ClassVar[int] = 32
 
-    objective: Literal["supervised"] = Field(description="`supervised`: a classifier of timm.")
-    tower: Literal["vit", "convnext"] = Field(description="Architecture of the classifier.")
-    images: PositiveInteger = Field(description="Labelled images rendered.")
+    objective: Literal["supervised"]
+    """`supervised`: a classifier of timm."""
+    tower: Literal["vit", "convnext"]
+    """Architecture of the classifier."""
+    images: PositiveInteger
+    """Labelled images rendered."""
 
     @property
     def examples(self) -> int:

@@ -62,7 +62,7 @@ def _section(path: str, field: Schema, definitions: Schema, level: int = 2) -> s
     """
     entry = _entry(path, field)
     text = f"\n{'#' * level} `{entry}`\n"
-    text += f"\n{field['description']}\n" if "description" in field else ""
+    text += f"\n{_description(field)}\n" if "description" in field else ""
     for section in _sections(field, definitions):
         rows, further = [], []
         _collect(section, entry, definitions, rows, further)
@@ -118,8 +118,11 @@ def _table(rows: list[str]) -> str:
 
 
 def _row(key: str, field: Schema) -> str:
-    description = " ".join(field["description"].split())
-    return f"| `{key}` | {_value(field)}{_default(field)} | {description} |\n"
+    return f"| `{key}` | {_value(field)}{_default(field)} | {_description(field)} |\n"
+
+
+def _description(field: Schema) -> str:
+    return " ".join(field["description"].split())
 
 
 def _default(field: Schema) -> str:

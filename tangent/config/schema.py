@@ -48,57 +48,45 @@ SUM = "sum"
 class Config(Section):
     """The configuration of a study, with the models, tasks and settings that follow from it."""
 
-    extends: Folder | None = Field(
-        default=None,
-        description="Another such file whose keys this one changes, as `configs/paper.yaml`; "
-        "that one may extend a further one.",
-    )
-    study: Name = Field(description="Name of the study: the folder of its results.")
-    models: Names = Field(description="Models to study, keys of `pretrained`.")
-    tasks: Names = Field(description="Tasks to study, keys of `datasets` and `finetuning.epochs`.")
-    control: Name = Field(
-        description="Control task of negation, a key of `datasets`: it is never fine-tuned."
-    )
-    seeds: Annotated[list[NaturalNumber], Field(min_length=1)] = Field(
-        description="Seeds of data order, augmentation and random weights; everything is reported "
-        "per seed. Splits do not depend on them (protocol)."
-    )
+    extends: Folder | None = None
+    """Another such file whose keys this one changes, as `configs/paper.yaml`; that one may extend a
+    further one."""
+    study: Name
+    """Name of the study: the folder of its results."""
+    models: Names
+    """Models to study, keys of `pretrained`."""
+    tasks: Names
+    """Tasks to study, keys of `datasets` and `finetuning.epochs`."""
+    control: Name
+    """Control task of negation, a key of `datasets`: it is never fine-tuned."""
+    seeds: Annotated[list[NaturalNumber], Field(min_length=1)]
+    """Seeds of data order, augmentation and random weights; everything is reported per seed. Splits
+    do not depend on them (protocol)."""
     paths: Paths
     compute: Compute
-    pretrained: dict[Name, Pretrained] = Field(
-        description="Where each model comes from, by the model's name."
-    )
-    architectures: dict[Name, NonEmptyString] = Field(
-        default={},
-        description="Kind of network of a model, as the claims table names it after its family: "
-        "`ViT`, `ConvNeXt`. Labels only; entries of models that are not selected are ignored.",
-    )
-    datasets: dict[Name, Dataset] = Field(
-        description="Where each task's images or texts come from, by the task's name."
-    )
+    pretrained: dict[Name, Pretrained]
+    """Where each model comes from, by the model's name."""
+    architectures: dict[Name, NonEmptyString] = {}
+    """Kind of network of a model, as the claims table names it after its family: `ViT`, `ConvNeXt`.
+    Labels only; entries of models that are not selected are ignored."""
+    datasets: dict[Name, Dataset]
+    """Where each task's images or texts come from, by the task's name."""
     validation: Validation
     probe: Probe = Probe()
     finetuning: Finetuning
-    published: dict[Name, PublishedTrainings] = Field(
-        default={},
-        description="Fine-tuned weights to take instead of training, by the model's name "
-        "(docs/published.md).",
-    )
-    alphas: Alphas = Field(
-        description="The grid of scaling coefficients α on which validation chooses (protocol: 0, "
-        "0.05, …, 1): a list of numbers, or an even grid. It must hold 0, where the pre-trained "
-        "model is, and nothing smaller."
-    )
+    published: dict[Name, PublishedTrainings] = {}
+    """Fine-tuned weights to take instead of training, by the model's name (docs/published.md)."""
+    alphas: Alphas
+    """The grid of scaling coefficients α on which validation chooses (protocol: 0, 0.05, …, 1): a
+    list of numbers, or an even grid. It must hold 0, where the pre-trained model is, and nothing
+    smaller."""
     negation: Negation
     disentanglement: Disentanglement
     eigenfunctions: Eigenfunctions
     combinations: Combinations = Combinations()
     random_initialization: RandomInitialization
-    pretraining: dict[Name, Pretraining] = Field(
-        default={},
-        description="Recipes of models that the workflow pre-trains from nothing, by the recipe's "
-        "name.",
-    )
+    pretraining: dict[Name, Pretraining] = {}
+    """Recipes of models that the workflow pre-trains from nothing, by the recipe's name."""
     emergence: Emergence = Emergence()
     rate_sensitivity: RateSensitivity = RateSensitivity()
     estimate: Estimate = Estimate()

@@ -26,53 +26,47 @@ from tangent.jobs.keys import (
 class Paths(Section):
     """Where results go. Relative paths are relative to the repository root."""
 
-    results: Folder = Field(description="Folder of the results; the study's name is added to it.")
-    resources: Folder = Field(
-        description="Folder of pre-trained models and decoded data sets, shared by all studies."
-    )
+    results: Folder
+    """Folder of the results; the study's name is added to it."""
+    resources: Folder
+    """Folder of pre-trained models and decoded data sets, shared by all studies."""
 
 
 class Compiled(Section):
     """Whether trainings run by `torch.compile`'s code: hours of a large model gain by it."""
 
-    standard: bool = Field(default=False, description="Ordinary fine-tuning.")
-    linear: bool = Field(default=False, description="The linearized model's, which gains more.")
+    standard: bool = False
+    """Ordinary fine-tuning."""
+    linear: bool = False
+    """The linearized model's, which gains more."""
 
 
 class Compute(Section):
     """How a job computes. These values can change the last bits of a result, so they re-run it."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        description="Device of the jobs that run a model; `auto` takes a GPU if this machine has "
-        "one that torch can use. Jobs on a cluster need `cuda` or `cpu`."
-    )
-    threads: PositiveInteger = Field(
-        description="CPU threads of each job that runs a model, whatever number of cores "
-        "Snakemake is given: the bits of a sum depend on it."
-    )
-    autocast: Literal["bfloat16", "none"] = Field(
-        description="Precision of the training's matrix products."
-    )
+    device: Literal["auto", "cpu", "cuda"]
+    """Device of the jobs that run a model; `auto` takes a GPU if this machine has one that torch
+    can use. Jobs on a cluster need `cuda` or `cpu`."""
+    threads: PositiveInteger
+    """CPU threads of each job that runs a model, whatever number of cores Snakemake is given: the
+    bits of a sum depend on it."""
+    autocast: Literal["bfloat16", "none"]
+    """Precision of the training's matrix products."""
     compile: Compiled = Compiled()
-    evaluation_autocast: Literal["bfloat16", "none"] = Field(
-        default="none",
-        description="Precision of the matrix products of features, J(x)·τ and the standard mode's "
-        "sweeps; kernels are always float32.",
-    )
-    evaluation_batch_size: PositiveInteger = Field(
-        description="Images per forward pass in evaluation."
-    )
+    evaluation_autocast: Literal["bfloat16", "none"] = "none"
+    """Precision of the matrix products of features, J(x)·τ and the standard mode's sweeps; kernels
+    are always float32."""
+    evaluation_batch_size: PositiveInteger
+    """Images per forward pass in evaluation."""
 
 
 class Validation(Section):
     """The validation split, cut from the training set with seed 0 (protocol)."""
 
-    fraction: Fraction = Field(
-        description="Share of the training images that become validation images (protocol: 0.1)."
-    )
-    maximum: PositiveInteger = Field(
-        description="Largest number of validation images (protocol: 5000)."
-    )
+    fraction: Fraction
+    """Share of the training images that become validation images (protocol: 0.1)."""
+    maximum: PositiveInteger
+    """Largest number of validation images (protocol: 5000)."""
 
 
 class Probe(Section):
@@ -82,118 +76,102 @@ class Probe(Section):
     of the probe's weights (protocol).
     """
 
-    minimum: PositiveNumber = Field(default=1e-4, description="Smallest C.")
-    maximum: PositiveNumber = Field(default=10.0, description="Largest C.")
-    points: PositiveInteger = Field(default=6, description="Points of the grid, log-spaced.")
-    deviation: Literal["own", "common"] = Field(
-        default="own",
-        description="What features are divided by before the fit: each one's `own` standard "
-        "deviation, or one `common` to all. `common` for networks that end in a ReLU: features "
-        "that are nearly always zero get no huge weights then (families).",
-    )
-    share: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=1.0,
-        description="Share of the training images that probes are fitted to, drawn once; the "
-        "control task, which is never fine-tuned, has all. A probe of all images is right on all "
-        "of them where features are more numerous, and leaves little to learn (families).",
-    )
-    own_classifier: dict[Name, Name] = Field(
-        default={},
-        description="Models whose own classifier is the head of a task, in a probe's place: the "
-        "task, by the model's name. Its classes must be those of the pre-training, in their order.",
-    )
+    minimum: PositiveNumber = 1e-4
+    """Smallest C."""
+    maximum: PositiveNumber = 10.0
+    """Largest C."""
+    points: PositiveInteger = 6
+    """Points of the grid, log-spaced."""
+    deviation: Literal["own", "common"] = "own"
+    """What features are divided by before the fit: each one's `own` standard deviation, or one
+    `common` to all. `common` for networks that end in a ReLU: features that are nearly always zero
+    get no huge weights then (families)."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the training images that probes are fitted to, drawn once; the control task, which
+    is never fine-tuned, has all. A probe of all images is right on all of them where features are
+    more numerous, and leaves little to learn (families)."""
+    own_classifier: dict[Name, Name] = {}
+    """Models whose own classifier is the head of a task, in a probe's place: the task, by the
+    model's name. Its classes must be those of the pre-training, in their order."""
 
 
 class Negation(Section):
     """Task negation (protocol)."""
 
-    control_threshold: ShareOfOne = Field(
-        description="Share of the pre-trained control accuracy that the edited model must keep on "
-        "validation images (protocol: 0.95)."
-    )
+    control_threshold: ShareOfOne
+    """Share of the pre-trained control accuracy that the edited model must keep on validation
+    images (protocol: 0.95)."""
 
 
 class Disentanglement(Section):
     """The heat maps of the weight-disentanglement error ξ (figure 3)."""
 
-    models: Names = Field(description="Models that get heat maps.")
+    models: Names
+    """Models that get heat maps."""
     pairs: Annotated[
         list[Annotated[list[Name], Field(min_length=2, max_length=2)]], Field(min_length=1)
-    ] = Field(description="Pairs of tasks, one heat map per pair, model and mode.")
-    minimum: Number = Field(description="Smallest α1 and α2 (paper: -3).")
-    maximum: Number = Field(description="Largest α1 and α2 (paper: 3).")
-    points: Annotated[int, Field(ge=2)] = Field(
-        description="Grid points per axis; they must hold 0 and ±1, the centre and the border of "
-        "the search box, as 25 from -3 to 3 do (paper: 20, which hold none of them). The standard "
-        "mode runs the model for each of their pairs."
-    )
-    images: PositiveInteger = Field(
-        description="Test images per task; all of them if there are fewer (paper: 2048)."
-    )
+    ]
+    """Pairs of tasks, one heat map per pair, model and mode."""
+    minimum: Number
+    """Smallest α1 and α2 (paper: -3)."""
+    maximum: Number
+    """Largest α1 and α2 (paper: 3)."""
+    points: Annotated[int, Field(ge=2)]
+    """Grid points per axis; they must hold 0 and ±1, the centre and the border of the search box,
+    as 25 from -3 to 3 do (paper: 20, which hold none of them). The standard mode runs the model for
+    each of their pairs."""
+    images: PositiveInteger
+    """Test images per task; all of them if there are fewer (paper: 2048)."""
 
 
 class Eigenfunctions(Section):
     """Localization of the neural tangent kernel's eigenfunctions (figure 6, proposition 1)."""
 
-    models: Names = Field(
-        description="Models whose kernels are analysed, their random twins included."
-    )
-    tasks: Annotated[list[Name], Field(min_length=2)] = Field(
-        description="Tasks whose kernels are analysed; proposition 1 needs two."
-    )
-    images: Annotated[int, Field(ge=2)] = Field(
-        description="Images per data set: n of the kernel and of the held-out samples (paper: 200)."
-    )
-    components: PositiveInteger = Field(
-        description="Eigenfunctions k in the local energy, at most `images`."
-    )
-    logits: CountOrAll = Field(
-        description="Output logits, one kernel each; at most the number of classes. `all`: one "
-        "kernel of all logits together, with vector-valued eigenfunctions."
-    )
+    models: Names
+    """Models whose kernels are analysed, their random twins included."""
+    tasks: Annotated[list[Name], Field(min_length=2)]
+    """Tasks whose kernels are analysed; proposition 1 needs two."""
+    images: Annotated[int, Field(ge=2)]
+    """Images per data set: n of the kernel and of the held-out samples (paper: 200)."""
+    components: PositiveInteger
+    """Eigenfunctions k in the local energy, at most `images`."""
+    logits: CountOrAll
+    """Output logits, one kernel each; at most the number of classes. `all`: one kernel of all
+    logits together, with vector-valued eigenfunctions."""
 
 
 class Combinations(Section):
     """Other combinations of task vectors than the sum of all, in the linearized modes (beyond the
     paper): sums of every number of tasks, an α per task, analogies."""
 
-    models: list[Name] = Field(
-        default=[], description="Models whose task vectors are combined so; none leaves this out."
-    )
-    subsets_per_size: PositiveInteger = Field(
-        default=70,
-        description="Subsets of each number of tasks: all of them if there are no more, otherwise "
-        "this many, drawn once for all modes and seeds. Of 8 tasks 70 are all.",
-    )
-    analogies: list[Annotated[list[Name], Field(min_length=4, max_length=4)]] = Field(
-        default=[],
-        description="Tasks a, b, c, d, read “a is to b as c is to d”: θ0 + α(τ_c + τ_b − τ_a) is "
-        "evaluated on d.",
-    )
+    models: list[Name] = []
+    """Models whose task vectors are combined so; none leaves this out."""
+    subsets_per_size: PositiveInteger = 70
+    """Subsets of each number of tasks: all of them if there are no more, otherwise this many, drawn
+    once for all modes and seeds. Of 8 tasks 70 are all."""
+    analogies: list[Annotated[list[Name], Field(min_length=4, max_length=4)]] = []
+    """Tasks a, b, c, d, read “a is to b as c is to d”: θ0 + α(τ_c + τ_b − τ_a) is evaluated on
+    d."""
 
 
 class RandomInitialization(Section):
     """Table 3: the same study from random weights of the encoder, as the model `NAME-random`."""
 
-    models: list[Name] = Field(
-        description="Models whose architecture and head are used; none leaves table 3 out."
-    )
-    tasks: Names = Field(description="Tasks of the study from random weights.")
-    epochs: PositiveInteger | None = Field(
-        description="Passes over the training images, for every task; null: those of "
-        "`finetuning.epochs`."
-    )
+    models: list[Name]
+    """Models whose architecture and head are used; none leaves table 3 out."""
+    tasks: Names
+    """Tasks of the study from random weights."""
+    epochs: PositiveInteger | None
+    """Passes over the training images, for every task; null: those of `finetuning.epochs`."""
     learning_rate: LearningRates
 
 
 class Emergence(Section):
     """When disentanglement emerges: the study of several checkpoints of one pre-training."""
 
-    steps: dict[Name, NaturalNumber] = Field(
-        default={},
-        description="Steps of pre-training behind each checkpoint, by its name in `models`; 0 is "
-        "the random initialisation. None leaves the table and figure `emergence` out.",
-    )
+    steps: dict[Name, NaturalNumber] = {}
+    """Steps of pre-training behind each checkpoint, by its name in `models`; 0 is the random
+    initialisation. None leaves the table and figure `emergence` out."""
 
     @property
     def models(self) -> list[str]:
@@ -204,18 +182,16 @@ class Emergence(Section):
 class RateSensitivity(Section):
     """What hangs on the learning rate: the same weights under several names, with a rate each."""
 
-    models: list[Name] = Field(
-        default=[],
-        description="Models of the same weights, each with rates of its own "
-        "(`finetuning.models.NAME.learning_rate`). None leaves the table and figure "
-        "`rate_sensitivity` out.",
-    )
+    models: list[Name] = []
+    """Models of the same weights, each with rates of its own
+    (`finetuning.models.NAME.learning_rate`). None leaves the table and figure `rate_sensitivity`
+    out."""
 
 
 class Estimate(Section):
     """What `snakemake estimate` reckons with where nothing was measured."""
 
-    gpu: NonEmptyString = Field(default="H200", description="GPU, one of those in docs/cost.md.")
-    utilization: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.35, description="Assumed share of the GPU's peak arithmetic."
-    )
+    gpu: NonEmptyString = "H200"
+    """GPU, one of those in docs/cost.md."""
+    utilization: Annotated[float, Field(gt=0, le=1)] = 0.35
+    """Assumed share of the GPU's peak arithmetic."""

@@ -42,6 +42,12 @@ CountOrAll = Annotated[PositiveInteger | Literal["all"], WrapValidator(_count_or
 
 
 class Section(BaseModel):
-    """A mapping of the configuration file."""
+    """A mapping of the configuration file; the text below each key explains it."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict
-
 from tangent.data.sources.rows import Rows
 from tangent.jobs.keys import Section
 from tangent.tasks.task_files import AnyTask
@@ -55,13 +53,11 @@ class SourceData:
 
 
 class Source(Section):
-    """Where a data set may be: the entry of a configuration, whose text below each key explains it.
+    """Where a data set may be: the entry of a configuration.
 
     Attributes:
         gives: the kinds of tasks that it has data sets of.
     """
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     gives: ClassVar[tuple[str, ...]] = ("image",)
 
