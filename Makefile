@@ -1,4 +1,4 @@
-# make demo: the demo study. make test: the tests. make bench: docs/performance.md. All set up .venv first.
+# make demo: the demo study. make test: the tests. make bench: docs/benchmarks.md. All set up .venv first.
 CORES ?= 2
 PYTHON ?= python3
 BIN := .venv/bin
@@ -25,7 +25,7 @@ test-slurm: environment
 test-kills: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m nightly -s
 
-# Measures, and puts its tables into docs/performance.md. One thread, as the demo's jobs have.
+# Measures, and puts its tables into docs/benchmarks.md. One thread, as the demo's jobs have.
 bench: environment
 	$(BIN)/python -m bench --device cpu
 
@@ -62,3 +62,4 @@ lock:
 
 docs: environment
 	$(BIN)/python -m tangent.config.reference
+	$(BIN)/python -m tangent.results.tables_page

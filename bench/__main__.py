@@ -1,4 +1,4 @@
-"""Measure what docs/performance.md shows: `make bench`, or some of its parts.
+"""Measure what docs/benchmarks.md shows: `make bench`, or some of its parts.
 
 python -m bench --only linear_step evaluation --device cpu
 """
@@ -21,12 +21,12 @@ SECTIONS = ("linear_step", "evaluation", "kernels", "growth", "planning")
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Measure what docs/performance.md shows, and write it there."""
+    """Measure what docs/benchmarks.md shows, and write it there."""
 
     device: str = cli.argument("cpu or cuda", "cpu")
     threads: int = cli.argument("CPU threads", 1)
     only: list[str] = cli.argument("parts to run; the others' tables stay", [])
-    page: Path = cli.argument("where the tables go", Path("docs/performance.md"))
+    page: Path = cli.argument("where the tables go", Path("docs/benchmarks.md"))
     folder: Path = cli.argument("for models and data sets", Path("resources/bench"))
     quick: str = cli.argument("yes: a tiny model, shows that everything runs; is printed", "no")
 

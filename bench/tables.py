@@ -1,4 +1,4 @@
-"""Tables of the bench as Markdown, and their place in docs/performance.md."""
+"""Tables of the bench as Markdown, and their place in docs/benchmarks.md."""
 
 from __future__ import annotations
 

@@ -1,14 +1,17 @@
 """The registry of tidy tables: columns, in order, and what each is made from.
 
-docs/results.md says what columns mean. Planning reads this: no pandas here.
+columns.yaml says what columns mean. Planning reads this: no pandas here.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from tangent.arithmetic.modes import MODES
 
@@ -32,28 +35,26 @@ class TidyTable:
     """A tidy table: the concatenation of raw results, or computed from other tables.
 
     Attributes:
-        columns: their names, in order.
         results: patterns of the raw results that it concatenates.
         order: columns by whose values, in the order in which they first come, rows are sorted.
         tables: the tidy tables that it is computed from, by `tangent.results.NAME_table`.
         settings: what this also needs of the configuration, as JSON has it.
         when: whether a study has the table.
+        about: what it is, for docs/tables.md.
+        columns: their names in order, with what each holds.
     """
 
-    columns: tuple[str, ...]
     results: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     settings: Callable[[Config], dict[str, Any]] = lambda config: {}
     when: Callable[[Config], Any] = lambda config: True
+    about: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
 
 
-TABLES = {
+_MADE = {
     "learning_rates": TidyTable(
-        columns=(
-            "model", "training", "rate", "task", "seed", "accuracy", "n", "chosen",
-            "se_difference",
-        ),
         results=(
             f"{SEARCH}seed{{tuning_seed}}/chosen.json",
             f"{SEARCH}{{rate}}/{{trained}}/seed{{tuning_seed}}/accuracy.json",
@@ -61,18 +62,10 @@ TABLES = {
         when=lambda config: config.searches,
     ),
     "single_task": TidyTable(
-        columns=(
-            "model", "mode", "task", "split", "seed", "accuracy", "n", "classes",
-            "nonlinear_advantage",
-        ),
         results=(ZERO_SHOT, SINGLE_TASK),
         order=("model", "seed"),
     ),
     "alpha_sweep": TidyTable(
-        columns=(
-            "model", "mode", "operation", "task", "split", "seed", "alpha", "accuracy",
-            "normalized", "target",
-        ),
         results=(
             "alpha/{model}/{mode}/sum/seed{seed}/sweep.csv",
             "alpha/{pretrained}/{mode}/{task}/seed{seed}/sweep.csv",
@@ -80,61 +73,37 @@ TABLES = {
         order=("model", "mode", "seed"),
     ),
     "addition": TidyTable(
-        columns=("model", "mode", "seed", "alpha", "absolute", "normalized"),
         results=("addition/{pretrained}/{mode}/seed{seed}/result.json",),
     ),
     "addition_tasks": TidyTable(
-        columns=("model", "mode", "task", "seed", "alpha", "accuracy", "normalized", "n"),
         results=(ADDITION,),
     ),
     "negation": TidyTable(
-        columns=(
-            "model", "mode", "task", "seed", "alpha", "target", "control", "control_pretrained",
-            "target_pretrained", "control_threshold", "n_target", "n_control",
-        ),
         results=(NEGATION,),
     ),
     "disentanglement": TidyTable(
-        columns=("model", "mode", "task_1", "task_2", "seed", "alpha_1", "alpha_2", "error"),
         results=(f"{HEAT_MAP}error.csv",),
     ),
     "eigenfunctions": TidyTable(
-        columns=("model", "task", "dataset", "split", "seed", "logit", "image", "energy"),
         results=(f"{KERNEL}energies.csv",),
     ),
     "eigenvalues": TidyTable(
-        columns=(
-            "model", "task", "seed", "images", "components", "logit", "component", "eigenvalue",
-        ),
         results=(f"{KERNEL}spectrum.csv",),
     ),
     "random_init": TidyTable(
-        columns=(
-            "model", "initialization", "mode", "seed", "tasks", "zero_shot", "single_task",
-            "tasks_added", "alpha", "absolute", "normalized",
-        ),
         tables=("single_task", "addition", "addition_tasks"),
     ),
     "proposition1": TidyTable(
-        columns=("model", "seed", "coupling", "localization", "interference"),
         results=(f"{PROPOSITION_1}interference.csv",),
     ),
     "proposition1_functions": TidyTable(
-        columns=("model", "seed", "task", "image", "own", "others"),
         results=(f"{PROPOSITION_1}functions.csv",),
     ),
     "outcomes": TidyTable(
-        columns=(
-            "model", "mode", "seed", "quantity", "task", "dataset", "n", "points", "outcomes",
-        ),
         results=(ZERO_SHOT, SINGLE_TASK, ADDITION, NEGATION, f"{HEAT_MAP}error.json"),
         order=("model", "seed", "mode"),
     ),
     "emergence": TidyTable(
-        columns=(
-            "model", "step", "mode", "seed", "zero_shot", "single_task", "absolute", "normalized",
-            "disentanglement", "localization",
-        ),
         tables=("single_task", "addition", "disentanglement", "eigenfunctions"),
         settings=lambda config: {
             "steps": {model: config.emergence.steps[model] for model in config.emergence.models}
@@ -142,9 +111,6 @@ TABLES = {
         when=lambda config: config.emergence.models,
     ),
     "rate_sensitivity": TidyTable(
-        columns=(
-            "model", "mode", "rate", "seed", "single_task", "alpha", "absolute", "normalized",
-        ),
         tables=("single_task", "addition"),
         settings=lambda config: {
             "rates": {
@@ -158,42 +124,27 @@ TABLES = {
         when=lambda config: config.rate_sensitivity.models,
     ),
     "subsets": TidyTable(
-        columns=("model", "mode", "seed", "size", "subset", "alpha", "absolute", "normalized"),
         results=(COMBINATIONS,),
         when=lambda config: config.combinations.models,
     ),
     "per_task_alpha": TidyTable(
-        columns=(
-            "model", "mode", "task", "seed", "alpha", "accuracy", "normalized", "shared_alpha",
-            "shared_accuracy", "shared_normalized", "n",
-        ),
         results=(COMBINATIONS,),
         when=lambda config: config.combinations.models,
     ),
     "analogies": TidyTable(
-        columns=(
-            "model", "mode", "seed", "a", "b", "c", "d", "alpha", "accuracy", "baseline_alpha",
-            "baseline_accuracy", "zero_shot", "single_task", "n",
-        ),
         results=(COMBINATIONS,),
         when=lambda config: config.combinations.models,
     ),
     "claims": TidyTable(
-        columns=(
-            "family", "model", "claim", "statement", "criterion", "verdict", "units", "unit_name",
-            "seeds", "seeds_met", "quantity", "unit", "mean", "low", "high", "covers",
-            "low_other", "high_other", "spread", "minimum", "maximum", "measured", "paper",
-        ),
         tables=("outcomes", "single_task", "eigenfunctions", "proposition1_functions"),
     ),
     "comparison": TidyTable(
-        columns=(
-            "table", "model", "mode", "task", "quantity", "paper", "rerun_low", "rerun_high",
-            "ours", "spread", "seeds", "difference", "within",
-        ),
         tables=("single_task", "addition", "negation"),
     ),
 }  # fmt: skip
+
+_DESCRIBED = yaml.safe_load(Path(__file__).with_name("columns.yaml").read_text(encoding="utf-8"))
+TABLES = {name: replace(table, **_DESCRIBED[name]) for name, table in _MADE.items()}
 """Name of each tidy table -> its entry."""
 
 _TEXT = {

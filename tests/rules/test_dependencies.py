@@ -165,7 +165,8 @@ def test_a_registry_is_a_literal_table_at_the_top(path):
 
 def test_every_data_file_counts_somewhere():
     scripts = [f"scripts.{path.stem}" for path in (ROOT / "scripts").glob("*.py")]
-    counted = dependencies(scripts, root=ROOT).data
+    # What columns mean is for people.
+    counted = {*dependencies(scripts, root=ROOT).data, "tangent/results/columns.yaml"}
     for suffix in ("yaml", "j2", "css", "json", "csv"):
         for path in (ROOT / "tangent").rglob(f"*.{suffix}"):
             name = path.relative_to(ROOT).as_posix()

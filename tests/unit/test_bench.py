@@ -100,8 +100,8 @@ def test_tables_are_markdown():
 
 
 def test_only_a_parts_own_tables_are_replaced(tmp_path):
-    page = tmp_path / "performance.md"
-    page.write_text((ROOT / "docs" / "performance.md").read_text(encoding="utf-8"))
+    page = tmp_path / "benchmarks.md"
+    page.write_text((ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8"))
     before = page.read_text()
     table = Table("X", ("a",), [(1,)], ())
     for head in ("first", "again"):
@@ -121,7 +121,7 @@ def test_only_a_parts_own_tables_are_replaced(tmp_path):
 
 
 def test_the_page_has_a_place_for_every_part():
-    page = ROOT / "docs" / "performance.md"
+    page = ROOT / "docs" / "benchmarks.md"
     for device, sections in {"cpu": command.SECTIONS, "cuda": command.SECTIONS[:-1]}.items():
         for part in sections:
             assert part in replaced(page, f"{device} {part}", "")
@@ -131,7 +131,7 @@ def test_every_part_runs_and_writes_nothing_when_quick(tmp_path, capsys, monkeyp
     monkeypatch.chdir(ROOT)
     # Compiling, which tests of its own try, would take as long as all other tests here.
     monkeypatch.setattr("tangent.training.forward_backward.compile_for", lambda model, _: model)
-    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     arguments = {"threads": 1, "quick": "yes", "folder": tmp_path}
     command.run(command.Arguments(**arguments))
     printed = capsys.readouterr().out
@@ -145,7 +145,7 @@ def test_every_part_runs_and_writes_nothing_when_quick(tmp_path, capsys, monkeyp
         assert f"### {title}" in printed
     assert "standard mode" in printed
     assert not re.search(r"\bnan\b", printed)
-    assert (ROOT / "docs" / "performance.md").read_text(encoding="utf-8") == page
+    assert (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8") == page
     with pytest.raises(UserError, match="the parts are linear_step"):
         command.run(command.Arguments(**arguments, only=["steps"]))
 
