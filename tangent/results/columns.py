@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,8 @@ class TidyTable:
         settings: what this also needs of the configuration, as JSON has it.
         when: whether a study has the table.
         about: what it is, for docs/tables.md.
-        columns: their names in order, with what each holds.
+        columns: their names, in order.
+        meanings: what each holds.
     """
 
     results: tuple[str, ...] = ()
@@ -50,7 +51,8 @@ class TidyTable:
     settings: Callable[[Config], dict[str, Any]] = lambda config: {}
     when: Callable[[Config], Any] = lambda config: True
     about: str = ""
-    columns: dict[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    meanings: tuple[str, ...] = ()
 
 
 _MADE = {
@@ -144,7 +146,15 @@ _MADE = {
 }  # fmt: skip
 
 _DESCRIBED = yaml.safe_load(Path(__file__).with_name("columns.yaml").read_text(encoding="utf-8"))
-TABLES = {name: replace(table, **_DESCRIBED[name]) for name, table in _MADE.items()}
+TABLES = {
+    name: replace(
+        table,
+        about=_DESCRIBED[name]["about"],
+        columns=tuple(_DESCRIBED[name]["columns"]),
+        meanings=tuple(_DESCRIBED[name]["columns"].values()),
+    )
+    for name, table in _MADE.items()
+}
 """Name of each tidy table -> its entry."""
 
 _TEXT = {

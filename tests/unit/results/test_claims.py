@@ -322,7 +322,7 @@ def test_a_block_of_rows_per_family(tables):
 
 def test_claims_table_of_the_study(tables):
     claims = derived_table("claims", tables, families=FAMILIES)
-    assert list(claims.columns) == list(TABLES["claims"].columns)
+    assert tuple(claims.columns) == TABLES["claims"].columns
     assert len(claims) == 2 * len(CLAIMS)
     assert set(claims.verdict) <= {"reproduced", "not reproduced", "undecided", "not run"}
     # Only the first model of the made-up study has a random twin.
