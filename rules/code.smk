@@ -15,6 +15,8 @@ def code(script, *modules, tasks=(), **used):
     `modules` it imports by name, `tasks` are those whose files it reads, `used` are the entries
     that it uses of registries, by the registry's name.
     """
+    # Whoever reads the configuration knows the sources of data sets; few steps read data from them.
+    used = {"DATA_SOURCES": ()} | used
     found = dependencies([f"scripts.{script}", *modules], used, workflow.basedir)
     files = [f"tangent/tasks/{task}.yaml" for task in tasks]
     data = [*found.data, *files]

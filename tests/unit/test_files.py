@@ -30,7 +30,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path):
     path = tmp_path / "result.txt"
     path.write_text("old")
     code = (
-        "import sys, time\nfrom tangent import files\n"
+        "import sys, time\nfrom tangent.jobs import files\n"
         f"with files.atomic_path({str(path)!r}) as temporary:\n"
         "    temporary.write_text('half')\n    print('writing', flush=True)\n    time.sleep(60)\n"
     )
@@ -142,7 +142,7 @@ def test_safetensors_round_trip(kind, tmp_path):
 
 def test_equal_content_gives_equal_bytes_in_every_process(tmp_path):
     code = (
-        "import sys, torch\nfrom tangent import files\n"
+        "import sys, torch\nfrom tangent.jobs import files\n"
         "metadata = {f'key {i}': f'\"value\" {i}' for i in range(9)}\n"
         "tensors = {'b': torch.ones(3), 'a': torch.zeros(2)}\n"
         "files.write_safetensors(sys.argv[1], tensors, metadata)\n"

@@ -104,7 +104,7 @@ def test_the_threshold_itself_is_admissible() -> None:
 
 
 def test_without_an_admissible_point_nothing_is_chosen() -> None:
-    with pytest.raises(UserError, match="let the grid start at 0"):
+    with pytest.raises(UserError, match="hold 0, where the model"):
         choose_negation_alpha([0.5, 1.0], [0.1, 0.1], [0.4, 0.3], 0.5)
 
 
