@@ -196,7 +196,7 @@ ROWS = {
         {"write the report"},
     ),
     "a library module": (
-        lambda study: edit(study, "training/schedule.py", "import", "EDITED = 1\nimport"),
+        lambda study: edit(study, "training/schedule.py", "import math", "EDITED = 1\nimport math"),
         trained(TASKS)
         | trained([RANDOM_TASK], model="tiny-random")
         | edits(TASKS)

@@ -69,7 +69,7 @@ def test_a_record_that_cannot_be_removed_costs_no_result(tmp_path):
 
 def test_written_files_are_those_still_there(tmp_path):
     code = (
-        "import sys\nfrom pathlib import Path\nfrom tangent import files\n"
+        "import sys\nfrom pathlib import Path\nfrom tangent.jobs import files\n"
         "folder = Path(sys.argv[1])\n"
         "for name in ('b', 'a', 'b', 'gone'):\n    files.write_text(folder / name, 'x')\n"
         "(folder / 'gone').unlink()\n"

@@ -137,7 +137,7 @@ import sys
 from pathlib import Path
 from tangent.data.split import load_split
 from tangent.models.heads.stored import load_head
-from tangent.models import preprocess_config
+from tangent.models.families import preprocess_config
 load_split(Path({str(dataset)!r}), "test")
 load_head(Path({str(heads / "shapes" / "head.safetensors")!r}))
 sys.exit("torch" in sys.modules)

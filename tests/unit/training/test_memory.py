@@ -216,9 +216,9 @@ def required(arguments) -> str:
 
 
 def test_other_errors_are_not_called_out_of_memory(monkeypatch, tmp_path, capsys):
-    arguments = importlib.import_module("scripts.paper_tables").Arguments
+    arguments = importlib.import_module("scripts.paper_table").Arguments
     argv = [word for flag in re.findall(r"--[\w-]+", required(arguments)) for word in (flag, "1")]
-    monkeypatch.setattr("sys.argv", ["paper_tables", *argv])
+    monkeypatch.setattr("sys.argv", ["paper_table", *argv])
 
     def run(_):
         torch.ones(2) @ torch.ones(3)
