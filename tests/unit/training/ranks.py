@@ -19,8 +19,9 @@ from pathlib import Path
 from tangent.training.distributed import Processes
 
 CONTEXT = multiprocessing.get_context("forkserver")
+TRAINING = [f"tangent.training.{name}" for name in ("distributed", "examples", "loop")]
 CONTEXT.set_forkserver_preload(
-    ["open_clip", "torch.distributed", "torch.utils.tensorboard", "tangent.training.loop", "ranks"]
+    ["open_clip", "torch.distributed", "torch.utils.tensorboard", *TRAINING, "ranks"]
 )
 
 
