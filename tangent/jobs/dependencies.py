@@ -218,6 +218,7 @@ def _imported(
     yield from (item for item in found if item[1][0].split(".")[0] in PACKAGES)
 
 
+@cache
 def _defining(module: str, name: str | None, root: Path) -> str:
     """The module that defines a name, which a package may have from one of its modules."""
     if name is None:

@@ -11,7 +11,7 @@ from modulefinder import ModuleFinder
 import pytest
 from workspace import ROOT
 
-from tangent.jobs.dependencies import NEVER, PACKAGES, _read, dependencies, source_file
+from tangent.jobs.dependencies import NEVER, PACKAGES, _defining, _read, dependencies, source_file
 from tangent.jobs.errors import UserError
 from tangent.jobs.fingerprint import _module_hash, fingerprint
 
@@ -85,6 +85,7 @@ def test_a_small_package(example, used, entries):
 def test_an_entry_counts_where_it_is_used_and_only_there(example):
     def of(*used):
         _read.cache_clear()
+        _defining.cache_clear()
         _module_hash.cache_clear()
         found = dependencies(["scripts.step"], {"KINDS": used}, example)
         return fingerprint(found.modules, found.data, example, found.left_out)
