@@ -107,8 +107,8 @@ def test_negation_looks_at_the_control_task(workspace):
 
 def test_the_code_of_other_families_runs_nothing_again(workspace):
     before = "import annotations"
-    for module in ("models/clip", "models/t5", "heads/zero_shot", "heads/answers"):
-        workspace.replace(f"tangent/{module}.py", before, f"{before}\nEDITED = 1")
+    for module in ("clip", "t5", "heads/zero_shot", "heads/answers"):
+        workspace.replace(f"tangent/models/{module}.py", before, f"{before}\nEDITED = 1")
     assert workspace.planned(addition(MODELS[0]), "--configfile", "closed.yaml") == set()
     workspace.replace("tangent/models/heads/probe.py", before, f"{before}\nEDITED = 1")
     planned = workspace.planned(addition(MODELS[0]), "--configfile", "closed.yaml")
