@@ -1,4 +1,4 @@
-"""Collect raw results of a study into one of the tidy CSV tables (docs/results.md)."""
+"""Collect raw results of a study into one of the tidy CSV tables (docs/tables.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compute a tidy table from others (docs/results.md)."""
+"""Compute a tidy table from others (docs/tables.md)."""
 
 from __future__ import annotations
 
