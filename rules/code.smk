@@ -78,6 +78,11 @@ def code_of_data(script):
     return of_task
 
 
+def code_of_table(wildcards):
+    """The same for a table that is computed from others, by a module of its name."""
+    return code("derive_table", f"tangent.results.{wildcards.table}_table")
+
+
 def code_of_pretraining(recipe):
     """The same for a pre-training by a recipe, whose objective is a module."""
     objective = f"tangent.training.pretraining.{recipe.objective}"

@@ -1,9 +1,9 @@
-# At the start of a run: nobody else writes what it writes (tangent/jobs/locks.py); no rules.
+# At the start of a run: nobody else writes what it writes (tangent/jobs/run_lock.py); no rules.
 import atexit
 import threading
 import time
 
-from tangent.jobs import locks as run_lock
+from tangent.jobs import run_lock
 from tangent.config.sharing import made_otherwise
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import remove_remains

@@ -78,9 +78,7 @@ rule derived_table:
         tables_dir=subpath(output.table, parent=True),
         markdown="",
         entry=entry_of,
-        code=lambda wildcards: code(
-            "derive_table", f"tangent.results.{wildcards.table}_table"
-        ),
+        code=code_of_table,
     message:
         "derive the tidy table {wildcards.table}"
     shell:
@@ -102,7 +100,7 @@ use rule derived_table as claims_table with:
         tables_dir=subpath(output.table, parent=True),
         markdown=lambda wildcards, output: f"--markdown {output.markdown}",
         entry=entry_of,
-        code=code("derive_table", "tangent.results.claims_table"),
+        code=code_of_table,
     message:
         "test the paper's claims"
 

@@ -27,11 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from tangent.jobs import out_of_memory as memory
-from tangent.jobs import record as job_record
+from tangent.jobs import job_record, out_of_memory
 from tangent.jobs.errors import UserError
-from tangent.jobs.locks import join_run
 from tangent.jobs.progress import start_logging
+from tangent.jobs.run_lock import join_run
 
 A = TypeVar("A", bound="Common")
 
@@ -94,8 +93,8 @@ def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
         logger.error("error: %s", error)
         sys.exit(1)
     except Exception as error:
-        if memory.is_out_of_memory(error):
-            logger.error("error: %s", memory.advice(error, arguments.if_out_of_memory))
+        if out_of_memory.is_out_of_memory(error):
+            logger.error("error: %s", out_of_memory.advice(error, arguments.if_out_of_memory))
             sys.exit(1)
         logger.exception("this is a bug of the pipeline, not of your input; please report it")
         sys.exit(2)

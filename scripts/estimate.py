@@ -23,7 +23,7 @@ class Arguments(PlanArguments):
 def run(arguments: Arguments) -> None:
     """Write the tables to standard output."""
     from tangent.config.cost.cost_table import as_text
-    from tangent.config.cost.study import Costs, PlannedJob
+    from tangent.config.cost.study import Costs, WorkflowJob
     from tangent.config.cost.throughput import CPU, Machine
     from tangent.config.load import load_config
 
@@ -31,8 +31,8 @@ def run(arguments: Arguments) -> None:
     device = CPU if arguments.device == "cpu" else config.estimate.gpu
     costs = Costs(config, Machine(device, config.estimate.utilization))
     costs.check()
-    names = [field.name for field in fields(PlannedJob)]
-    planned = [PlannedJob(**{name: job[name] for name in names}) for job in arguments.plan(True)]
+    names = [field.name for field in fields(WorkflowJob)]
+    planned = [WorkflowJob(**{name: job[name] for name in names}) for job in arguments.plan(True)]
     print(as_text(costs, costs.estimate(planned)), end="")
 
 

@@ -80,8 +80,7 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write encoder.safetensors, log.csv, metrics.json and events/."""
-    from tangent.jobs import files, runtime
-    from tangent.jobs import out_of_memory as memory
+    from tangent.jobs import files, out_of_memory, runtime
     from tangent.training.checkpoint import Interrupted
     from tangent.training.distributed import PeerFailed, process_group
     from tangent.training.history import Record
@@ -91,7 +90,7 @@ def run(arguments: Arguments) -> None:
     try:
         with (
             process_group(arguments.processes, device) as processes,
-            memory.explained(_remedy(arguments)),
+            out_of_memory.explained(_remedy(arguments)),
         ):
             if processes.is_first:
                 files.check_writable(folder)  # better now than after hours

@@ -19,12 +19,12 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    from tangent.report.figures import catalogue as figures
+    from tangent.report.figures import catalogue
     from tangent.results.read_tables import read_tables
 
-    module = figures.load_figure(arguments.figure)
+    module = catalogue.load_figure(arguments.figure)
     tables = read_tables(arguments.tables_dir, module.INPUTS)
-    figures.save(module.draw(tables), arguments.output_svg, arguments.output_pdf)
+    catalogue.save(module.draw(tables), arguments.output_svg, arguments.output_pdf)
 
 
 if __name__ == "__main__":

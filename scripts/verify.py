@@ -57,8 +57,8 @@ def planned(arguments: Arguments) -> tuple[list[PlannedJob], list[str]]:
 
 def _planned(job: dict[str, Any]) -> PlannedJob:
     """A job's settings are what its script makes of the command that it would run today."""
+    from tangent.jobs.job_record import record_path
     from tangent.jobs.provenance import plain_settings
-    from tangent.jobs.record import record_path
     from tangent.jobs.verify.plan import PlannedJob, plain_path
 
     words = shlex.split(job["command"])

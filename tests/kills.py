@@ -18,7 +18,7 @@ from typing import Any
 from workspace import Workspace
 
 from tangent.jobs.files import sha256_file
-from tangent.jobs.locks import JOBS_FILE, RUN_FILE, SHARED_FILE
+from tangent.jobs.run_lock import JOBS_FILE, RUN_FILE, SHARED_FILE
 
 SECONDS = 3600.0
 """A run that is not where it should be after so long hangs."""

@@ -48,18 +48,10 @@ class PretrainingRecipe(Section):
         return self.epochs * (self.examples // self.batch_size)
 
 
-class Contrastive(PretrainingRecipe):
-    """A CLIP: images are matched with their captions, those of their batch."""
+class ImageRecipe(PretrainingRecipe):
+    """A recipe whose examples are images of the demo world."""
 
-    family: ClassVar[str] = "clip"
     image_size: ClassVar[int] = 32
-
-    objective: Literal["contrastive"]
-    """`contrastive`: a CLIP model."""
-    tower: Literal["vit", "convnext"]
-    """Architecture of the image encoder."""
-    images: PositiveInteger
-    """Captioned images rendered."""
 
     @property
     def examples(self) -> int:
@@ -67,6 +59,19 @@ class Contrastive(PretrainingRecipe):
 
     def form(self, name: str) -> str:
         return f"{self.image_size}px"
+
+
+class Contrastive(ImageRecipe):
+    """A CLIP: images are matched with their captions, those of their batch."""
+
+    family: ClassVar[str] = "clip"
+
+    objective: Literal["contrastive"]
+    """`contrastive`: a CLIP model."""
+    tower: Literal["vit", "convnext"]
+    """Architecture of the image encoder."""
+    images: PositiveInteger
+    """Captioned images rendered."""
 
 
 class Text(PretrainingRecipe):
@@ -88,12 +93,11 @@ class Text(PretrainingRecipe):
         return f"{name}-tokens"
 
 
-class Supervised(PretrainingRecipe):
+class Supervised(ImageRecipe):
     """A closed-vocabulary model: images are classified by domain and class."""
 
     family: ClassVar[str] = "closed_vocabulary"
     classifies: ClassVar[bool] = True
-    image_size: ClassVar[int] = 32
 
     objective: Literal["supervised"]
     """`supervised`: a classifier of timm."""
@@ -101,13 +105,6 @@ class Supervised(PretrainingRecipe):
     """Architecture of the classifier."""
     images: PositiveInteger
     """Labelled images rendered."""
-
-    @property
-    def examples(self) -> int:
-        return self.images
-
-    def form(self, name: str) -> str:
-        return f"{self.image_size}px"
 
 
 # A further objective is a further class here.

@@ -189,7 +189,7 @@ class RateSensitivity(Section):
 
 
 class Estimate(Section):
-    """What `snakemake estimate` reckons with where nothing was measured."""
+    """What `snakemake estimate` assumes where nothing was measured."""
 
     gpu: NonEmptyString = "H200"
     """GPU, one of those in docs/cost.md."""

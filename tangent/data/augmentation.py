@@ -58,7 +58,7 @@ def random_boxes(
 
     Args:
         originals: heights and widths of the images, int64 [n, 2], in pixels.
-        generator: source of chance, on the CPU.
+        generator: the random generator, on the CPU.
         scale: smallest and largest share of the area.
         ratio: smallest and largest ratio of width to height.
 

@@ -99,7 +99,7 @@ def patch(
     """Cut a random square out of the region of `split`, scaled to 64 x 64.
 
     Args:
-        rng: source of chance.
+        rng: the random generator.
         index: which photograph.
         split: whose region.
         scale: least and greatest side as fractions of the shorter side of a region.

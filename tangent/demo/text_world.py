@@ -38,7 +38,7 @@ def task_rows(task: str, split: str, n: int, seed: int) -> tuple[list[Row], np.n
         task: one of `TASKS`, or `CONTROL_TASK`.
         split: "train" or "test"; no text is of both.
         n: how many.
-        seed: source of chance; a whole number of at least 0.
+        seed: of the random generator, a whole number of at least 0.
 
     Returns:
         The fields of each text by name, and labels int64 [n].

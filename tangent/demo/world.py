@@ -61,7 +61,7 @@ def render_task(task: str, split: Split, images: int, seed: int) -> tuple[np.nda
         task: one of `TASKS`, or `CONTROL_TASK`.
         split: "train" or "test"; the two never share an image, nor a region of a photograph.
         images: how many.
-        seed: source of chance; a whole number of at least 0.
+        seed: of the random generator, a whole number of at least 0.
 
     Returns:
         Images uint8 [images, 32, 32, 3] and labels int64 [images].

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tangent.evaluation import coordinates, directions
-from tangent.evaluation import task_subsets as subsets
+from tangent.evaluation import coordinates, directions, task_subsets
 from tangent.evaluation.analogies import Analogy
 from tangent.evaluation.edited_linearized import LinearizedEditedModel
 from tangent.evaluation.evaluation_task import EvaluationTask
@@ -34,7 +33,7 @@ def choose(
         tasks: all tasks of the study.
         single_task: the same mode's single-task accuracy on the validation split, by task.
         alphas: the grid of every coefficient.
-        subsets_per_size: as for `subsets.subsets`.
+        subsets_per_size: as for `task_subsets.subsets`.
         analogies: of these tasks.
 
     Returns:
@@ -43,11 +42,11 @@ def choose(
         baseline's.
     """
     named = {task.name: task for task in tasks}
-    listed = subsets.subsets(list(named), subsets_per_size)
+    listed = task_subsets.subsets(list(named), subsets_per_size)
     choices = []
     with Progress("sums of task vectors, validation", len(listed), "subset") as progress:
         for subset in listed:
-            direction = subsets.direction(subset, named)
+            direction = task_subsets.direction(subset, named)
             members = [named[name] for name in subset]
             choices.append(directions.choose(edited, direction, members, single_task, alphas))
             progress.update()
@@ -92,7 +91,7 @@ def evaluate(
     sums = []
     with Progress("sums of task vectors, test", len(chosen["subsets"]), "subset") as progress:
         for entry in chosen["subsets"]:
-            direction = subsets.direction(entry["tasks"], named)
+            direction = task_subsets.direction(entry["tasks"], named)
             coefficients = directions.scaled(direction, entry["alpha"])
             members = [named[name] for name in entry["tasks"]]
             sums.append(directions.evaluate(edited, coefficients, members, single_task))

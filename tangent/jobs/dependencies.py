@@ -37,11 +37,11 @@ NEVER = {
     "tangent.jobs.files",
     "tangent.jobs.gpu_lease",
     "tangent.jobs.gpus",
-    "tangent.jobs.record",
+    "tangent.jobs.job_record",
     "tangent.jobs.out_of_memory",
     "tangent.jobs.progress",
     "tangent.jobs.provenance",
-    "tangent.jobs.locks",
+    "tangent.jobs.run_lock",
     "tangent.results.columns",  # rules have the entry of their table as a parameter
 }
 """Modules that read, write, record or report a result, or pick its place, but do not make it."""

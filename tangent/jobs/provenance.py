@@ -1,7 +1,7 @@
 """What made a result: inputs by content, settings, code, versions, device.
 
 This module also remembers all inputs that a process has named, for the record that a job leaves of
-itself (`tangent.jobs.record`).
+itself (`tangent.jobs.job_record`).
 """
 
 from __future__ import annotations

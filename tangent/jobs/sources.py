@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tangent.jobs.errors import UserError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,23 @@ def parse(text: str) -> dict[str, Any]:
     return content
 
 
+def named(registry: Mapping[str, T], entry: Mapping[str, Any], key: str) -> T:
+    """The source that an entry names.
+
+    Args:
+        registry: sources by name.
+        entry: holds the name as `source`.
+        key: the entry's key in the configuration, for messages.
+
+    Raises:
+        UserError: it is not in the registry.
+    """
+    name = entry.get("source")
+    if name not in registry:
+        raise UserError(f"{key}: unknown source {name!r}: choose one of {', '.join(registry)}.")
+    return registry[name]
+
+
 def call(
     registry: Mapping[str, Source], entry: Mapping[str, Any], key: str, *arguments: Any
 ) -> Any:
@@ -47,11 +66,8 @@ def call(
     Raises:
         UserError: unknown source, missing or unknown option, or whatever the source finds wrong.
     """
-    options = dict(entry)
-    name = options.pop("source", None)
-    if name not in registry:
-        raise UserError(f"{key}: unknown source {name!r}: choose one of {', '.join(registry)}.")
-    source = registry[name]
+    source, options = named(registry, entry, key), dict(entry)
+    name = options.pop("source")
     if set(options) != set(source.options):
         raise UserError(
             f"{key}: source {name!r} takes exactly the keys {', '.join(source.options)}, but was "

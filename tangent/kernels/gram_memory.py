@@ -1,6 +1,6 @@
 """How much memory tangent kernels take, and how many gradients fit into what they may take.
 
-No torch: `snakemake estimate` and the choice of a method reckon with the same figures.
+No torch: `snakemake estimate` and the choice of a method use the same figures.
 """
 
 from __future__ import annotations

@@ -9,8 +9,12 @@ import pandas as pd
 
 from tangent.config.schema import Config
 from tangent.jobs.provenance import note_inputs
-from tangent.report import combination_tables, comparison_tables, report_tables
-from tangent.report import learning_rate_section as learning_rates
+from tangent.report import (
+    combination_tables,
+    comparison_tables,
+    learning_rate_section,
+    report_tables,
+)
 from tangent.report.figures.catalogue import figures_of, load_figure
 from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
 from tangent.report.svg import inline_svg
@@ -73,7 +77,7 @@ def build_report(folder: Path) -> str:
         per_task=[report_tables.per_task(tables, model) for model in config.models],
         beyond_paper=combination_tables.beyond_paper(tables) if config.combinations.models else [],
         learning_rates=(
-            learning_rates.search_tables(tables["learning_rates"]) if config.searches else []
+            learning_rate_section.search_tables(tables["learning_rates"]) if config.searches else []
         ),
         later_work=comparison_tables.later_work(),
         figures=[

@@ -66,7 +66,7 @@ def _remove_damaged_libraries(folder: Path) -> None:
     the CPU lacks vector instructions, which gives other bits.
     """
     damaged = {}
-    for place, _, names in os.walk(folder):  # unlike `rglob`, it bears that others remove folders
+    for place, _, names in os.walk(folder):  # unlike `rglob`, tolerates folders that disappear
         for path in (Path(place, name) for name in names if name.endswith(".so")):
             with contextlib.suppress(FileNotFoundError):
                 if _is_damaged(path):

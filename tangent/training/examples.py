@@ -29,7 +29,7 @@ class TrainingExamples(Protocol):
         """Draw the augmentation of some examples, which slices as `rows` do.
 
         Args:
-            generator: source of chance; its numbers go to the examples in the order given.
+            generator: the random generator; its numbers go to the examples in the order given.
             rows: int64 [b], which examples.
         """
         ...

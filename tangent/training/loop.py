@@ -44,7 +44,7 @@ class Settings:
 
     Attributes:
         training: `standard`, or `linear` for the tangent space at θ0.
-        task: name of the task; decides the stream of chance together with `seed`.
+        task: name of the task; decides the random numbers together with `seed`.
         seed: the study's seed, for order and augmentation.
         epochs: passes over the training set.
         batch_size: examples per step, over all processes and forward passes.

@@ -34,7 +34,7 @@ class TrainingImages:
         """Draw a crop, in stored pixels, for each of some images.
 
         Args:
-            generator: source of chance; its numbers go to the images in the order given.
+            generator: the random generator; its numbers go to the images in the order given.
             rows: int64 [b], which images.
         """
         originals, sizes = self._split.originals[rows.numpy()], self._split.sizes[rows.numpy()]

@@ -5,7 +5,7 @@ from dataclasses import fields
 from small_study import CONTROL
 
 from scripts.plan_arguments import PlanArguments
-from tangent.config.cost.study import Costs, PlannedJob
+from tangent.config.cost.study import Costs, WorkflowJob
 from tangent.config.cost.throughput import CPU, Machine
 from tangent.config.load import load_config
 
@@ -20,9 +20,9 @@ def test_results_and_resources_are_as_large_as_estimated(finished, monkeypatch):
 
     monkeypatch.chdir(finished.folder)
     config = load_config(yaml.safe_load((finished.folder / "config.yaml").read_text()))
-    names = [field.name for field in fields(PlannedJob)]
+    names = [field.name for field in fields(WorkflowJob)]
     plan = PlanArguments(python=sys.executable, rerun_triggers=["mtime"]).plan(True)
-    jobs = [PlannedJob(**{name: job[name] for name in names}) for job in plan]
+    jobs = [WorkflowJob(**{name: job[name] for name in names}) for job in plan]
     stages = Costs(config, Machine(CPU, 0.35)).estimate(jobs).stages
     for stage in ("heads", "finetuned", "task_vectors", "features", "products"):
         check(finished.folder / "results" / "tiny" / stage, stages[stage].results)

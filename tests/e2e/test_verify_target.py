@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.verify import Arguments, planned
-from tangent.jobs import record as job_record
+from tangent.jobs import job_record
 from tangent.jobs.verify.verification import verify
 
 RESULTS = "results/tiny"

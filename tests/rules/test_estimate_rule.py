@@ -43,7 +43,7 @@ def test_it_prints_the_table_and_writes_no_file(workspace):
     assert size == pytest.approx(expected, rel=0.01)
 
 
-def test_a_study_on_a_cpu_is_reckoned_in_its_hours(workspace):
+def test_a_study_on_a_cpu_is_estimated_in_its_hours(workspace):
     workspace.write("cpu.yaml", {"study": "on-cpu", "compute": {"device": "cpu"}})
     output = workspace.snakemake("estimate", "--configfile", "cpu.yaml")
     assert "Estimate for the study on-cpu" in output and "CPU-h" in output

@@ -177,8 +177,7 @@ def test_a_heat_map_has_as_many_passes_as_the_model_is_asked_for(demo, rng):
 
 
 def test_gradients_are_as_many_as_the_kernel_makes(rng):
-    from tangent.kernels import gram
-    from tangent.kernels import kernel_cost as cost
+    from tangent.kernels import gram, kernel_cost
 
     n, held = int(rng.integers(1, 30)), int(rng.integers(1, 12))
     made = []
@@ -190,11 +189,11 @@ def test_gradients_are_as_many_as_the_kernel_makes(rng):
     images = torch.randn(n, 3)
     gram.ntk_gram(f, {"w": torch.randn(3, 2)}, images, None, [0], 1, held)
     parts = -(-n // held)  # each is held, and all but the last meet later images
-    assert len(made) - (2 * parts - 1) == cost.gram_gradients(n, held)
+    assert len(made) - (2 * parts - 1) == kernel_cost.gram_gradients(n, held)
 
 
-def test_kernels_of_all_logits_are_reckoned_by_their_method(demo):
-    from tangent.kernels import kernel_cost as costs
+def test_kernels_of_all_logits_are_estimated_by_their_method(demo):
+    from tangent.kernels import kernel_cost
     from tangent.kernels.gram_memory import GRADIENT_BYTES
 
     def kernels(logits, images, components, held, device="cpu"):
@@ -209,7 +208,7 @@ def test_kernels_of_all_logits_are_reckoned_by_their_method(demo):
     dense = kernels("all", 4, 2, 10**6)
     assert dense.work == Work("gradient", (4 + 4 + 4 * sets) * (1 + 2 * 26) / 3)
     products = kernels("all", 100, 10, 5)  # directions, too, in two passes
-    found = 6 * costs.products(2600, 10)
+    found = 6 * kernel_cost.products(2600, 10)
     assert products.work == Work("tangent", (100 * found + (200 + 100 * sets) * (2 + 20)) / 3)
     on_a_gpu = kernels("all", 100, 10, 64, "cuda")
     assert on_a_gpu.memory > 11 * (GRADIENT_BYTES["cuda"] // 64)

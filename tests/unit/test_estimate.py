@@ -11,7 +11,7 @@ from tangent.config.cost.cost_table import WIDTH, as_text
 from tangent.config.cost.downloads import downloads
 from tangent.config.cost.model_sizes import architecture_of
 from tangent.config.cost.passes import Work
-from tangent.config.cost.study import CONTEXT, Costs, PlannedJob
+from tangent.config.cost.study import CONTEXT, Costs, WorkflowJob
 from tangent.config.cost.throughput import CPU, Machine, Measurement, find_gpu, known_gpus
 from tangent.config.load import load_config
 from tangent.jobs.errors import UserError
@@ -25,14 +25,14 @@ def demo():
 def planned(config):
     """Some jobs of each stage, as Snakemake lists them."""
     study = f"{config.paths.results}/{config.study}"
-    jobs = [PlannedJob("pretrained_clip", {"model": "demo-vit"}, [], ["resources/pretrained/a"])]
+    jobs = [WorkflowJob("pretrained_clip", {"model": "demo-vit"}, [], ["resources/pretrained/a"])]
     for task in config.tasks:
         wildcards = {"model": "demo-vit", "task": task, "training": "linear", "seed": "0"}
         encoder = f"{study}/finetuned/demo-vit/linear/{task}/seed0/encoder.safetensors"
-        jobs.append(PlannedJob("finetuned", wildcards, ["resources/pretrained/a"], [encoder]))
+        jobs.append(WorkflowJob("finetuned", wildcards, ["resources/pretrained/a"], [encoder]))
         tau = f"{study}/task_vectors/demo-vit/linear/{task}/seed0/task_vector.safetensors"
-        jobs.append(PlannedJob("task_vector", wildcards, [encoder], [tau]))
-    page = PlannedJob("report", {}, [tau], [f"{study}/report/index.html"])
+        jobs.append(WorkflowJob("task_vector", wildcards, [encoder], [tau]))
+    page = WorkflowJob("report", {}, [tau], [f"{study}/report/index.html"])
     return [page, *reversed(jobs)]
 
 

@@ -7,8 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tangent.jobs import files
-from tangent.jobs import record as job_record
+from tangent.jobs import files, job_record
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from tangent.arithmetic.linearized import parameters_of
 from tangent.jobs.errors import UserError
-from tangent.kernels import gram_memory as memory
-from tangent.kernels import kernel_cost as cost
+from tangent.kernels import gram_memory, kernel_cost
 from tangent.kernels.eigenfunctions import Eigenfunctions
 from tangent.kernels.gram import classifier, joint_gram
 from tangent.kernels.lanczos import leading_eigenfunctions
@@ -286,8 +285,8 @@ def test_products_are_about_as_many_as_the_estimate_says(components: int) -> Non
         return spectrum * v
 
     leading_eigenfunctions(multiply, 2000, components, 1e-7)
-    assert 0.6 < count / cost.products(2000, components) < 1.5
-    assert memory.lanczos_vectors(2000, components) < count
+    assert 0.6 < count / kernel_cost.products(2000, components) < 1.5
+    assert gram_memory.lanczos_vectors(2000, components) < count
 
 
 VIT_B_32 = 4 * 87_849_216
@@ -309,17 +308,17 @@ VIT_B_32 = 4 * 87_849_216
     ],
 )
 def test_the_method_is_a_function_of_sizes(images, outputs, components, weights, device, method):
-    held = memory.gradients_held(weights, memory.GRADIENT_BYTES[device])
-    assert cost.kernel_method(images, outputs, components, held) == method
+    held = gram_memory.gradients_held(weights, gram_memory.GRADIENT_BYTES[device])
+    assert kernel_cost.kernel_method(images, outputs, components, held) == method
 
 
 def test_bounded_memory_stands_against_all_gradients() -> None:
     """The issue's size: 2,000 images and 45 outputs of ViT-B-32."""
-    budget = memory.GRADIENT_BYTES["cuda"]
-    dense = memory.dense_bytes(2000, 45, VIT_B_32)
+    budget = gram_memory.GRADIENT_BYTES["cuda"]
+    dense = gram_memory.dense_bytes(2000, 45, VIT_B_32)
     assert dense == pytest.approx(90_000 * VIT_B_32 + 8 * 90_000**2)
-    bound = memory.matrix_free_bytes(2000, 45, VIT_B_32, 50, budget)
+    bound = gram_memory.matrix_free_bytes(2000, 45, VIT_B_32, 50, budget)
     assert bound == 18 * VIT_B_32 + 8 * 90_000 * 101
-    twice = memory.matrix_free_bytes(4000, 45, VIT_B_32, 50, budget)
+    twice = gram_memory.matrix_free_bytes(4000, 45, VIT_B_32, 50, budget)
     assert twice - bound == 8 * 90_000 * 101
     assert dense > 4000 * bound

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from tangent.jobs import locks as run_lock
+from tangent.jobs import run_lock
 from tangent.jobs.errors import UserError
-from tangent.jobs.locks import Busy, Holder, Lock
+from tangent.jobs.run_lock import Busy, Holder, Lock
 
 ROOT = Path(__file__).parents[2]
 # Takes a folder as a run, says so, and starts a job that says so; lives until it is killed.
 RUN = """
 import subprocess, sys, time
 from pathlib import Path
-from tangent.jobs.locks import begin_run
+from tangent.jobs.run_lock import begin_run
 
 begin_run(Path(sys.argv[1]))
 print("begun", flush=True)
@@ -33,7 +33,7 @@ time.sleep(600)
 """
 JOB = """
 import time
-from tangent.jobs.locks import join_run
+from tangent.jobs.run_lock import join_run
 
 join_run()
 print("joined", flush=True)

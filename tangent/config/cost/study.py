@@ -28,7 +28,7 @@ MARGIN = 4
 
 
 @dataclass(frozen=True)
-class PlannedJob:
+class WorkflowJob:
     """A job that Snakemake would run: its rule, the values of its wildcards, and its files."""
 
     rule: str
@@ -145,7 +145,7 @@ class Costs:
         for model in self.config.models:
             self._architecture(model)
 
-    def estimate(self, jobs: Sequence[PlannedJob]) -> Estimate:
+    def estimate(self, jobs: Sequence[WorkflowJob]) -> Estimate:
         """Add up what jobs take, of a study that `check` does not refuse."""
         stages: dict[str, StageCost] = {}
         models = {model: StageCost() for model in self.config.all_models}
@@ -160,7 +160,7 @@ class Costs:
         largest = max(of_model.encoder for of_model in sizes.values())
         return Estimate(stages, models, 3 * largest, downloads(self.config, sizes))
 
-    def _of_job(self, job: PlannedJob) -> StageCost:
+    def _of_job(self, job: WorkflowJob) -> StageCost:
         cost, sizes = self._cost(job.rule, job.wildcards)
         is_shared = self._is_shared(job)
         found = StageCost(
@@ -193,10 +193,10 @@ class Costs:
     def _architecture(self, model: str) -> Architecture:
         return architecture_of(self.config.pretrained[model].model_dump(), model)
 
-    def _is_shared(self, job: PlannedJob) -> bool:
+    def _is_shared(self, job: WorkflowJob) -> bool:
         return PurePath(job.outputs[0]).is_relative_to(self.config.paths.resources)
 
-    def _stage(self, job: PlannedJob) -> str:
+    def _stage(self, job: WorkflowJob) -> str:
         """The first folder, below the study's or the shared one, that a job writes to."""
         paths = self.config.paths
         root = paths.resources if self._is_shared(job) else f"{paths.results}/{self.config.study}"
@@ -204,7 +204,7 @@ class Costs:
         return folder if below else "configuration"
 
 
-def _last_first(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
+def _last_first(jobs: Sequence[WorkflowJob]) -> list[WorkflowJob]:
     """By the number of jobs that come before each, one after the other."""
     made_by = {output: job for job in jobs for output in job.outputs}
 

@@ -23,6 +23,7 @@ from tangent.data.sources.synthetic import Synthetic
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
+from tangent.jobs.sources import named
 from tangent.tasks.task_files import AnyTask
 
 DATA_SOURCES: Registry[type[Source]] = {
@@ -115,17 +116,15 @@ def read_located(path: str | Path) -> Located:
 
 def _source(task: AnyTask, entry: Mapping[str, Any], key: str) -> Source:
     """The source that an entry describes, if it has data sets of the task's kind."""
-    name = entry.get("source")
-    if name not in DATA_SOURCES:
-        raise UserError(f"{key}: unknown source {name!r}: choose one of {', '.join(DATA_SOURCES)}.")
-    if task.kind not in DATA_SOURCES[name].gives:
+    source = named(DATA_SOURCES, entry, key)
+    if task.kind not in source.gives:
         fitting = (other for other, of in DATA_SOURCES.items() if task.kind in of.gives)
         raise UserError(
-            f"{key}: the source {name!r} has no {task.kind}s, but {task.name} is a task about "
-            f"{task.kind}s: choose one of {', '.join(fitting)}."
+            f"{key}: the source {entry['source']!r} has no {task.kind}s, but {task.name} is a task "
+            f"about {task.kind}s: choose one of {', '.join(fitting)}."
         )
     try:
-        return DATA_SOURCES[name].model_validate(dict(entry))
+        return source.model_validate(dict(entry))
     except ValidationError as error:
         (about, *_), what = error.errors()[0]["loc"], error.errors()[0]["msg"]
         raise UserError(f"{key}.{about}: {what[0].lower()}{what[1:]}.") from error

@@ -28,7 +28,7 @@ class SyntheticRows:
         n: number of images; the classes take turns.
         height: of every image, in pixels.
         width: of every image, in pixels.
-        seed: source of chance.
+        seed: of the random generator.
     """
 
     def __init__(self, task: Task, split: str, n: int, height: int, width: int, seed: int) -> None:

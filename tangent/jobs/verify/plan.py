@@ -22,7 +22,7 @@ class PlannedJob:
     """A job with today's configuration and code, whether it has run or not.
 
     Attributes:
-        record: where it leaves the record of itself (`tangent.jobs.record`).
+        record: where it leaves the record of itself (`tangent.jobs.job_record`).
         step: name of its script.
         settings: the values of its flags, as JSON has them.
         code: fingerprint of the code that it would run.

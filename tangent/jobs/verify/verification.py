@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tangent.jobs import provenance
-from tangent.jobs import record as job_record
+from tangent.jobs import job_record, provenance
 from tangent.jobs.errors import UserError
-from tangent.jobs.record import JobRecord, Output
+from tangent.jobs.job_record import JobRecord, Output
 from tangent.jobs.verify.difference import first_difference
 from tangent.jobs.verify.hashes import hash_files
 from tangent.jobs.verify.plan import PlannedJob, in_order, plain_path

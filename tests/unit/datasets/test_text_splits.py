@@ -160,7 +160,7 @@ def test_evaluations_read_the_tokens_in_order(prepared):
 
 
 def test_training_batches_are_the_texts_in_the_order_that_images_have(prepared):
-    """Every text once an epoch; the stream of chance is that of a task without augmentation."""
+    """Every text once an epoch; the random numbers are those of a task without augmentation."""
     split = load_split(prepared(texts(43), texts(9))[0], "train")
     settings = {"seed": 5, "task": "moods", "device": torch.device("cpu")}
     batches = TrainingBatches(training_examples(split), LENGTHS, 8, **settings)
