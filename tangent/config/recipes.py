@@ -72,6 +72,8 @@ class Contrastive(ImageRecipe):
     """Architecture of the image encoder."""
     images: PositiveInteger
     """Captioned images rendered."""
+    autocast: Literal["none", "bfloat16"] = "none"
+    """Type of the matrix products. Processors without bfloat16 take some 60 times as long in it."""
 
 
 class Text(PretrainingRecipe):
