@@ -46,6 +46,7 @@ wildcard_constraints:
     model=one_of(CONFIG.all_models),
     training="standard|linear",
     mode=one_of(MODES),
+    merging=one_of(CONFIG.merging),
     task=one_of(TASKS_AND_CONTROL),
     task_1=one_of(CONFIG.tasks),
     task_2=one_of(CONFIG.tasks),

@@ -5,18 +5,18 @@ rule addition_plain:
     input:
         config=pretrained_config,
         encoder=initial_encoder,
-        task_vectors=task_vectors(tasks_of),
+        task_vectors=task_vectors(["{merging}"]),
         features=features(tasks_of, "test"),
         heads=heads(tasks_of),
         data=datasets(tasks_of, "test"),
         single_task=single_task(tasks_of),
-        alpha="<results>/alpha/{model}/{mode}/sum/seed{seed}/alpha.json",
+        alpha="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/alpha.json",
     output:
-        result="<results>/addition/{model}/{mode}/seed{seed}/result.json",
+        result="<results>/addition/{model}/{mode}/{merging}/seed{seed}/result.json",
     log:
-        "<logs>/addition/{model}/{mode}/seed{seed}.log",
+        "<logs>/addition/{model}/{mode}/{merging}/seed{seed}.log",
     benchmark:
-        "<benchmarks>/addition/{model}/{mode}/seed{seed}.tsv"
+        "<benchmarks>/addition/{model}/{mode}/{merging}/seed{seed}.tsv"
     wildcard_constraints:
         mode=PLAIN,
     conda:
@@ -34,21 +34,21 @@ rule addition_plain:
         single_task=lambda wildcards, input: named(input.single_task),
         code=code_of_model("addition"),
     message:
-        "task addition ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
+        "task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
     shell:
         "python -m scripts.addition {params.evaluation} {params.edited_model} {params.compute}"
-        " --tasks {params.tasks} --single-task {params.single_task} --alpha {input.alpha}"
+        " --merging {wildcards.merging} --tasks {params.tasks} --single-task {params.single_task} --alpha {input.alpha}"
         " --output {output.result} --code {params.code} --log {log}"
 
 
 use rule addition_plain as addition_linearized with:
     input:
-        products=products(tasks_of, "test"),
+        products=merged_products(tasks_of, "test"),
         features=features(tasks_of, "test"),
         heads=heads(tasks_of),
         data=datasets(tasks_of, "test"),
         single_task=single_task(tasks_of),
-        alpha="<results>/alpha/{model}/{mode}/sum/seed{seed}/alpha.json",
+        alpha="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/alpha.json",
     wildcard_constraints:
         mode=LINEARIZED,
     threads: 1

@@ -5,18 +5,18 @@ rule validate_addition_plain:
     input:
         config=pretrained_config,
         encoder=initial_encoder,
-        task_vectors=task_vectors(tasks_of),
+        task_vectors=task_vectors(["{merging}"]),
         features=features(tasks_of, "validation"),
         heads=heads(tasks_of),
         data=datasets(tasks_of, "validation"),
         single_task=single_task(tasks_of),
     output:
-        sweep="<results>/alpha/{model}/{mode}/sum/seed{seed}/sweep.csv",
-        alpha="<results>/alpha/{model}/{mode}/sum/seed{seed}/alpha.json",
+        sweep="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/sweep.csv",
+        alpha="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/alpha.json",
     log:
-        "<logs>/alpha/{model}/{mode}/sum/seed{seed}.log",
+        "<logs>/alpha/{model}/{mode}/{merging}/seed{seed}.log",
     benchmark:
-        "<benchmarks>/alpha/{model}/{mode}/sum/seed{seed}.tsv"
+        "<benchmarks>/alpha/{model}/{mode}/{merging}/seed{seed}.tsv"
     wildcard_constraints:
         mode=PLAIN,
     conda:
@@ -37,16 +37,17 @@ rule validate_addition_plain:
         output_dir=subpath(output.alpha, parent=True),
         code=code_of_model("validate_addition"),
     message:
-        "choose α of task addition ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
+        "choose α of task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed"
+        " {wildcards.seed})"
     shell:
         "python -m scripts.validate_addition {params.evaluation} {params.edited_model}"
-        " {params.compute} {params.settings} --single-task {params.single_task}"
+        " {params.compute} --merging {wildcards.merging} {params.settings} --single-task {params.single_task}"
         " --output-dir {params.output_dir} --code {params.code} --log {log}"
 
 
 use rule validate_addition_plain as validate_addition_linearized with:
     input:
-        products=products(tasks_of, "validation"),
+        products=merged_products(tasks_of, "validation"),
         features=features(tasks_of, "validation"),
         heads=heads(tasks_of),
         data=datasets(tasks_of, "validation"),

@@ -40,7 +40,7 @@ rule products:
     input:
         config=pretrained_config,
         encoder=initial_encoder,
-        task_vectors=task_vectors(tasks_of),
+        task_vectors=task_vectors(product_vectors),
         data=datasets(["{dataset}"], SPLITS),
     output:
         validation="<results>/products/{model}/{mode}/{dataset}/seed{seed}/validation.safetensors",
@@ -73,3 +73,31 @@ rule products:
         " --encoder {input.encoder} --task-vectors {params.task_vectors}"
         " --datasets-dir {params.datasets_dir} --dataset {wildcards.dataset} {params.settings}"
         " --output-dir {params.output_dir} --code {params.code} --log {log}"
+
+
+# A file of its own for each further method: with one more, what the others gave stays.
+use rule products as merged_products with:
+    input:
+        config=pretrained_config,
+        encoder=initial_encoder,
+        task_vectors=task_vectors(["{merging}"]),
+        data=datasets(["{dataset}"], SPLITS),
+    output:
+        validation="<results>/merged_products/{model}/{mode}/{merging}/{dataset}/seed{seed}/validation.safetensors",
+        test="<results>/merged_products/{model}/{mode}/{merging}/{dataset}/seed{seed}/test.safetensors",
+    log:
+        "<logs>/merged_products/{model}/{mode}/{merging}/{dataset}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/merged_products/{model}/{mode}/{merging}/{dataset}/seed{seed}.tsv"
+    params:
+        pretrained_dir=subpath(input.config, parent=True),
+        datasets_dir=datasets_dir,
+        output_dir=subpath(output.test, parent=True),
+        task_vectors=lambda wildcards, input: named(input.task_vectors),
+        settings=lambda wildcards: flags(
+            validation=wildcards.merging, test=wildcards.merging, **EVALUATION
+        ),
+        code=code_of_model("jacobian_products"),
+    message:
+        "Jacobian-vector products of {wildcards.merging} on {wildcards.dataset} ({wildcards.model},"
+        " {wildcards.mode}, seed {wildcards.seed})"

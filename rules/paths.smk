@@ -37,7 +37,8 @@ def form(wildcards):
 
 
 def training_of(wildcards):
-    return MODES[wildcards.mode].trained_as
+    """The training that gives the task vectors, of a mode or as the path has it."""
+    return wildcards.get("training") or MODES[wildcards.mode].trained_as
 
 
 def config_file(model):
@@ -208,7 +209,7 @@ def features(tasks, splits):
 
 
 def task_vectors(tasks):
-    """The task vectors that a mode edits with."""
+    """Task vectors by the names of tasks, or of methods that merge those of all tasks."""
     pattern = "<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors"
     return collect(pattern, training=training_of, task=tasks, allow_missing=True)
 
@@ -219,6 +220,14 @@ def products(tasks, splits):
         "<results>/products/{model}/{mode}/{dataset}/seed{seed}/{split}.safetensors"
     )
     return collect(pattern, dataset=tasks, split=splits, allow_missing=True)
+
+
+def merged_products(tasks, splits):
+    """J(x)·τ of a method's vector; the first one's lies with those of the tasks."""
+    pattern = "<results>/merged_products/{model}/{mode}/{merging}/{dataset}/seed{seed}/{split}.safetensors"
+    other = collect(pattern, dataset=tasks, split=splits, allow_missing=True)
+    first = products(tasks, splits)
+    return lambda of: (first if of.merging == CONFIG.merging[0] else other)(of)
 
 
 def single_task(tasks):
@@ -294,12 +303,14 @@ def linearized_model(wildcards, input):
     return flags(products=named_folders(input.products))
 
 
+def product_vectors(wildcards, split="test"):
+    """The task vectors whose products are made on a split; test images have those of all."""
+    return CONFIG.product_vectors(wildcards.model, wildcards.dataset, split)
+
+
 def product_flags(wildcards):
-    """The task vectors whose products are made on a data set."""
-    vectors = {
-        split: CONFIG.product_vectors(wildcards.model, wildcards.dataset, split)
-        for split in SPLITS
-    }
+    """How products are made on a data set."""
+    vectors = {split: product_vectors(wildcards, split) for split in SPLITS}
     return flags(**vectors, **EVALUATION)
 
 

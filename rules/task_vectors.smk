@@ -1,4 +1,4 @@
-# τ = θ* − θ0.
+# τ = θ* − θ0, and what is merged of those of all tasks.
 
 
 rule task_vector:
@@ -25,4 +25,33 @@ rule task_vector:
     shell:
         "python -m scripts.extract_task_vector --initial-encoder {input.initial}"
         " --finetuned-encoder {input.finetuned} --output {output.tau} --code {params.code}"
+        " --log {log}"
+
+
+rule merged_vector:
+    input:
+        task_vectors=task_vectors(tasks_of),
+    output:
+        tau="<results>/task_vectors/{model}/{training}/{merging}/seed{seed}/task_vector.safetensors",
+    log:
+        "<logs>/task_vectors/{model}/{training}/{merging}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/task_vectors/{model}/{training}/{merging}/seed{seed}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
+    params:
+        task_vectors=lambda wildcards, input: named(input.task_vectors),
+        code=lambda wildcards: code(
+            "merge_task_vectors", f"tangent.arithmetic.merging.{wildcards.merging}"
+        ),
+    message:
+        "merge the task vectors by {wildcards.merging} ({wildcards.model}, {wildcards.training},"
+        " seed {wildcards.seed})"
+    shell:
+        "python -m scripts.merge_task_vectors --method {wildcards.merging}"
+        " --task-vectors {params.task_vectors} --output {output.tau} --code {params.code}"
         " --log {log}"

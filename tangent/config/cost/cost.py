@@ -232,6 +232,11 @@ def _task_vector(job: Job) -> Cost:
     return Cost(weights=3, written=job.sizes.encoder, megabytes=2000)
 
 
+def _merged_vector(job: Job) -> Cost:
+    tasks = job.config.tasks_of(job.model)
+    return Cost(weights=2 + len(tasks), written=job.sizes.encoder, megabytes=2000)
+
+
 def _features(job: Job) -> Cost:
     splits = splits_of(job.config, job.wildcards["dataset"])
     images = splits.validation + splits.test
@@ -243,7 +248,9 @@ def _products(job: Job) -> Cost:
     dataset, encoder = job.wildcards["dataset"], job.sizes.encoder
     splits = splits_of(job.config, dataset)
     vectors = {
-        split: job.config.product_vectors(job.model, dataset, split)
+        split: [job.wildcards["merging"]]
+        if "merging" in job.wildcards
+        else job.config.product_vectors(job.model, dataset, split)
         for split in ("validation", "test")
     }
     rows = {split: getattr(splits, split) * len(names) for split, names in vectors.items()}
@@ -268,17 +275,17 @@ def _single_task(job: Job) -> Cost:
 
 
 def _validate_addition(job: Job) -> Cost:
-    """At every α but 0, which is looked up in the features; of all task vectors and their sum."""
+    """At every α but 0, which is looked up in the features."""
     tasks = job.config.tasks_of(job.model)
     images = sum(splits.validation for splits in job.splits(tasks))
     alphas = len(job.config.alphas) - 1
-    return job.forward(alphas * images, weights=3 + len(tasks), minutes=240)
+    return job.forward(alphas * images, weights=3, minutes=240)
 
 
 def _addition(job: Job) -> Cost:
     tasks = job.config.tasks_of(job.model)
     images = sum(splits.test for splits in job.splits(tasks))
-    return job.forward(images, weights=3 + len(tasks))
+    return job.forward(images, weights=3)
 
 
 def _validate_negation(job: Job) -> Cost:
@@ -362,8 +369,10 @@ COSTS: dict[str, Callable[[Job], Cost]] = {
     "tuning_training": _finetuned,
     "tuning_accuracy": _tuning_accuracy,
     "task_vector": _task_vector,
+    "merged_vector": _merged_vector,
     "features": _features,
     "products": _products,
+    "merged_products": _products,
     "single_task": _single_task,
     "validate_addition": _validate_addition,
     "addition": _addition,
