@@ -14,8 +14,12 @@ from pydantic import Field
 from tangent.config.alpha_grid import Alphas
 from tangent.config.dataset_sources import Dataset
 from tangent.config.finetuning import Finetuning, ModelFinetuning, RateGrid
-from tangent.config.model_sources import Pretrained, Published, PublishedTrainings
-from tangent.config.recipes import Pretraining
+from tangent.config.model_sources import (
+    Pretrained,
+    Pretraining,
+    Published,
+    PublishedTrainings,
+)
 from tangent.config.sections import (
     Combinations,
     Compute,
