@@ -214,10 +214,6 @@ class Config(Section):
         """The pairs of tasks that `model` has heat maps of (figure 3)."""
         return self.disentanglement.pairs if model in self.disentanglement.models else []
 
-    def product_datasets(self, model: str) -> list[str]:
-        """The data sets on which `model`'s products J(x)·τ are looked up."""
-        return [*self.tasks_of(model), *([] if self.is_random(model) else [self.control])]
-
     def product_vectors(self, model: str, dataset: str, split: str) -> list[str]:
         """Whose products J(x)·τ are looked up on a split of `dataset`; `sum` is of all tasks.
 

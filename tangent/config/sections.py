@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Literal, Union
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
@@ -143,14 +143,10 @@ class RateGrid(Section):
     is chosen, and a message names the rate to add."""
 
 
-def _number_or_grid(value: Any) -> str:
-    return "a grid" if isinstance(value, dict | RateGrid) else "a number"
-
-
 # Which of the two it is decides what a message says; pydantic alone would complain about both.
 RateOrGrid = Annotated[
     Annotated[PositiveNumber, Tag("a number")] | Annotated[RateGrid, Tag("a grid")],
-    Discriminator(_number_or_grid),
+    Discriminator(lambda value: "a grid" if isinstance(value, dict | RateGrid) else "a number"),
 ]
 
 
@@ -212,10 +208,6 @@ class EvenGrid(Section):
     """Points of the grid (protocol: 21)."""
 
 
-def _list_or_grid(value: Any) -> str:
-    return "a list" if isinstance(value, list) else "a grid"
-
-
 def _numbers(value: list[float] | EvenGrid) -> list[float]:
     if isinstance(value, EvenGrid):
         if value.minimum >= value.maximum:
@@ -231,7 +223,7 @@ def _numbers(value: list[float] | EvenGrid) -> list[float]:
 Alphas = Annotated[
     Annotated[list[NonNegativeNumber], Field(min_length=2), Tag("a list")]
     | Annotated[EvenGrid, Tag("a grid")],
-    Discriminator(_list_or_grid),
+    Discriminator(lambda value: "a list" if isinstance(value, list) else "a grid"),
     AfterValidator(_numbers),
 ]
 """Ascending numbers, whichever way they were given."""

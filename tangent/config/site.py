@@ -116,11 +116,7 @@ def expressions(resources: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_site(path: str, rules: str = "rules") -> Site:
-    """Read and check the file.
-
-    Args:
-        path: the file.
-        rules: the folder of the workflow's rules, whose names are known.
+    """Read and check the file; `rules` is the folder of the workflow's rules.
 
     Raises:
         ConfigError: the file is not there, or anything in it is wrong; every problem has a line.

@@ -14,7 +14,7 @@ from math import inf
 from tangent.arithmetic.modes import MODES
 from tangent.config.cost.downloads import side_of
 from tangent.config.cost.model_sizes import Sizes
-from tangent.config.cost.passes import COST, RECOMPUTATION, TANGENT, Pass, Work
+from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, Work
 from tangent.config.schema import Config
 from tangent.data.validation import held_out, longest_side
 from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
@@ -132,14 +132,7 @@ def splits_of(config: Config, task: str) -> Splits:
 
 
 def cost_of(rule: str, job: Job) -> Cost:
-    """The cost of a rule's job.
-
-    Evaluations of the linearized modes look up what others have computed.
-
-    Args:
-        rule: its name in the workflow.
-        job: its wildcards, study, model and device.
-    """
+    """The cost of a rule's job. Evaluations of the linearized modes look up what others made."""
     name, _, evaluated_as = rule.rpartition("_")
     if evaluated_as == "linearized":
         return Cost()
