@@ -3,8 +3,7 @@ import sys
 
 from snakemake.utils import min_version
 
-from tangent.config.extends import extended_files
-from tangent.config.load import ConfigError
+from tangent.config.load import ConfigError, extended_files
 
 min_version("9.19")
 

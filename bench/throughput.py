@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import yaml
 
 from scripts import cli
-from tangent.config.cost.passes import Pass
-from tangent.config.cost.throughput import CPU, Measurement, known_gpus
+from tangent.config.cost.throughput import CPU, Measurement, Pass, known_gpus
 from tangent.jobs.errors import UserError
 
 if TYPE_CHECKING:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from operator import attrgetter
 
 from tangent.arithmetic.alphas import SEARCH_BOX, alpha_grid
 from tangent.arithmetic.merging import METHODS, SUM
@@ -12,37 +14,81 @@ from tangent.config.sections import Disentanglement
 from tangent.data.validation import held_out
 from tangent.tasks.task_files import task_kind, task_names
 
+_NAMED_BY = {
+    "pretrained": (
+        "models", "architectures", "finetuning.models", "published", "probe.own_classifier",
+    ),
+    "datasets": ("tasks",),
+    "models": (
+        "disentanglement.models", "eigenfunctions.models", "combinations.models",
+        "random_initialization.models", "emergence.steps", "rate_sensitivity.models",
+    ),
+    "tasks": ("eigenfunctions.tasks", "random_initialization.tasks"),
+}  # fmt: skip
+"""Keys that hold names, by the key that these must be of."""
+
 
 def problems_across_keys(config: Config) -> list[str]:
     """Every problem that no single key shows, one line each; an empty list if there is none."""
     return [
+        *_references(config),
         *_names(config),
         *_kinds(config),
-        *_subsets(config),
-        *_pairs(config),
-        *_analogies(config),
         *_sizes(config),
         *_ranges(config),
         *_emergence(config),
         *_finetuning(config),
         *_rate_sensitivity(config),
-        *_published(config),
         *_pretraining(config),
         *_probe(config),
     ]
 
 
-def _names(config: Config) -> Iterator[str]:
-    yield from _not_in("models", config.models, config.pretrained, "pretrained")
-    yield from _not_in("tasks", config.tasks, config.datasets, "datasets")
-    yield from _not_in("control", [config.control], config.datasets, "datasets")
-    known = [task for task in config.tasks if task in config.datasets]
-    yield from _not_in("tasks", known, config.finetuning.epochs, "finetuning.epochs")
-    yield from _not_in("datasets", config.datasets, task_names(), "the folder tangent/tasks")
-    yield from _not_in("architectures", config.architectures, config.pretrained, "pretrained")
-    yield from _repeated("models", config.models)
-    yield from _repeated("tasks", config.tasks)
+def _references(config: Config) -> Iterator[str]:
+    """Names that are not defined where their key's are, or are listed twice."""
+    tasks = _nameable(config.tasks, config.datasets)
+    models = _nameable(config.models, config.pretrained)
+    known = {**dict(config), "tasks": tasks, "models": models}
+    for where, keys in _NAMED_BY.items():
+        for key in keys:
+            names = attrgetter(key)(config)
+            yield from _not_in(key, names, known[where], where)
+            if isinstance(names, list):
+                yield from _repeated(key, names)
     yield from _repeated("seeds", config.seeds)
+    yield from _not_in("control", [config.control], config.datasets, "datasets")
+    trained = [task for task in config.tasks if task in config.datasets]
+    yield from _not_in("tasks", trained, config.finetuning.epochs, "finetuning.epochs")
+    yield from _not_in("datasets", config.datasets, task_names(), "the folder tangent/tasks")
+    everything = {*config.datasets, *task_names()}
+    yield from _not_in("finetuning.epochs", config.finetuning.epochs, everything, "tangent/tasks")
+    for model, trainings in config.published.items():
+        for training, of_tasks in trainings:
+            key = f"published.{model}.{training}"
+            yield from _not_in(key, of_tasks, everything, "tangent/tasks")
+    classified = config.probe.own_classifier.values()
+    yield from _not_in("probe.own_classifier", classified, config.datasets, "datasets")
+    yield from _groups("disentanglement.pairs", config.disentanglement.pairs, tasks)
+    yield from _groups("combinations.analogies", config.combinations.analogies, tasks)
+
+
+def _groups(key: str, groups: list[list[str]], tasks: set[str]) -> Iterator[str]:
+    """Pairs, which are the same in either order, and analogies, which are not."""
+    seen: list[Collection[str]] = []
+    for number, group in enumerate(groups):
+        here, listed = f"{key}[{number}]", ", ".join(group)
+        what, size, same = "an analogy", "four", group
+        if len(group) == 2:
+            what, size, same = "a pair", "two", frozenset(group)
+        yield from _not_in(here, group, tasks, "tasks")
+        if len(set(group)) < len(group):
+            yield f"{here}: {what} needs {size} different tasks, not {listed}"
+        elif same in seen:
+            yield f"{here}: the {what.split()[1]} {listed} is there already"
+        seen.append(same)
+
+
+def _names(config: Config) -> Iterator[str]:
     if config.control in config.tasks:
         yield (
             f"control: {config.control!r} is also in tasks; the control task must be one that no "
@@ -88,47 +134,6 @@ def _is_described(config: Config, model: str) -> bool:
     """Whether it is known of which family `model` is; what is missing is reported elsewhere."""
     entry = config.pretrained.get(model)
     return entry is not None and getattr(entry, "recipe", None) in {None, *config.pretraining}
-
-
-def _subsets(config: Config) -> Iterator[str]:
-    known_tasks = _nameable(config.tasks, config.datasets)
-    for section in ("eigenfunctions", "random_initialization"):
-        tasks = getattr(config, section).tasks
-        yield from _not_in(f"{section}.tasks", tasks, known_tasks, "tasks")
-        yield from _repeated(f"{section}.tasks", tasks)
-    known_models = _nameable(config.models, config.pretrained)
-    for section in ("disentanglement", "eigenfunctions", "random_initialization", "combinations"):
-        models = getattr(config, section).models
-        yield from _not_in(f"{section}.models", models, known_models, "models")
-        yield from _repeated(f"{section}.models", models)
-    known = {*config.datasets, *task_names()}
-    yield from _not_in("finetuning.epochs", config.finetuning.epochs, known, "tangent/tasks")
-
-
-def _pairs(config: Config) -> Iterator[str]:
-    known_tasks = _nameable(config.tasks, config.datasets)
-    seen = set()
-    for number, pair in enumerate(config.disentanglement.pairs):
-        key = f"disentanglement.pairs[{number}]"
-        yield from _not_in(key, pair, known_tasks, "tasks")
-        if pair[0] == pair[1]:
-            yield f"{key}: a pair needs two different tasks, not {pair[0]!r} twice"
-        elif frozenset(pair) in seen:
-            yield f"{key}: the pair {pair[0]!r}, {pair[1]!r} is there already"
-        seen.add(frozenset(pair))
-
-
-def _analogies(config: Config) -> Iterator[str]:
-    known_tasks = _nameable(config.tasks, config.datasets)
-    seen = []
-    for number, analogy in enumerate(config.combinations.analogies):
-        key = f"combinations.analogies[{number}]"
-        yield from _not_in(key, analogy, known_tasks, "tasks")
-        if len(set(analogy)) < len(analogy):
-            yield f"{key}: an analogy needs four different tasks, not {', '.join(analogy)}"
-        elif analogy in seen:
-            yield f"{key}: the analogy {', '.join(analogy)} is there already"
-        seen.append(analogy)
 
 
 def _sizes(config: Config) -> Iterator[str]:
@@ -182,8 +187,6 @@ def _samples_the_search_box(grid: Disentanglement, points: int) -> bool:
 
 def _emergence(config: Config) -> Iterator[str]:
     steps = config.emergence.steps
-    known_models = _nameable(config.models, config.pretrained)
-    yield from _not_in("emergence.steps", steps, known_models, "models")
     if len(steps) == 1:
         yield (
             f"emergence.steps: {', '.join(steps)} is one checkpoint; a curve needs two, or none to "
@@ -200,9 +203,7 @@ def _emergence(config: Config) -> Iterator[str]:
 
 
 def _finetuning(config: Config) -> Iterator[str]:
-    settings = config.finetuning.models
-    yield from _not_in("finetuning.models", settings, config.pretrained, "pretrained")
-    for model, own in settings.items():
+    for model, own in config.finetuning.models.items():
         parts = own.accumulation_steps * own.processes
         if parts > config.finetuning.batch_size:
             yield (
@@ -214,8 +215,6 @@ def _finetuning(config: Config) -> Iterator[str]:
 
 def _rate_sensitivity(config: Config) -> Iterator[str]:
     key, models = "rate_sensitivity.models", config.rate_sensitivity.models
-    yield from _not_in(key, models, _nameable(config.models, config.pretrained), "models")
-    yield from _repeated(key, models)
     if len(models) == 1:
         yield f"{key}: {models[0]} is one point; a comparison needs two, or none to leave it out"
     described = [model for model in models if model in config.pretrained]
@@ -228,14 +227,6 @@ def _rate_sensitivity(config: Config) -> Iterator[str]:
                 f"{key}: {model!r} and {described[0]!r} are not the same weights; give them one "
                 "entry in pretrained"
             )
-
-
-def _published(config: Config) -> Iterator[str]:
-    yield from _not_in("published", config.published, config.pretrained, "pretrained")
-    for model, trainings in config.published.items():
-        for training, tasks in trainings:
-            known = [*config.datasets, *task_names()]
-            yield from _not_in(f"published.{model}.{training}", tasks, known, "tangent/tasks")
 
 
 def _pretraining(config: Config) -> Iterator[str]:
@@ -270,8 +261,6 @@ def _probe(config: Config) -> Iterator[str]:
             f"({probe.maximum:g})"
         )
     key = "probe.own_classifier"
-    yield from _not_in(key, probe.own_classifier, config.pretrained, "pretrained")
-    yield from _not_in(key, probe.own_classifier.values(), config.datasets, "datasets")
     for model in probe.own_classifier:
         if _is_described(config, model) and not config.classifies(model):
             yield f"{key}: {model!r} has no classifier of its own; leave it out"
@@ -297,6 +286,6 @@ def _not_in(key: str, names: Iterable[str], known: Iterable[str], where: str) ->
 
 
 def _repeated(key: str, values: list) -> Iterator[str]:
-    for value in dict.fromkeys(values):
-        if values.count(value) > 1:
-            yield f"{key}: {value!r} is listed {values.count(value)} times; list it once"
+    for value, count in Counter(values).items():
+        if count > 1:
+            yield f"{key}: {value!r} is listed {count} times; list it once"

@@ -11,25 +11,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
-from tangent.config.alpha_grid import Alphas
-from tangent.config.dataset_sources import Dataset
-from tangent.config.finetuning import Finetuning, ModelFinetuning, RateGrid
-from tangent.config.model_sources import Pretrained, Published, PublishedTrainings
-from tangent.config.recipes import Pretraining
-from tangent.config.sections import (
-    Combinations,
-    Compute,
-    Disentanglement,
-    Eigenfunctions,
-    Emergence,
-    Estimate,
-    Negation,
-    Paths,
-    Probe,
-    RandomInitialization,
-    RateSensitivity,
-    Validation,
-)
+from tangent.config import model_sources, sections
 from tangent.jobs.keys import (
     Folder,
     Name,
@@ -60,21 +42,21 @@ class Config(Section):
     seeds: Annotated[list[NaturalNumber], Field(min_length=1)]
     """Seeds of data order, augmentation and random weights; everything is reported per seed. Splits
     do not depend on them (protocol)."""
-    paths: Paths
-    compute: Compute
-    pretrained: dict[Name, Pretrained]
+    paths: sections.Paths
+    compute: sections.Compute
+    pretrained: dict[Name, model_sources.Pretrained]
     """Where each model comes from, by the model's name."""
     architectures: dict[Name, NonEmptyString] = {}
     """Kind of network of a model, as the claims table names it after its family: `ViT`, `ConvNeXt`.
     Labels only; entries of models that are not selected are ignored."""
-    datasets: dict[Name, Dataset]
+    datasets: dict[Name, sections.Dataset]
     """Where each task's images or texts come from, by the task's name."""
-    validation: Validation
-    probe: Probe = Probe()
-    finetuning: Finetuning
-    published: dict[Name, PublishedTrainings] = {}
+    validation: sections.Validation
+    probe: sections.Probe = sections.Probe()
+    finetuning: sections.Finetuning
+    published: dict[Name, model_sources.PublishedTrainings] = {}
     """Fine-tuned weights to take instead of training, by the model's name (docs/published.md)."""
-    alphas: Alphas
+    alphas: sections.Alphas
     """The grid of scaling coefficients α on which validation chooses (protocol: 0, 0.05, …, 1): a
     list of numbers, or an even grid. It must hold 0, where the pre-trained model is, and nothing
     smaller."""
@@ -82,16 +64,16 @@ class Config(Section):
     """How the task vectors of all tasks become the one that task addition scales: modules of
     `tangent.arithmetic.merging`. Tables, figures and claims are of the first; with several, the
     table `merging` compares them."""
-    negation: Negation
-    disentanglement: Disentanglement
-    eigenfunctions: Eigenfunctions
-    combinations: Combinations = Combinations()
-    random_initialization: RandomInitialization
-    pretraining: dict[Name, Pretraining] = {}
+    negation: sections.Negation
+    disentanglement: sections.Disentanglement
+    eigenfunctions: sections.Eigenfunctions
+    combinations: sections.Combinations = sections.Combinations()
+    random_initialization: sections.RandomInitialization
+    pretraining: dict[Name, model_sources.Pretraining] = {}
     """Recipes of models that the workflow pre-trains from nothing, by the recipe's name."""
-    emergence: Emergence = Emergence()
-    rate_sensitivity: RateSensitivity = RateSensitivity()
-    estimate: Estimate = Estimate()
+    emergence: sections.Emergence = sections.Emergence()
+    rate_sensitivity: sections.RateSensitivity = sections.RateSensitivity()
+    estimate: sections.Estimate = sections.Estimate()
 
     @property
     def all_models(self) -> list[str]:
@@ -123,9 +105,9 @@ class Config(Section):
             return self.random_initialization.epochs
         return self.finetuning.epochs[task]
 
-    def finetuning_of(self, model: str) -> ModelFinetuning:
+    def finetuning_of(self, model: str) -> sections.ModelFinetuning:
         """How `model`'s fine-tuning fits into memory."""
-        return self.finetuning.models.get(self.base_model(model), ModelFinetuning())
+        return self.finetuning.models.get(self.base_model(model), sections.ModelFinetuning())
 
     def family_of(self, model: str) -> str:
         """The family of `model`, a key of `tangent.models.families.FAMILIES`."""
@@ -174,9 +156,11 @@ class Config(Section):
         last = self.pretraining[recipe].steps
         return sorted({last if step is None else step for step in named or [last]})
 
-    def published_weights(self, model: str, training: str, task: str) -> Published | None:
+    def published_weights(
+        self, model: str, training: str, task: str
+    ) -> model_sources.Published | None:
         """Where fine-tuned weights come from that are not trained here; None: they are."""
-        trainings = self.published.get(model, PublishedTrainings())
+        trainings = self.published.get(model, model_sources.PublishedTrainings())
         return getattr(trainings, training).get(task)
 
     def learning_rate_of(self, model: str, training: str) -> float | None:
@@ -187,7 +171,7 @@ class Config(Section):
             training: `standard` or `linear`.
         """
         rate = self._rate_or_grid(model, training)
-        return None if isinstance(rate, RateGrid) else rate
+        return None if isinstance(rate, sections.RateGrid) else rate
 
     def rate_grid(self, model: str, training: str) -> list[float]:
         """The learning rates to choose from, ascending; none where nothing is searched.
@@ -195,7 +179,7 @@ class Config(Section):
         Where all fine-tuned weights are published there is nothing to train, and no rate to choose.
         """
         rate = self._rate_or_grid(model, training)
-        is_searched = isinstance(rate, RateGrid) and self.trained_tasks(model, training)
+        is_searched = isinstance(rate, sections.RateGrid) and self.trained_tasks(model, training)
         return rate.grid if is_searched else []
 
     def trained_tasks(self, model: str, training: str) -> list[str]:
@@ -221,7 +205,7 @@ class Config(Section):
         given = self.finetuning.tuning_seed
         return self.seeds[0] if given is None else given
 
-    def _rate_or_grid(self, model: str, training: str) -> float | RateGrid:
+    def _rate_or_grid(self, model: str, training: str) -> float | sections.RateGrid:
         if self.is_random(model):
             rates = self.random_initialization.learning_rate
         else:
@@ -231,10 +215,6 @@ class Config(Section):
     def pairs_of(self, model: str) -> list[list[str]]:
         """The pairs of tasks that `model` has heat maps of (figure 3)."""
         return self.disentanglement.pairs if model in self.disentanglement.models else []
-
-    def product_datasets(self, model: str) -> list[str]:
-        """The data sets on which `model`'s products J(x)·τ are looked up."""
-        return [*self.tasks_of(model), *([] if self.is_random(model) else [self.control])]
 
     def product_vectors(self, model: str, dataset: str, split: str) -> list[str]:
         """Whose products J(x)·τ are looked up on a split of `dataset`; the first method's too.

@@ -10,8 +10,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from tangent.config.model_sources import Pretrained
-from tangent.config.recipes import Pretraining
+from tangent.config.model_sources import Pretrained, Pretraining
 from tangent.config.schema import Config
 from tangent.jobs.files import read_json, read_metadata
 from tangent.models.families import ENCODER_FILE

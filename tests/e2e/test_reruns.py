@@ -222,7 +222,7 @@ ROWS = {
     "the code of a model family": (
         lambda study: [
             edit(study, f"models/{name}.py")
-            for name in ("text_to_text", "t5_hub", "heads/answers", "heads/probe")
+            for name in ("text_to_text", "fetch/text_models", "heads/answers", "heads/probe")
         ],
         set(),
     ),

@@ -265,7 +265,7 @@ MISTAKES = {
     "disentanglement.pairs[0]: a pair needs two different tasks": {
         "disentanglement.pairs": [["shapes", "shapes"]]
     },
-    "disentanglement.pairs[1]: the pair 'letters', 'shapes' is there already": {
+    "disentanglement.pairs[1]: the pair letters, shapes is there already": {
         "disentanglement.pairs": [["shapes", "letters"], ["letters", "shapes"]]
     },
     "disentanglement.minimum (3.0) must be less than": {"disentanglement.minimum": 3.0},

@@ -31,12 +31,7 @@ class Download:
 
 
 def downloads(config: Config, sizes: Mapping[str, Sizes]) -> list[Download]:
-    """What a machine without any of it fetches; files that are there already are not fetched.
-
-    Args:
-        config: the study.
-        sizes: of the models.
-    """
+    """What a machine without any of it fetches; files that are there already are not fetched."""
     found = []
     for model in config.models:
         entry = config.pretrained[model]

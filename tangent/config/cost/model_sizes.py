@@ -159,11 +159,7 @@ class Architecture:
 
 
 def architecture_of(entry: Mapping[str, Any], name: str) -> Architecture:
-    """The architecture of a model of the configuration.
-
-    Args:
-        entry: its value under the key `pretrained`.
-        name: its name, for messages.
+    """The architecture of the model `name`, from its value under the key `pretrained`.
 
     Raises:
         UserError: the architecture is unknown, or is no vision transformer of open_clip's own.

@@ -11,8 +11,7 @@ from pathlib import PurePath
 from tangent.config.cost.cost import Cost, Job, cost_of
 from tangent.config.cost.downloads import Download, downloads
 from tangent.config.cost.model_sizes import Architecture, Sizes, architecture_of
-from tangent.config.cost.passes import Pass
-from tangent.config.cost.throughput import Basis, Machine, Time
+from tangent.config.cost.throughput import Basis, Machine, Pass, Time
 from tangent.config.schema import Config
 from tangent.jobs.errors import UserError
 
@@ -88,12 +87,7 @@ class Estimate:
 
 
 class Costs:
-    """Tells what the jobs of a study take on a machine.
-
-    Args:
-        config: the study.
-        machine: what it runs on.
-    """
+    """Tells what the jobs of a study take on a machine."""
 
     def __init__(self, config: Config, machine: Machine) -> None:
         self.config, self.machine = config, machine
