@@ -93,7 +93,7 @@ def _passes(subject: Subject, kind: str, batch_size: int, autocast: str) -> Call
     from bench.evaluation import stacked
     from bench.linear_step import linear_step, standard_step
     from tangent.arithmetic.linearized import parameters_of, stacked_jvp_features
-    from tangent.kernels.gram import classifier, logit_gradients
+    from tangent.kernels.gram import LogitGradients, classifier
 
     if kind in ("standard step", "linear step"):
         step = linear_step if kind == "linear step" else standard_step
@@ -101,8 +101,8 @@ def _passes(subject: Subject, kind: str, batch_size: int, autocast: str) -> Call
     encoder, images = subject.encoder(), subject.batch(batch_size)
     theta0 = parameters_of(encoder)
     if kind == "gradient":
-        f = classifier(encoder, subject.head())
-        return lambda: [None for _ in logit_gradients(f, theta0, images, [0])]
+        gradients = LogitGradients(classifier(encoder, subject.head()), theta0)
+        return lambda: [None for _ in gradients.chunks(images, [0])]
     tau = stacked(subject.task_vectors(1))
     of_kind = {
         "forward": lambda: encoder(images),
