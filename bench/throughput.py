@@ -24,7 +24,7 @@ from tangent.config.cost.throughput import CPU, Measurement, Pass, known_gpus
 from tangent.evaluation.features import attention_of_device
 from tangent.jobs import provenance, runtime
 from tangent.jobs.errors import UserError
-from tangent.kernels.gram import classifier, logit_gradients
+from tangent.kernels.gram import LogitGradients, classifier
 
 KINDS = [kind for kind in get_args(Pass) if kind != "text"]
 
@@ -91,8 +91,8 @@ def _passes(subject: Subject, kind: str, batch_size: int, autocast: str) -> Call
     encoder, images = subject.encoder(), subject.batch(batch_size)
     theta0 = parameters_of(encoder)
     if kind == "gradient":
-        f = classifier(encoder, subject.head())
-        return lambda: [None for _ in logit_gradients(f, theta0, images, [0])]
+        gradients = LogitGradients(classifier(encoder, subject.head()), theta0)
+        return lambda: [None for _ in gradients.chunks(images, [0])]
     tau = subject.task_vectors(1)
 
     def without_gradients() -> object:

@@ -18,16 +18,14 @@ from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, W
 from tangent.config.schema import Config
 from tangent.data.validation import held_out, longest_side
 from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
-from tangent.kernels.gram_memory import (
+from tangent.kernels.kernel_cost import (
     BATCH_SIZE,
     GRADIENT_BYTES,
-    gradients_held,
-    matrix_free_bytes,
-)
-from tangent.kernels.kernel_cost import (
     dense_passes,
+    gradients_held,
     gram_gradients,
     kernel_method,
+    matrix_free_bytes,
     matrix_free_passes,
 )
 from tangent.tasks.task_files import load_task
