@@ -75,6 +75,7 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/pretraining.smk"
 include: "rules/targets.smk"
+include: "rules/steps.smk"
 
 
 rule all:

@@ -11,18 +11,11 @@ rule features:
         test="<results>/features/{model}/initial/{dataset}/seed{seed}/test.safetensors",
     log:
         "<logs>/features/{model}/initial/{dataset}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/features/{model}/initial/{dataset}/seed{seed}.tsv"
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
-        gpu=gpus,
+        **LIMITS,
     params:
-        pretrained_dir=subpath(input.config, parent=True),
-        datasets_dir=datasets_dir,
+        encoder=encoder_flags,
         output_dir=subpath(output.test, parent=True),
         settings=flags(**EVALUATION),
         code=code_of_model("initial_features"),
@@ -30,10 +23,8 @@ rule features:
         "features of {wildcards.dataset} at the initial weights ({wildcards.model}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.initial_features --pretrained-dir {params.pretrained_dir}"
-        " --encoder {input.encoder} --datasets-dir {params.datasets_dir}"
-        " --dataset {wildcards.dataset} {params.settings} --output-dir {params.output_dir}"
-        " --code {params.code} --log {log}"
+        "python -m scripts.initial_features {params.encoder} --dataset {wildcards.dataset}"
+        " {params.settings} --output-dir {params.output_dir} --code {params.code} --log {log}"
 
 
 rule products:
@@ -47,29 +38,19 @@ rule products:
         test="<results>/products/{model}/{mode}/{dataset}/seed{seed}/test.safetensors",
     log:
         "<logs>/products/{model}/{mode}/{dataset}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/products/{model}/{mode}/{dataset}/seed{seed}.tsv"
     wildcard_constraints:
         mode=LINEARIZED,
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
-        gpu=gpus,
+        **LIMITS,
     params:
-        pretrained_dir=subpath(input.config, parent=True),
-        datasets_dir=datasets_dir,
+        encoder=encoder_flags,
         output_dir=subpath(output.test, parent=True),
-        task_vectors=lambda wildcards, input: named(input.task_vectors),
         settings=product_flags,
         code=code_of_model("jacobian_products"),
     message:
         "Jacobian-vector products on {wildcards.dataset} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.jacobian_products --pretrained-dir {params.pretrained_dir}"
-        " --encoder {input.encoder} --task-vectors {params.task_vectors}"
-        " --datasets-dir {params.datasets_dir} --dataset {wildcards.dataset} {params.settings}"
-        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+        "python -m scripts.jacobian_products {params.encoder} --dataset {wildcards.dataset}"
+        " {params.settings} --output-dir {params.output_dir} --code {params.code} --log {log}"

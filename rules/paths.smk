@@ -26,11 +26,6 @@ def models_with_heads(kind):
     return [m for m in CONFIG.models if FAMILIES[CONFIG.family_of(m)].head == kind]
 
 
-def head_kind(wildcards):
-    """The kind of a model's heads."""
-    return FAMILIES[CONFIG.family_of(wildcards.model)].head
-
-
 def form(wildcards):
     """How a model's data is prepared: the folder of its data sets."""
     return CONFIG.form_of(wildcards.model)
@@ -221,6 +216,31 @@ def products(tasks, splits):
     return collect(pattern, dataset=tasks, split=splits, allow_missing=True)
 
 
+def edited_model(tasks, splits, vectors=None):
+    """What an evaluation of edited models reads: of a plain mode weights, of others look-ups."""
+    of_kind = {
+        "plain": {
+            "config": pretrained_config,
+            "encoder": initial_encoder,
+            "task_vectors": task_vectors(vectors or tasks),
+        },
+        "linearized": {"products": products(tasks, splits)},
+    }
+    of_all = {
+        "features": features(tasks, splits),
+        "heads": heads(tasks),
+        "data": datasets(tasks, splits),
+    }
+
+    def of_mode(wildcards):
+        files = of_kind[MODES[wildcards.mode].evaluated_as] | of_all
+        return {
+            name: of(wildcards) if callable(of) else of for name, of in files.items()
+        }
+
+    return unpack(of_mode)
+
+
 def single_task(tasks):
     """A mode's own single-task accuracies, by which its accuracies are normalised."""
     pattern = "<results>/single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
@@ -232,11 +252,14 @@ def datasets_dir(wildcards):
     return f"{CONFIG.paths.resources}/datasets/{form(wildcards)}"
 
 
+def heads_dir(wildcards):
+    return f"{RESULTS}/heads/{base_model(wildcards)}"
+
+
 def sources_of(wildcards):
     """The places to look for a data set in, each as JSON."""
-    return [
-        source.model_dump_json() for source in CONFIG.datasets[wildcards.task].sources
-    ]
+    sources = CONFIG.datasets[wildcards.task].sources
+    return flags(sources=[source.model_dump_json() for source in sources])
 
 
 def official_sizes(wildcards):
@@ -257,50 +280,58 @@ def decoding_threads(wildcards):
 
 
 def named(files):
-    """NAME=FILE arguments; the name is the part of the path before the seed: a task."""
-    return " ".join(f"{Path(file).parts[-3]}={file}" for file in files)
+    """NAME=FILE words; the name is the part of the path before the seed: a task."""
+    return [f"{Path(file).parts[-3]}={file}" for file in files]
 
 
 def named_folders(files):
-    """NAME=FOLDER words of the files' folders; the name is the part before the seed: a data set."""
+    """The same of the files' folders; the name is a data set."""
     folders = {Path(file).parts[-3]: Path(file).parent for file in files}
     return [f"{name}={folder}" for name, folder in folders.items()]
 
 
-def evaluation_flags(wildcards, input):
-    """What every evaluation of an edited model takes."""
+def encoder_flags(wildcards, input):
+    """What every step takes that runs the encoder at θ0, and, where it reads heads, for these."""
+    given = {"pretrained_dir": Path(input.config).parent, "encoder": input.encoder}
+    given["datasets_dir"] = datasets_dir(wildcards)
+    if "heads" in input.keys():
+        given |= {"model": wildcards.model, "seed": wildcards.seed}
+        given["heads_dir"] = heads_dir(wildcards)
+    return flags(**given)
+
+
+def stored_features_flags(wildcards, input):
+    """What every step takes that looks features at θ0 up."""
     return flags(
         model=wildcards.model,
-        mode=wildcards.mode,
         seed=wildcards.seed,
-        heads_dir=f"{RESULTS}/heads/{base_model(wildcards)}",
-        head_kind=head_kind(wildcards),
+        heads_dir=heads_dir(wildcards),
+        head_kind=FAMILIES[CONFIG.family_of(wildcards.model)].head,
         datasets_dir=datasets_dir(wildcards),
         initial_features=named_folders(input.features),
     )
 
 
-def plain_model(wildcards, input):
-    """The edited model as weights."""
-    folder = Path(input.config).parent
-    vectors = named(input.task_vectors)
-    return (
-        f"--pretrained-dir {folder} --encoder {input.encoder} --task-vectors {vectors}"
-    )
+def evaluation_flags(wildcards, input):
+    """What every evaluation of an edited model takes, as weights or as look-ups."""
+    given = {"mode": wildcards.mode}
+    if "products" in input.keys():
+        given["products"] = named_folders(input.products)
+    else:
+        given |= {"pretrained_dir": Path(input.config).parent, "encoder": input.encoder}
+        given |= {"task_vectors": named(input.task_vectors), **EVALUATION}
+    if "single_task" in input.keys():
+        given["single_task"] = named(input.single_task)
+    return f"{stored_features_flags(wildcards, input)} {flags(**given)}"
 
 
-def linearized_model(wildcards, input):
-    """The edited model as look-ups."""
-    return flags(products=named_folders(input.products))
-
-
-def product_flags(wildcards):
-    """The task vectors whose products are made on a data set."""
+def product_flags(wildcards, input):
+    """The task vectors, and those whose products are made on a data set."""
     vectors = {
         split: CONFIG.product_vectors(wildcards.model, wildcards.dataset, split)
         for split in SPLITS
     }
-    return flags(**vectors, **EVALUATION)
+    return flags(task_vectors=named(input.task_vectors), **vectors, **EVALUATION)
 
 
 def combination_flags(wildcards):

@@ -9,14 +9,9 @@ rule task_vector:
         tau="<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors",
     log:
         "<logs>/task_vectors/{model}/{training}/{task}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/task_vectors/{model}/{training}/{task}/seed{seed}.tsv"
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         code=code("extract_task_vector"),
     message:
