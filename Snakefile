@@ -26,6 +26,7 @@ include: "rules/cluster.smk"
 include: "rules/common.smk"
 include: "rules/code.smk"
 include: "rules/paths.smk"
+include: "rules/flags.smk"
 include: "rules/summary.smk"
 include: "rules/runs.smk"
 
@@ -75,6 +76,7 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/pretraining.smk"
 include: "rules/targets.smk"
+include: "rules/steps.smk"
 
 
 rule all:

@@ -9,14 +9,9 @@ rule task_vector:
         tau="<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors",
     log:
         "<logs>/task_vectors/{model}/{training}/{task}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/task_vectors/{model}/{training}/{task}/seed{seed}.tsv"
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         code=code("extract_task_vector"),
     message:
@@ -35,16 +30,13 @@ rule merged_vector:
         tau="<results>/task_vectors/{model}/{training}/{merging}/seed{seed}/task_vector.safetensors",
     log:
         "<logs>/task_vectors/{model}/{training}/{merging}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/task_vectors/{model}/{training}/{merging}/seed{seed}.tsv"
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
-        task_vectors=lambda wildcards, input: named(input.task_vectors),
+        task_vectors=lambda wildcards, input: flags(
+            task_vectors=named(input.task_vectors)
+        ),
         code=lambda wildcards: code(
             "merge_task_vectors", f"tangent.arithmetic.merging.{wildcards.merging}"
         ),
@@ -52,6 +44,5 @@ rule merged_vector:
         "merge the task vectors by {wildcards.merging} ({wildcards.model}, {wildcards.training},"
         " seed {wildcards.seed})"
     shell:
-        "python -m scripts.merge_task_vectors --method {wildcards.merging}"
-        " --task-vectors {params.task_vectors} --output {output.tau} --code {params.code}"
-        " --log {log}"
+        "python -m scripts.merge_task_vectors --method {wildcards.merging} {params.task_vectors}"
+        " --output {output.tau} --code {params.code} --log {log}"
