@@ -44,8 +44,8 @@ pathvars:
 
 wildcard_constraints:
     model=one_of(CONFIG.all_models),
-    training="standard|linear",
-    mode=one_of(MODES),
+    training=one_of(CONFIG.trainings),
+    mode=one_of(CONFIG.modes),
     merging=one_of(CONFIG.merging),
     task=one_of(TASKS_AND_CONTROL),
     task_1=one_of(CONFIG.tasks),

@@ -16,7 +16,7 @@ def code(script, *modules, tasks=(), **used):
     """
     # Whoever reads the configuration knows all sources; few steps get something from them.
     sources = "DATA_SOURCES", "MODEL_SOURCES", "OBJECTIVES", "PUBLISHED_SOURCES"
-    used = dict.fromkeys(sources, ()) | used
+    used = dict.fromkeys(sources, ()) | {"TRAININGS": CONFIG.trainings} | used
     found = dependencies([f"scripts.{script}", *modules], used, workflow.basedir)
     return found.fingerprint(f"tangent/tasks/{task}.yaml" for task in tasks)
 

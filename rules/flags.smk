@@ -139,7 +139,7 @@ def adoption_flags(wildcards):
 def finetuning_flags(wildcards):
     of_model = CONFIG.finetuning_of(wildcards.model)
     is_checkpointed = wildcards.training in of_model.activation_checkpointing
-    is_compiled = getattr(CONFIG.compute.compile, wildcards.training)
+    is_compiled = CONFIG.compute.compile.get(wildcards.training, False)
     return flags(
         epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
         batch_size=CONFIG.finetuning.batch_size,

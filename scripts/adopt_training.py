@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
-from tangent.arithmetic.modes import Training
 
 FILES = ("encoder.safetensors", "log.csv", "metrics.json")
 EVENTS = "events"
@@ -18,7 +17,7 @@ class Arguments(cli.Common):
     """Take the training at the chosen learning rate, made to choose it, for the study's own."""
 
     model: str = cli.argument("name of the model")
-    training: Training = cli.argument("standard or linear")
+    training: str = cli.argument("name of the training")
     seed: int = cli.argument("seed of the trainings that were compared")
     learning_rate_file: Path = cli.argument("chosen.json")
     candidates: dict[str, Path] = cli.argument("the folder of the training at each rate")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
-from tangent.arithmetic.modes import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +13,7 @@ class Arguments(cli.Common):
     """Choose the learning rate of a training: the best mean single-task validation accuracy."""
 
     model: str = cli.argument("name of the model")
-    training: Training = cli.argument("standard or linear")
+    training: str = cli.argument("name of the training")
     seed: int = cli.argument("seed of the trainings that are compared")
     accuracies: list[Path] = cli.argument("accuracy.json of every rate and task")
     output: Path = cli.argument("chosen.json")

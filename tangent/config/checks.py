@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from tangent.arithmetic.alphas import SEARCH_BOX, alpha_grid
 from tangent.arithmetic.merging import METHODS, SUM
+from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX, Config
 from tangent.config.sections import Disentanglement
 from tangent.data.validation import held_out
@@ -32,6 +33,7 @@ def problems_across_keys(config: Config) -> list[str]:
     """Every problem that no single key shows, one line each; an empty list if there is none."""
     return [
         *_references(config),
+        *_modes(config),
         *_names(config),
         *_kinds(config),
         *_sizes(config),
@@ -63,7 +65,7 @@ def _references(config: Config) -> Iterator[str]:
     everything = {*config.datasets, *task_names()}
     yield from _not_in("finetuning.epochs", config.finetuning.epochs, everything, "tangent/tasks")
     for model, trainings in config.published.items():
-        for training, of_tasks in trainings:
+        for training, of_tasks in trainings.items():
             key = f"published.{model}.{training}"
             yield from _not_in(key, of_tasks, everything, "tangent/tasks")
     classified = config.probe.own_classifier.values()
@@ -86,6 +88,22 @@ def _groups(key: str, groups: list[list[str]], tasks: set[str]) -> Iterator[str]
         elif same in seen:
             yield f"{here}: the {what.split()[1]} {listed} is there already"
         seen.append(same)
+
+
+def _modes(config: Config) -> Iterator[str]:
+    yield from _not_in("modes", config.modes, MODES, "tangent/arithmetic/modes.py")
+    yield from _repeated("modes", config.modes)
+    if not MODES.keys() >= set(config.modes):
+        return
+    rates = {"finetuning": config.finetuning.learning_rate}
+    own = {model: config.finetuning_of(model).learning_rate for model in config.models}
+    rates |= {f"finetuning.models.{model}": of_model for model, of_model in own.items() if of_model}
+    if config.random_initialization.models:
+        rates["random_initialization"] = config.random_initialization.learning_rate
+    for section, of_trainings in rates.items():
+        for mode in config.modes:
+            if (training := MODES[mode].trained_as) not in of_trainings:
+                yield f"{section}.learning_rate.{training} is missing; the mode {mode!r} needs it"
 
 
 def _names(config: Config) -> Iterator[str]:
@@ -220,7 +238,7 @@ def _rate_sensitivity(config: Config) -> Iterator[str]:
     described = [model for model in models if model in config.pretrained]
     for model in described:
         own = config.finetuning.models.get(model)
-        if own is None or own.learning_rate is None:
+        if own is None or not own.learning_rate:
             yield f"{key}: {model!r} has no finetuning.models.{model}.learning_rate; give it one"
         if config.pretrained[model] != config.pretrained[described[0]]:
             yield (

@@ -30,15 +30,6 @@ Pretrained = Annotated[
 Published = Annotated[Union[*PUBLISHED_SOURCES.values()], Field(discriminator="source")]
 
 
-class PublishedTrainings(Section):
-    """Published weights by training and task."""
-
-    standard: dict[Name, Published] = {}
-    """Of ordinary fine-tuning, by task."""
-    linear: dict[Name, Published] = {}
-    """Of fine-tuning in the tangent space, by task."""
-
-
 class PretrainingRecipe(ModelDescription):
     """How the workflow pre-trains a model itself; a class per objective."""
 

@@ -82,8 +82,8 @@ def _collect(
     """Sort the keys of a mapping into rows and into those that need sections of their own."""
     for name, field in section["properties"].items():
         path, inner = f"{prefix}.{name}", _sections(field, definitions)
-        alternatives = field.get("oneOf", field.get("anyOf", ()))
-        if inner and any("$ref" not in value for value in alternatives):
+        value = _innermost(field)
+        if inner and "items" not in value and any("$ref" not in x for x in _alternatives(value)):
             rows.append(_row(path, field))  # a number, say, where a mapping may stand too
         if len(inner) == 1:
             _collect(inner[0], _entry(path, field), definitions, rows, further)
@@ -94,23 +94,35 @@ def _collect(
 
 
 def _entry(path: str, field: Schema) -> str:
-    """How the mappings inside a field are addressed: by name, by position, or as the field."""
-    if _named_value(field):
-        return f"{path}.NAME"
+    """How the mappings inside a field are addressed: by names, by position, or as the field."""
+    while value := _named_value(field):
+        names = field.get("propertyNames", {}).get("enum")
+        path, field = f"{path}.{{{','.join(names)}}}" if names else f"{path}.NAME", value
     return f"{path}[0]" if "items" in field else path
 
 
 def _sections(field: Schema, definitions: Schema) -> list[Schema]:
     """The mappings of keys that a field may hold: itself, by name, or as items of a list."""
-    value = _named_value(field) or field.get("items") or field
-    alternatives = value.get("oneOf", value.get("anyOf", [value]))
-    references = [item.get("$ref") for item in alternatives]
+    value = _innermost(field)
+    references = [item.get("$ref") for item in _alternatives(value.get("items", value))]
     return [definitions[reference.rsplit("/", 1)[-1]] for reference in references if reference]
+
+
+def _alternatives(field: Schema) -> list[Schema]:
+    return field.get("oneOf", field.get("anyOf", [field]))
+
+
+def _innermost(field: Schema) -> Schema:
+    """What a mapping from names holds in the end, of which there may be several in each other."""
+    while value := _named_value(field):
+        field = value
+    return field
 
 
 def _named_value(field: Schema) -> Schema:
     """What the entries of a mapping from names hold; empty for any other field."""
-    return next(iter(field.get("patternProperties", {}).values()), {})
+    values = field.get("patternProperties", {}).values()
+    return next(iter(values), field.get("additionalProperties", {}))
 
 
 def _table(rows: list[str]) -> str:
@@ -147,7 +159,9 @@ def _value(field: Schema) -> str:
         plural = re.sub("^(name|whole number|number|list)", r"\1s", _value(field["items"]))
         return f"list of {number}{plural}"
     if field["type"] == "object":
-        return f"names, each with a {_value(_named_value(field))}"
+        names = field.get("propertyNames", {}).get("enum")
+        shown = ", ".join(f"`{name}`" for name in names) if names else "names"
+        return f"{shown}, each with a {_value(_named_value(field))}"
     if "pattern" in field:
         return _PATTERNS[field["pattern"]]
     limits = [f"{sign} {field[name]:g}" for name, sign in _LIMITS.items() if name in field]

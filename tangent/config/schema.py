@@ -7,10 +7,11 @@ Checks that need the code's registries (which tasks exist) are in `tangent.confi
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from tangent.arithmetic.modes import MODES
 from tangent.config import model_sources, sections
 from tangent.jobs.keys import (
     Folder,
@@ -19,7 +20,6 @@ from tangent.jobs.keys import (
     NaturalNumber,
     NonEmptyString,
     Section,
-    TrainingName,
 )
 
 RANDOM_SUFFIX = "-random"
@@ -39,6 +39,9 @@ class Config(Section):
     """Tasks to study, keys of `datasets` and `finetuning.epochs`."""
     control: Name
     """Control task of negation, a key of `datasets`: it is never fine-tuned."""
+    modes: Names = ["standard", "posthoc", "linear"]
+    """Modes to study, entries of `tangent.arithmetic.modes`: the paper's three are ordinary
+    fine-tuning, its post-hoc linearization, and fine-tuning in the tangent space."""
     seeds: Annotated[list[NaturalNumber], Field(min_length=1)]
     """Seeds of data order, augmentation and random weights; everything is reported per seed. Splits
     do not depend on them (protocol)."""
@@ -54,8 +57,9 @@ class Config(Section):
     validation: sections.Validation
     probe: sections.Probe = sections.Probe()
     finetuning: sections.Finetuning
-    published: dict[Name, model_sources.PublishedTrainings] = {}
-    """Fine-tuned weights to take instead of training, by the model's name (docs/published.md)."""
+    published: dict[Name, dict[sections.TrainingName, dict[Name, model_sources.Published]]] = {}
+    """Fine-tuned weights to take instead of training, by model, training and task
+    (docs/published.md)."""
     alphas: sections.Alphas
     """The grid of scaling coefficients α on which validation chooses (protocol: 0, 0.05, …, 1): a
     list of numbers, or an even grid. It must hold 0, where the pre-trained model is, and nothing
@@ -74,6 +78,21 @@ class Config(Section):
     emergence: sections.Emergence = sections.Emergence()
     rate_sensitivity: sections.RateSensitivity = sections.RateSensitivity()
     estimate: sections.Estimate = sections.Estimate()
+
+    @property
+    def trainings(self) -> list[str]:
+        """The trainings that the modes need."""
+        return list(dict.fromkeys(MODES[mode].trained_as for mode in self.modes))
+
+    @property
+    def linearized_modes(self) -> list[str]:
+        """The modes that evaluate the linearized model: all of it is looked up."""
+        return [mode for mode in self.modes if MODES[mode].evaluated_as == "linearized"]
+
+    @property
+    def combined_models(self) -> list[str]:
+        """The models whose task vectors are also combined otherwise, in the linearized modes."""
+        return self.combinations.models if self.linearized_modes else []
 
     @property
     def all_models(self) -> list[str]:
@@ -160,15 +179,14 @@ class Config(Section):
         self, model: str, training: str, task: str
     ) -> model_sources.Published | None:
         """Where fine-tuned weights come from that are not trained here; None: they are."""
-        trainings = self.published.get(model, model_sources.PublishedTrainings())
-        return getattr(trainings, training).get(task)
+        return self.published.get(model, {}).get(training, {}).get(task)
 
     def learning_rate_of(self, model: str, training: str) -> float | None:
         """Peak learning rate when `model` is fine-tuned; None where one is chosen from a grid.
 
         Args:
             model: a model of the study.
-            training: `standard` or `linear`.
+            training: one of the study's.
         """
         rate = self._rate_or_grid(model, training)
         return None if isinstance(rate, sections.RateGrid) else rate
@@ -196,7 +214,7 @@ class Config(Section):
     @property
     def searches(self) -> list[tuple[str, str]]:
         """Model and training wherever a learning rate is chosen from a grid."""
-        pairs = product(self.models, get_args(TrainingName))
+        pairs = product(self.models, self.trainings)
         return [pair for pair in pairs if self.rate_grid(*pair)]
 
     @property
@@ -207,10 +225,9 @@ class Config(Section):
 
     def _rate_or_grid(self, model: str, training: str) -> float | sections.RateGrid:
         if self.is_random(model):
-            rates = self.random_initialization.learning_rate
-        else:
-            rates = self.finetuning_of(model).learning_rate or self.finetuning.learning_rate
-        return getattr(rates, training)
+            return self.random_initialization.learning_rate[training]
+        own = self.finetuning_of(model).learning_rate
+        return (own or self.finetuning.learning_rate)[training]
 
     def pairs_of(self, model: str) -> list[list[str]]:
         """The pairs of tasks that `model` has heat maps of (figure 3)."""

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from tangent.arithmetic.alphas import alpha_grid
+from tangent.arithmetic.modes import TRAININGS
 from tangent.data.sources.locating import DATA_SOURCES
 from tangent.jobs.keys import (
     CountOrAll,
@@ -23,8 +24,9 @@ from tangent.jobs.keys import (
     PositiveNumber,
     Section,
     ShareOfOne,
-    TrainingName,
 )
+
+TrainingName = Literal[*TRAININGS]
 
 
 class Paths(Section):
@@ -34,15 +36,6 @@ class Paths(Section):
     """Folder of the results; the study's name is added to it."""
     resources: Folder
     """Folder of pre-trained models and decoded data sets, shared by all studies."""
-
-
-class Compiled(Section):
-    """Whether trainings run by `torch.compile`'s code: hours of a large model gain by it."""
-
-    standard: bool = False
-    """Ordinary fine-tuning."""
-    linear: bool = False
-    """The linearized model's, which gains more."""
 
 
 class Compute(Section):
@@ -56,7 +49,9 @@ class Compute(Section):
     bits of a sum depend on it."""
     autocast: Literal["bfloat16", "none"]
     """Precision of the training's matrix products."""
-    compile: Compiled = Compiled()
+    compile: dict[TrainingName, bool] = {}
+    """Trainings that run by `torch.compile`'s code: hours of a large model gain by it, those of the
+    linearized model most."""
     evaluation_autocast: Literal["bfloat16", "none"] = "none"
     """Precision of the matrix products of features, J(x)·τ and the standard mode's sweeps; kernels
     are always float32."""
@@ -120,15 +115,6 @@ class Probe(Section):
     model's name. Its classes must be those of the pre-training, in their order."""
 
 
-class LearningRates(Section):
-    """Peak learning rates of AdamW, one per training."""
-
-    standard: PositiveNumber
-    """Of ordinary fine-tuning (protocol: 1e-5)."""
-    linear: PositiveNumber
-    """Of the linearized model's (protocol: 1e-5)."""
-
-
 def _ascending(rates: list[float]) -> list[float]:
     if len(set(rates)) < len(rates):
         raise PydanticCustomError("repeated_rate", "must list each rate once")
@@ -150,22 +136,13 @@ RateOrGrid = Annotated[
 ]
 
 
-class SearchedLearningRates(Section):
-    """Peak learning rates of AdamW, one per training: a number, or a grid to choose from."""
-
-    standard: RateOrGrid
-    """Of ordinary fine-tuning (protocol: 1e-5)."""
-    linear: RateOrGrid
-    """Of the linearized model's (protocol: 1e-5)."""
-
-
 class ModelFinetuning(Section):
     """What differs for one model: its learning rates, and how its fine-tuning fits into memory.
 
     Numbers change in their last bits only by what concerns memory.
     """
 
-    learning_rate: LearningRates | None = None
+    learning_rate: dict[TrainingName, PositiveNumber] = {}
     """The model's own learning rates, in the place of `finetuning.learning_rate`."""
     accumulation_steps: PositiveInteger = 1
     """Parts that a step's batch is computed in, one after the other."""
@@ -189,7 +166,9 @@ class Finetuning(Section):
     epochs: dict[Name, PositiveInteger]
     """Passes over the training images, one entry per task. Entries of tasks that are not selected
     are ignored."""
-    learning_rate: SearchedLearningRates
+    learning_rate: dict[TrainingName, RateOrGrid]
+    """Peak learning rate of AdamW for each training (protocol: 1e-5): a number, or a grid to choose
+    from."""
     tuning_seed: NaturalNumber | None = None
     """Seed of the trainings among which a learning rate is chosen; null: the study's first, whose
     training at the chosen rate is not made again."""
@@ -297,7 +276,8 @@ class RandomInitialization(Section):
     """Tasks of the study from random weights."""
     epochs: PositiveInteger | None
     """Passes over the training images, for every task; null: those of `finetuning.epochs`."""
-    learning_rate: LearningRates
+    learning_rate: dict[TrainingName, PositiveNumber]
+    """Peak learning rate of AdamW for each training."""
 
 
 class Emergence(Section):

@@ -121,8 +121,8 @@ _MADE = {
         settings=lambda config: {
             "rates": {
                 model: {
-                    name: config.learning_rate_of(model, mode.trained_as)
-                    for name, mode in MODES.items()
+                    name: config.learning_rate_of(model, MODES[name].trained_as)
+                    for name in config.modes
                 }
                 for model in config.rate_sensitivity.models
             }
@@ -131,15 +131,15 @@ _MADE = {
     ),
     "subsets": TidyTable(
         results=(COMBINATIONS,),
-        when=lambda config: config.combinations.models,
+        when=lambda config: config.combined_models,
     ),
     "per_task_alpha": TidyTable(
         results=(COMBINATIONS,),
-        when=lambda config: config.combinations.models,
+        when=lambda config: config.combined_models,
     ),
     "analogies": TidyTable(
         results=(COMBINATIONS,),
-        when=lambda config: config.combinations.models,
+        when=lambda config: config.combined_models,
     ),
     "claims": TidyTable(
         tables=("outcomes", "single_task", "eigenfunctions", "proposition1_functions"),
@@ -206,11 +206,11 @@ def _places(config: Config) -> Iterator[dict[str, list[Any]]]:
             "model": [model],
             "pretrained": [] if is_random else [model],
             "checked": [model] if model in config.eigenfunctions.models else [],
-            "combined": [model] if model in config.combinations.models else [],
-            "mode": list(MODES),
+            "combined": [model] if model in config.combined_models else [],
+            "mode": config.modes,
             "merging": config.merging,
             "first": config.merging[:1],
-            "linearized": [name for name in MODES if MODES[name].evaluated_as == "linearized"],
+            "linearized": config.linearized_modes,
             "task": config.tasks_of(model),
             "pair": ["/".join(pair) for pair in config.pairs_of(model)],
             "kernel": config.eigenfunction_tasks_of(model),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import inf
 
-from tangent.arithmetic.modes import MODES
+from tangent.arithmetic.modes import TRAININGS
 from tangent.config.cost.downloads import side_of
 from tangent.config.cost.model_sizes import Sizes
 from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, Work
@@ -175,9 +175,10 @@ def _head(job: Job) -> int:
 
 
 def _finetuned(job: Job) -> Cost:
-    """Weights, gradients, Adam's two moments; for the linear one also θ0, point and direction."""
+    """Weights, gradients, Adam's two moments; of a linearized model also θ0, point, direction."""
     config, training = job.config, job.wildcards["training"]
-    settings, step = config.finetuning_of(job.model), f"{training} step"
+    is_plain = TRAININGS[training].model == "plain"
+    settings, step = config.finetuning_of(job.model), "standard step" if is_plain else "linear step"
     images = config.epochs_of(job.model, job.task) * splits_of(config, job.task).train
     kept = job.sizes.kept
     if training in settings.activation_checkpointing:
@@ -188,7 +189,7 @@ def _finetuned(job: Job) -> Cost:
     parts = settings.accumulation_steps * settings.processes
     return Cost(
         Work(step, images),
-        weights=7 if training == "linear" else 4,
+        weights=4 if is_plain else 7,
         memory=-(-config.finetuning.batch_size // parts) * kept,
         written=job.sizes.encoder,
         megabytes=TORCH,
@@ -199,7 +200,7 @@ def _finetuned(job: Job) -> Cost:
 
 def _tuning_accuracy(job: Job) -> Cost:
     """Of a linearized model: features and one tangent, each in a pass of its own."""
-    is_plain = MODES[job.wildcards["training"]].evaluated_as == "plain"
+    is_plain = TRAININGS[job.wildcards["training"]].model == "plain"
     passes = 1 if is_plain else COST["forward"] + COST["tangent"]
     return job.forward(passes * job.images([job.task], "validation"), weights=3)
 

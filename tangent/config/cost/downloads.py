@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 
-from tangent.arithmetic.modes import Training
 from tangent.config.cost.model_sizes import Sizes
 from tangent.config.schema import Config
 
@@ -38,7 +37,7 @@ def downloads(config: Config, sizes: Mapping[str, Sizes]) -> list[Download]:
         if entry.source == "open_clip":
             what = f"{entry.name}, {entry.tag}"
             found.append(Download(what, sizes[model].whole, "its weights in float32"))
-        for training in get_args(Training):
+        for training in config.trainings:
             for task in config.tasks:
                 weights = config.published_weights(model, training, task)
                 if weights is not None and weights.source == "hub":
