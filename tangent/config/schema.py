@@ -7,11 +7,12 @@ Checks that need the code's registries (which tasks exist) are in `tangent.confi
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import Field
 
 from tangent.config import model_sources, sections
+from tangent.data.validation import held_out
 from tangent.jobs.keys import (
     Folder,
     Name,
@@ -25,6 +26,14 @@ from tangent.jobs.keys import (
 RANDOM_SUFFIX = "-random"
 # The vector of task addition has this name where a task vector's folder has its task's.
 SUM = "sum"
+
+
+class Splits(NamedTuple):
+    """Images or texts of a data set's splits."""
+
+    train: int
+    validation: int
+    test: int
 
 
 class Config(Section):
@@ -141,6 +150,14 @@ class Config(Section):
         step = recipe.steps if step is None else step
         folder = f"{self.paths.resources}/pretraining/{entry['recipe']}/step{step}"
         return entry | {"recipe": recipe.model_dump(mode="json"), "step": step, "folder": folder}
+
+    def splits_of(self, task: str) -> Splits:
+        """The splits of a task by the protocol: what validation takes is not trained on."""
+        dataset, rule = self.datasets[task], self.validation
+        if dataset.validation_images is not None:
+            return Splits(dataset.train_images, dataset.validation_images, dataset.test_images)
+        cut = held_out(dataset.train_images, rule.fraction, rule.maximum)
+        return Splits(dataset.train_images - cut, cut, dataset.test_images)
 
     def has_own_head(self, model: str, task: str) -> bool:
         """Whether the classifier of `model`'s pre-training is its head of `task`."""
