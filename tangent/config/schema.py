@@ -179,12 +179,7 @@ class Config(Section):
         return getattr(trainings, training).get(task)
 
     def learning_rate_of(self, model: str, training: str) -> float | None:
-        """Peak learning rate when `model` is fine-tuned; None where one is chosen from a grid.
-
-        Args:
-            model: a model of the study.
-            training: `standard` or `linear`.
-        """
+        """Peak learning rate when `model` is fine-tuned; None where one is chosen from a grid."""
         rate = self._rate_or_grid(model, training)
         return None if isinstance(rate, sections.RateGrid) else rate
 

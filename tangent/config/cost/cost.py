@@ -66,14 +66,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a study: what its cost depends on.
-
-    Attributes:
-        config: the study.
-        wildcards: the rule's wildcards, by name.
-        sizes: of the model that it reads.
-        device: `cpu` or `cuda`.
-    """
+    """A job of a study: what its cost depends on; `sizes` are of the model that it reads."""
 
     config: Config
     wildcards: Mapping[str, str]

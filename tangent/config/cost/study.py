@@ -106,8 +106,7 @@ class Costs:
         """Megabytes that a job may take: a CPU's activations are in them, as far as known.
 
         Args:
-            rule: the job's rule.
-            wildcards: its wildcards, by name.
+            rule, wildcards: the job's.
             encoder: bytes of the model's encoder, if its architecture is not known.
             inputs: bytes of what it reads beside weights.
         """

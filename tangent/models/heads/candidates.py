@@ -21,16 +21,10 @@ if TYPE_CHECKING:
 
 
 def answer_tokens(folder: Path, answers: Sequence[str], what: str) -> np.ndarray:
-    """A task's answers as the model reads them, int64 [answers, T], padded.
-
-    Args:
-        folder: of a text-to-text model.
-        answers: of the classes, in their order.
-        what: whose answers they are, for messages.
+    """A task's answers as the text-to-text model in a folder reads them, int64 [answers, T], padded.
 
     Raises:
-        UserError: an answer has more tokens than the model's answers, or two have the same ones; or
-            the tokenizer does not fit the model.
+        UserError: as `padded_answers`, or the tokenizer does not fit the model.
     """
     length = model_config(folder)["answer_length"]
     return padded_answers(load_tokenizer(folder), answers, length, what)
@@ -40,6 +34,12 @@ def padded_answers(
     tokenizer: Tokenizer, answers: Sequence[str], length: int, what: str
 ) -> np.ndarray:
     """The same for a tokenizer and T, the `length` of an answer.
+
+    Args:
+        tokenizer: the model's.
+        answers: of the classes, in their order.
+        length: T, tokens of a padded answer, the end token included.
+        what: whose answers they are, for messages.
 
     Raises:
         UserError: an answer has more tokens, or two have the same ones.
@@ -64,9 +64,6 @@ def padded_answers(
 
 def build_answers_head(folder: Path, answers: Sequence[str], what: str) -> AnswersHead:
     """The head of a task's answers for a text-to-text model.
-
-    Args:
-        folder, answers, what: as for `answer_tokens`.
 
     Raises:
         UserError: as `answer_tokens`, or the model's weights are missing or damaged.
