@@ -20,20 +20,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-def answer_tokens(folder: Path, answers: Sequence[str], what: str) -> np.ndarray:
-    """A task's answers as the text-to-text model in a folder reads them, int64 [answers, T], padded.
-
-    Raises:
-        UserError: as `padded_answers`, or the tokenizer does not fit the model.
-    """
-    length = model_config(folder)["answer_length"]
-    return padded_answers(load_tokenizer(folder), answers, length, what)
-
-
 def padded_answers(
     tokenizer: Tokenizer, answers: Sequence[str], length: int, what: str
 ) -> np.ndarray:
-    """The same for a tokenizer and T, the `length` of an answer.
+    """A task's answers as a model reads them, int64 [answers, T], padded.
 
     Args:
         tokenizer: the model's.
@@ -63,12 +53,14 @@ def padded_answers(
 
 
 def build_answers_head(folder: Path, answers: Sequence[str], what: str) -> AnswersHead:
-    """The head of a task's answers for a text-to-text model.
+    """The head of a task's answers for the text-to-text model in a folder.
 
     Raises:
-        UserError: as `answer_tokens`, or the model's weights are missing or damaged.
+        UserError: as `padded_answers`, the tokenizer does not fit the model, or the model's weights
+            are missing or damaged.
     """
-    tokens, config = answer_tokens(folder, answers, what), model_config(folder)
+    config = model_config(folder)
+    tokens = padded_answers(load_tokenizer(folder), answers, config["answer_length"], what)
     with open_safetensors(Path(folder) / MODEL_FILE, "pt") as file:
         names = set(file.keys()).intersection(HEAD_TENSORS)
         weights = {name: file.get_tensor(name) for name in names}
