@@ -26,6 +26,7 @@ include: "rules/cluster.smk"
 include: "rules/common.smk"
 include: "rules/code.smk"
 include: "rules/paths.smk"
+include: "rules/flags.smk"
 include: "rules/summary.smk"
 include: "rules/runs.smk"
 
@@ -45,6 +46,7 @@ wildcard_constraints:
     model=one_of(CONFIG.all_models),
     training="standard|linear",
     mode=one_of(MODES),
+    merging=one_of(CONFIG.merging),
     task=one_of(TASKS_AND_CONTROL),
     task_1=one_of(CONFIG.tasks),
     task_2=one_of(CONFIG.tasks),
@@ -74,6 +76,7 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 include: "rules/pretraining.smk"
 include: "rules/targets.smk"
+include: "rules/steps.smk"
 
 
 rule all:

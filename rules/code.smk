@@ -3,7 +3,6 @@
 from functools import cache
 
 from tangent.jobs.dependencies import dependencies
-from tangent.jobs.fingerprint import fingerprint
 from tangent.models.families import FAMILIES
 from tangent.tasks.task_files import task_kind
 
@@ -19,9 +18,7 @@ def code(script, *modules, tasks=(), **used):
     sources = "DATA_SOURCES", "MODEL_SOURCES", "OBJECTIVES", "PUBLISHED_SOURCES"
     used = dict.fromkeys(sources, ()) | used
     found = dependencies([f"scripts.{script}", *modules], used, workflow.basedir)
-    files = [f"tangent/tasks/{task}.yaml" for task in tasks]
-    data = [*found.data, *files]
-    return fingerprint(found.modules, data, workflow.basedir, found.left_out)
+    return found.fingerprint(f"tangent/tasks/{task}.yaml" for task in tasks)
 
 
 def entries_of_model(model):

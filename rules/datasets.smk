@@ -7,18 +7,12 @@ rule data_source:
         located="<resources>/sources/{task}.json",
     log:
         "<resources>/logs/sources/{task}.log",
-    benchmark:
-        "<benchmarks>/sources/{task}.tsv"
     # Downloads: nodes of a cluster often have no network.
     localrule: True
-    conda:
-        "../envs/train.yaml"
-    threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
-        sources=lambda wildcards: flags(sources=sources_of(wildcards)),
+        sources=sources_of,
         sizes=official_sizes,
         code=code_of_data("locate_dataset"),
     message:
@@ -38,16 +32,11 @@ rule dataset:
         description="<resources>/datasets/{size}px/{task}/dataset.json",
     log:
         "<resources>/logs/datasets/{size}px/{task}.log",
-    benchmark:
-        "<benchmarks>/datasets/{size}px/{task}.tsv"
     wildcard_constraints:
         task=one_of(CONFIG.tasks),
-    conda:
-        "../envs/train.yaml"
     threads: decoding_threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         splits="train validation test",
         settings=dataset_flags,
@@ -71,9 +60,6 @@ use rule dataset as control_dataset with:
         task=one_of([CONFIG.control]),
     params:
         splits="validation test",
-        settings=dataset_flags,
-        output_dir=subpath(output.description, parent=True),
-        code=code_of_data("prepare_dataset"),
 
 
 # Linear probes are fitted on training images of the control task too.
@@ -83,15 +69,10 @@ use rule dataset as control_training with:
         description="<resources>/control_training/{size}px/{task}/dataset.json",
     log:
         "<resources>/logs/control_training/{size}px/{task}.log",
-    benchmark:
-        "<benchmarks>/control_training/{size}px/{task}.tsv"
     wildcard_constraints:
         task=one_of([CONFIG.control]),
     params:
         splits="train",
-        settings=dataset_flags,
-        output_dir=subpath(output.description, parent=True),
-        code=code_of_data("prepare_dataset"),
 
 
 rule texts:
@@ -106,16 +87,10 @@ rule texts:
         description="<resources>/datasets/{model}-tokens/{task}/dataset.json",
     log:
         "<resources>/logs/datasets/{model}-tokens/{task}.log",
-    benchmark:
-        "<benchmarks>/datasets/{model}-tokens/{task}.tsv"
     wildcard_constraints:
         task=one_of(CONFIG.tasks),
-    conda:
-        "../envs/train.yaml"
-    threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         splits="train validation test",
         settings=dataset_flags,
@@ -139,7 +114,3 @@ use rule texts as control_texts with:
         task=one_of([CONFIG.control]),
     params:
         splits="validation test",
-        settings=dataset_flags,
-        pretrained_dir=subpath(input.config, parent=True),
-        output_dir=subpath(output.description, parent=True),
-        code=code_of_data("prepare_text"),

@@ -14,30 +14,19 @@ rule eigenfunctions:
         summary="<results>/eigenfunctions/{model}/{task}/seed{seed}/eigenfunctions.json",
     log:
         "<logs>/eigenfunctions/{model}/{task}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/eigenfunctions/{model}/{task}/seed{seed}.tsv"
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
-        gpu=gpus,
+        **LIMITS,
     params:
-        pretrained_dir=subpath(input.config, parent=True),
-        heads_dir=lambda wildcards, input: subpath(input.heads[0], ancestor=2),
-        datasets_dir=datasets_dir,
+        encoder=encoder_flags,
         output_dir=subpath(output.energies, parent=True),
         settings=eigenfunction_flags,
         code=code_of_model("eigenfunctions"),
     message:
         "eigenfunctions of {wildcards.task} ({wildcards.model}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.eigenfunctions --model {wildcards.model} --seed {wildcards.seed}"
-        " --pretrained-dir {params.pretrained_dir} --encoder {input.encoder}"
-        " --heads-dir {params.heads_dir} --datasets-dir {params.datasets_dir}"
-        " --task {wildcards.task} {params.settings} --output-dir {params.output_dir}"
-        " --code {params.code} --log {log}"
+        "python -m scripts.eigenfunctions {params.encoder} --task {wildcards.task}"
+        " {params.settings} --output-dir {params.output_dir} --code {params.code} --log {log}"
 
 
 rule proposition1:
@@ -52,19 +41,11 @@ rule proposition1:
         summary="<results>/proposition1/{model}/seed{seed}/proposition1.json",
     log:
         "<logs>/proposition1/{model}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/proposition1/{model}/seed{seed}.tsv"
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
-        gpu=gpus,
+        **LIMITS,
     params:
-        pretrained_dir=subpath(input.config, parent=True),
-        heads_dir=lambda wildcards, input: subpath(input.heads[0], ancestor=2),
-        datasets_dir=datasets_dir,
+        encoder=encoder_flags,
         output_dir=subpath(output.interference, parent=True),
         settings=flags(
             tasks=CONFIG.eigenfunctions.tasks,
@@ -76,7 +57,5 @@ rule proposition1:
     message:
         "check proposition 1 ({wildcards.model}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.proposition1 --model {wildcards.model} --seed {wildcards.seed}"
-        " --pretrained-dir {params.pretrained_dir} --encoder {input.encoder}"
-        " --heads-dir {params.heads_dir} --datasets-dir {params.datasets_dir} {params.settings}"
+        "python -m scripts.proposition1 {params.encoder} {params.settings}"
         " --output-dir {params.output_dir} --code {params.code} --log {log}"

@@ -11,16 +11,12 @@ rule plot:
         pdf="<results>/figures/{figure}.pdf",
     log:
         "<logs>/figures/{figure}.log",
-    benchmark:
-        "<benchmarks>/figures/{figure}.tsv"
     wildcard_constraints:
         figure=one_of(FIGURES_OF_STUDY),
     conda:
         "../envs/report.yaml"
-    threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
         code=lambda wildcards: code(

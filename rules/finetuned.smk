@@ -18,15 +18,9 @@ rule finetuned:
         ),
     log:
         "<logs>/finetuned/{model}/{training}/{task}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/finetuned/{model}/{training}/{task}/seed{seed}.tsv"
-    conda:
-        "../envs/train.yaml"
     threads: lambda wildcards: CONFIG.compute.threads * processes_of(wildcards)
     resources:
-        mem_mb=memory,
-        runtime=minutes,
-        gpu=gpus,
+        **LIMITS,
     params:
         launcher=finetuning_launcher,
         pretrained_dir=subpath(input.config, parent=True),

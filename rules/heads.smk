@@ -10,17 +10,11 @@ rule heads:
         head="<results>/heads/{model}/{task}/head.safetensors",
     log:
         "<logs>/heads/{model}/{task}.log",
-    benchmark:
-        "<benchmarks>/heads/{model}/{task}.tsv"
     wildcard_constraints:
         model=one_of(models_with_heads("zero_shot")),
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
-        gpu=gpus,
+        **LIMITS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         settings=flags(**DEVICE),
@@ -43,16 +37,11 @@ rule answer_heads:
         head="<results>/heads/{model}/{task}/head.safetensors",
     log:
         "<logs>/heads/{model}/{task}.log",
-    benchmark:
-        "<benchmarks>/heads/{model}/{task}.tsv"
     wildcard_constraints:
         model=one_of(models_with_heads("answers")),
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         code=code_of_head("build_answers"),
@@ -74,26 +63,18 @@ rule probe_heads:
         head="<results>/heads/{model}/{task}/head.safetensors",
     log:
         "<logs>/heads/{model}/{task}.log",
-    benchmark:
-        "<benchmarks>/heads/{model}/{task}.tsv"
     wildcard_constraints:
         model=one_of(models_with_heads("probe")),
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
-        gpu=gpus,
+        **LIMITS,
     params:
-        pretrained_dir=subpath(input.config, parent=True),
-        datasets_dir=datasets_dir,
+        encoder=encoder_flags,
         settings=probe_flags,
         code=code_of_head("fit_probe"),
     message:
         "fit the linear probe of {wildcards.model} for {wildcards.task}"
     shell:
-        "python -m scripts.fit_probe --pretrained-dir {params.pretrained_dir}"
-        " --encoder {input.encoder} --datasets-dir {params.datasets_dir}"
-        " --task {wildcards.task} {params.settings} --output {output.head}"
+        "python -m scripts.fit_probe {params.encoder} --task {wildcards.task}"
+        " {params.settings} --output {output.head}"
         " --code {params.code} --log {log}"

@@ -17,8 +17,6 @@ use rule finetuned as tuning_training with:
         ),
     log:
         "<logs>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}.tsv"
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
     message:
@@ -29,40 +27,30 @@ use rule finetuned as tuning_training with:
 rule tuning_accuracy:
     input:
         config=pretrained_config,
-        initial=initial_encoder,
+        encoder=initial_encoder,
         finetuned="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/encoder.safetensors",
-        head=heads(["{task}"]),
+        heads=heads(["{task}"]),
         data=datasets(["{task}"], "validation"),
     output:
         accuracy="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/accuracy.json",
     log:
         "<logs>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/accuracy.log",
-    benchmark:
-        "<benchmarks>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/accuracy.tsv"
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
-        gpu=gpus,
+        **LIMITS,
     params:
-        pretrained_dir=subpath(input.config, parent=True),
-        heads_dir=lambda wildcards: f"{RESULTS}/heads/{base_model(wildcards)}",
-        datasets_dir=datasets_dir,
+        encoder=encoder_flags,
         compute=flags(**EVALUATION),
         code=code_of_model("tuning_accuracy"),
     message:
         "validation accuracy on {wildcards.task} at learning rate {wildcards.rate}"
         " ({wildcards.model}, {wildcards.training}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.tuning_accuracy --pretrained-dir {params.pretrained_dir}"
-        " --encoder {input.initial} --finetuned-encoder {input.finetuned}"
-        " --heads-dir {params.heads_dir} --datasets-dir {params.datasets_dir}"
-        " --model {wildcards.model} --training {wildcards.training} --task {wildcards.task}"
-        " --seed {wildcards.seed} --learning-rate {wildcards.rate} {params.compute}"
+        "python -m scripts.tuning_accuracy {params.encoder} --finetuned-encoder {input.finetuned}"
+        " --training {wildcards.training} --task {wildcards.task}"
+        " --learning-rate {wildcards.rate} {params.compute}"
         " --output {output.accuracy} --code {params.code} --log {log}"
 
 
@@ -73,16 +61,10 @@ checkpoint chosen_learning_rate:
         chosen="<results>/learning_rates/{model}/{training}/seed{seed}/chosen.json",
     log:
         "<logs>/learning_rates/{model}/{training}/seed{seed}/chosen.log",
-    benchmark:
-        "<benchmarks>/learning_rates/{model}/{training}/seed{seed}/chosen.tsv"
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
-    conda:
-        "../envs/train.yaml"
-    threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         code=code("choose_learning_rate"),
     message:
@@ -111,18 +93,12 @@ rule adopted_training:
         ),
     log:
         "<logs>/finetuned/{model}/{training}/{task}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/finetuned/{model}/{training}/{task}/seed{seed}.tsv"
     wildcard_constraints:
         # A model's name counts with the training that comes after it in the path.
         model="|".join(f"{re.escape(m)}(?=/{t}/)" for m, t in CONFIG.searches) or "(?!)",
         seed=CONFIG.tuning_seed,
-    conda:
-        "../envs/train.yaml"
-    threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         settings=adoption_flags,
         output_dir=subpath(output.encoder, parent=True),

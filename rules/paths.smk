@@ -1,4 +1,4 @@
-"""Functions of the wildcards: a model's tasks, input paths, command-line arguments; no rules."""
+"""Functions of the wildcards: a model's tasks and what jobs read; no rules."""
 
 from tangent.jobs.files import sha256_file
 from tangent.models.families import FAMILIES
@@ -26,18 +26,14 @@ def models_with_heads(kind):
     return [m for m in CONFIG.models if FAMILIES[CONFIG.family_of(m)].head == kind]
 
 
-def head_kind(wildcards):
-    """The kind of a model's heads."""
-    return FAMILIES[CONFIG.family_of(wildcards.model)].head
-
-
 def form(wildcards):
     """How a model's data is prepared: the folder of its data sets."""
     return CONFIG.form_of(wildcards.model)
 
 
 def training_of(wildcards):
-    return MODES[wildcards.mode].trained_as
+    """The training that gives the task vectors, of a mode or as the path has it."""
+    return wildcards.get("training") or MODES[wildcards.mode].trained_as
 
 
 def config_file(model):
@@ -208,182 +204,52 @@ def features(tasks, splits):
 
 
 def task_vectors(tasks):
-    """The task vectors that a mode edits with."""
+    """Task vectors by the names of tasks, or of methods that merge those of all tasks."""
     pattern = "<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors"
     return collect(pattern, training=training_of, task=tasks, allow_missing=True)
 
 
 def products(tasks, splits):
     """J(x)·τ on data sets, of all the task vectors that are looked up there."""
-    pattern = (
-        "<results>/products/{model}/{mode}/{dataset}/seed{seed}/{split}.safetensors"
-    )
-    return collect(pattern, dataset=tasks, split=splits, allow_missing=True)
+    first = CONFIG.merging[0]  # its products are among those of the tasks
+
+    def of_method(wildcards):
+        folder = "products/{model}/{mode}"
+        if wildcards.get("merging", first) != first:
+            folder = f"merged_{folder}/{{merging}}"
+        pattern = f"<results>/{folder}/{{dataset}}/seed{{seed}}/{{split}}.safetensors"
+        found = collect(pattern, dataset=tasks, split=splits, allow_missing=True)
+        return found(wildcards) if callable(found) else found
+
+    return of_method
+
+
+def edited_model(tasks, splits, vectors=None):
+    """What an evaluation of edited models reads: of a plain mode weights, of others look-ups."""
+    of_kind = {
+        "plain": {
+            "config": pretrained_config,
+            "encoder": initial_encoder,
+            "task_vectors": task_vectors(vectors or tasks),
+        },
+        "linearized": {"products": products(tasks, splits)},
+    }
+    of_all = {
+        "features": features(tasks, splits),
+        "heads": heads(tasks),
+        "data": datasets(tasks, splits),
+    }
+
+    def of_mode(wildcards):
+        files = of_kind[MODES[wildcards.mode].evaluated_as] | of_all
+        return {
+            name: of(wildcards) if callable(of) else of for name, of in files.items()
+        }
+
+    return unpack(of_mode)
 
 
 def single_task(tasks):
     """A mode's own single-task accuracies, by which its accuracies are normalised."""
     pattern = "<results>/single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
     return collect(pattern, task=tasks, allow_missing=True)
-
-
-# Parameters: what goes into a command beside paths of inputs and outputs.
-def datasets_dir(wildcards):
-    return f"{CONFIG.paths.resources}/datasets/{form(wildcards)}"
-
-
-def sources_of(wildcards):
-    """The places to look for a data set in, each as JSON."""
-    return [
-        source.model_dump_json() for source in CONFIG.datasets[wildcards.task].sources
-    ]
-
-
-def official_sizes(wildcards):
-    dataset = CONFIG.datasets[wildcards.task]
-    keys = {"train_images", "validation_images", "test_images"}
-    return flags(**dataset.model_dump(include=keys, exclude_none=True))
-
-
-def dataset_flags(wildcards):
-    cut = {f"validation_{key}": value for key, value in CONFIG.validation}
-    order = CONFIG.datasets[wildcards.task].order
-    return f"{official_sizes(wildcards)} {flags(order=order, **cut)}"
-
-
-def decoding_threads(wildcards):
-    """More threads for more images; no result depends on them."""
-    return min(8, 1 + CONFIG.datasets[wildcards.task].train_images // 2500)
-
-
-def named(files):
-    """NAME=FILE arguments; the name is the part of the path before the seed: a task."""
-    return " ".join(f"{Path(file).parts[-3]}={file}" for file in files)
-
-
-def named_folders(files):
-    """NAME=FOLDER words of the files' folders; the name is the part before the seed: a data set."""
-    folders = {Path(file).parts[-3]: Path(file).parent for file in files}
-    return [f"{name}={folder}" for name, folder in folders.items()]
-
-
-def evaluation_flags(wildcards, input):
-    """What every evaluation of an edited model takes."""
-    return flags(
-        model=wildcards.model,
-        mode=wildcards.mode,
-        seed=wildcards.seed,
-        heads_dir=f"{RESULTS}/heads/{base_model(wildcards)}",
-        head_kind=head_kind(wildcards),
-        datasets_dir=datasets_dir(wildcards),
-        initial_features=named_folders(input.features),
-    )
-
-
-def plain_model(wildcards, input):
-    """The edited model as weights."""
-    folder = Path(input.config).parent
-    vectors = named(input.task_vectors)
-    return (
-        f"--pretrained-dir {folder} --encoder {input.encoder} --task-vectors {vectors}"
-    )
-
-
-def linearized_model(wildcards, input):
-    """The edited model as look-ups."""
-    return flags(products=named_folders(input.products))
-
-
-def product_flags(wildcards):
-    """The task vectors whose products are made on a data set."""
-    vectors = {
-        split: CONFIG.product_vectors(wildcards.model, wildcards.dataset, split)
-        for split in SPLITS
-    }
-    return flags(**vectors, **EVALUATION)
-
-
-def combination_flags(wildcards):
-    """The combinations of a model's task vectors, and the grid of their coefficients."""
-    settings = {"tasks": tasks_of(wildcards), "alphas": CONFIG.alphas}
-    settings["subsets_per_size"] = CONFIG.combinations.subsets_per_size
-    if CONFIG.combinations.analogies:
-        analogies = CONFIG.combinations.analogies
-        settings["analogies"] = [":".join(tasks) for tasks in analogies]
-    return flags(**settings)
-
-
-def processes_of(wildcards):
-    """How many processes fine-tune together."""
-    return CONFIG.finetuning_of(wildcards.model).processes
-
-
-def finetuning_launcher(wildcards):
-    """What goes before the command of several processes: torchrun; nothing for one."""
-    processes = processes_of(wildcards)
-    if processes == 1:
-        return ""
-    # After a signal torchrun waits this long for the state to be saved (in torch 2.11 30 s). It
-    # would take some of our flags for abbreviations of its own, but for the dashes.
-    on_gpus = f"python -m scripts.on_gpus {processes} " if DEVICE_NAME == "cuda" else ""
-    return (
-        f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300 {on_gpus}python -m torch.distributed.run --standalone"
-        f" --nproc-per-node {processes} --no-python -- "
-    )
-
-
-def learning_rate_flags(wildcards):
-    """The rate that a path has, a number of the configuration, or the file of a chosen one."""
-    rate = wildcards.get("rate", CONFIG.learning_rate_of(*searched(wildcards)))
-    if rate is None:
-        return {"learning_rate_file": choice(*searched(wildcards))}
-    return {"learning_rate": rate}
-
-
-def adoption_flags(wildcards):
-    """The trainings of which one is taken, and the file that says which."""
-    names = searched(wildcards)
-    logs = candidates(*names, [wildcards.task], "log.csv")
-    folders = [f"{rate}={Path(log).parent}" for (rate, _), log in logs.items()]
-    return flags(learning_rate_file=choice(*names), candidates=folders)
-
-
-def finetuning_flags(wildcards):
-    of_model = CONFIG.finetuning_of(wildcards.model)
-    is_checkpointed = wildcards.training in of_model.activation_checkpointing
-    is_compiled = getattr(CONFIG.compute.compile, wildcards.training)
-    return flags(
-        epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
-        batch_size=CONFIG.finetuning.batch_size,
-        **learning_rate_flags(wildcards),
-        weight_decay=CONFIG.finetuning.weight_decay,
-        warmup_steps=CONFIG.finetuning.warmup_steps,
-        gradient_clip=CONFIG.finetuning.gradient_clip,
-        autocast=CONFIG.compute.autocast,
-        accumulation_steps=of_model.accumulation_steps,
-        activation_checkpointing="on" if is_checkpointed else "off",
-        # Among rates to choose from a training that diverges has its answer too.
-        if_diverged="give_up" if "rate" in wildcards.keys() else "fail",
-        compile="on" if is_compiled and not is_checkpointed else "off",
-        processes=of_model.processes,
-        **DEVICE,
-    )
-
-
-def probe_flags(wildcards, input):
-    """How a linear probe is fitted."""
-    probe = CONFIG.probe
-    settings = {
-        "strengths": [probe.minimum, probe.maximum, probe.points],
-        "deviation": probe.deviation,
-        # Of the control task, which is never fine-tuned, nothing need be left.
-        "share": probe.share if wildcards.task in CONFIG.tasks else 1.0,
-    }
-    folder = {"train_dir": Path(input.data[0]).parent} if input.data else {}
-    return flags(**folder, **settings, **EVALUATION)
-
-
-def eigenfunction_flags(wildcards):
-    controls = [task for task in tasks_and_control(wildcards) if task != wildcards.task]
-    sizes = CONFIG.eigenfunctions.model_dump(exclude={"models", "tasks"})
-    return flags(control_tasks=controls, **sizes, **DEVICE)

@@ -18,18 +18,13 @@ for family in FAMILIES.values():
             ],
         log:
             "<resources>/logs/pretrained/{model}.log",
-        benchmark:
-            "<benchmarks>/pretrained/{model}.tsv"
         wildcard_constraints:
             model=one_of(models_of_family(family.name)),
         # Downloads: nodes of a cluster often have no network.
         localrule: True
-        conda:
-            "../envs/train.yaml"
         threads: CONFIG.compute.threads
         resources:
-            mem_mb=memory,
-            runtime=minutes,
+            **LIMITS,
         params:
             source=lambda wildcards: json.dumps(CONFIG.source_of(wildcards.model)),
             architecture=architecture_digest,
@@ -50,14 +45,9 @@ rule initial:
         encoder="<results>/initial/{model}/seed{seed}/encoder.safetensors",
     log:
         "<logs>/initial/{model}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/initial/{model}/seed{seed}.tsv"
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         code=code_of_model("initialize_random"),

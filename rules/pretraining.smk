@@ -20,14 +20,9 @@ for recipe_name, recipe in CONFIG.pretraining.items():
             history=f"<resources>/pretraining/{recipe_name}/log.csv",
         log:
             f"<resources>/logs/pretraining/{recipe_name}.log",
-        benchmark:
-            f"<benchmarks>/pretraining/{recipe_name}.tsv"
-        conda:
-            "../envs/train.yaml"
         threads: recipe.threads
         resources:
-            mem_mb=memory,
-            runtime=minutes,
+            **LIMITS,
         params:
             # Not the steps, which change no bit: a study that wants fewer runs nothing again.
             recipe=recipe.model_dump_json(),

@@ -10,16 +10,11 @@ rule published:
         encoder="<results>/published/{model}/{training}/{task}/encoder.safetensors",
     log:
         "<logs>/published/{model}/{training}/{task}.log",
-    benchmark:
-        "<benchmarks>/published/{model}/{training}/{task}.tsv"
     # Downloads: nodes of a cluster often have no network.
     localrule: True
-    conda:
-        "../envs/train.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         source=lambda wildcards: published(wildcards).model_dump_json(),
         pretrained_dir=subpath(input.config, parent=True),

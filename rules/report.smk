@@ -11,14 +11,10 @@ rule report:
         report="<results>/report/index.html",
     log:
         "<logs>/report.log",
-    benchmark:
-        "<benchmarks>/report.tsv"
     conda:
         "../envs/report.yaml"
-    threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         study_dir=subpath(input.config, parent=True),
         code=code("report"),

@@ -6,14 +6,10 @@ rule resolved_config:
         config="<results>/config.yaml",
     log:
         "<logs>/config.log",
-    benchmark:
-        "<benchmarks>/config.tsv"
     conda:
         "../envs/report.yaml"
-    threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         config=CONFIG_JSON,
         code=code("resolved_config"),
@@ -32,16 +28,12 @@ rule collect_table:
         table="<results>/tables/{table}.csv",
     log:
         "<logs>/tables/{table}.log",
-    benchmark:
-        "<benchmarks>/tables/{table}.tsv"
     wildcard_constraints:
         table=one_of(name for name in TABLES_OF_STUDY if TABLES[name].results),
     conda:
         "../envs/report.yaml"
-    threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         entry=entry_of,
         code=code("collect_table"),
@@ -59,8 +51,6 @@ rule derived_table:
         table="<results>/tables/{table}.csv",
     log:
         "<logs>/tables/{table}.log",
-    benchmark:
-        "<benchmarks>/tables/{table}.tsv"
     wildcard_constraints:
         table=one_of(
             name
@@ -69,10 +59,8 @@ rule derived_table:
         ),
     conda:
         "../envs/report.yaml"
-    threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         settings=lambda wildcards: json.dumps(TABLES[wildcards.table].settings(CONFIG)),
         tables_dir=subpath(output.table, parent=True),
@@ -97,10 +85,7 @@ use rule derived_table as claims_table with:
         table="claims",
     params:
         settings=json.dumps({"families": family_labels()}),
-        tables_dir=subpath(output.table, parent=True),
         markdown=lambda wildcards, output: f"--markdown {output.markdown}",
-        entry=entry_of,
-        code=code_of_table,
     message:
         "test the paper's claims"
 
@@ -115,16 +100,12 @@ rule paper_table:
         tex="<results>/tables/{table}.tex",
     log:
         "<logs>/tables/{table}.log",
-    benchmark:
-        "<benchmarks>/tables/{table}.tsv"
     wildcard_constraints:
         table=one_of(PAPER_TABLES),
     conda:
         "../envs/report.yaml"
-    threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        **LIMITS,
     params:
         tables_dir=subpath(output.md, parent=True),
         code=code("paper_table"),

@@ -37,8 +37,6 @@ rule tables:
 rule estimate:
     localrule: True
     handover: True
-    conda:
-        "../envs/train.yaml"
     resources:
         mem_mb=2000,
     params:
@@ -56,8 +54,6 @@ rule estimate:
 rule verify:
     localrule: True
     handover: True
-    conda:
-        "../envs/train.yaml"
     threads: 8
     # Without resources it would be given all there are, which on a cluster is no number of cores.
     resources:

@@ -14,8 +14,9 @@ from tangent.jobs.files import write_json
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(EditedArguments):
-    """Test accuracy of θ0 + α Σ τ_t on every task, absolute and normalised."""
+    """Test accuracy of θ0 + α τ, τ merged of all tasks', on every task, absolute and normalised."""
 
+    merging: str = cli.argument("the method, and the name of the merged task vector")
     tasks: list[str] = cli.argument("the tasks that are added")
     single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
     alpha: Path = cli.argument("alpha.json of the validation")
@@ -24,12 +25,13 @@ class Arguments(EditedArguments):
 
 def run(arguments: Arguments) -> None:
     """Evaluate the test split of every task."""
-    identity = arguments.identity()
-    alpha = chosen_alpha(arguments.alpha, operation="addition", vector="sum", **identity)
+    identity, merging = arguments.identity(), arguments.merging
+    alpha = chosen_alpha(arguments.alpha, operation="addition", vector=merging, **identity)
     single_task = single_task_accuracies(arguments.single_task, arguments.tasks, "test", **identity)
     tasks = [arguments.load_task(name) for name in arguments.tasks]
     edited = arguments.edited_model()
-    result = identity | addition.evaluate(edited, tasks, single_task, alpha)
+    result = identity | {"merging": merging}
+    result |= addition.evaluate(edited, tasks, single_task, alpha, merging)
     others = [arguments.alpha, *arguments.single_task.values()]
     result["provenance"] = arguments.provenance(arguments.tasks, ["test"], others)
     write_json(arguments.output, result)

@@ -18,9 +18,9 @@ class Arguments(EncoderArguments):
     """Jacobian-vector products of each image of a data set, with several task vectors at once."""
 
     dataset: str = cli.argument("name of the data set")
-    task_vectors: dict[str, Path] = cli.argument("task vectors by name")
-    validation: list[str] = cli.argument("names wanted on validation images; sum: of all")
-    test: list[str] = cli.argument("names wanted on test images; sum: of all")
+    task_vectors: dict[str, Path] = cli.argument("task vectors by name, of tasks or merged")
+    validation: list[str] = cli.argument("names wanted on validation images")
+    test: list[str] = cli.argument("names wanted on test images")
     batch_size: int = cli.argument("images per forward pass; fewer with many vectors", 256)
     autocast: Literal["bfloat16", "none"] = cli.argument("precision of matrix products", "none")
     output_dir: Path = cli.argument("folder of validation.safetensors and test.safetensors")
@@ -44,7 +44,6 @@ def run(arguments: Arguments) -> None:
         inputs += arguments.task_vectors.values()
         metadata = {
             "dataset": arguments.dataset,
-            "sum": "+".join(arguments.task_vectors),
             "provenance": json.dumps(arguments.provenance(inputs)),
         }
         write_safetensors(arguments.output_dir / f"{split}.safetensors", by_vector, metadata)

@@ -15,8 +15,9 @@ from tangent.jobs.files import write_json
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(EditedArguments):
-    """Sweep α of θ0 + α Σ τ_t on the validation split of every task and choose the best."""
+    """Sweep α of θ0 + α τ, τ merged of all tasks', on validation data, and choose the best."""
 
+    merging: str = cli.argument("the method, and the name of the merged task vector")
     tasks: list[str] = cli.argument("the tasks that are added")
     single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
     alphas: list[float] = cli.argument("the grid of α")
@@ -29,10 +30,10 @@ def run(arguments: Arguments) -> None:
     single_task = single_task_accuracies(arguments.single_task, arguments.tasks, SPLIT, **identity)
     tasks = [arguments.load_task(name) for name in arguments.tasks]
     edited = arguments.edited_model()
-    points = addition.sweep(edited, tasks, single_task, arguments.alphas)
+    points = addition.sweep(edited, tasks, single_task, arguments.alphas, arguments.merging)
     about = {"operation": "addition", **identity}
     write_sweep(arguments.output_dir / "sweep.csv", points, about | {"target": "all"})
-    result = about | {"vector": "sum"}
+    result = about | {"vector": arguments.merging}
     result |= {"alpha": addition.choose(points, arguments.alphas), "split": SPLIT}
     result["provenance"] = arguments.provenance(
         arguments.tasks, [SPLIT], arguments.single_task.values()

@@ -13,9 +13,6 @@ from torch import Tensor, nn
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_safetensors, write_safetensors
 
-SUM = "sum"
-"""What the sum of all task vectors is called, where a task vector has its task's name."""
-
 
 class TaskVector(Mapping[str, Tensor]):
     """A vector in the space of a model's weights: one float32 tensor per parameter, by name.

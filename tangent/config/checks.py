@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Iterator
 from operator import attrgetter
 
 from tangent.arithmetic.alphas import SEARCH_BOX, alpha_grid
-from tangent.config.schema import RANDOM_SUFFIX, SUM, Config
+from tangent.arithmetic.merging import METHODS, SUM
+from tangent.config.schema import RANDOM_SUFFIX, Config
 from tangent.config.sections import Disentanglement
 from tangent.tasks.task_files import task_kind, task_names
 
@@ -92,8 +93,13 @@ def _names(config: Config) -> Iterator[str]:
             f"control: {config.control!r} is also in tasks; the control task must be one that no "
             "fine-tuning touches"
         )
-    if SUM in config.tasks:
-        yield f"tasks: {SUM!r} is the name of the sum of all task vectors; rename the task"
+    for task in config.tasks:
+        if task in METHODS:
+            yield f"tasks: {task!r} is the name of a way of merging task vectors; rename the task"
+    yield from _not_in("merging", config.merging, METHODS, "the folder tangent/arithmetic/merging")
+    yield from _repeated("merging", config.merging)
+    if config.combinations.models and config.merging[0] != SUM:
+        yield f"combinations.models: they go on from addition by {SUM!r}; list it first in merging"
     for model in config.models:
         if model.endswith(RANDOM_SUFFIX):
             yield (

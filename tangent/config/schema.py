@@ -24,8 +24,6 @@ from tangent.jobs.keys import (
 )
 
 RANDOM_SUFFIX = "-random"
-# The vector of task addition has this name where a task vector's folder has its task's.
-SUM = "sum"
 
 
 class Splits(NamedTuple):
@@ -71,6 +69,10 @@ class Config(Section):
     """The grid of scaling coefficients α on which validation chooses (protocol: 0, 0.05, …, 1): a
     list of numbers, or an even grid. It must hold 0, where the pre-trained model is, and nothing
     smaller."""
+    merging: Names = ["sum"]
+    """How the task vectors of all tasks become the one that task addition scales: modules of
+    `tangent.arithmetic.merging`. Tables, figures and claims are of the first; with several, the
+    table `merging` compares them."""
     negation: sections.Negation
     disentanglement: sections.Disentanglement
     eigenfunctions: sections.Eigenfunctions
@@ -227,7 +229,7 @@ class Config(Section):
         return self.disentanglement.pairs if model in self.disentanglement.models else []
 
     def product_vectors(self, model: str, dataset: str, split: str) -> list[str]:
-        """Whose products J(x)·τ are looked up on a split of `dataset`; `sum` is of all tasks.
+        """Whose products J(x)·τ are looked up on a split of `dataset`; the first method's too.
 
         Of addition and the task itself; negation looks at the control task; a heat map at the other
         task's vector, on test images; other combinations at all.
@@ -235,9 +237,9 @@ class Config(Section):
         if dataset not in self.tasks_of(model):
             return self.tasks_of(model)
         if model in self.combinations.models:
-            return [SUM, *self.tasks_of(model)]
+            return [self.merging[0], *self.tasks_of(model)]
         partners = self.partners(model, dataset) if split == "test" else []
-        return [SUM, dataset, *partners]
+        return [self.merging[0], dataset, *partners]
 
     def partners(self, model: str, task: str) -> list[str]:
         """The tasks that share a heat map of `model` with `task` (figure 3)."""

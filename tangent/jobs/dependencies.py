@@ -1,8 +1,8 @@
-"""Dependencies of a result on code, read in the syntax trees of a script and of what it imports.
+"""What a step's results depend on in code, and its fingerprint: one pass over each module's syntax.
 
-Nothing is imported to find them, so planning needs no torch. `from package import name` counts as
-the module that defines the name. Imports inside functions count as those at the top of a file do;
-those for type checkers do not.
+Nothing is imported for it, so planning needs no torch. `from package import name` counts as the
+module that defines the name. Imports inside functions count as those at the top of a file do; those
+for type checkers do not.
 
 A *registry* is a table at the top of a module, annotated as such:
 
@@ -11,18 +11,24 @@ A *registry* is a table at the top of a module, annotated as such:
 Only the entries that a job uses count, with what they refer to: an edit of the probe, or another
 kind of head, makes no CLIP model's results stale. A string that is the name of a file beside the
 module makes that one of the module's data files.
+
+A fingerprint is a hash of syntax trees without docstrings: comments, layout and spelling, which
+cannot change what code does, are not in them. What a version of Python adds to the trees is empty
+where it is not used, and what is empty is left out: an upgrade does not make every result stale.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 from tangent.jobs.errors import UserError
+from tangent.jobs.files import sha256_file
 
 T = TypeVar("T")
 Registry = dict[str, T]
@@ -52,15 +58,24 @@ class Dependencies:
     """What a result depends on.
 
     Attributes:
-        modules: dotted names.
-        data: files beside them whose every byte counts, relative to the root.
-        left_out: by module the lines that do not count: registries' entries that are not used, and
-            the imports that only entries refer to.
+        modules: by dotted name the hash of what counts of it.
+        data: files beside them whose every byte counts, relative to `root`.
+        root: folder of the packages.
     """
 
-    modules: frozenset[str]
+    modules: Mapping[str, str]
     data: frozenset[str]
-    left_out: Mapping[str, frozenset[int]]
+    root: Path
+
+    def fingerprint(self, files: Iterable[str] = ()) -> str:
+        """Hash the code, its data and other `files` below the root, to 16 hexadecimal digits.
+
+        Raises:
+            UserError: a file is missing.
+        """
+        lines = [f"{module} {text}" for module, text in self.modules.items()]
+        lines += [f"{path} {sha256_file(self.root / path)}" for path in {*self.data, *files}]
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
 
 def dependencies(
@@ -80,44 +95,17 @@ def dependencies(
         UserError: a module is missing or not valid Python.
     """
     root, used = Path(root), used or {}
-    found: dict[str, frozenset[int]] = {}
+    found: dict[str, str] = {}
     data: set[str] = set()
     left = set(starts)
     while left:
         current = left.pop()
         source = _read(current, root)
         data |= source.data
-        names, lines = set(source.always), set(source.imports_of_entries)
-        for registry, entries in source.registries.items():
-            for entry, (of_entry, its_lines) in entries.items():
-                if entry in used.get(registry, entries):
-                    names |= of_entry
-                else:
-                    lines |= its_lines
-        found[current] = frozenset(lines)
+        found[current], names = source.of_job(used)
         targets = {target for name in names for target in source.imports[name]}
         left |= {_defining(*target, root) for target in targets} - found.keys() - NEVER
-    return Dependencies(frozenset(found), frozenset(data), found)
-
-
-@dataclass
-class _Source:
-    """What one module says.
-
-    Attributes:
-        imports: by local name what is imported as it, here or there in the module: a module, and
-            the name in it (None: the module itself).
-        always: local names that count however the job goes.
-        registries: by name and entry, the local names that the entry refers to, and its lines.
-        imports_of_entries: lines of the imports that only entries refer to.
-        data: files beside the module that it names.
-    """
-
-    imports: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
-    always: set[str] = field(default_factory=set)
-    registries: dict[str, dict[str, tuple[set[str], set[int]]]] = field(default_factory=dict)
-    imports_of_entries: set[int] = field(default_factory=set)
-    data: set[str] = field(default_factory=set)
+    return Dependencies(found, frozenset(data), root)
 
 
 def source_file(module: str, root: Path) -> Path | None:
@@ -125,97 +113,6 @@ def source_file(module: str, root: Path) -> Path | None:
     base = root.joinpath(*module.split("."))
     candidates = (base / "__init__.py", base.with_suffix(".py"))
     return next((path for path in candidates if path.is_file()), None)
-
-
-@cache
-def _read(module: str, root: Path) -> _Source:
-    path = source_file(module, root)
-    if path is None:
-        raise UserError(f"the module {module} does not exist, but a step's code includes it.")
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise UserError(f"{path} is not valid Python: {error}") from error
-    tables = [node for node in tree.body if _is_registry(node)]
-    source = _Source()
-    outside: set[str] = set()
-    statements: list[tuple[set[str], set[int]]] = []
-    for node in _nodes(tree, skipped=tables):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            imported = list(_imported(node, module, path))
-            for local, target in imported:
-                source.imports.setdefault(local, set()).add(target)
-            statements.append(({local for local, _ in imported}, _lines(node, node)))
-        elif isinstance(node, ast.Name):
-            outside.add(node.id)
-        elif isinstance(node, ast.Constant) and _may_be_file(node.value):
-            beside = path.parent / node.value
-            if beside.is_file():
-                source.data.add(beside.relative_to(root).as_posix())
-    of_entries: set[str] = set()
-    for table in tables:
-        keys, values = table.value.keys, table.value.values
-        lines = [_lines(*entry) for entry in zip(keys, values, strict=True)]
-        if len(set().union(*lines)) < sum(map(len, lines)):
-            lines = [set()] * len(lines)  # on a line with others an entry cannot be left out
-        names = [_names(value) & source.imports.keys() for value in values]
-        of_entries = of_entries.union(*names)
-        of_keys = zip(map(ast.literal_eval, keys), names, lines, strict=True)
-        source.registries[table.target.id] = {key: of for key, *of in of_keys}
-    # An import that nothing refers to counts: it is there for what happens when it is imported.
-    source.always = source.imports.keys() - (of_entries - outside)
-    for names, lines in statements:
-        if names and source.always.isdisjoint(names):
-            source.imports_of_entries |= lines
-    return source
-
-
-def _lines(first: ast.AST, last: ast.AST) -> set[int]:
-    return set(range(first.lineno, last.end_lineno + 1))
-
-
-def _is_registry(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.AnnAssign)
-        and isinstance(node.annotation, ast.Subscript)
-        and isinstance(node.annotation.value, ast.Name)
-        and node.annotation.value.id == "Registry"
-    )
-
-
-def _nodes(node: ast.AST, skipped: list[ast.stmt]) -> Iterator[ast.AST]:
-    """All nodes below one, without some statements and without what is for type checkers."""
-    for child in ast.iter_child_nodes(node):
-        if child in skipped:
-            continue
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            for other in child.orelse:
-                yield from _nodes(other, skipped)
-            continue
-        yield child
-        yield from _nodes(child, skipped)
-
-
-def _names(expression: ast.expr) -> set[str]:
-    return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
-
-
-def _may_be_file(value: object) -> bool:
-    return isinstance(value, str) and "." in value and "/" not in value and len(value) < 80
-
-
-def _imported(
-    node: ast.Import | ast.ImportFrom, module: str, path: Path
-) -> Iterator[tuple[str, tuple[str, str | None]]]:
-    """Local names, and what they are, of this repository's modules that a statement imports."""
-    if isinstance(node, ast.Import):
-        found = [(alias.asname or alias.name, (alias.name, None)) for alias in node.names]
-    else:
-        package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
-        parents = package[: len(package) - node.level + 1] if node.level else []
-        source = ".".join([*parents, *filter(None, [node.module])])
-        found = [(alias.asname or alias.name, (source, alias.name)) for alias in node.names]
-    yield from (item for item in found if item[1][0].split(".")[0] in PACKAGES)
 
 
 @cache
@@ -227,3 +124,156 @@ def _defining(module: str, name: str | None, root: Path) -> str:
         return f"{module}.{name}"
     targets = _read(module, root).imports.get(name, ())
     return next((_defining(*target, root) for target in targets), module)
+
+
+@cache
+def _read(module: str, root: Path) -> _Source:
+    path = source_file(module, root)
+    if path is None:
+        raise UserError(f"the module {module} does not exist, but a step's code includes it.")
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{path} is not valid Python: {error}") from error
+    source = _Source(module, path, root)
+    source.read(tree)
+    return source
+
+
+@dataclass
+class _Part:
+    """A statement at the top of a module, or an entry of a registry.
+
+    Attributes:
+        words: its syntax, without what cannot change what it does.
+        names: what it refers to.
+        imported: local names of this repository's modules, and of what is in them, that it imports.
+    """
+
+    words: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    imported: set[str] = field(default_factory=set)
+
+    def hash(self) -> str:
+        # Separated by a character that no word holds: a space may be part of a string.
+        return hashlib.sha256("\0".join(self.words).encode()).hexdigest()
+
+
+@dataclass
+class _Source:
+    """What a module says.
+
+    Attributes:
+        module, path, root: its dotted name, its file, and the folder of the packages.
+        imports: by local name what is imported as it, here or there in the module: a module, and
+            the name in it (None: the module itself).
+        data: files beside the module that it names.
+        registries: by name and key the entries.
+        always: local names of imports that count however the job goes.
+        text: hash of what does: all but registries' entries and the imports for these alone.
+    """
+
+    module: str
+    path: Path
+    root: Path
+    imports: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
+    data: set[str] = field(default_factory=set)
+    registries: dict[str, dict[str, _Part]] = field(default_factory=dict)
+    always: set[str] = field(default_factory=set)
+    text: str = ""
+
+    def read(self, tree: ast.Module) -> None:
+        """Fill in what the syntax tree says."""
+        parts = []
+        for node in tree.body:
+            if _is_registry(node):
+                table = node.value
+                self.registries[node.target.id] = {
+                    ast.literal_eval(key): self._part(key, value)
+                    for key, value in zip(table.keys, table.values, strict=True)
+                }
+                parts.append(self._part(node.target, node.annotation))
+            else:
+                parts.append(self._part(node))
+        outside = set().union(*(part.names for part in parts))
+        entries = [part for table in self.registries.values() for part in table.values()]
+        of_entries = set().union(*(part.names for part in entries)) - outside
+        # An import that nothing refers to counts: it is there for what happens when it is imported.
+        self.always = self.imports.keys() - of_entries
+        counted = [part for part in parts if not part.imported or part.imported - of_entries]
+        self.text = _Part([part.hash() for part in counted]).hash()
+
+    def of_job(self, used: Mapping[str, Collection[str]]) -> tuple[str, set[str]]:
+        """The hash of what counts for a job, and the local names of the imports that do."""
+        words, names = [self.text], set(self.always)
+        for registry, entries in self.registries.items():
+            for key, entry in entries.items():
+                if key in used.get(registry, entries):
+                    words.append(entry.hash())
+                    names |= entry.names & self.imports.keys()
+        return _Part(words).hash(), names
+
+    def _part(self, *nodes: ast.AST) -> _Part:
+        part = _Part()
+        for node in nodes:
+            self._visit(node, part)
+        return part
+
+    def _visit(self, node: ast.AST, part: _Part) -> None:
+        """Note what a node says: its type, and its fields by name; what is empty is left out."""
+        kind = type(node)
+        if kind is ast.If and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            for statement in node.orelse:
+                self._visit(statement, part)
+            return
+        if kind is ast.Expr and isinstance(node.value, ast.Constant):
+            return  # a docstring, which does nothing
+        if kind is ast.Name:
+            part.names.add(node.id)
+        elif kind is ast.Constant:
+            self._note_file(node.value)
+        elif kind is ast.Import or kind is ast.ImportFrom:
+            self._note_imports(node, part)
+        elif kind is ast.JoinedStr:  # 3.12 has empty texts between the fields of an f-string
+            node.values = [text for text in node.values if getattr(text, "value", None) != ""]
+        part.words.append(kind.__name__)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if value is None or value == [] or name == "ctx":
+                continue
+            part.words.append(name)
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, ast.AST):
+                    self._visit(item, part)
+                else:
+                    part.words.append(repr(item))
+        part.words.append("end")
+
+    def _note_file(self, value: object) -> None:
+        if isinstance(value, str) and "." in value and "/" not in value and len(value) < 80:
+            beside = self.path.parent / value
+            if beside.is_file():
+                self.data.add(beside.relative_to(self.root).as_posix())
+
+    def _note_imports(self, node: ast.Import | ast.ImportFrom, part: _Part) -> None:
+        if isinstance(node, ast.Import):
+            found = [(alias.asname or alias.name, (alias.name, None)) for alias in node.names]
+        else:
+            is_package = self.path.name == "__init__.py"
+            package = self.module.split(".")[: None if is_package else -1]
+            parents = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*parents, *filter(None, [node.module])])
+            found = [(alias.asname or alias.name, (source, alias.name)) for alias in node.names]
+        for local, target in found:
+            if target[0].split(".")[0] in PACKAGES:
+                self.imports.setdefault(local, set()).add(target)
+                part.imported.add(local)
+
+
+def _is_registry(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.AnnAssign)
+        and isinstance(node.annotation, ast.Subscript)
+        and isinstance(node.annotation.value, ast.Name)
+        and node.annotation.value.id == "Registry"
+    )

@@ -35,7 +35,7 @@ def record(inputs: Iterable[str | Path], settings: Mapping[str, Any], code: str)
         inputs: the files read; each is recorded with the SHA-256 of its bytes, a split of a data
             set with `content:` and the digest of its content that it states: it may have gigabytes.
         settings: the configuration values that the step was given.
-        code: fingerprint of the code that the step runs (`tangent.jobs.fingerprint`).
+        code: fingerprint of the code that the step runs (`tangent.jobs.dependencies`).
 
     Raises:
         UserError: an input does not exist.

@@ -26,6 +26,7 @@ from expected_jobs import (
     images_of,
     jobs,
     kernels,
+    merged,
     of_model,
     of_random,
     products,
@@ -139,8 +140,7 @@ ROWS = {
         lambda study: configure(study, compute__evaluation_autocast="bfloat16"),
         features((*TASKS, CONTROL))
         | features((RANDOM_TASK, CONTROL), "tiny-random")
-        | edits(TASKS)
-        | of_random()
+        | (edits(TASKS) | of_random()) - (merged(MODES) | merged(MODES, model="tiny-random"))
         | of_model("zero-shot accuracy")
         | summary(ADDED | {"single_task", "disentanglement"}),
     ),
@@ -188,6 +188,7 @@ ROWS = {
         | features((*TASKS, CONTROL), "other")
         | products((*TASKS, CONTROL), model="other")
         | alone(TASKS, MODES, model="other")
+        | merged(MODES, model="other")
         | added(MODES, model="other")
         | of_model("zero-shot accuracy", "other")
         | summary(TABLES - OF_SOME_MODELS),

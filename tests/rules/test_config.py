@@ -248,8 +248,8 @@ MISTAKES = {
     "pretrained.demo-vit.recipe: 'demo-vti' is not in pretraining; did you mean 'demo-vit'?": {
         "pretrained.demo-vit": {"source": "pretraining", "recipe": "demo-vti", "step": 0}
     },
-    "pretrained.demo-vit.step: 2731 is beyond the schedule of pretraining.demo-vit, which has 2730 "
-    "steps": {"pretrained.demo-vit": {"source": "pretraining", "recipe": "demo-vit", "step": 2731}},
+    "pretrained.demo-vit.step: 4687 is beyond the schedule of pretraining.demo-vit, which has 4686 "
+    "steps": {"pretrained.demo-vit": {"source": "pretraining", "recipe": "demo-vit", "step": 4687}},
     "pretrained.demo-vit.step must be at least 0, not -1": {
         "pretrained.demo-vit": {"source": "pretraining", "recipe": "demo-vit", "step": -1}
     },

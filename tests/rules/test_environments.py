@@ -102,6 +102,8 @@ def unmet(versions, requirements, environment):
 def rules():
     """Each rule that runs scripts, by name: its scripts and its conda environment."""
     found = {}
+    steps = (ROOT / "rules" / "steps.smk").read_text(encoding="utf-8")
+    default = re.search(r'step.conda_env or "../envs/(\w+).yaml"', steps)[1]
     for path in sorted((ROOT / "rules").glob("*.smk")):
         text = path.read_text(encoding="utf-8")
         for block in re.split(r"^(?=rule |checkpoint )", text, flags=re.M)[1:]:
@@ -110,7 +112,7 @@ def rules():
             environment = re.search(r'conda:\s+"../envs/(\w+).yaml"', block)
             if scripts:
                 name = re.match(r"(?:rule|checkpoint) (\w+)", block)[1]
-                found[name] = scripts, environment and environment[1]
+                found[name] = scripts, environment[1] if environment else default
     return found
 
 

@@ -194,7 +194,7 @@ def test_gradients_are_as_many_as_the_kernel_makes(rng):
 
 def test_kernels_of_all_logits_are_estimated_by_their_method(demo):
     from tangent.kernels import kernel_cost
-    from tangent.kernels.gram_memory import GRADIENT_BYTES
+    from tangent.kernels.kernel_cost import GRADIENT_BYTES
 
     def kernels(logits, images, components, held, device="cpu"):
         sizes = {"logits": logits, "images": images, "components": components}

@@ -18,16 +18,14 @@ from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, W
 from tangent.config.schema import Config
 from tangent.data.validation import longest_side
 from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
-from tangent.kernels.gram_memory import (
+from tangent.kernels.kernel_cost import (
     BATCH_SIZE,
     GRADIENT_BYTES,
-    gradients_held,
-    matrix_free_bytes,
-)
-from tangent.kernels.kernel_cost import (
     dense_passes,
+    gradients_held,
     gram_gradients,
     kernel_method,
+    matrix_free_bytes,
     matrix_free_passes,
 )
 from tangent.tasks.task_files import load_task
@@ -190,7 +188,9 @@ def _products(job: Job) -> Cost:
     dataset, encoder = job.wildcards["dataset"], job.sizes.encoder
     splits = job.config.splits_of(dataset)
     vectors = {
-        split: job.config.product_vectors(job.model, dataset, split)
+        split: [job.wildcards["merging"]]
+        if "merging" in job.wildcards
+        else job.config.product_vectors(job.model, dataset, split)
         for split in ("validation", "test")
     }
     rows = {split: getattr(splits, split) * len(names) for split, names in vectors.items()}
@@ -209,12 +209,12 @@ def _products(job: Job) -> Cost:
     )
 
 
-def _evaluation(job: Job, tasks: Iterable[str], split: str, weights: int = 3) -> Cost:
+def _evaluation(job: Job, tasks: Iterable[str], split: str) -> Cost:
     """On validation images at every α but 0, which is looked up in the features."""
     if split == "test":
-        return job.forward(job.images(tasks, "test"), weights=weights)
+        return job.forward(job.images(tasks, "test"), weights=3)
     images = (len(job.config.alphas) - 1) * job.images(tasks, "validation")
-    return job.forward(images, weights=weights, minutes=240)
+    return job.forward(images, weights=3, minutes=240)
 
 
 def _disentanglement(job: Job) -> Cost:
@@ -286,12 +286,15 @@ COSTS: dict[str, Callable[[Job], Cost]] = {
     "tuning_training": _finetuned,
     "tuning_accuracy": _tuning_accuracy,
     "task_vector": lambda job: Cost(weights=3, written=job.sizes.encoder, megabytes=2000),
+    "merged_vector": lambda job: Cost(
+        weights=2 + len(job.tasks), written=job.sizes.encoder, megabytes=2000
+    ),
     "features": _features,
     "products": _products,
+    "merged_products": _products,
     "single_task": lambda job: job.forward(job.images([job.task], "validation", "test"), weights=3),
-    # Of all task vectors and their sum.
-    "validate_addition": lambda job: _evaluation(job, job.tasks, "validation", 3 + len(job.tasks)),
-    "addition": lambda job: _evaluation(job, job.tasks, "test", 3 + len(job.tasks)),
+    "validate_addition": lambda job: _evaluation(job, job.tasks, "validation"),
+    "addition": lambda job: _evaluation(job, job.tasks, "test"),
     "validate_negation": lambda job: _evaluation(job, job.task_and_control, "validation"),
     "negation": lambda job: _evaluation(job, job.task_and_control, "test"),
     "disentanglement": _disentanglement,
