@@ -12,7 +12,6 @@ from tangent.arithmetic.merging import METHODS, SUM
 from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX, Config
 from tangent.config.sections import Disentanglement
-from tangent.data.validation import held_out
 from tangent.tasks.task_files import task_kind, task_names
 
 _NAMED_BY = {
@@ -157,21 +156,17 @@ def _is_described(config: Config, model: str) -> bool:
 def _sizes(config: Config) -> Iterator[str]:
     used = [name for name in (*config.tasks, config.control) if name in config.datasets]
     for name in used:
-        dataset = config.datasets[name]
-        left, batch = dataset.train_images, config.finetuning.batch_size
-        if dataset.validation_images is None:
-            rule = config.validation
-            validation = held_out(dataset.train_images, rule.fraction, rule.maximum)
-            left -= validation
-            if validation < 1:
-                yield (
-                    f"datasets.{name}.train_images: {dataset.train_images} images leave no "
-                    f"validation image at validation.fraction {rule.fraction}"
-                )
-        if name in config.tasks and left < batch:
+        key, splits = f"datasets.{name}.train_images", config.splits_of(name)
+        batch = config.finetuning.batch_size
+        if splits.validation < 1:
             yield (
-                f"datasets.{name}.train_images: the {left} images that validation leaves are fewer "
-                f"than one batch (finetuning.batch_size: {batch})"
+                f"{key}: {splits.train} images leave no validation image at validation.fraction "
+                f"{config.validation.fraction}"
+            )
+        if name in config.tasks and splits.train < batch:
+            yield (
+                f"{key}: the {splits.train} images that validation leaves are fewer than one batch "
+                f"(finetuning.batch_size: {batch})"
             )
     if config.eigenfunctions.components > config.eigenfunctions.images:
         yield (

@@ -7,12 +7,13 @@ Checks that need the code's registries (which tasks exist) are in `tangent.confi
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
 from tangent.arithmetic.modes import MODES
 from tangent.config import model_sources, sections
+from tangent.data.validation import held_out
 from tangent.jobs.keys import (
     Folder,
     Name,
@@ -23,6 +24,14 @@ from tangent.jobs.keys import (
 )
 
 RANDOM_SUFFIX = "-random"
+
+
+class Splits(NamedTuple):
+    """Images or texts of a data set's splits."""
+
+    train: int
+    validation: int
+    test: int
 
 
 class Config(Section):
@@ -163,6 +172,14 @@ class Config(Section):
         folder = f"{self.paths.resources}/pretraining/{entry['recipe']}/step{step}"
         return entry | {"recipe": recipe.model_dump(mode="json"), "step": step, "folder": folder}
 
+    def splits_of(self, task: str) -> Splits:
+        """The splits of a task by the protocol: what validation takes is not trained on."""
+        dataset, rule = self.datasets[task], self.validation
+        if dataset.validation_images is not None:
+            return Splits(dataset.train_images, dataset.validation_images, dataset.test_images)
+        cut = held_out(dataset.train_images, rule.fraction, rule.maximum)
+        return Splits(dataset.train_images - cut, cut, dataset.test_images)
+
     def has_own_head(self, model: str, task: str) -> bool:
         """Whether the classifier of `model`'s pre-training is its head of `task`."""
         return self.probe.own_classifier.get(self.base_model(model)) == task
@@ -182,12 +199,7 @@ class Config(Section):
         return self.published.get(model, {}).get(training, {}).get(task)
 
     def learning_rate_of(self, model: str, training: str) -> float | None:
-        """Peak learning rate when `model` is fine-tuned; None where one is chosen from a grid.
-
-        Args:
-            model: a model of the study.
-            training: one of the study's.
-        """
+        """Peak learning rate when `model` is fine-tuned; None where one is chosen from a grid."""
         rate = self._rate_or_grid(model, training)
         return None if isinstance(rate, sections.RateGrid) else rate
 

@@ -13,8 +13,7 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.files import sha256_file
 from tangent.jobs.keys import Section
 
-T = TypeVar("T")
-S = TypeVar("S", bound=Section)
+T = TypeVar("T", bound=Section)
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -32,38 +31,28 @@ def parse(text: str) -> dict[str, Any]:
     return content
 
 
-def named(registry: Mapping[str, T], entry: Mapping[str, Any], key: str) -> T:
-    """The source that an entry names.
+def described(registry: Mapping[str, type[T]], entry: Mapping[str, Any], key: str) -> T:
+    """The source that an entry names, with the entry's keys.
 
     Args:
         registry: sources by name.
-        entry: holds the name as `source`.
+        entry: holds the name as `source`, and the source's keys.
         key: the entry's key in the configuration, for messages.
-
-    Raises:
-        UserError: it is not in the registry.
-    """
-    name = entry.get("source")
-    if name not in registry:
-        raise UserError(f"{key}: unknown source {name!r}: choose one of {', '.join(registry)}.")
-    return registry[name]
-
-
-def described(registry: Mapping[str, type[S]], entry: Mapping[str, Any], key: str) -> S:
-    """The source that an entry names, with the entry's keys; arguments as for `named`.
 
     Raises:
         UserError: unknown source, or a key that is missing, unknown or wrong.
     """
-    source = named(registry, entry, key)
+    name = entry.get("source")
+    if name not in registry:
+        raise UserError(f"{key}: unknown source {name!r}: choose one of {', '.join(registry)}.")
     try:
-        return source.model_validate(dict(entry))
+        return registry[name].model_validate(dict(entry))
     except ValidationError as error:
         about, what = error.errors()[0]["loc"][0], error.errors()[0]["msg"]
-        keys = ", ".join(name for name in source.model_fields if name != "source")
+        keys = ", ".join(other for other in registry[name].model_fields if other != "source")
         raise UserError(
-            f"{key}.{about}: {what[0].lower()}{what[1:]}. The source {entry['source']!r} takes the "
-            f"keys {keys}."
+            f"{key}.{about}: {what[0].lower()}{what[1:]}. The source {name!r} takes the keys "
+            f"{keys}."
         ) from error
 
 

@@ -11,7 +11,6 @@ from estimated import DEMO, OPEN_CLIP, cost, demo_config, model_config, on_meta
 from workspace import ROOT
 
 from tangent.config.cost import throughput
-from tangent.config.cost.cost import splits_of
 from tangent.config.cost.model_sizes import Sizes, architecture, architecture_of
 from tangent.config.cost.throughput import Work
 from tangent.config.load import load_config
@@ -68,7 +67,7 @@ def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, dem
     content["finetuning"]["models"] = {"demo-vit": own}
     task = demo.tasks[0]
     work = cost(load_config(content), "finetuned", task=task, training=training).work
-    per_image = work.images / (demo.epochs_of("demo-vit", task) * splits_of(demo, task).train)
+    per_image = work.images / (demo.epochs_of("demo-vit", task) * demo.splits_of(task).train)
     forwards = per_image * throughput.COST[work.kind]
     assert 2 * forwards * architecture(config).image_flops == pytest.approx(
         flops.get_total_flops(), rel=0.05
@@ -133,7 +132,7 @@ def test_the_arithmetic_of_products_is_what_torch_counts(demo):
 
     datasets = [*demo.tasks, demo.control]
     counted = sum(
-        getattr(splits_of(demo, dataset), split)
+        getattr(demo.splits_of(dataset), split)
         * per_image(len(demo.product_vectors("demo-vit", dataset, split)))
         for dataset in datasets
         for split in ("validation", "test")
@@ -149,7 +148,7 @@ def test_sizes_of_splits_are_those_of_the_protocol(demo):
     for task in demo.tasks:
         n = demo.datasets[task].train_images
         train, validation = cut_validation(n, demo.validation.fraction, demo.validation.maximum)
-        sizes = splits_of(demo, task)
+        sizes = demo.splits_of(task)
         assert (sizes.train, sizes.validation) == (len(train), len(validation))
 
 

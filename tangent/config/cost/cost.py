@@ -16,7 +16,7 @@ from tangent.config.cost.downloads import side_of
 from tangent.config.cost.model_sizes import Sizes
 from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, Work
 from tangent.config.schema import Config
-from tangent.data.validation import held_out, longest_side
+from tangent.data.validation import longest_side
 from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
 from tangent.kernels.kernel_cost import (
     BATCH_SIZE,
@@ -63,24 +63,8 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Splits:
-    """Images of a data set's splits."""
-
-    train: int
-    validation: int
-    test: int
-
-
-@dataclass(frozen=True)
 class Job:
-    """A job of a study: what its cost depends on.
-
-    Attributes:
-        config: the study.
-        wildcards: the rule's wildcards, by name.
-        sizes: of the model that it reads.
-        device: `cpu` or `cuda`.
-    """
+    """A job of a study: what its cost depends on; `sizes` are of the model that it reads."""
 
     config: Config
     wildcards: Mapping[str, str]
@@ -99,7 +83,7 @@ class Job:
 
     def images(self, tasks: Iterable[str], *splits: str, most: float = inf) -> int:
         """Images of splits of some tasks, at most so many of each split."""
-        found = [splits_of(self.config, task) for task in tasks]
+        found = [self.config.splits_of(task) for task in tasks]
         return sum(min(most, getattr(one, split)) for one in found for split in splits)
 
     @property
@@ -117,16 +101,6 @@ class Job:
         passing = self.config.compute.evaluation_batch_size * self.sizes.passing
         defaults = {"memory": passing, "megabytes": TORCH, "minutes": 60}
         return Cost(Work("forward", images), weights, **defaults | others)
-
-
-def splits_of(config: Config, task: str) -> Splits:
-    """The splits of a task by the protocol: what validation takes is not trained on."""
-    dataset = config.datasets[task]
-    if dataset.validation_images is not None:
-        return Splits(dataset.train_images, dataset.validation_images, dataset.test_images)
-    rule = config.validation
-    cut = held_out(dataset.train_images, rule.fraction, rule.maximum)
-    return Splits(dataset.train_images - cut, cut, dataset.test_images)
 
 
 def cost_of(rule: str, job: Job) -> Cost:
@@ -179,7 +153,7 @@ def _finetuned(job: Job) -> Cost:
     config, training = job.config, job.wildcards["training"]
     is_plain = TRAININGS[training].model == "plain"
     settings, step = config.finetuning_of(job.model), "standard step" if is_plain else "linear step"
-    images = config.epochs_of(job.model, job.task) * splits_of(config, job.task).train
+    images = config.epochs_of(job.model, job.task) * config.splits_of(job.task).train
     kept = job.sizes.kept
     if training in settings.activation_checkpointing:
         images *= 1 + RECOMPUTATION / COST[step]
@@ -213,7 +187,7 @@ def _features(job: Job) -> Cost:
 def _products(job: Job) -> Cost:
     """J(x)·τ on validation and test images, as many τ as fit in a pass."""
     dataset, encoder = job.wildcards["dataset"], job.sizes.encoder
-    splits = splits_of(job.config, dataset)
+    splits = job.config.splits_of(dataset)
     vectors = {
         split: [job.wildcards["merging"]]
         if "merging" in job.wildcards

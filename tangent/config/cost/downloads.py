@@ -16,13 +16,7 @@ from tangent.config.schema import Config
 
 @dataclass(frozen=True)
 class Download:
-    """Something to fetch.
-
-    Attributes:
-        what: for people.
-        size: bytes; None if it is not known.
-        source: where the size comes from.
-    """
+    """Something to fetch: its size in bytes, None if not known, and where that comes from."""
 
     what: str
     size: int | None

@@ -23,7 +23,6 @@ class Fetched:
     """A model as its source gives it.
 
     Attributes:
-        family: its family.
         config: the content of the family's configuration file; `model_cfg` is the architecture.
         weights: state dict of the whole model, float32.
         encoder: state dict of the encoder alone, θ0.

@@ -29,8 +29,8 @@ class AnswersHead(Head):
     padding left out, so −score is the text-to-text loss of the answer, summed and not averaged.
 
     Attributes:
-        table: the language-model head, float32 [vocabulary, d].
-        tokens: of the answers, int64 [C, T], padded with 0.
+        table: the language-model head.
+        tokens: of the answers, padded with 0.
         input_length: L, the tokens that stand before the answers in the encoder's input.
     """
 

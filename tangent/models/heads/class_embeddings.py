@@ -26,7 +26,7 @@ def build_head(
 
     Args:
         model: open_clip's CLIP (both encoders).
-        tokenizer: the model's, as `tangent.models.load_tokenizer` gives it.
+        tokenizer: the model's, as `tangent.models.clip.load_tokenizer` gives it.
         task: class names and templates.
 
     Raises:

@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ProbeHead(Head):
-    """Logits are an affine map of the features as they are.
-
-    Attributes:
-        weight: float32 [classes, d].
-        bias: float32 [classes].
-    """
+    """Logits are an affine map of the features as they are."""
 
     kind: ClassVar[str] = "probe"
     title: ClassVar[str] = "a linear probe"

@@ -12,7 +12,7 @@ from tangent.models.published.published_files import PublishedFile, PublishedHub
 if TYPE_CHECKING:
     from tangent.models.published.published_files import LocalFile
 
-PUBLISHED_SOURCES: Registry[type[PublishedFile] | type[PublishedHub]] = {
+PUBLISHED_SOURCES: Registry[Any] = {
     "file": PublishedFile,
     "hub": PublishedHub,
 }
