@@ -1,18 +1,12 @@
 """Choose the learning rate of a training: the best mean single-task validation accuracy."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 from tangent.arithmetic.modes import Training
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Choose the learning rate of a training: the best mean single-task validation accuracy."""
-
     model: str = cli.argument("name of the model")
     training: Training = cli.argument("standard or linear")
     seed: int = cli.argument("seed of the trainings that are compared")
@@ -29,7 +23,7 @@ def run(arguments: Arguments) -> None:
     from tangent.jobs.files import read_record, write_json
     from tangent.training.learning_rates import SPLIT, check_inside, choose
 
-    identity = {name: getattr(arguments, name) for name in ("model", "training", "seed")}
+    identity = arguments.chosen("model", "training", "seed")
     found: dict[float, dict[str, float]] = {}
     for path in arguments.accuracies:
         record = read_record(path, split=SPLIT, **identity)
