@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
@@ -19,7 +18,6 @@ SECTIONS = ("linear_step", "evaluation", "kernels", "growth", "planning")
 """Modules of bench/ in the page's order; each has `run(setting)`, which gives Markdown."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
     """Measure what docs/benchmarks.md shows, and write it there."""
 

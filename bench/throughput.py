@@ -6,7 +6,7 @@ python -m bench.throughput --pretrained-dir resources/pretrained/ViT-B-32 --devi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Literal, get_args
@@ -29,7 +29,6 @@ from tangent.kernels.gram import LogitGradients, classifier
 KINDS = [kind for kind in get_args(Pass) if kind != "text"]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
     """Print the images per second of every kind of pass, as entries of measured.yaml."""
 

@@ -1,8 +1,5 @@
-"""Task addition, tested once at the α that validation chose (table 1)."""
+"""Test accuracy of θ0 + α Σ τ_t on every task, at the α that validation chose (table 1)."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
@@ -12,10 +9,7 @@ from tangent.evaluation.records import chosen_alpha, single_task_accuracies
 from tangent.jobs.files import write_json
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(EditedArguments):
-    """Test accuracy of θ0 + α τ, τ merged of all tasks', on every task, absolute and normalised."""
-
     merging: str = cli.argument("the method, and the name of the merged task vector")
     tasks: list[str] = cli.argument("the tasks that are added")
     single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
@@ -24,7 +18,6 @@ class Arguments(EditedArguments):
 
 
 def run(arguments: Arguments) -> None:
-    """Evaluate the test split of every task."""
     identity, merging = arguments.identity(), arguments.merging
     alpha = chosen_alpha(arguments.alpha, operation="addition", vector=merging, **identity)
     single_task = single_task_accuracies(arguments.single_task, arguments.tasks, "test", **identity)
@@ -33,7 +26,7 @@ def run(arguments: Arguments) -> None:
     result = identity | {"merging": merging}
     result |= addition.evaluate(edited, tasks, single_task, alpha, merging)
     others = [arguments.alpha, *arguments.single_task.values()]
-    result["provenance"] = arguments.provenance(arguments.tasks, ["test"], others)
+    result["provenance"] = arguments.provenance_of(arguments.tasks, ["test"], others)
     write_json(arguments.output, result)
 
 

@@ -1,9 +1,6 @@
 """Take the training at the chosen learning rate, made to choose it, for the study's own."""
 
-from __future__ import annotations
-
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
@@ -12,10 +9,7 @@ FILES = ("encoder.safetensors", "log.csv", "metrics.json")
 EVENTS = "events"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Take the training at the chosen learning rate, made to choose it, for the study's own."""
-
     model: str = cli.argument("name of the model")
     training: str = cli.argument("name of the training")
     seed: int = cli.argument("seed of the trainings that were compared")
@@ -34,7 +28,7 @@ def run(arguments: Arguments) -> None:
     from tangent.jobs.errors import UserError
     from tangent.training.chosen_rate import chosen_learning_rate
 
-    identity = {name: getattr(arguments, name) for name in ("model", "training", "seed")}
+    identity = arguments.chosen("model", "training", "seed")
     rate = chosen_learning_rate(arguments.learning_rate_file, **identity)
     folders = {float(name): folder for name, folder in arguments.candidates.items()}
     if rate not in folders:

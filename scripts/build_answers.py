@@ -1,26 +1,18 @@
 """Build the head of a task's candidate answers for a text-to-text model."""
 
-from __future__ import annotations
-
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Build the head of a task's candidate answers for a text-to-text model."""
-
     pretrained_dir: Path = cli.argument("the model's folder")
     task: str = cli.argument("name of the task")
     output: Path = cli.argument("head.safetensors")
 
 
 def run(arguments: Arguments) -> None:
-    """Write the head."""
-    from tangent.jobs import provenance
     from tangent.models.heads.candidates import build_answers_head
     from tangent.models.heads.stored import save_head
     from tangent.models.t5_files import CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE
@@ -29,8 +21,7 @@ def run(arguments: Arguments) -> None:
     task, folder = load_task(arguments.task), arguments.pretrained_dir
     head = build_answers_head(folder, task.classes, f"task {task.name}")
     inputs = [folder / name for name in (CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE)]
-    block = provenance.record(inputs, arguments.settings(), arguments.code)
-    metadata = {"model": folder.name, "provenance": json.dumps(block)}
+    metadata = {"model": folder.name, "provenance": json.dumps(arguments.provenance(inputs))}
     save_head(arguments.output, head, task, metadata)
 
 

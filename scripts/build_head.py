@@ -1,18 +1,12 @@
 """Build the zero-shot head of a task for a model."""
 
-from __future__ import annotations
-
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Build the zero-shot head of a task for a model."""
-
     pretrained_dir: Path = cli.argument("the model's folder")
     task: str = cli.argument("name of the task")
     threads: int = cli.argument("CPU threads")
@@ -21,8 +15,7 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    """Write the head."""
-    from tangent.jobs import provenance, runtime
+    from tangent.jobs import runtime
     from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, load_tokenizer
     from tangent.models.heads.class_embeddings import build_head
     from tangent.models.heads.stored import save_head
@@ -33,8 +26,7 @@ def run(arguments: Arguments) -> None:
     folder = arguments.pretrained_dir
     head = build_head(load_model(folder, device), load_tokenizer(folder), task)
     inputs = [folder / CONFIG_FILE, folder / MODEL_FILE]
-    block = provenance.record(inputs, arguments.settings(), arguments.code)
-    metadata = {"model": folder.name, "provenance": json.dumps(block)}
+    metadata = {"model": folder.name, "provenance": json.dumps(arguments.provenance(inputs))}
     save_head(arguments.output, head, task, metadata)
 
 

@@ -1,17 +1,11 @@
 """Choose the learning rate of a training: the best mean single-task validation accuracy."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Choose the learning rate of a training: the best mean single-task validation accuracy."""
-
     model: str = cli.argument("name of the model")
     training: str = cli.argument("name of the training")
     seed: int = cli.argument("seed of the trainings that are compared")
@@ -28,7 +22,7 @@ def run(arguments: Arguments) -> None:
     from tangent.jobs.files import read_record, write_json
     from tangent.training.learning_rates import SPLIT, check_inside, choose
 
-    identity = {name: getattr(arguments, name) for name in ("model", "training", "seed")}
+    identity = arguments.chosen("model", "training", "seed")
     found: dict[float, dict[str, float]] = {}
     for path in arguments.accuracies:
         record = read_record(path, split=SPLIT, **identity)

@@ -1,10 +1,8 @@
 """From a frozen dataclass to a command line, and from a `UserError` to one line and exit status 1.
 
-A script declares its arguments once, as a dataclass whose fields carry their help:
+A script declares its arguments once, as fields that carry their help; its docstring explains it:
 
-    @dataclass(frozen=True)
     class Arguments(cli.Common):
-        '''What the script does.'''
         head: Path = cli.argument("zero-shot head of the task (safetensors)")
 
     def run(arguments: Arguments) -> None: ...
@@ -22,12 +20,11 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from tangent.jobs import job_record, out_of_memory
+from tangent.jobs import job_record, out_of_memory, provenance
 from tangent.jobs.errors import UserError
 from tangent.jobs.progress import start_logging
 from tangent.jobs.run_lock import join_run
@@ -35,25 +32,46 @@ from tangent.jobs.run_lock import join_run
 A = TypeVar("A", bound="Common")
 
 
-def argument(help: str, default: Any = dataclasses.MISSING) -> Any:
-    """A field of an arguments dataclass: `help` is what `--help` prints."""
+def argument(help: str, default: Any = dataclasses.MISSING, is_decisive: bool = True) -> Any:
+    """A field of a script's arguments.
+
+    Args:
+        help: what `--help` prints.
+        default: without one the flag must be given.
+        is_decisive: whether it can change a result.
+    """
+    about = {"help": help, "is_decisive": is_decisive}
     if isinstance(default, list):
-        return dataclasses.field(default_factory=lambda: list(default), metadata={"help": help})
-    return dataclasses.field(default=default, metadata={"help": help})
+        return dataclasses.field(default_factory=lambda: list(default), metadata=about)
+    return dataclasses.field(default=default, metadata=about)
 
 
-@dataclass(frozen=True, kw_only=True)
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(argument,))
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Common:
-    """Arguments that every script takes."""
+    """Arguments that every script takes; a subclass becomes a frozen dataclass of its own."""
 
-    code: str = argument("fingerprint of the code, recorded with the result", default="")
-    log: Path | None = argument("file for the log's plain lines", default=None)
+    code: str = argument("fingerprint of the code, recorded with the result", "", False)
+    log: Path | None = argument("file for the log's plain lines", None, False)
 
     if_out_of_memory: ClassVar[str] = "Run fewer jobs at once, or use a machine with more memory."
 
+    def __init_subclass__(cls) -> None:
+        cls.__doc__ = cls.__doc__ or sys.modules[cls.__module__].__doc__
+        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+
     def settings(self) -> dict[str, Any]:
         """All arguments but those that cannot change a result."""
-        return {name: value for name, value in vars(self).items() if name not in ("code", "log")}
+        fields = [field for field in dataclasses.fields(self) if field.metadata["is_decisive"]]
+        return {field.name: getattr(self, field.name) for field in fields}
+
+    def chosen(self, *names: str) -> dict[str, Any]:
+        """Some arguments, by name: what a result is about."""
+        return {name: getattr(self, name) for name in names}
+
+    def provenance(self, inputs: Iterable[Path]) -> dict[str, Any]:
+        """The provenance block of a result that was computed from the files `inputs`."""
+        return provenance.record(inputs, self.settings(), self.code)
 
 
 def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:

@@ -1,17 +1,11 @@
 """Collect raw results of a study into one of the tidy CSV tables (docs/tables.md)."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Collect raw results of a study into one of the tidy CSV tables."""
-
     table: str = cli.argument("name of the table")
     results: Path = cli.argument("file with the paths of the raw results, one a line, in order")
     output: Path = cli.argument("the table (CSV)")

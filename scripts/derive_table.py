@@ -1,18 +1,12 @@
 """Compute a tidy table from others (docs/tables.md)."""
 
-from __future__ import annotations
-
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Compute a tidy table from others."""
-
     table: str = cli.argument("name of the table")
     settings_json: str = cli.argument("what it also needs of the study's configuration (JSON)")
     tables_dir: Path = cli.argument("folder of the tidy tables")

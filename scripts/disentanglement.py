@@ -1,8 +1,8 @@
-"""Weight-disentanglement error ξ(α1, α2) of a pair of tasks on a grid (figure 3)."""
+"""Weight-disentanglement error ξ(α1, α2) of a pair of tasks on a grid (figure 3).
 
-from __future__ import annotations
+It is the sum of the two tasks' rates of disagreement between single and joint edits, in [0, 2].
+"""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,7 @@ REGIONS = {"search_box": SEARCH_BOX, "whole_grid": float("inf")}
 SAMPLE_SEED = 0  # part of the protocol: every mode and study seed sees the same test images
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(EditedArguments):
-    """Sum of the two tasks' rates of disagreement between single and joint edits, in [0, 2]."""
-
     task_1: str = cli.argument("first task of the pair")
     task_2: str = cli.argument("second task of the pair")
     minimum: float = cli.argument("smallest coefficient of either task")
@@ -39,7 +36,6 @@ class Arguments(EditedArguments):
 
 
 def run(arguments: Arguments) -> None:
-    """Compare predictions at every point of the grid."""
     names = (arguments.task_1, arguments.task_2)
     tasks = [arguments.load_task(name) for name in names]
     pair = [
@@ -66,7 +62,7 @@ def run(arguments: Arguments) -> None:
     result["disagreements"] = {
         region: _disagreements(xi, names, limit) for region, limit in REGIONS.items()
     }
-    result["provenance"] = arguments.provenance(names, ["test"])
+    result["provenance"] = arguments.provenance_of(names, ["test"])
     write_json(arguments.output_dir / "error.json", result)
 
 

@@ -3,10 +3,7 @@
 This is the one place that asks whether a mode is evaluated plain or linearized.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,16 +14,12 @@ from tangent.evaluation.edited_linearized import LinearizedEditedModel
 from tangent.evaluation.edited_model import EditedModel
 from tangent.evaluation.evaluation_task import EvaluationTask, head_path
 from tangent.evaluation.feature_tables import StoredFeatures, StoredProducts
-from tangent.jobs import provenance
 from tangent.jobs.errors import UserError
 
 FLAGS = {"plain": ("pretrained_dir", "encoder", "task_vectors"), "linearized": ("products",)}
 
 
-@dataclass(frozen=True, kw_only=True)
 class EditedArguments(cli.Common):
-    """Evaluate an edited model: plain with --task-vectors, linearized with --products."""
-
     model: str = cli.argument("name of the model")
     mode: str = cli.argument("standard, posthoc or linear")
     seed: int = cli.argument("study seed of the task vectors")
@@ -86,7 +79,7 @@ class EditedArguments(cli.Common):
             )
         return self.edited_model()
 
-    def provenance(
+    def provenance_of(
         self, tasks: Sequence[str], splits: Sequence[str], others: Iterable[Path] = ()
     ) -> dict[str, Any]:
         """The provenance block: inputs are those of `tasks` on `splits`, and `others`."""
@@ -100,7 +93,7 @@ class EditedArguments(cli.Common):
 
             inputs += [config_path(self.pretrained_dir), self.encoder, *self.task_vectors.values()]
         inputs += [split_path(folder, split) for folder in folders for split in splits]
-        return provenance.record([*inputs, *others], self.settings(), self.code)
+        return self.provenance([*inputs, *others])
 
     def _kind(self) -> str:
         return get_mode(self.mode).evaluated_as

@@ -1,8 +1,8 @@
-"""Local energy of the tangent kernel's eigenfunctions on held-out images (figure 6)."""
+"""Local energy of the tangent kernel's eigenfunctions on held-out images (figure 6).
 
-from __future__ import annotations
+The eigenfunctions are those of a task's kernels; images are of the task and of control tasks.
+"""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +15,7 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_csv, write_json
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(EncoderArguments):
-    """Eigenfunctions of a task's kernels, on the task and on control tasks."""
-
     model: str = cli.argument("name of the model")
     seed: int = cli.argument("study seed: draws the images and the logits")
     heads_dir: Path = cli.argument("folder of the zero-shot heads, {task}/head.safetensors")
@@ -65,7 +62,7 @@ def run(arguments: Arguments) -> None:
         for component, eigenvalue in enumerate(eigenvalues, start=1)
     ]
     folder = arguments.output_dir
-    about = {name: getattr(arguments, name) for name in ("model", "task", "seed")}
+    about = arguments.chosen("model", "task", "seed")
     columns = ("dataset", "split", "logit", "image", "energy")
     write_csv(folder / "energies.csv", columns, energies, about)
     about |= {"images": arguments.images, "components": arguments.components}

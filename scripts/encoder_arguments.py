@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from scripts import cli
-from tangent.jobs import provenance
 
 if TYPE_CHECKING:
     from torch import device, nn
@@ -16,10 +15,7 @@ if TYPE_CHECKING:
     from tangent.evaluation.features import StoredExamples
 
 
-@dataclass(frozen=True, kw_only=True)
 class EncoderArguments(cli.Common):
-    """Run the encoder at θ0."""
-
     pretrained_dir: Path = cli.argument("folder of the pre-trained model")
     encoder: Path = cli.argument("encoder weights θ0 (safetensors)")
     datasets_dir: Path = cli.argument("folder of the data sets, {task}/{split}.safetensors")
@@ -54,9 +50,29 @@ class EncoderArguments(cli.Common):
         preprocess = preprocess_config(self.pretrained_dir)
         return StoredExamples(self.datasets_dir, preprocess, self.setup())
 
-    def provenance(self, others: Iterable[Path]) -> dict[str, Any]:
-        """The provenance block: inputs are the encoder, its configuration and `others`."""
+    def provenance(self, inputs: Iterable[Path]) -> dict[str, Any]:
+        """The provenance block; the encoder and its configuration are inputs too."""
         from tangent.models.families import config_path
 
-        inputs = [config_path(self.pretrained_dir), self.encoder, *others]
-        return provenance.record(inputs, self.settings(), self.code)
+        return super().provenance([config_path(self.pretrained_dir), self.encoder, *inputs])
+
+
+class EncodingArguments(EncoderArguments):
+    batch_size: int = cli.argument("images per pass; fewer with many task vectors", 256)
+    autocast: Literal["bfloat16", "none"] = cli.argument("precision of matrix products", "none")
+
+
+class TableArguments(EncodingArguments):
+    dataset: str = cli.argument("name of the data set")
+    output_dir: Path = cli.argument("folder of validation.safetensors and test.safetensors")
+
+    def write(
+        self, split: str, tensors: Mapping[str, Any], others: Iterable[Path] = (), **about: str
+    ) -> None:
+        """Write a table of the data set's split; `others` were read beside the split."""
+        from tangent.data.split import split_path
+        from tangent.jobs.files import write_safetensors
+
+        inputs = [split_path(self.datasets_dir / self.dataset, split), *others]
+        about |= {"dataset": self.dataset, "provenance": json.dumps(self.provenance(inputs))}
+        write_safetensors(self.output_dir / f"{split}.safetensors", tensors, about)

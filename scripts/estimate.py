@@ -1,19 +1,14 @@
 """Print what a study costs before it is run: GPU-hours, memory, disk, downloads."""
 
-from __future__ import annotations
-
 import json
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Literal
 
 from scripts import cli
 from scripts.plan_arguments import PlanArguments
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(PlanArguments):
-    """Print jobs, time, memory, disk and downloads of a study, by stage."""
-
     study: str = cli.argument("the study's configuration, as JSON")
     device: Literal["auto", "cpu", "cuda"] = cli.argument(
         "cpu: hours of the CPU; otherwise of the configuration's GPU", "auto"
@@ -21,7 +16,6 @@ class Arguments(PlanArguments):
 
 
 def run(arguments: Arguments) -> None:
-    """Write the tables to standard output."""
     from tangent.config.cost.cost_table import as_text
     from tangent.config.cost.study import Costs, WorkflowJob
     from tangent.config.cost.throughput import CPU, Machine

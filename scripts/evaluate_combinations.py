@@ -1,8 +1,5 @@
-"""Combinations of task vectors beyond the paper, tested once at what validation chose."""
+"""Test sums over subsets of the tasks, an α per task, and analogies, as validation chose them."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
@@ -13,10 +10,7 @@ from tangent.evaluation.sweep import SPLIT
 from tangent.jobs.files import read_record, write_json
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(EditedArguments):
-    """Test accuracy of sums over subsets of the tasks, of an α per task, and of analogies."""
-
     tasks: list[str] = cli.argument("all tasks")
     single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
     choices: Path = cli.argument("choices.json of the validation")
@@ -24,7 +18,6 @@ class Arguments(EditedArguments):
 
 
 def run(arguments: Arguments) -> None:
-    """Evaluate the test splits."""
     identity = arguments.identity()
     expected = identity | {"split": SPLIT, "all_tasks": arguments.tasks}
     chosen = read_record(arguments.choices, **expected)
@@ -33,7 +26,7 @@ def run(arguments: Arguments) -> None:
     edited = arguments.linearized_model()
     result = identity | combinations.evaluate(edited, tasks, single_task, chosen)
     others = [arguments.choices, *arguments.single_task.values()]
-    result["provenance"] = arguments.provenance(arguments.tasks, ["test"], others)
+    result["provenance"] = arguments.provenance_of(arguments.tasks, ["test"], others)
     write_json(arguments.output, result)
 
 

@@ -1,18 +1,12 @@
 """Subtract the initial from the fine-tuned encoder: the task vector τ = θ* − θ0."""
 
-from __future__ import annotations
-
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Subtract the initial from the fine-tuned encoder: the task vector τ = θ* − θ0."""
-
     initial_encoder: Path = cli.argument("θ0 (safetensors)")
     finetuned_encoder: Path = cli.argument("θ*, a fine-tuned encoder (safetensors)")
     output: Path = cli.argument("task vector to write (safetensors)")
@@ -21,11 +15,11 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     """Write τ, of parameters only; model, training, task and seed are the fine-tuned encoder's."""
     from tangent.arithmetic.task_vector import TaskVector
-    from tangent.jobs import files, provenance
+    from tangent.jobs import files
     from tangent.jobs.errors import UserError
 
     inputs = [arguments.initial_encoder, arguments.finetuned_encoder]
-    block = provenance.record(inputs, arguments.settings(), arguments.code)
+    block = arguments.provenance(inputs)
     theta0, _ = files.read_safetensors(arguments.initial_encoder)
     theta_star, about = files.read_safetensors(arguments.finetuned_encoder)
     started_from = json.loads(about.get("provenance", "{}")).get("inputs", {}).values()

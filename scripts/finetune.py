@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tangent")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Fine-tune an image encoder on one task; killed at any moment, it resumes to the same bits."""
-
     pretrained_dir: Path = cli.argument("the model's folder, for architecture and preprocessing")
     initial_encoder: Path = cli.argument("θ0 (safetensors)")
     head: Path = cli.argument("the task's frozen head (safetensors)")
@@ -52,13 +49,7 @@ class Arguments(cli.Common):
     device: str = cli.argument("auto, cpu, cuda or cuda:<index>")
     threads: int = cli.argument("CPU threads of each process")
     output_dir: Path = cli.argument("folder for encoder, log, metrics and events")
-    seconds_between_states: float = cli.argument("how often to save the state", default=30.0)
-
-    def settings(self) -> dict[str, Any]:
-        """All arguments but those that cannot change a result."""
-        settings = super().settings()
-        del settings["seconds_between_states"]
-        return settings
+    seconds_between_states: float = cli.argument("how often to save the state", 30.0, False)
 
     def peak_learning_rate(self) -> float:
         """The number given, or that of the file.
@@ -109,7 +100,6 @@ def _train(
 ) -> tuple[Result, Checkpoint, dict[str, Any]]:
     """Returns the result, the saved state that is not needed any more, and the provenance."""
     from tangent.data.split import load_split, split_path
-    from tangent.jobs import provenance
     from tangent.models.encoders import load_encoder
     from tangent.models.families import config_path, family_of, preprocess_config
     from tangent.models.heads.stored import load_head
@@ -129,7 +119,7 @@ def _train(
         split_path(arguments.data_dir, "train"),
     ]
     chosen = [arguments.learning_rate_file] if arguments.learning_rate_file else []
-    block = provenance.record([*inputs, *chosen], arguments.settings(), arguments.code)
+    block = arguments.provenance([*inputs, *chosen])
     fingerprint = state_fingerprint(
         {
             "settings": asdict(settings),
@@ -168,7 +158,7 @@ def _write(
     from tangent.jobs import files
 
     folder = arguments.output_dir
-    identity = {name: getattr(arguments, name) for name in ("model", "training", "task", "seed")}
+    identity = arguments.chosen("model", "training", "task", "seed")
     loss, accuracy = (None, None) if result.diverged else record.last_epoch()
     metrics = {
         **identity,

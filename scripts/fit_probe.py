@@ -1,14 +1,13 @@
-"""Make the head of a task for a closed-vocabulary model: a linear probe of its features."""
+"""Fit a linear probe of the features at θ0; without --train-dir the model's own classifier."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from scripts import cli
-from scripts.encoder_arguments import EncoderArguments
+from scripts.encoder_arguments import EncodingArguments
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,17 +17,12 @@ if TYPE_CHECKING:
     from tangent.tasks.image_task import Task
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arguments(EncoderArguments):
-    """Fit a linear probe of the features at θ0; without --train-dir the model's own classifier."""
-
+class Arguments(EncodingArguments):
     task: str = cli.argument("name of the task")
     train_dir: Path | None = cli.argument("folder of the data set with the training images", None)
     strengths: list[float] = cli.argument("log-spaced grid of C: MINIMUM MAXIMUM POINTS")
     deviation: Literal["own", "common"] = cli.argument("what features are divided by", "own")
     share: float = cli.argument("share of the training images to fit to", 1.0)
-    batch_size: int = cli.argument("images per pass", 256)
-    autocast: Literal["bfloat16", "none"] = cli.argument("precision of matrix products", "none")
     output: Path = cli.argument("head.safetensors")
 
 

@@ -1,9 +1,6 @@
 """Print a study's claims with their intervals, its headline table and where its report lies."""
 
-from __future__ import annotations
-
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -12,15 +9,11 @@ from scripts import cli
 from tangent.jobs.errors import UserError
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Print a study's claims with their intervals, its headline table and where its report lies."""
-
     config: Path = cli.argument("the study's configuration (YAML)")
 
 
 def run(arguments: Arguments) -> None:
-    """Print them: table 1 is task addition."""
     from tangent.results.claims_text import THESE_NOTE, claims_as_text
     from tangent.results.read_tables import load_tables, table_path
 

@@ -1,18 +1,12 @@
 """Take published fine-tuned weights of an image encoder, check and convert them."""
 
-from __future__ import annotations
-
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Take published fine-tuned weights of an image encoder, check and convert them."""
-
     source: str = cli.argument("the task's entry in the configuration (key published), as JSON")
     pretrained_dir: Path = cli.argument("the model's folder, for the architecture")
     initial_encoder: Path = cli.argument("θ0 (safetensors)")
@@ -24,13 +18,13 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write θ* with the metadata that a fine-tuning of our own gives it, and where it is from."""
-    from tangent.jobs import files, provenance, sources
+    from tangent.jobs import files, sources
     from tangent.models.encoders import load_encoder
     from tangent.models.families import config_path
     from tangent.models.published.conversion import describe_base, load_checkpoint
     from tangent.models.published.fetch_published import fetch
 
-    identity = {name: getattr(arguments, name) for name in ("model", "training", "task")}
+    identity = arguments.chosen("model", "training", "task")
     entry = sources.parse(arguments.source)
     fetched = fetch(entry, ".".join(("published", *identity.values())))
 
@@ -54,7 +48,7 @@ def run(arguments: Arguments) -> None:
         **identity,
         "buffers": json.dumps(checkpoint.buffers),
         "published": json.dumps(published),
-        "provenance": json.dumps(provenance.record(inputs, arguments.settings(), arguments.code)),
+        "provenance": json.dumps(arguments.provenance(inputs)),
     }
     files.write_safetensors(arguments.output, checkpoint.state, metadata)
 

@@ -1,26 +1,18 @@
 """Write a randomly initialised encoder of a model's architecture (paper, table 3)."""
 
-from __future__ import annotations
-
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Write a randomly initialised encoder of a model's architecture (table 3)."""
-
     pretrained_dir: Path = cli.argument("the model's folder, for its configuration and constants")
     seed: int = cli.argument("seed of the initialisation")
     output: Path = cli.argument("encoder to write (safetensors)")
 
 
 def run(arguments: Arguments) -> None:
-    """Write the encoder's state dict."""
-    from tangent.jobs import provenance
     from tangent.jobs.files import write_safetensors
     from tangent.models.encoders import random_encoder
     from tangent.models.families import ENCODER_FILE, config_path, family_of
@@ -30,7 +22,7 @@ def run(arguments: Arguments) -> None:
     inputs = [config_path(folder)]
     if family_of(folder).constants:
         inputs.append(folder / ENCODER_FILE)
-    block = provenance.record(inputs, arguments.settings(), arguments.code)
+    block = arguments.provenance(inputs)
     metadata = {
         "model": f"{folder.name}-random",
         "seed": str(arguments.seed),

@@ -1,17 +1,12 @@
 """Find a task's images: the first configured source that is there; download them if need be."""
 
-from __future__ import annotations
-
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Find a task's images: the first configured source that is there; download them if need be."""
-
     task: str = cli.argument("name of the task")
     sources: list[str] = cli.argument("its sources in the order tried, each as JSON")
     train_images: int = cli.argument("expected size of the official training set")
@@ -24,7 +19,7 @@ def run(arguments: Arguments) -> None:
     """Write the chosen source, where its files are, and why earlier sources were skipped."""
     from tangent.data.sources.locating import locate
     from tangent.data.sources.source import Sizes
-    from tangent.jobs import provenance, sources
+    from tangent.jobs import sources
     from tangent.jobs.files import write_json
     from tangent.tasks.task_files import load_task
 
@@ -35,7 +30,7 @@ def run(arguments: Arguments) -> None:
     content = {
         "task": task.name,
         **asdict(located),
-        "provenance": provenance.record([], arguments.settings(), arguments.code),
+        "provenance": arguments.provenance([]),
     }
     write_json(arguments.output, content)
 

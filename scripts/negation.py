@@ -1,8 +1,5 @@
-"""Task negation, tested once at the α that validation chose (table 2)."""
+"""Test accuracy of θ0 − α τ_t on the task to forget and on the control task (table 2)."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
@@ -12,10 +9,7 @@ from tangent.evaluation.records import chosen_alpha
 from tangent.jobs.files import read_json, write_json
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(EditedArguments):
-    """Test accuracy of θ0 − α τ_t on the task to forget and on the control task."""
-
     task: str = cli.argument("the task to forget")
     control: str = cli.argument("the task to keep")
     alpha: Path = cli.argument("alpha.json of the validation")
@@ -23,7 +17,6 @@ class Arguments(EditedArguments):
 
 
 def run(arguments: Arguments) -> None:
-    """Evaluate the test split of both tasks."""
     identity = arguments.identity()
     names = [arguments.task, arguments.control]
     alpha = chosen_alpha(arguments.alpha, operation="negation", vector=arguments.task, **identity)
@@ -32,7 +25,7 @@ def run(arguments: Arguments) -> None:
     result = identity | {"task": arguments.task, "control_task": arguments.control}
     result["control_threshold"] = read_json(arguments.alpha)["control_threshold"]
     result |= negation.evaluate(edited, target, control, alpha)
-    result["provenance"] = arguments.provenance(names, ["test"], [arguments.alpha])
+    result["provenance"] = arguments.provenance_of(names, ["test"], [arguments.alpha])
     write_json(arguments.output, result)
 
 

@@ -1,17 +1,11 @@
 """Write one of the paper's three tables as Markdown and LaTeX."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Write one of the paper's three tables as Markdown and LaTeX."""
-
     table: str = cli.argument("table1, table2 or table3")
     tables_dir: Path = cli.argument("folder of the tidy tables")
     output_md: Path = cli.argument("the table in Markdown")

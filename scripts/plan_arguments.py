@@ -1,20 +1,14 @@
 """Arguments of the scripts that ask Snakemake for a study's jobs: `verify` and `estimate`."""
 
-from __future__ import annotations
-
 import json
 import subprocess
-from dataclasses import dataclass
 from typing import Any
 
 from scripts import cli
 from tangent.jobs.errors import UserError
 
 
-@dataclass(frozen=True, kw_only=True)
 class PlanArguments(cli.Common):
-    """How the Snakemake was called that asks for the jobs."""
-
     python: str = cli.argument("a Python with Snakemake, which is asked for the jobs")
     rerun_triggers: list[str] = cli.argument("what makes Snakemake run a job again")
     configfiles: list[str] = cli.argument("configuration files beside config.yaml", [])

@@ -1,17 +1,11 @@
 """Draw one of the figures as SVG and PDF."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Draw one of the figures as SVG and PDF."""
-
     figure: str = cli.argument("name of the figure, as a module of tangent.report.figures")
     tables_dir: Path = cli.argument("folder of the tidy tables")
     output_svg: Path = cli.argument("the figure as SVG")

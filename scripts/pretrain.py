@@ -1,40 +1,27 @@
 """Pre-train a model from nothing and keep its weights after the wanted steps."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
-from typing import Any
 
 from scripts import cli
 
 logger = logging.getLogger("tangent")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Pre-train a model from nothing and keep its weights after the wanted steps."""
-
     recipe: str = cli.argument("the recipe's entry in the configuration, as JSON")
     metrics: list[Path] = cli.argument(
         "files to write, one for each wanted step, in a folder step<N> that also gets the model"
     )
     history: Path = cli.argument("log of the steps to write (CSV)")
-    seconds_between_states: float = cli.argument("how often to save the state", default=30.0)
-
-    def settings(self) -> dict[str, Any]:
-        """All arguments but those that cannot change a result."""
-        settings = super().settings()
-        del settings["seconds_between_states"]
-        return settings
+    seconds_between_states: float = cli.argument("how often to save the state", 30.0, False)
 
 
 def run(arguments: Arguments) -> None:
-    """Write each wanted step's model and metrics, and the log."""
-    from tangent.jobs import files, provenance, runtime
+    from tangent.jobs import files, runtime
     from tangent.training.checkpoint import Checkpoint, Interrupted, state_fingerprint
     from tangent.training.pretraining.objectives import WEIGHTS_FILE, read_recipe, step_of
     from tangent.training.pretraining.steps import LogRow, pretrain
@@ -43,7 +30,7 @@ def run(arguments: Arguments) -> None:
     wanted = {step_of(path.parent): path for path in arguments.metrics}
     runtime.setup(recipe.threads, "cpu", recipe.seed)
     files.check_writable(arguments.history.parent)
-    block = provenance.record([], arguments.settings(), arguments.code)
+    block = arguments.provenance([])
     decisive = {
         "recipe": asdict(recipe),
         "steps": sorted(wanted),

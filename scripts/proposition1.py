@@ -1,8 +1,9 @@
-"""Proposition 1, checked numerically: localized eigenfunctions and the interference of tasks."""
+"""Proposition 1, checked numerically: localized eigenfunctions and the interference of tasks.
 
-from __future__ import annotations
+The tangent kernel between tasks is weakened step by step, and all tasks are learned with it.
+"""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from scripts import cli
@@ -16,10 +17,7 @@ from tangent.jobs.files import write_csv, write_json
 COLUMNS = ("coupling", "localization", "interference")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(EncoderArguments):
-    """Weaken the tangent kernel between tasks step by step and learn all tasks with it."""
-
     model: str = cli.argument("name of the model")
     seed: int = cli.argument("study seed: draws the images and the logit")
     heads_dir: Path = cli.argument("folder of the zero-shot heads, {task}/head.safetensors")
@@ -55,7 +53,7 @@ def run(arguments: Arguments) -> None:
     samples = [sample(task) for task in tasks]
     results = proposition1(arguments.load_encoder(), head, samples, logit, arguments.components)
     rows = [[asdict(result)[column] for column in COLUMNS] for result in results]
-    about = {"model": arguments.model, "seed": arguments.seed}
+    about = arguments.chosen("model", "seed")
     write_csv(arguments.output_dir / "interference.csv", COLUMNS, rows, about)
     images = [(task.name, int(row)) for task, of in zip(tasks, drawn, strict=True) for row in of]
     functions = zip(images, results[-1].own, results[-1].others, strict=True)

@@ -1,17 +1,11 @@
 """Write the report of a study: one HTML file that opens offline."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Write the report of a study: one HTML file that opens offline."""
-
     study_dir: Path = cli.argument("folder of the study's results")
     output: Path = cli.argument("the report (HTML)")
 

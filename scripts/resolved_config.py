@@ -1,9 +1,6 @@
 """Write the study's whole configuration, overlays merged, beside its results."""
 
-from __future__ import annotations
-
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -12,10 +9,7 @@ from scripts import cli
 from tangent.jobs.files import write_text
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Write the study's whole configuration, overlays merged, beside its results."""
-
     config: str = cli.argument("the checked configuration, as JSON")
     output: Path = cli.argument("the same as YAML")
 

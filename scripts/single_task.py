@@ -1,8 +1,5 @@
 """Accuracy of a task's model θ0 + τ_t (α = 1) on validation and test (figures 2, 5)."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
@@ -11,21 +8,17 @@ from tangent.evaluation.single_task import SPLITS, single_task
 from tangent.jobs.files import write_json
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(EditedArguments):
-    """Single-task accuracy of a mode: plain with --task-vectors, linearized with --products."""
-
     task: str = cli.argument("the task; its task vector or products must be given by this name")
     output: Path = cli.argument("accuracy.json")
 
 
 def run(arguments: Arguments) -> None:
-    """Evaluate both splits at α = 1."""
     task = arguments.load_task(arguments.task)
     measured = single_task(arguments.edited_model(), task)
     result = arguments.identity() | {"task": arguments.task}
     result |= {split: value.as_json() for split, value in measured.items()}
-    result["provenance"] = arguments.provenance([arguments.task], SPLITS)
+    result["provenance"] = arguments.provenance_of([arguments.task], SPLITS)
     write_json(arguments.output, result)
 
 

@@ -1,28 +1,24 @@
-"""Single-task validation accuracy of a training at one of the learning rates to choose from."""
+"""Single-task validation accuracy of a training at one of the learning rates to choose from.
+
+It runs the model, linearized if the training was: no other step has to come before. A training
+that diverged is right on no image, so that its rate is the worst one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from scripts import cli
-from scripts.encoder_arguments import EncoderArguments
+from scripts.encoder_arguments import EncodingArguments
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arguments(EncoderArguments):
-    """Single-task validation accuracy of a training at one of the learning rates to choose from.
-
-    It runs the model, linearized if the training was: no other step has to come before. A training
-    that diverged is right on no image, so that its rate is the worst one.
-    """
-
+class Arguments(EncodingArguments):
     finetuned_encoder: Path = cli.argument("θ*, trained at this rate (safetensors)")
     heads_dir: Path = cli.argument("folder of the heads, {task}/head.safetensors")
     model: str = cli.argument("name of the model, recorded with the result")
@@ -30,8 +26,6 @@ class Arguments(EncoderArguments):
     task: str = cli.argument("the task")
     seed: int = cli.argument("seed of the training")
     learning_rate: float = cli.argument("AdamW's peak learning rate in the training")
-    batch_size: int = cli.argument("images per pass", 256)
-    autocast: Literal["bfloat16", "none"] = cli.argument("precision of matrix products", "none")
     output: Path = cli.argument("accuracy.json")
 
 
@@ -53,14 +47,13 @@ def run(arguments: Arguments) -> None:
         measured = task.accuracy_of(_features(arguments, SPLIT, theta_star), SPLIT)
     else:
         measured = Accuracy(np.zeros(len(task.labels(SPLIT)), bool), task.head.classes)
-    names = ("model", "training", "task", "seed", "learning_rate")
     inputs = [
         arguments.finetuned_encoder,
         head_path(arguments.heads_dir, name),
         split_path(arguments.datasets_dir / name, SPLIT),
     ]
     result = {
-        **{field: getattr(arguments, field) for field in names},
+        **arguments.chosen("model", "training", "task", "seed", "learning_rate"),
         "split": SPLIT,
         **measured.as_json(),
         "provenance": arguments.provenance(inputs),

@@ -1,8 +1,5 @@
-"""Choose the shared α of task addition on validation data only."""
+"""Sweep α of θ0 + α Σ τ_t on the validation split of every task and choose the best."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
@@ -13,10 +10,7 @@ from tangent.evaluation.sweep import SPLIT, write_sweep
 from tangent.jobs.files import write_json
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(EditedArguments):
-    """Sweep α of θ0 + α τ, τ merged of all tasks', on validation data, and choose the best."""
-
     merging: str = cli.argument("the method, and the name of the merged task vector")
     tasks: list[str] = cli.argument("the tasks that are added")
     single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
@@ -35,7 +29,7 @@ def run(arguments: Arguments) -> None:
     write_sweep(arguments.output_dir / "sweep.csv", points, about | {"target": "all"})
     result = about | {"vector": arguments.merging}
     result |= {"alpha": addition.choose(points, arguments.alphas), "split": SPLIT}
-    result["provenance"] = arguments.provenance(
+    result["provenance"] = arguments.provenance_of(
         arguments.tasks, [SPLIT], arguments.single_task.values()
     )
     write_json(arguments.output_dir / "alpha.json", result)

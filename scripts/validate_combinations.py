@@ -1,8 +1,5 @@
-"""Choose every α of the combinations beyond the paper on validation data only."""
+"""Choose α of the sum over every subset of the tasks, an α per task, and α of analogies."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
@@ -15,10 +12,7 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_json
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(EditedArguments):
-    """Choose α of the sum over every subset of the tasks, an α per task, and α of analogies."""
-
     tasks: list[str] = cli.argument("all tasks")
     single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
     alphas: list[float] = cli.argument("the grid of α")
@@ -28,7 +22,6 @@ class Arguments(EditedArguments):
 
 
 def run(arguments: Arguments) -> None:
-    """Write what validation chose."""
     analogies = [_analogy(text, arguments.tasks) for text in arguments.analogies]
     identity = arguments.identity()
     single_task = single_task_accuracies(arguments.single_task, arguments.tasks, SPLIT, **identity)
@@ -38,7 +31,7 @@ def run(arguments: Arguments) -> None:
     result |= combinations.choose(
         edited, tasks, single_task, arguments.alphas, arguments.subsets_per_size, analogies
     )
-    result["provenance"] = arguments.provenance(
+    result["provenance"] = arguments.provenance_of(
         arguments.tasks, [SPLIT], arguments.single_task.values()
     )
     write_json(arguments.output, result)

@@ -1,8 +1,5 @@
-"""Choose a task's α for negation on validation data only, keeping the control task's accuracy."""
+"""Sweep α of θ0 − α τ_t on validation splits, and choose it by the task and the control task."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
@@ -12,10 +9,7 @@ from tangent.evaluation.sweep import SPLIT, write_sweep
 from tangent.jobs.files import write_json
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(EditedArguments):
-    """Sweep α of θ0 − α τ_t on the validation splits of the target and the control task."""
-
     task: str = cli.argument("the task to forget")
     control: str = cli.argument("the task to keep")
     alphas: list[float] = cli.argument("the grid of α")
@@ -36,7 +30,7 @@ def run(arguments: Arguments) -> None:
     alpha = negation.choose(points, arguments.alphas, *names, required)
     result = about | {"vector": arguments.task, "alpha": alpha, "split": SPLIT}
     result["control_threshold"] = arguments.control_threshold
-    result["provenance"] = arguments.provenance(names, [SPLIT])
+    result["provenance"] = arguments.provenance_of(names, [SPLIT])
     write_json(arguments.output_dir / "alpha.json", result)
 
 

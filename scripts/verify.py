@@ -1,10 +1,12 @@
-"""Check that every result of a study is what its job wrote, from today's inputs and settings."""
+"""Check that every result of a study is what its job wrote, from today's inputs and settings.
+
+It names the first link that does not match, and writes nothing.
+"""
 
 from __future__ import annotations
 
 import importlib
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +18,7 @@ if TYPE_CHECKING:
     from tangent.jobs.verify.plan import PlannedJob
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(PlanArguments):
-    """Check that every result of a study is what its job wrote, from today's inputs and settings.
-
-    It names the first link that does not match, and writes nothing.
-    """
-
     threads: int = cli.argument("files that are hashed at the same time", 1)
 
 

@@ -1,8 +1,5 @@
 """Zero-shot accuracy of the pre-trained model on every task, from its stored features."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cli
@@ -10,14 +7,10 @@ from tangent.data.split import split_path
 from tangent.evaluation.evaluation_task import EvaluationTask, head_path
 from tangent.evaluation.feature_tables import StoredFeatures
 from tangent.evaluation.single_task import SPLITS, zero_shot
-from tangent.jobs import provenance
 from tangent.jobs.files import write_json
 
 
-@dataclass(frozen=True, kw_only=True)
 class Arguments(cli.Common):
-    """Zero-shot accuracy on validation and test of every data set that has features."""
-
     model: str = cli.argument("name of the model")
     seed: int = cli.argument("study seed (it matters for a random initialisation only)")
     initial_features: dict[str, Path] = cli.argument("a folder of f(x; θ0) per data set")
@@ -30,7 +23,6 @@ class Arguments(cli.Common):
 
 
 def run(arguments: Arguments) -> None:
-    """Apply each task's head to the stored features of its images."""
     heads_dir, datasets_dir = arguments.heads_dir, arguments.datasets_dir
     folders = arguments.initial_features
     kind = arguments.head_kind
@@ -48,7 +40,7 @@ def run(arguments: Arguments) -> None:
             name: {split: value.as_json() for split, value in splits.items()}
             for name, splits in measured.items()
         },
-        "provenance": provenance.record(inputs, arguments.settings(), arguments.code),
+        "provenance": arguments.provenance(inputs),
     }
     write_json(arguments.output, result)
 

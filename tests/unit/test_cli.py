@@ -3,7 +3,6 @@
 import logging
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +12,6 @@ from scripts import cli
 from tangent.jobs.progress import start_logging
 
 
-@dataclass(frozen=True)
 class Arguments(cli.Common):
     """An example."""
 
@@ -58,11 +56,9 @@ def test_a_malformed_pair_is_named(pair, capsys):
 
 
 SCRIPT = """
-from dataclasses import dataclass
 from scripts import cli
 from tangent.jobs.errors import UserError
 
-@dataclass(frozen=True)
 class Arguments(cli.Common):
     '''Fails.'''
     kind: str = cli.argument("which failure")
