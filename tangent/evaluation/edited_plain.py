@@ -61,7 +61,8 @@ class PlainEditedModel:
         self._theta0 = {name: value.clone() for name, value in parameters_of(encoder).items()}
         device = next(iter(self._theta0.values())).device
         self._task_vectors = {
-            name: TaskVector(task_vector).to(device) for name, task_vector in task_vectors.items()
+            name: (tau if isinstance(tau, TaskVector) else TaskVector(tau)).to(device)
+            for name, tau in task_vectors.items()
         }
         self._load_images = load_images
         self._initial = initial

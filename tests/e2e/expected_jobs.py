@@ -96,7 +96,7 @@ def added(modes, **place):
 
 def merged(modes, **place):
     """The vectors of task addition, by the training that each mode edits with."""
-    trainings = {"linear" if mode == "linear" else "standard" for mode in modes}
+    trainings = {"standard" if mode == "posthoc" else mode for mode in modes}
     return at("merge the task vectors by sum", modes=trainings, **place)
 
 
