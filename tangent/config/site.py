@@ -31,27 +31,24 @@ class Partitions(Section):
 
 
 class Site(Section):
-    """The file.
-
-    Attributes:
-        account: whom jobs are charged to.
-        partitions: where jobs without and with a GPU go.
-        status: how states of jobs are asked for: `squeue`, or `sacct` where Slurm has a database.
-        seconds_between_checks: the shortest time between two questions.
-        jobs: the most jobs in the queue at a time.
-        seconds_to_save: a fine-tuning is told to save its state so long before its time is up.
-        defaults: resources of every job.
-        rules: resources of a rule's jobs, over the rule's own and the defaults.
-    """
+    """The file."""
 
     account: NonEmptyString | None = None
+    """Whom jobs are charged to."""
     partitions: Partitions = Partitions()
+    """Where jobs without and with a GPU go."""
     status: Literal["squeue", "sacct"] = "squeue"
+    """How states of jobs are asked for: `squeue`, or `sacct` where Slurm has a database."""
     seconds_between_checks: PositiveInteger = 30
+    """The shortest time between two questions."""
     jobs: PositiveInteger = 100
+    """The most jobs in the queue at a time."""
     seconds_to_save: PositiveInteger = 120
+    """A fine-tuning is told to save its state so long before its time is up."""
     defaults: Resources = {}
+    """Resources of every job."""
     rules: dict[str, Resources] = {}
+    """Resources of a rule's jobs, over the rule's own and the defaults."""
 
     def default_resources(self) -> dict[str, Any]:
         """Snakemake's `default-resources`: where jobs go, and the site's own."""

@@ -30,7 +30,7 @@ class Family:
     """A kind of pre-trained model.
 
     Attributes:
-        name: as the configuration's classes call it (`tangent.config.model_sources`).
+        name: as its sources call it (`tangent.models.fetch.model_source`).
         label: for people.
         head: kind of its heads, a key of `tangent.models.heads.stored.HEADS`.
         config_file: file of the configuration in a model's folder.

@@ -85,12 +85,8 @@ class Transformer:
         which fused attention does not keep.
         """
         hidden = (3 if self.quick_gelu else 2) * self.hidden
-        return int(self.layers * self.tokens * (10.5 * self.width + hidden + self.attention))
-
-    @property
-    def attention(self) -> int:
-        """Attention weights of one token in one block."""
-        return self.heads * self.tokens
+        per_token = 10.5 * self.width + hidden + self.heads * self.tokens
+        return int(self.layers * self.tokens * per_token)
 
 
 @dataclass(frozen=True)
