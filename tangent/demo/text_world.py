@@ -72,6 +72,10 @@ class Chance:
         """`n` different ones, in random order."""
         return [words[index] for index in self.rng.permutation(len(words))[:n]]
 
+    def say(self, form: str, **fields: str) -> str:
+        """One of the ways in which something can be said, filled."""
+        return self.one(_WORDS["forms"][form]).format(**fields)
+
     def happens(self, probability: float) -> bool:
         return bool(self.rng.random() < probability)
 
@@ -108,14 +112,7 @@ def _subject(chance: Chance, domain: str, topic: int, style: Style) -> str:
         place = chance.index(len(words) + 1)
         words.insert(place, chance.one(of_topics[chance.one(others)][0]))
     listed = " and ".join([" , ".join(words[:-1]), words[-1]])
-    return chance.one(
-        [
-            f"this {thing} is about {listed}",
-            f"a {thing} with {listed}",
-            f"the {thing} tells of {listed}",
-            f"{listed} in one {thing}",
-        ]
-    )
+    return chance.say("subject", thing=thing, listed=listed)
 
 
 def _opinion(chance: Chance, domain: str, polarity: int, style: Style) -> str:
@@ -125,7 +122,7 @@ def _opinion(chance: Chance, domain: str, polarity: int, style: Style) -> str:
     if not chance.happens(style.contrast):
         return clause
     other = _judgement(chance, chance.one(parts), 1 - polarity, style)
-    return chance.one([f"although {other} , {clause}", f"{other} but {clause}"])
+    return chance.say("contrast", other=other, clause=clause)
 
 
 def _judgement(chance: Chance, what: str, polarity: int, style: Style) -> str:
@@ -133,31 +130,16 @@ def _judgement(chance: Chance, what: str, polarity: int, style: Style) -> str:
     said = POLARITIES[1 - polarity if is_negated else polarity]
     adjective = chance.one(_WORDS["adjectives"][said][int(chance.happens(style.rare))])
     if is_negated:
-        return f"the {what} is {chance.one(['not', 'never', 'hardly'])} {adjective}"
+        return chance.say("negation", what=what, adjective=adjective)
     strong = chance.one(_WORDS["intensifiers"])
-    return chance.one(
-        [
-            f"the {what} is {adjective}",
-            f"the {what} is {strong} {adjective}",
-            f"i found the {what} {adjective}",
-            f"what a {adjective} {what}",
-        ]
-    )
+    return chance.say("judgement", what=what, adjective=adjective, strong=strong)
 
 
 def thing_seen(chance: Chance, kind: int) -> tuple[str, str]:
     """A sentence about a thing of a kind, and the thing."""
     noun = chance.one(list(KINDS.values())[kind])
     place, colour, name = (chance.one(_WORDS[key]) for key in ("places", "colours", "names"))
-    sentence = chance.one(
-        [
-            f"in the {place} there is a {colour} {noun}",
-            f"{name} saw a {colour} {noun} in the {place}",
-            f"{name} has a {noun} in the {place}",
-            f"there was a {colour} {noun} near {name}",
-        ]
-    )
-    return sentence, noun
+    return chance.say("thing", place=place, colour=colour, name=name, noun=noun), noun
 
 
 def task_rows(task: str, split: str, n: int, seed: int) -> tuple[list[Row], np.ndarray]:
@@ -268,49 +250,27 @@ def _ask_polarity(chance: Chance) -> tuple[str, str]:
     polarity = chance.index(2)
     topic = chance.index(len(TOPICS)) if chance.happens(0.4) else None
     text = review(chance, chance.one(PRETRAINING_DOMAINS), topic, polarity, _style(chance))
-    question = chance.one(
-        [
-            "{} is the opinion positive or negative ?",
-            "text : {} positive or negative ?",
-            "review : {} what is the opinion ?",
-        ]
-    )
-    return question.format(text), POLARITIES[polarity]
+    return chance.say("ask_polarity", text=text), POLARITIES[polarity]
 
 
 def _ask_topic(chance: Chance) -> tuple[str, str]:
     topic, polarity = chance.index(len(TOPICS)), chance.index(2)
     domain, polarity = chance.one(PRETRAINING_DOMAINS), polarity if chance.happens(0.4) else None
     text = review(chance, domain, topic, polarity, _style(chance))
-    question = chance.one(
-        [
-            "{} which topic is it about ?",
-            "text : {} what is the topic ?",
-            "review : {} about what ?",
-        ]
-    )
-    return question.format(text), TOPICS[topic]
+    return chance.say("ask_topic", text=text), TOPICS[topic]
 
 
 def _ask_domain(chance: Chance) -> tuple[str, str]:
     domain = chance.one(list(DOMAINS))
     topic, polarity = chance.index(len(TOPICS)), chance.index(2)
     text = review(chance, domain, topic, polarity, _style(chance))
-    question = chance.one(["{} what kind of work is it ?", "review : {} of what ?"])
-    return question.format(text), DOMAINS[domain][0][0]
+    return chance.say("ask_domain", text=text), DOMAINS[domain][0][0]
 
 
 def _ask_kind(chance: Chance) -> tuple[str, str]:
     kind = chance.index(len(KINDS))
     text, thing = thing_seen(chance, kind)
-    question = chance.one(
-        [
-            f"{text} . what kind of thing is the {thing} ?",
-            f"{text} . what is it ?",
-            f"what is a {thing} ?",
-        ]
-    )
-    return question, list(KINDS)[kind]
+    return chance.say("ask_kind", text=text, thing=thing), list(KINDS)[kind]
 
 
 # What pre-training reads, with shares.

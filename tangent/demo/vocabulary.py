@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tangent.demo.text_world import CONTROL_TASK, TASKS
-from tangent.tasks.task_files import load_task
-from tangent.tasks.text_task import literals
+from tangent.tasks.task_files import literals, load_task
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -27,10 +27,8 @@ class DemoImages(Source):
         """
         from tangent.demo.world import render_task
 
-        splits = {
-            split: ArrayRows(
-                *render_task(task.name, split, n, self.seed), f"demo {task.name} {split}"
-            )
-            for split, n in (("train", sizes.train), ("test", sizes.test))
-        }
-        return SourceData(splits["train"], None, splits["test"], task.classes)
+        def rows(split: str, n: int) -> ArrayRows:
+            made = render_task(task.name, split, n, self.seed)
+            return ArrayRows(*made, f"demo {task.name} {split}")
+
+        return SourceData(rows("train", sizes.train), None, rows("test", sizes.test), task.classes)

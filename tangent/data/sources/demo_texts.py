@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from tangent.data.sources.rows import TextRows
 from tangent.data.sources.source import Sizes, Source, SourceData
-from tangent.data.sources.text_rows import TextRows
 from tangent.jobs.keys import NaturalNumber
 from tangent.tasks.task_files import AnyTask
 
@@ -29,8 +29,8 @@ class DemoTexts(Source):
         """
         from tangent.demo.text_world import task_rows
 
-        splits = {
-            split: TextRows(*task_rows(task.name, split, n, self.seed), f"demo {task.name} {split}")
-            for split, n in (("train", sizes.train), ("test", sizes.test))
-        }
-        return SourceData(splits["train"], None, splits["test"], task.classes)
+        def rows(split: str, n: int) -> TextRows:
+            made = task_rows(task.name, split, n, self.seed)
+            return TextRows(*made, f"demo {task.name} {split}")
+
+        return SourceData(rows("train", sizes.train), None, rows("test", sizes.test), task.classes)

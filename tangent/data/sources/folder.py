@@ -45,5 +45,4 @@ class LayoutFolder(Source):
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
         """Open what `locate` found."""
-        places = {name: Path(path) for name, path in details["places"].items()}
-        return LAYOUTS[task.name].read(places)
+        return LAYOUTS[task.name].open_copy(details)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tangent.data.sources.layouts import dtd
-from tangent.data.sources.layouts.layout import Layout
-from tangent.data.sources.layouts.places import LAYOUTS
+from tangent.data.sources.layouts import listed
+from tangent.data.sources.layouts.places import LAYOUTS, Layout
 from tangent.data.sources.source import Absent, Sizes, Source, SourceData
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.keys import Folder
-from tangent.tasks.image_task import Task
-from tangent.tasks.task_files import AnyTask
+from tangent.tasks.task_files import AnyTask, Task
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,10 @@ COPIES: Registry[Copy] = {
         "DTD",
         "",
         tuple({"split": split, "partition": 1} for split in ("train", "val", "test")),
-        Layout({"images": ("dtd/dtd/images",), "labels": ("dtd/dtd/labels",)}, dtd.read_partition),
+        Layout(
+            {"images": ("dtd/dtd/images",), "labels": ("dtd/dtd/labels",)},
+            listed.read_dtd_partition,
+        ),
     ),
     "gtsrb": Copy("GTSRB", "", _TRAIN_TEST, LAYOUTS["gtsrb"]),
     "imagenet": Copy(
@@ -108,8 +109,7 @@ class Torchvision(Source):
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
         """Open what `locate` found; needs no torchvision."""
-        places = {name: Path(path) for name, path in details["places"].items()}
-        return _copy(task).layout.read(places)
+        return _copy(task).layout.open_copy(details)
 
 
 def _copy(task: Task) -> Copy:

@@ -29,8 +29,7 @@ def read(places: Mapping[str, Path]) -> SourceData:
                     f"{', '.join(sorted(only)[:5])}{more}. Every split needs a folder for every "
                     "class."
                 )
-    rows = {split: part for split, (part, _) in splits.items()}
-    return SourceData(rows["train"], rows.get("validation"), rows["test"], classes)
+    return SourceData.of({split: rows for split, (rows, _) in splits.items()}, classes)
 
 
 def list_folder(
