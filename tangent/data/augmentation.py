@@ -25,11 +25,10 @@ def random_boxes(
     originals: np.ndarray,
     generator: torch.Generator,
     scale: tuple[float, float] = SCALE,
-    ratio: tuple[float, float] = RATIO,
 ) -> Tensor:
     """Draw crop boxes with the distribution of torchvision's `RandomResizedCrop.get_params`.
 
-    Ten attempts at an area share (uniform in `scale`) and an aspect ratio (log-uniform in `ratio`);
+    Ten attempts at an area share (uniform in `scale`) and an aspect ratio (log-uniform in `RATIO`);
     the first box that fits into the image counts, at a uniform place; if none does, the largest
     central box within the ratios.
 
@@ -37,7 +36,6 @@ def random_boxes(
         originals: heights and widths of the images, int64 [n, 2], in pixels.
         generator: the random generator, on the CPU.
         scale: smallest and largest share of the area.
-        ratio: smallest and largest ratio of width to height.
 
     Returns:
         A box for each image, int64 [n, 4]: top, left, height and width in pixels.
@@ -45,7 +43,7 @@ def random_boxes(
     rows, columns = torch.from_numpy(np.ascontiguousarray(originals.T))[:, :, None]  # [n, 1] each
     uniform = torch.rand(4, len(originals), _ATTEMPTS, dtype=torch.float64, generator=generator)
     area = rows * columns * (scale[0] + (scale[1] - scale[0]) * uniform[0])
-    low, high = math.log(ratio[0]), math.log(ratio[1])
+    low, high = math.log(RATIO[0]), math.log(RATIO[1])
     aspect = (low + (high - low) * uniform[1]).exp()
     width = (area * aspect).sqrt().round().long()
     height = (area / aspect).sqrt().round().long()
@@ -57,7 +55,7 @@ def random_boxes(
     left = (uniform[3].gather(1, first) * (columns - width + 1)).long()
 
     drawn = torch.cat([top, left, height, width], dim=1)
-    fallback = torch.from_numpy(central_crops(originals, ratio))
+    fallback = torch.from_numpy(central_crops(originals))
     return torch.where(fits.any(dim=1, keepdim=True), drawn, fallback)
 
 

@@ -21,7 +21,7 @@ from tangent.data.sources.source import SourceData
 from tangent.data.split import SPLITS, split_path
 from tangent.data.validation import held_out
 from tangent.jobs.errors import UserError
-from tangent.tasks.labels import match_labels
+from tangent.tasks.labels import first_of, match_labels
 from tangent.tasks.task_files import AnyTask
 
 logger = logging.getLogger("tangent")
@@ -188,10 +188,9 @@ def _members(official: Mapping[str, Official], recipe: Recipe, what: str) -> dic
 def _check_classes(task: AnyTask, train: Official, what: str) -> None:
     missing = np.setdiff1d(np.arange(len(task.classes)), train.labels)
     if len(missing):
-        names = ", ".join(repr(task.classes[index]) for index in missing[:5])
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        names = first_of([repr(task.classes[index]) for index in missing])
         raise UserError(
-            f"{what}: no training {train.noun} is of class {names}{more}. Is the copy complete, "
+            f"{what}: no training {train.noun} is of class {names}. Is the copy complete, "
             f"and of this data set? A smaller selection needs more {train.noun}s."
         )
 

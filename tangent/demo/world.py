@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from functools import partial
 from itertools import accumulate
-from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
@@ -30,14 +30,9 @@ _CONTROL_HARDER_SHARE = 0.75
 _STREAMS = {"train": 0, "test": 1, "pretraining": 2}
 
 
-class Renderer(Protocol):
-    """Draws a random picture of class `label`; `harder` widens fonts, places, sizes and turns."""
-
-    def __call__(self, rng: np.random.Generator, label: int, harder: bool) -> Picture: ...
-
-
-# What pre-training shows of each domain.
-RENDERERS: dict[str, Renderer] = {
+# What pre-training shows of each domain: what draws a random picture of a class (its label), and
+# with wider fonts, places, sizes and turns where it is `harder`.
+RENDERERS: dict[str, Callable[[np.random.Generator, int, bool], Picture]] = {
     "shapes": shape,
     "letters": partial(character, "letters"),
     "symbols": partial(character, "symbols"),
@@ -94,7 +89,7 @@ def _task_image(task: str, split: Split, label: int, rng: np.random.Generator) -
     if task == "photos":
         picture = close_up(rng, label, split)
     else:
-        picture = RENDERERS[task](rng, label, harder=False)
+        picture = RENDERERS[task](rng, label, False)
     return to_pixels(_shift(task, picture.image, rng, split), rng, harder=True)
 
 

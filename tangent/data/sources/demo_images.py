@@ -20,11 +20,7 @@ class DemoImages(Source):
     """Seed of the rendering. Not the study's seed."""
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
-        """Render `sizes.train` training and `sizes.test` test images.
-
-        Raises:
-            UserError: the demo world has no such task, or fewer images.
-        """
+        """Render `sizes.train` training and `sizes.test` test images."""
         from tangent.demo.world import render_task
 
         def rows(split: str, n: int) -> ArrayRows:

@@ -22,11 +22,7 @@ class DemoTexts(Source):
     """Seed of the texts. Not the study's seed."""
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
-        """Write `sizes.train` training and `sizes.test` test texts.
-
-        Raises:
-            UserError: the demo world has no such task.
-        """
+        """Write `sizes.train` training and `sizes.test` test texts."""
         from tangent.demo.text_world import task_rows
 
         def rows(split: str, n: int) -> TextRows:

@@ -80,11 +80,6 @@ class Torchvision(Source):
 
         torchvision compares what it downloads with known MD5 sums. SVHN goes to the folder `svhn`
         and ImageNet to `imagenet`, as in the folder layouts.
-
-        Raises:
-            Absent: it is not there and is not, or cannot be, downloaded.
-            UserError: a part of it is missing or damaged, or torchvision has not the protocol's
-                splits.
         """
         copy = _copy(task)
         base = Path(self.root).expanduser()
@@ -94,9 +89,7 @@ class Torchvision(Source):
         try:
             for split in copy.splits:
                 getattr(datasets, copy.name)(base / copy.subfolder, **split, **options)
-        except (
-            Exception
-        ) as error:  # torchvision raises what urllib, tarfile, scipy and it itself do
+        except Exception as error:  # what urllib, tarfile, scipy and torchvision itself raise
             reason = f"torchvision.datasets.{copy.name}: {first_line(error)}"
             if copy.layout.found(base):
                 raise UserError(

@@ -25,7 +25,7 @@ class JsonLines(Source):
     """Folder that holds the data sets' own folders."""
 
     def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
-        """Find `{root}/{task}/{split}.jsonl`; a part that is missing is a UserError."""
+        """Find `{root}/{task}/{split}.jsonl` of every split."""
         folder = Path(self.root).expanduser() / task.name
         wanted = ["train", *([] if sizes.validation is None else ["validation"]), "test"]
         places = {split: folder / f"{split}.jsonl" for split in wanted}
@@ -37,11 +37,7 @@ class JsonLines(Source):
         return {"places": {split: str(path) for split, path in places.items()}}
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
-        """Open what `locate` found: one JSON object per line, with the columns of the task's file.
-
-        Raises:
-            UserError: a line is no JSON object or lacks a column, or the labels are no labels.
-        """
+        """Open what `locate` found: JSON objects with the columns that the task's file names."""
         parts = {split: _read(task, Path(path)) for split, path in details["places"].items()}
         rows = labelled_texts(parts)
         return SourceData.of(rows, rows["train"].classes)

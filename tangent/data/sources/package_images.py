@@ -34,12 +34,7 @@ class PackageImages(Source):
     """Seed of the selection. Not the study's seed."""
 
     def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
-        """Find the images of a task.
-
-        Raises:
-            Absent: the package is not installed.
-            UserError: no package is known to carry the task's images.
-        """
+        """Find the package that carries the task's images."""
         if task.name not in CARRIED:
             raise UserError(
                 f"no package is known to carry images of the task {task.name}, only of "
@@ -48,11 +43,7 @@ class PackageImages(Source):
         return {"path": str(CARRIED[task.name][0]())}
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
-        """Draw the training and test images; without splits in the package, of one permutation.
-
-        Raises:
-            UserError: files are damaged, or hold fewer images.
-        """
+        """Draw the training and test images; without splits in the package, of one permutation."""
         _, read = CARRIED[task.name]
         train, test = read(Path(details["path"]))
         train_rows, test_rows = (_permutation(task, rows, self.seed) for rows in (train, test))

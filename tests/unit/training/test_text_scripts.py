@@ -8,8 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from tangent.data.split import load_split
-from tangent.demo.text_world import pretraining_texts
-from tangent.demo.vocabulary import build_tokenizer
+from tangent.demo.text_world import build_tokenizer, pretraining_texts
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
 from tangent.models import t5
