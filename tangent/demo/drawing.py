@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import yaml
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageFont
 
 from tangent.jobs.errors import UserError
 
@@ -94,22 +94,6 @@ def package_file(package: str, relative: str) -> Path:
 def font(file: str, size: int) -> ImageFont.FreeTypeFont:
     """Return a font that Matplotlib ships, `size` in canvas pixels."""
     return ImageFont.truetype(package_file("matplotlib", f"mpl-data/fonts/ttf/{file}"), size)
-
-
-def draw_character(
-    rng: np.random.Generator, character: str, fonts: list[str], harder: bool
-) -> Picture:
-    """Draw one character in a random font, size, place and slight rotation."""
-    foreground, background = contrasting_colours(rng)
-    size = rng.uniform(36, 50) if harder else rng.uniform(40, 52)
-    offset, turn = (6, 15) if harder else (3, 4)
-    x, y = CANVAS / 2 + rng.uniform(-offset, offset, 2)
-    mask = Image.new("L", (CANVAS, CANVAS), 0)
-    chosen = font(fonts[rng.integers(len(fonts))], int(size))
-    ImageDraw.Draw(mask).text((x, y), character, font=chosen, fill=255, anchor="mm")
-    image = canvas(background)
-    image.paste(PALETTE[foreground], mask=mask.rotate(rng.uniform(-turn, turn)))
-    return Picture(image, foreground, background)
 
 
 def to_pixels(image: Image.Image, rng: np.random.Generator, harder: bool) -> np.ndarray:

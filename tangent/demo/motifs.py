@@ -16,7 +16,6 @@ from tangent.demo.drawing import (
     Picture,
     canvas,
     contrasting_colours,
-    draw_character,
     font,
     polygon,
 )
@@ -86,10 +85,20 @@ def sign(rng: np.random.Generator, label: int, harder: bool) -> Picture:
 
 
 def character(task: str, rng: np.random.Generator, label: int, harder: bool) -> Picture:
-    """Draw a character that stands for a class of letters, digits, symbols or glyphs."""
+    """Draw a character of letters, digits, symbols or glyphs; its font, size, place, turn vary."""
     kind = PICTURES["characters"][task]
     fonts = kind["harder_fonts" if harder else "fonts"]
-    return draw_character(rng, kind["characters"][label], fonts, harder)
+    foreground, background = contrasting_colours(rng)
+    size = rng.uniform(36, 50) if harder else rng.uniform(40, 52)
+    offset, turn = (6, 15) if harder else (3, 4)
+    place = tuple(CANVAS / 2 + rng.uniform(-offset, offset, 2))
+    mask = Image.new("L", (CANVAS, CANVAS), 0)
+    chosen = font(fonts[rng.integers(len(fonts))], int(size))
+    text = kind["characters"][label]
+    ImageDraw.Draw(mask).text(place, text, font=chosen, fill=255, anchor="mm")
+    image = canvas(background)
+    image.paste(PALETTE[foreground], mask=mask.rotate(rng.uniform(-turn, turn)))
+    return Picture(image, foreground, background)
 
 
 def _separate_points(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from functools import partial
 from itertools import accumulate
-from typing import Protocol
 
 import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter
 
 from tangent.demo.drawing import IMAGE, PICTURES, Picture, to_pixels
 from tangent.demo.motifs import character, count, pattern, shape, sign
-from tangent.demo.photographs import Split, close_up, handwritten_digits, photo
-from tangent.demo.shifts import shift
+from tangent.demo.photographs import Split, background, close_up, handwritten_digits, photo
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import load_task
 
@@ -30,14 +30,9 @@ _CONTROL_HARDER_SHARE = 0.75
 _STREAMS = {"train": 0, "test": 1, "pretraining": 2}
 
 
-class Renderer(Protocol):
-    """Draws a random picture of class `label`; `harder` widens fonts, places, sizes and turns."""
-
-    def __call__(self, rng: np.random.Generator, label: int, harder: bool) -> Picture: ...
-
-
-# What pre-training shows of each domain.
-RENDERERS: dict[str, Renderer] = {
+# What pre-training shows of each domain: what draws a random picture of a class (its label), and
+# with wider fonts, places, sizes and turns where it is `harder`.
+RENDERERS: dict[str, Callable[[np.random.Generator, int, bool], Picture]] = {
     "shapes": shape,
     "letters": partial(character, "letters"),
     "symbols": partial(character, "symbols"),
@@ -94,8 +89,8 @@ def _task_image(task: str, split: Split, label: int, rng: np.random.Generator) -
     if task == "photos":
         picture = close_up(rng, label, split)
     else:
-        picture = RENDERERS[task](rng, label, harder=False)
-    return to_pixels(shift(task, picture.image, rng, split), rng, harder=True)
+        picture = RENDERERS[task](rng, label, False)
+    return to_pixels(_shift(task, picture.image, rng, split), rng, harder=True)
 
 
 def pretraining_classes() -> list[tuple[str, str]]:
@@ -147,3 +142,46 @@ def _caption(
     text = form.format(name=name, colour=picture.foreground, ground=picture.background)
     is_prefixed = task != "photos" and rng.random() < _PREFIX_SHARE
     return _PREFIX + text if is_prefixed else text
+
+
+def _shift(task: str, image: Image.Image, rng: np.random.Generator, split: Split) -> Image.Image:
+    """Give a 64 x 64 canvas what a task's images have that pre-training never showed.
+
+    Turns stay within about 45 degrees: beyond, two classes would meet (a turned N is a Z, an arrow
+    that points up one that points right). Photographs come from the region of `split`.
+    """
+    match task:
+        case "shapes":
+            return Image.blend(image, background(rng, split), 0.55)
+        case "letters":
+            return _turn(image, rng, 22, 42)
+        case "symbols":
+            turned = _turn(image, rng, 20, 42).filter(ImageFilter.GaussianBlur(1.3))
+            return Image.blend(turned, background(rng, split), 0.3)
+        case "patterns":
+            dimmed = np.asarray(image, np.float32) * -0.35 + 180
+            return Image.fromarray(dimmed.astype(np.uint8)).filter(ImageFilter.GaussianBlur(1.2))
+        case "signs":
+            faded = ImageEnhance.Color(_turn(image, rng, 20, 36)).enhance(0.5)
+            return Image.blend(faded, background(rng, split), 0.42)
+        case "counting":
+            blurred = image.filter(ImageFilter.GaussianBlur(1))
+            return Image.blend(blurred, background(rng, split), 0.4)
+        case "photos":
+            return _change_colours(image, rng).rotate(90 * int(rng.integers(4)))
+        case _:  # the control task and the handwritten digits stay as they are
+            return image
+
+
+def _turn(image: Image.Image, rng: np.random.Generator, least: float, most: float) -> Image.Image:
+    """Turn to either side by `least` to `most` degrees; new corners get the background's colour."""
+    angle = rng.choice([-1, 1]) * rng.uniform(least, most)
+    return image.rotate(angle, Image.Resampling.BILINEAR, fillcolor=image.getpixel((1, 1)))
+
+
+def _change_colours(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Permute the colour channels; invert every other image."""
+    pixels = np.asarray(image)[..., rng.permutation(3)]
+    if rng.random() < 0.5:
+        pixels = 255 - pixels
+    return Image.fromarray(np.ascontiguousarray(pixels))

@@ -50,8 +50,7 @@ def kernel_method(images: int, outputs: int, components: int, held: int) -> Meth
         images: n of the sample.
         outputs: logits of the kernel, which has images × outputs rows.
         components: eigenfunctions.
-        held: gradients that fit into memory, from the weights' size and the device's budget
-            (`gradients_held`).
+        held: gradients that fit into memory (`gradients_held`).
     """
     rows = images * outputs
     if components >= rows:
@@ -66,9 +65,7 @@ def kernel_method(images: int, outputs: int, components: int, held: int) -> Meth
 def dense_passes(images: int, others: int, outputs: int, held: int) -> int:
     """Forward passes for the gradients of a dense kernel's eigenfunctions and of their values.
 
-    Args:
-        images, outputs, held: as for `kernel_method`.
-        others: further images to evaluate them on, besides the sample.
+    `others` are further images to evaluate them on, besides the sample.
     """
     held_images = max(1, held // outputs)
     # A kernel made in parts ends with a pass over the sample for the eigenfunctions.
@@ -105,9 +102,8 @@ def gram_gradients(images: int, held: int) -> int:
 def gradients_held(weights: int, memory: int) -> int:
     """Gradients of one logit of one image that fit into `memory`; at least one.
 
-    Args:
-        weights: size of the differentiated weights, in bytes.
-        memory: in bytes; `GRADIENT_BYTES` of the device in the pipeline.
+    Both in bytes: `weights` those that are differentiated in, `memory` the device's
+    `GRADIENT_BYTES` in the pipeline.
     """
     return max(1, memory // weights)
 
@@ -122,11 +118,9 @@ def images_per_chunk(weights: int, memory: int, logits: int) -> int:
 
 
 def directions_per_pass(components: int, held: int) -> int:
-    """Eigenfunctions whose directions in the space of weights are held at once.
+    """Directions in the space of weights, one per eigenfunction, that are held at once.
 
-    Args:
-        components: eigenfunctions of a kernel.
-        held: gradients that fit into memory (`gradients_held`); a direction is as large.
+    One is as large as a gradient, of which `held` fit into memory (`gradients_held`).
     """
     return min(components, held, DIRECTIONS)
 
@@ -145,11 +139,8 @@ def matrix_free_bytes(
     Lanczos vectors in float64. Only the last grow with the images.
 
     Args:
-        images: n.
-        outputs: logits C of one kernel.
-        weights: size of the weights, in bytes.
-        components: eigenfunctions.
-        memory: for directions, in bytes.
+        images, outputs, components: as for `kernel_method`.
+        weights, memory: as for `gradients_held`, the latter for directions.
         activations: bytes that the backward pass of `BATCH_SIZE` images keeps.
     """
     rows = images * outputs

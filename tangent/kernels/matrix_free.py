@@ -157,11 +157,8 @@ class MatrixFreeEigenfunctions(KernelEigenfunctions):
     then a little over 2 k forward passes for each image of the sample and each one evaluated,
     whatever the number of logits of a kernel (`tangent.kernels.kernel_cost`).
 
-    Memory, with P weights and a kernel of n × C rows: 3 P numbers in products; afterwards 2 P and
-    as many directions of P numbers as fit into `memory`, at most 16; the activations that the
-    backward pass of one batch keeps; and n × C × (2 k + 1) float64 for Lanczos
-    (`tangent.kernels.kernel_cost`). Products are made in the type of the weights, the Lanczos
-    vectors are float64.
+    Memory is that of `tangent.kernels.kernel_cost.matrix_free_bytes`. Products are made in the type
+    of the weights, the Lanczos vectors are float64.
 
     Directions that do not fit together are made again at every evaluation, so all sets of images
     are best evaluated in one call (`local_energies`).

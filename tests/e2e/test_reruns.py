@@ -215,7 +215,8 @@ ROWS = {
     ),
     "the code of a data source or folder layout": (
         lambda study: [
-            edit(study, f"data/sources/{name}.py") for name in ("hub", "synthetic", "layouts/svhn")
+            edit(study, f"data/sources/{name}.py")
+            for name in ("hub", "synthetic", "layouts/mat_files")
         ],
         set(),
     ),

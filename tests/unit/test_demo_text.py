@@ -10,10 +10,10 @@ from tangent.demo.text_world import (
     CONTROL_TASK,
     PRETRAINING_DOMAINS,
     TASKS,
+    build_tokenizer,
     pretraining_texts,
     task_rows,
 )
-from tangent.demo.vocabulary import build_tokenizer
 from tangent.jobs.errors import UserError
 from tangent.models.fetch.fetching import fetch
 from tangent.tasks.task_files import load_task

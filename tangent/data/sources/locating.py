@@ -92,7 +92,14 @@ def open_source(task: AnyTask, located: Located, sizes: Sizes) -> SourceData:
     data = _source(task, located.entry, key).open_copy(task, sizes, located.details)
     if sizes.validation is None:
         data = replace(data, validation=None)
-    _check_sizes(task, located.entry, data, sizes)
+    for split, expected in vars(sizes).items():
+        rows = getattr(data, split)
+        if rows is not None and len(rows) != expected:
+            raise UserError(
+                f"the {split} set of {task.name} from {json.dumps(located.entry)} has {len(rows)} "
+                f"examples, not {expected} (datasets.{task.name}.{split}_images). Complete this "
+                "copy or choose another source; change the number only for another data set."
+            )
     return data
 
 
@@ -122,14 +129,3 @@ def _source(task: AnyTask, entry: Mapping[str, Any], key: str) -> Source:
             f"about {task.kind}s: choose one of {', '.join(fitting)}."
         )
     return source
-
-
-def _check_sizes(task: AnyTask, entry: Mapping[str, Any], data: SourceData, sizes: Sizes) -> None:
-    for split in ("train", "validation", "test"):
-        rows, expected = getattr(data, split), getattr(sizes, split)
-        if rows is not None and len(rows) != expected:
-            raise UserError(
-                f"the {split} set of {task.name} from {json.dumps(dict(entry))} has {len(rows)} "
-                f"examples, not {expected} (datasets.{task.name}.{split}_images). Complete this "
-                "copy or choose another source; change the number only for another data set."
-            )

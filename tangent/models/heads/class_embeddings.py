@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tangent.jobs.errors import UserError
 from tangent.models.heads.zero_shot import ZeroShotHead
-from tangent.tasks.image_task import Task
+from tangent.tasks.task_files import Task
 
 if TYPE_CHECKING:
     import torch
