@@ -27,6 +27,7 @@ include: "rules/cluster.smk"
 include: "rules/common.smk"
 include: "rules/code.smk"
 include: "rules/paths.smk"
+include: "rules/parameters.smk"
 include: "rules/summary.smk"
 include: "rules/runs.smk"
 

@@ -13,8 +13,6 @@ rule addition_plain:
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         tasks=tasks_of,

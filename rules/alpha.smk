@@ -13,8 +13,6 @@ rule validate_addition_plain:
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         settings=lambda wildcards: flags(
@@ -46,8 +44,6 @@ rule validate_negation_plain:
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         settings=flags(

@@ -11,8 +11,6 @@ rule validate_combinations:
         "<logs>/combinations/{model}/{mode}/seed{seed}/choices.log",
     wildcard_constraints:
         mode=LINEARIZED,
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         settings=combination_flags,
@@ -36,8 +34,6 @@ rule evaluate_combinations:
         "<logs>/combinations/{model}/{mode}/seed{seed}/result.log",
     wildcard_constraints:
         mode=LINEARIZED,
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         tasks=tasks_of,

@@ -9,8 +9,6 @@ rule data_source:
         "<resources>/logs/sources/{task}.log",
     # Downloads: nodes of a cluster often have no network.
     localrule: True
-    resources:
-        **LIMITS,
     params:
         sources=sources_of,
         sizes=official_sizes,
@@ -35,8 +33,6 @@ rule dataset:
     wildcard_constraints:
         task=one_of(CONFIG.tasks),
     threads: decoding_threads
-    resources:
-        **LIMITS,
     params:
         splits="train validation test",
         settings=dataset_flags,
@@ -89,8 +85,6 @@ rule texts:
         "<resources>/logs/datasets/{model}-tokens/{task}.log",
     wildcard_constraints:
         task=one_of(CONFIG.tasks),
-    resources:
-        **LIMITS,
     params:
         splits="train validation test",
         settings=dataset_flags,

@@ -12,8 +12,6 @@ rule disentanglement_plain:
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         settings=flags(**CONFIG.disentanglement.model_dump(exclude={"models", "pairs"})),

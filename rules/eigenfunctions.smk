@@ -15,8 +15,6 @@ rule eigenfunctions:
     log:
         "<logs>/eigenfunctions/{model}/{task}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         output_dir=subpath(output.energies, parent=True),
@@ -42,8 +40,6 @@ rule proposition1:
     log:
         "<logs>/proposition1/{model}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         output_dir=subpath(output.interference, parent=True),

@@ -12,8 +12,6 @@ rule features:
     log:
         "<logs>/features/{model}/initial/{dataset}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         output_dir=subpath(output.test, parent=True),
@@ -41,8 +39,6 @@ rule products:
     wildcard_constraints:
         mode=LINEARIZED,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         output_dir=subpath(output.test, parent=True),

@@ -15,8 +15,6 @@ rule plot:
         figure=one_of(FIGURES_OF_STUDY),
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
         code=lambda wildcards: code(

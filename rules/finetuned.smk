@@ -19,8 +19,6 @@ rule finetuned:
     log:
         "<logs>/finetuned/{model}/{training}/{task}/seed{seed}.log",
     threads: lambda wildcards: CONFIG.compute.threads * processes_of(wildcards)
-    resources:
-        **LIMITS,
     params:
         launcher=finetuning_launcher,
         pretrained_dir=subpath(input.config, parent=True),

@@ -13,8 +13,6 @@ rule heads:
     wildcard_constraints:
         model=one_of(models_with_heads("zero_shot")),
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         settings=flags(**DEVICE),
@@ -40,8 +38,6 @@ rule answer_heads:
     wildcard_constraints:
         model=one_of(models_with_heads("answers")),
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         code=code_of_head("build_answers"),
@@ -66,8 +62,6 @@ rule probe_heads:
     wildcard_constraints:
         model=one_of(models_with_heads("probe")),
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         settings=probe_flags,

@@ -38,8 +38,6 @@ rule tuning_accuracy:
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         compute=flags(**EVALUATION),
@@ -63,8 +61,6 @@ checkpoint chosen_learning_rate:
         "<logs>/learning_rates/{model}/{training}/seed{seed}/chosen.log",
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
-    resources:
-        **LIMITS,
     params:
         code=code("choose_learning_rate"),
     message:
@@ -97,8 +93,6 @@ rule adopted_training:
         # A model's name counts with the training that comes after it in the path.
         model="|".join(f"{re.escape(m)}(?=/{t}/)" for m, t in CONFIG.searches) or "(?!)",
         seed=CONFIG.tuning_seed,
-    resources:
-        **LIMITS,
     params:
         settings=adoption_flags,
         output_dir=subpath(output.encoder, parent=True),

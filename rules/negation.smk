@@ -12,8 +12,6 @@ rule negation_plain:
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         control=CONFIG.control,

@@ -23,8 +23,6 @@ for family in FAMILIES.values():
         # Downloads: nodes of a cluster often have no network.
         localrule: True
         threads: CONFIG.compute.threads
-        resources:
-            **LIMITS,
         params:
             source=lambda wildcards: json.dumps(CONFIG.source_of(wildcards.model)),
             architecture=architecture_digest,
@@ -46,8 +44,6 @@ rule initial:
     log:
         "<logs>/initial/{model}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         code=code_of_model("initialize_random"),

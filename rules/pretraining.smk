@@ -21,8 +21,6 @@ for recipe_name, recipe in CONFIG.pretraining.items():
         log:
             f"<resources>/logs/pretraining/{recipe_name}.log",
         threads: recipe.threads
-        resources:
-            **LIMITS,
         params:
             # Not the steps, which change no bit: a study that wants fewer runs nothing again.
             recipe=recipe.model_dump_json(),

@@ -13,8 +13,6 @@ rule published:
     # Downloads: nodes of a cluster often have no network.
     localrule: True
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         source=lambda wildcards: published(wildcards).model_dump_json(),
         pretrained_dir=subpath(input.config, parent=True),

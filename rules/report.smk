@@ -13,8 +13,6 @@ rule report:
         "<logs>/report.log",
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         study_dir=subpath(input.config, parent=True),
         code=code("report"),

@@ -10,8 +10,6 @@ rule zero_shot:
         accuracy="<results>/zero_shot/{model}/seed{seed}/zero_shot.json",
     log:
         "<logs>/zero_shot/{model}/seed{seed}.log",
-    resources:
-        **LIMITS,
     params:
         features=stored_features_flags,
         code=code_of_model("zero_shot"),
@@ -32,8 +30,6 @@ rule single_task_plain:
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         code=code_of_model("single_task"),

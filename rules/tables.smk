@@ -8,8 +8,6 @@ rule resolved_config:
         "<logs>/config.log",
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         config=CONFIG_JSON,
         code=code("resolved_config"),
@@ -32,8 +30,6 @@ rule collect_table:
         table=one_of(name for name in TABLES_OF_STUDY if TABLES[name].results),
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         entry=entry_of,
         code=code("collect_table"),
@@ -59,8 +55,6 @@ rule derived_table:
         ),
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         settings=lambda wildcards: json.dumps(TABLES[wildcards.table].settings(CONFIG)),
         tables_dir=subpath(output.table, parent=True),
@@ -104,8 +98,6 @@ rule paper_table:
         table=one_of(PAPER_TABLES),
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         tables_dir=subpath(output.md, parent=True),
         code=code("paper_table"),

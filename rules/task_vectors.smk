@@ -10,8 +10,6 @@ rule task_vector:
     log:
         "<logs>/task_vectors/{model}/{training}/{task}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         code=code("extract_task_vector"),
     message:

@@ -1,0 +1,173 @@
+"""Parameters, of the wildcards and inputs: what goes into a command beside paths; no rules."""
+
+
+def datasets_dir(wildcards):
+    return f"{CONFIG.paths.resources}/datasets/{form(wildcards)}"
+
+
+def heads_dir(wildcards):
+    return f"{RESULTS}/heads/{base_model(wildcards)}"
+
+
+def sources_of(wildcards):
+    """The places to look for a data set in, each as JSON."""
+    sources = CONFIG.datasets[wildcards.task].sources
+    return flags(sources=[source.model_dump_json() for source in sources])
+
+
+def official_sizes(wildcards):
+    dataset = CONFIG.datasets[wildcards.task]
+    keys = {"train_images", "validation_images", "test_images"}
+    return flags(**dataset.model_dump(include=keys, exclude_none=True))
+
+
+def dataset_flags(wildcards):
+    cut = {f"validation_{key}": value for key, value in CONFIG.validation}
+    order = CONFIG.datasets[wildcards.task].order
+    return f"{official_sizes(wildcards)} {flags(order=order, **cut)}"
+
+
+def decoding_threads(wildcards):
+    """More threads for more images; no result depends on them."""
+    return min(8, 1 + CONFIG.datasets[wildcards.task].train_images // 2500)
+
+
+def named(files):
+    """NAME=FILE words; the name is the part of the path before the seed: a task."""
+    return [f"{Path(file).parts[-3]}={file}" for file in files]
+
+
+def named_folders(files):
+    """The same of the files' folders; the name is a data set."""
+    folders = {Path(file).parts[-3]: Path(file).parent for file in files}
+    return [f"{name}={folder}" for name, folder in folders.items()]
+
+
+def encoder_flags(wildcards, input):
+    """What every step takes that runs the encoder at θ0, and, where it reads heads, for these."""
+    given = {"pretrained_dir": Path(input.config).parent, "encoder": input.encoder}
+    given["datasets_dir"] = datasets_dir(wildcards)
+    if "heads" in input.keys():
+        given |= {"model": wildcards.model, "seed": wildcards.seed}
+        given["heads_dir"] = heads_dir(wildcards)
+    return flags(**given)
+
+
+def stored_features_flags(wildcards, input):
+    """What every step takes that looks features at θ0 up."""
+    return flags(
+        model=wildcards.model,
+        seed=wildcards.seed,
+        heads_dir=heads_dir(wildcards),
+        head_kind=FAMILIES[CONFIG.family_of(wildcards.model)].head,
+        datasets_dir=datasets_dir(wildcards),
+        initial_features=named_folders(input.features),
+    )
+
+
+def evaluation_flags(wildcards, input):
+    """What every evaluation of an edited model takes, as weights or as look-ups."""
+    given = {"mode": wildcards.mode}
+    if "products" in input.keys():
+        given["products"] = named_folders(input.products)
+    else:
+        given |= {"pretrained_dir": Path(input.config).parent, "encoder": input.encoder}
+        given |= {"task_vectors": named(input.task_vectors), **EVALUATION}
+    if "single_task" in input.keys():
+        given["single_task"] = named(input.single_task)
+    return f"{stored_features_flags(wildcards, input)} {flags(**given)}"
+
+
+def product_flags(wildcards, input):
+    """The task vectors, and those whose products are made on a data set."""
+    vectors = {
+        split: CONFIG.product_vectors(wildcards.model, wildcards.dataset, split)
+        for split in SPLITS
+    }
+    return flags(task_vectors=named(input.task_vectors), **vectors, **EVALUATION)
+
+
+def combination_flags(wildcards):
+    """The combinations of a model's task vectors, and the grid of their coefficients."""
+    settings = {"tasks": tasks_of(wildcards), "alphas": CONFIG.alphas}
+    settings["subsets_per_size"] = CONFIG.combinations.subsets_per_size
+    if CONFIG.combinations.analogies:
+        analogies = CONFIG.combinations.analogies
+        settings["analogies"] = [":".join(tasks) for tasks in analogies]
+    return flags(**settings)
+
+
+def processes_of(wildcards):
+    """How many processes fine-tune together."""
+    return CONFIG.finetuning_of(wildcards.model).processes
+
+
+def finetuning_launcher(wildcards):
+    """What goes before the command of several processes: torchrun; nothing for one."""
+    processes = processes_of(wildcards)
+    if processes == 1:
+        return ""
+    # After a signal torchrun waits this long for the state to be saved (in torch 2.11 30 s). It
+    # would take some of our flags for abbreviations of its own, but for the dashes.
+    on_gpus = f"python -m scripts.on_gpus {processes} " if DEVICE_NAME == "cuda" else ""
+    return (
+        f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300 {on_gpus}python -m torch.distributed.run --standalone"
+        f" --nproc-per-node {processes} --no-python -- "
+    )
+
+
+def learning_rate_flags(wildcards):
+    """The rate that a path has, a number of the configuration, or the file of a chosen one."""
+    rate = wildcards.get("rate", CONFIG.learning_rate_of(*searched(wildcards)))
+    if rate is None:
+        return {"learning_rate_file": choice(*searched(wildcards))}
+    return {"learning_rate": rate}
+
+
+def adoption_flags(wildcards):
+    """The trainings of which one is taken, and the file that says which."""
+    names = searched(wildcards)
+    logs = candidates(*names, [wildcards.task], "log.csv")
+    folders = [f"{rate}={Path(log).parent}" for (rate, _), log in logs.items()]
+    return flags(learning_rate_file=choice(*names), candidates=folders)
+
+
+def finetuning_flags(wildcards):
+    of_model = CONFIG.finetuning_of(wildcards.model)
+    is_checkpointed = wildcards.training in of_model.activation_checkpointing
+    is_compiled = getattr(CONFIG.compute.compile, wildcards.training)
+    return flags(
+        epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
+        batch_size=CONFIG.finetuning.batch_size,
+        **learning_rate_flags(wildcards),
+        weight_decay=CONFIG.finetuning.weight_decay,
+        warmup_steps=CONFIG.finetuning.warmup_steps,
+        gradient_clip=CONFIG.finetuning.gradient_clip,
+        autocast=CONFIG.compute.autocast,
+        accumulation_steps=of_model.accumulation_steps,
+        activation_checkpointing="on" if is_checkpointed else "off",
+        # Among rates to choose from a training that diverges has its answer too.
+        if_diverged="give_up" if "rate" in wildcards.keys() else "fail",
+        compile="on" if is_compiled and not is_checkpointed else "off",
+        processes=of_model.processes,
+        **DEVICE,
+    )
+
+
+def probe_flags(wildcards, input):
+    """How a linear probe is fitted."""
+    probe = CONFIG.probe
+    settings = {
+        "strengths": [probe.minimum, probe.maximum, probe.points],
+        "deviation": probe.deviation,
+        # Of the control task, which is never fine-tuned, nothing need be left.
+        "share": probe.share if wildcards.task in CONFIG.tasks else 1.0,
+    }
+    folder = {"train_dir": Path(input.data[0]).parent} if input.data else {}
+    return flags(**folder, **settings, **EVALUATION)
+
+
+def eigenfunction_flags(wildcards):
+    controls = [task for task in tasks_and_control(wildcards) if task != wildcards.task]
+    sizes = CONFIG.eigenfunctions.model_dump(exclude={"models", "tasks"})
+    return flags(control_tasks=controls, **sizes, **DEVICE)
