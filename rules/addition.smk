@@ -8,20 +8,17 @@ rule addition_plain:
         alpha="<results>/alpha/{model}/{mode}/sum/seed{seed}/alpha.json",
     output:
         result="<results>/addition/{model}/{mode}/seed{seed}/result.json",
-    log:
-        "<logs>/addition/{model}/{mode}/seed{seed}.log",
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
     params:
         evaluation=evaluation_flags,
         tasks=tasks_of,
-        code=code_of_model("addition"),
     message:
         "task addition ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
     shell:
         "python -m scripts.addition {params.evaluation} --tasks {params.tasks}"
-        " --alpha {input.alpha} --output {output.result} --code {params.code} --log {log}"
+        " --alpha {input.alpha} --output {output.result}"
 
 
 use rule addition_plain as addition_linearized with:

@@ -8,8 +8,6 @@ rule validate_addition_plain:
     output:
         sweep="<results>/alpha/{model}/{mode}/sum/seed{seed}/sweep.csv",
         alpha="<results>/alpha/{model}/{mode}/sum/seed{seed}/alpha.json",
-    log:
-        "<logs>/alpha/{model}/{mode}/sum/seed{seed}.log",
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
@@ -19,12 +17,11 @@ rule validate_addition_plain:
             tasks=tasks_of(wildcards), alphas=CONFIG.alphas
         ),
         output_dir=subpath(output.alpha, parent=True),
-        code=code_of_model("validate_addition"),
     message:
         "choose α of task addition ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
     shell:
         "python -m scripts.validate_addition {params.evaluation} {params.settings}"
-        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+        " --output-dir {params.output_dir}"
 
 
 use rule validate_addition_plain as validate_addition_linearized with:
@@ -39,8 +36,6 @@ rule validate_negation_plain:
     output:
         sweep="<results>/alpha/{model}/{mode}/{task}/seed{seed}/sweep.csv",
         alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
-    log:
-        "<logs>/alpha/{model}/{mode}/{task}/seed{seed}.log",
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
@@ -52,13 +47,12 @@ rule validate_negation_plain:
             **CONFIG.negation.model_dump(),
         ),
         output_dir=subpath(output.alpha, parent=True),
-        code=code_of_model("validate_negation"),
     message:
         "choose α of negating {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts.validate_negation {params.evaluation} --task {wildcards.task}"
-        " {params.settings} --output-dir {params.output_dir} --code {params.code} --log {log}"
+        " {params.settings} --output-dir {params.output_dir}"
 
 
 use rule validate_negation_plain as validate_negation_linearized with:

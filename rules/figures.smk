@@ -24,4 +24,4 @@ rule plot:
         "draw {wildcards.figure}"
     shell:
         "python -m scripts.plot --figure {wildcards.figure} --tables-dir {params.tables_dir}"
-        " --output-svg {output.svg} --output-pdf {output.pdf} --code {params.code} --log {log}"
+        " --output-svg {output.svg} --output-pdf {output.pdf}"

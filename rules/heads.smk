@@ -8,8 +8,6 @@ rule heads:
         weights="<resources>/pretrained/{model}/open_clip_model.safetensors",
     output:
         head="<results>/heads/{model}/{task}/head.safetensors",
-    log:
-        "<logs>/heads/{model}/{task}.log",
     wildcard_constraints:
         model=one_of(models_with_heads("zero_shot")),
     threads: CONFIG.compute.threads
@@ -22,7 +20,6 @@ rule heads:
     shell:
         "python -m scripts.build_head --pretrained-dir {params.pretrained_dir}"
         " --task {wildcards.task} {params.settings} --output {output.head}"
-        " --code {params.code} --log {log}"
 
 
 # The answers of text-to-text models, as tokens beside the language-model head.
@@ -33,8 +30,6 @@ rule answer_heads:
         tokenizer="<resources>/pretrained/{model}/tokenizer.json",
     output:
         head="<results>/heads/{model}/{task}/head.safetensors",
-    log:
-        "<logs>/heads/{model}/{task}.log",
     wildcard_constraints:
         model=one_of(models_with_heads("answers")),
     threads: CONFIG.compute.threads
@@ -46,7 +41,6 @@ rule answer_heads:
     shell:
         "python -m scripts.build_answers --pretrained-dir {params.pretrained_dir}"
         " --task {wildcards.task} --output {output.head}"
-        " --code {params.code} --log {log}"
 
 
 # The linear probes of closed-vocabulary models, from the training images of each task.
@@ -57,8 +51,6 @@ rule probe_heads:
         data=probe_data,
     output:
         head="<results>/heads/{model}/{task}/head.safetensors",
-    log:
-        "<logs>/heads/{model}/{task}.log",
     wildcard_constraints:
         model=one_of(models_with_heads("probe")),
     threads: CONFIG.compute.threads
@@ -71,4 +63,3 @@ rule probe_heads:
     shell:
         "python -m scripts.fit_probe {params.encoder} --task {wildcards.task}"
         " {params.settings} --output {output.head}"
-        " --code {params.code} --log {log}"

@@ -4,17 +4,37 @@ from snakemake.resources import Resources
 
 LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus}
 
-for step in workflow.rules:
-    if step.shellcmd:
-        step.conda_env = step.conda_env or "../envs/train.yaml"
-        if not step.ruleinfo.resources:
-            step.resources.update(Resources.from_mapping(LIMITS))
-            # What a profile or `--set-resources` gives to the rule wins, as in Snakemake itself.
-            given = workflow.resource_settings._parsed_overwrite_resources
-            step.resources.update(given.get(step.name, {}))
+
+def complete(step):
+    """Give a step its environment, limits, log, benchmark, fingerprint of code, and their flags.
+
+    What its rule says itself stays.
+    """
+    outputs = step.ruleinfo.output
+    first, *_ = [*outputs.paths, *outputs.kwpaths.values()]
+    step.conda_env = step.conda_env or "../envs/train.yaml"
+    step.resources.update(Resources.from_mapping(LIMITS))
+    # What a profile or `--set-resources` gives to the rule wins, as in Snakemake itself.
+    given = workflow.resource_settings._parsed_overwrite_resources
+    step.resources.update(given.get(step.name, {}))
     if step.log:
-        # A benchmark at the log's path, in a folder of its own.
         (log,) = step.ruleinfo.log.paths
-        path = re.sub(r"<logs>|<resources>/logs", "<benchmarks>", log)
-        step.benchmark_modifier = step.log_modifier
-        step.benchmark = path.removesuffix(".log") + ".tsv"
+    else:
+        # Of most jobs the outputs have a folder of their own, whose name is the log's.
+        folder = str(Path(first).parent).replace("<resources>", "<resources>/logs")
+        log = f"{folder.replace('<results>', '<logs>')}.log"
+        step.log_modifier = step.output_modifier
+        step.set_log(log)
+    step.benchmark_modifier = step.log_modifier
+    path = re.sub(r"<logs>|<resources>/logs", "<benchmarks>", log)
+    step.benchmark = path.removesuffix(".log") + ".tsv"
+    if "code" not in step.params.keys():
+        (script,) = re.findall(r"python -m scripts\.(\w+)", step.shellcmd)
+        of_model = "model" in step.wildcard_names
+        step.set_params(code=code_of_model(script) if of_model else code(script))
+    step.shellcmd += " --code {params.code} --log {log}"
+
+
+for step in workflow.rules:
+    if step.output and "python -m scripts." in (step.shellcmd or ""):
+        complete(step)

@@ -10,12 +10,10 @@ rule resolved_config:
         "../envs/report.yaml"
     params:
         config=CONFIG_JSON,
-        code=code("resolved_config"),
     message:
         "keep the study's configuration beside its results"
     shell:
         "python -m scripts.resolved_config --config {params.config:q} --output {output.config}"
-        " --code {params.code} --log {log}"
 
 
 # A script's command line holds no thousands of paths, but the shell's own `printf` takes them.
@@ -32,12 +30,11 @@ rule collect_table:
         "../envs/report.yaml"
     params:
         entry=entry_of,
-        code=code("collect_table"),
     message:
         "collect the tidy table {wildcards.table}"
     shell:
         "printf '%s\\n' {input.results:q} | python -m scripts.collect_table --table {wildcards.table}"
-        " --results /dev/stdin --output {output.table} --code {params.code} --log {log}"
+        " --results /dev/stdin --output {output.table}"
 
 
 rule derived_table:
@@ -65,8 +62,7 @@ rule derived_table:
         "derive the tidy table {wildcards.table}"
     shell:
         "python -m scripts.derive_table --table {wildcards.table} --settings-json {params.settings:q}"
-        " --tables-dir {params.tables_dir} --output {output.table} {params.markdown} --code {params.code}"
-        " --log {log}"
+        " --tables-dir {params.tables_dir} --output {output.table} {params.markdown}"
 
 
 use rule derived_table as claims_table with:
@@ -100,9 +96,8 @@ rule paper_table:
         "../envs/report.yaml"
     params:
         tables_dir=subpath(output.md, parent=True),
-        code=code("paper_table"),
     message:
         "write {wildcards.table} of the paper"
     shell:
         "python -m scripts.paper_table --table {wildcards.table} --tables-dir {params.tables_dir}"
-        " --output-md {output.md} --output-tex {output.tex} --code {params.code} --log {log}"
+        " --output-md {output.md} --output-tex {output.tex}"

@@ -7,15 +7,10 @@ rule task_vector:
         finetuned=finetuned_encoder,
     output:
         tau="<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors",
-    log:
-        "<logs>/task_vectors/{model}/{training}/{task}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    params:
-        code=code("extract_task_vector"),
     message:
         "task vector of {wildcards.task} ({wildcards.model}, {wildcards.training}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts.extract_task_vector --initial-encoder {input.initial}"
-        " --finetuned-encoder {input.finetuned} --output {output.tau} --code {params.code}"
-        " --log {log}"
+        " --finetuned-encoder {input.finetuned} --output {output.tau}"
