@@ -12,7 +12,7 @@ from tangent.data.samples import sample_rows
 from tangent.data.split import split_path
 from tangent.evaluation.evaluation_task import EvaluationTask, head_path
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import write_csv, write_json
+from tangent.jobs.files import write_csv
 
 
 class Arguments(EncoderArguments):
@@ -71,8 +71,7 @@ def run(arguments: Arguments) -> None:
     inputs.append(split_path(arguments.datasets_dir / arguments.task, "train"))
     inputs += [split_path(arguments.datasets_dir / dataset, "test") for dataset in datasets]
     result = about | {"logits": logits, **found.method, "means": found.means()}
-    result["provenance"] = arguments.provenance(inputs)
-    write_json(folder / "eigenfunctions.json", result)
+    arguments.write(folder / "eigenfunctions.json", result, inputs)
 
 
 def _logits(arguments: Arguments, classes: int) -> list[int] | Literal["all"]:

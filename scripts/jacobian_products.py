@@ -27,7 +27,7 @@ def run(arguments: Arguments) -> None:
     )
     for split, by_vector in products.items():
         vectors = arguments.task_vectors
-        arguments.write(split, by_vector, vectors.values(), sum="+".join(vectors))
+        arguments.write_table(split, by_vector, vectors.values(), sum="+".join(vectors))
 
 
 if __name__ == "__main__":

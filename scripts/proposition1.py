@@ -12,7 +12,7 @@ from tangent.data.samples import sample_rows
 from tangent.data.split import split_path
 from tangent.evaluation.evaluation_task import EvaluationTask, head_path
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import write_csv, write_json
+from tangent.jobs.files import write_csv
 
 COLUMNS = ("coupling", "localization", "interference")
 
@@ -65,8 +65,7 @@ def run(arguments: Arguments) -> None:
     inputs += [split_path(arguments.datasets_dir / name, "train") for name in arguments.tasks]
     result = about | {"tasks": arguments.tasks, "images": arguments.images}
     result["logit"] = dict(zip(("task", "class"), owners[logit], strict=True))
-    result["provenance"] = arguments.provenance(inputs)
-    write_json(arguments.output_dir / "proposition1.json", result)
+    arguments.write(arguments.output_dir / "proposition1.json", result, inputs)
 
 
 if __name__ == "__main__":
