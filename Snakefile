@@ -1,4 +1,5 @@
 # From the repository root: snakemake --cores 2 [target] [--configfile overlay.yaml]
+import gc
 import sys
 
 from snakemake.utils import min_version
@@ -6,6 +7,10 @@ from snakemake.utils import min_version
 from tangent.config.load import ConfigError, extended_files
 
 min_version("9.19")
+
+# Planning makes objects by the million that live on: looking for garbage among them takes a tenth
+# of its time.
+gc.set_threshold(100_000)
 
 
 configfile: "config.yaml"
@@ -26,7 +31,7 @@ include: "rules/cluster.smk"
 include: "rules/common.smk"
 include: "rules/code.smk"
 include: "rules/paths.smk"
-include: "rules/flags.smk"
+include: "rules/parameters.smk"
 include: "rules/summary.smk"
 include: "rules/runs.smk"
 

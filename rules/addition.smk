@@ -8,23 +8,17 @@ rule addition_plain:
         alpha="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/alpha.json",
     output:
         result="<results>/addition/{model}/{mode}/{merging}/seed{seed}/result.json",
-    log:
-        "<logs>/addition/{model}/{mode}/{merging}/seed{seed}.log",
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         tasks=tasks_of,
-        code=code_of_model("addition"),
     message:
         "task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
     shell:
         "python -m scripts.addition {params.evaluation} --merging {wildcards.merging}"
-        " --tasks {params.tasks}"
-        " --alpha {input.alpha} --output {output.result} --code {params.code} --log {log}"
+        " --tasks {params.tasks} --alpha {input.alpha} --output {output.result}"
 
 
 use rule addition_plain as addition_linearized with:

@@ -8,27 +8,21 @@ rule validate_addition_plain:
     output:
         sweep="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/sweep.csv",
         alpha="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/alpha.json",
-    log:
-        "<logs>/alpha/{model}/{mode}/{merging}/seed{seed}.log",
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         settings=lambda wildcards: flags(
             tasks=tasks_of(wildcards), alphas=CONFIG.alphas
         ),
         output_dir=subpath(output.alpha, parent=True),
-        code=code_of_model("validate_addition"),
     message:
         "choose α of task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.validate_addition {params.evaluation}"
-        " --merging {wildcards.merging} {params.settings}"
-        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+        "python -m scripts.validate_addition {params.evaluation} --merging {wildcards.merging}"
+        " {params.settings} --output-dir {params.output_dir}"
 
 
 use rule validate_addition_plain as validate_addition_linearized with:
@@ -43,13 +37,9 @@ rule validate_negation_plain:
     output:
         sweep="<results>/alpha/{model}/{mode}/{task}/seed{seed}/sweep.csv",
         alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
-    log:
-        "<logs>/alpha/{model}/{mode}/{task}/seed{seed}.log",
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         settings=flags(
@@ -58,13 +48,12 @@ rule validate_negation_plain:
             **CONFIG.negation.model_dump(),
         ),
         output_dir=subpath(output.alpha, parent=True),
-        code=code_of_model("validate_negation"),
     message:
         "choose α of negating {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts.validate_negation {params.evaluation} --task {wildcards.task}"
-        " {params.settings} --output-dir {params.output_dir} --code {params.code} --log {log}"
+        " {params.settings} --output-dir {params.output_dir}"
 
 
 use rule validate_negation_plain as validate_negation_linearized with:

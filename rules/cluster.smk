@@ -115,8 +115,5 @@ def gpus(wildcards, rulename):
     return processes if DEVICE_NAME == "cuda" else 0
 
 
-LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus}
-"""What every step asks for."""
-
 if workflow.remote_exec:
     TERMINATION = pass_on_termination()

@@ -11,18 +11,15 @@ rule validate_combinations:
         "<logs>/combinations/{model}/{mode}/seed{seed}/choices.log",
     wildcard_constraints:
         mode=LINEARIZED,
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         settings=combination_flags,
-        code=code_of_model("validate_combinations"),
     message:
         "choose α of other combinations ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts.validate_combinations {params.evaluation} {params.settings}"
-        " --output {output.choices} --code {params.code} --log {log}"
+        " --output {output.choices}"
 
 
 rule evaluate_combinations:
@@ -36,16 +33,12 @@ rule evaluate_combinations:
         "<logs>/combinations/{model}/{mode}/seed{seed}/result.log",
     wildcard_constraints:
         mode=LINEARIZED,
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         tasks=tasks_of,
-        code=code_of_model("evaluate_combinations"),
     message:
         "other combinations of task vectors ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts.evaluate_combinations {params.evaluation} --tasks {params.tasks}"
-        " --choices {input.choices}"
-        " --output {output.result} --code {params.code} --log {log}"
+        " --choices {input.choices} --output {output.result}"

@@ -9,8 +9,6 @@ rule data_source:
         "<resources>/logs/sources/{task}.log",
     # Downloads: nodes of a cluster often have no network.
     localrule: True
-    resources:
-        **LIMITS,
     params:
         sources=sources_of,
         sizes=official_sizes,
@@ -19,7 +17,7 @@ rule data_source:
         "find the data of {wildcards.task}"
     shell:
         "python -m scripts.locate_dataset --task {wildcards.task} {params.sources} {params.sizes}"
-        " --output {output.located} --code {params.code} --log {log}"
+        " --output {output.located}"
 
 
 rule dataset:
@@ -30,13 +28,9 @@ rule dataset:
         validation="<resources>/datasets/{size}px/{task}/validation.safetensors",
         test="<resources>/datasets/{size}px/{task}/test.safetensors",
         description="<resources>/datasets/{size}px/{task}/dataset.json",
-    log:
-        "<resources>/logs/datasets/{size}px/{task}.log",
     wildcard_constraints:
         task=one_of(CONFIG.tasks),
     threads: decoding_threads
-    resources:
-        **LIMITS,
     params:
         splits="train validation test",
         settings=dataset_flags,
@@ -47,7 +41,7 @@ rule dataset:
     shell:
         "python -m scripts.prepare_dataset --task {wildcards.task} --located {input.located}"
         " --image-size {wildcards.size} --splits {params.splits} {params.settings}"
-        " --threads {threads} --output-dir {params.output_dir} --code {params.code} --log {log}"
+        " --threads {threads} --output-dir {params.output_dir}"
 
 
 # No model is fine-tuned on the control task: its training images need not be decoded.
@@ -67,8 +61,6 @@ use rule dataset as control_training with:
     output:
         train="<resources>/control_training/{size}px/{task}/train.safetensors",
         description="<resources>/control_training/{size}px/{task}/dataset.json",
-    log:
-        "<resources>/logs/control_training/{size}px/{task}.log",
     wildcard_constraints:
         task=one_of([CONFIG.control]),
     params:
@@ -85,12 +77,8 @@ rule texts:
         validation="<resources>/datasets/{model}-tokens/{task}/validation.safetensors",
         test="<resources>/datasets/{model}-tokens/{task}/test.safetensors",
         description="<resources>/datasets/{model}-tokens/{task}/dataset.json",
-    log:
-        "<resources>/logs/datasets/{model}-tokens/{task}.log",
     wildcard_constraints:
         task=one_of(CONFIG.tasks),
-    resources:
-        **LIMITS,
     params:
         splits="train validation test",
         settings=dataset_flags,
@@ -102,7 +90,7 @@ rule texts:
     shell:
         "python -m scripts.prepare_text --task {wildcards.task} --located {input.located}"
         " --pretrained-dir {params.pretrained_dir} --splits {params.splits} {params.settings}"
-        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+        " --output-dir {params.output_dir}"
 
 
 use rule texts as control_texts with:

@@ -7,25 +7,19 @@ rule disentanglement_plain:
     output:
         error="<results>/disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}/error.csv",
         settings="<results>/disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}/error.json",
-    log:
-        "<logs>/disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}.log",
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         settings=flags(**CONFIG.disentanglement.model_dump(exclude={"models", "pairs"})),
         output_dir=subpath(output.error, parent=True),
-        code=code_of_model("disentanglement"),
     message:
         "heat map of {wildcards.task_1} and {wildcards.task_2} ({wildcards.model},"
         " {wildcards.mode}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.disentanglement {params.evaluation}"
-        " --task-1 {wildcards.task_1} --task-2 {wildcards.task_2}"
-        " {params.settings} --output-dir {params.output_dir} --code {params.code} --log {log}"
+        "python -m scripts.disentanglement {params.evaluation} --task-1 {wildcards.task_1} --task-2"
+        " {wildcards.task_2} {params.settings} --output-dir {params.output_dir}"
 
 
 use rule disentanglement_plain as disentanglement_linearized with:

@@ -12,21 +12,16 @@ rule eigenfunctions:
         energies="<results>/eigenfunctions/{model}/{task}/seed{seed}/energies.csv",
         spectrum="<results>/eigenfunctions/{model}/{task}/seed{seed}/spectrum.csv",
         summary="<results>/eigenfunctions/{model}/{task}/seed{seed}/eigenfunctions.json",
-    log:
-        "<logs>/eigenfunctions/{model}/{task}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         output_dir=subpath(output.energies, parent=True),
         settings=eigenfunction_flags,
-        code=code_of_model("eigenfunctions"),
     message:
         "eigenfunctions of {wildcards.task} ({wildcards.model}, seed {wildcards.seed})"
     shell:
         "python -m scripts.eigenfunctions {params.encoder} --task {wildcards.task}"
-        " {params.settings} --output-dir {params.output_dir} --code {params.code} --log {log}"
+        " {params.settings} --output-dir {params.output_dir}"
 
 
 rule proposition1:
@@ -39,11 +34,7 @@ rule proposition1:
         interference="<results>/proposition1/{model}/seed{seed}/interference.csv",
         functions="<results>/proposition1/{model}/seed{seed}/functions.csv",
         summary="<results>/proposition1/{model}/seed{seed}/proposition1.json",
-    log:
-        "<logs>/proposition1/{model}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         output_dir=subpath(output.interference, parent=True),
@@ -53,9 +44,8 @@ rule proposition1:
             components=CONFIG.eigenfunctions.components,
             **DEVICE,
         ),
-        code=code_of_model("proposition1"),
     message:
         "check proposition 1 ({wildcards.model}, seed {wildcards.seed})"
     shell:
         "python -m scripts.proposition1 {params.encoder} {params.settings}"
-        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+        " --output-dir {params.output_dir}"

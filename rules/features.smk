@@ -9,22 +9,17 @@ rule features:
     output:
         validation="<results>/features/{model}/initial/{dataset}/seed{seed}/validation.safetensors",
         test="<results>/features/{model}/initial/{dataset}/seed{seed}/test.safetensors",
-    log:
-        "<logs>/features/{model}/initial/{dataset}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         output_dir=subpath(output.test, parent=True),
         settings=flags(**EVALUATION),
-        code=code_of_model("initial_features"),
     message:
         "features of {wildcards.dataset} at the initial weights ({wildcards.model}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts.initial_features {params.encoder} --dataset {wildcards.dataset}"
-        " {params.settings} --output-dir {params.output_dir} --code {params.code} --log {log}"
+        " {params.settings} --output-dir {params.output_dir}"
 
 
 rule products:
@@ -36,24 +31,19 @@ rule products:
     output:
         validation="<results>/products/{model}/{mode}/{dataset}/seed{seed}/validation.safetensors",
         test="<results>/products/{model}/{mode}/{dataset}/seed{seed}/test.safetensors",
-    log:
-        "<logs>/products/{model}/{mode}/{dataset}/seed{seed}.log",
     wildcard_constraints:
         mode=LINEARIZED,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         output_dir=subpath(output.test, parent=True),
         settings=product_flags,
-        code=code_of_model("jacobian_products"),
     message:
         "Jacobian-vector products on {wildcards.dataset} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts.jacobian_products {params.encoder} --dataset {wildcards.dataset}"
-        " {params.settings} --output-dir {params.output_dir} --code {params.code} --log {log}"
+        " {params.settings} --output-dir {params.output_dir}"
 
 
 # A file of its own for each further method: with one more, what the others gave stays.
@@ -61,8 +51,6 @@ use rule products as merged_products with:
     output:
         validation="<results>/merged_products/{model}/{mode}/{merging}/{dataset}/seed{seed}/validation.safetensors",
         test="<results>/merged_products/{model}/{mode}/{merging}/{dataset}/seed{seed}/test.safetensors",
-    log:
-        "<logs>/merged_products/{model}/{mode}/{merging}/{dataset}/seed{seed}.log",
     message:
         "Jacobian-vector products of {wildcards.merging} on {wildcards.dataset} ({wildcards.model},"
         " {wildcards.mode}, seed {wildcards.seed})"

@@ -15,8 +15,6 @@ rule plot:
         figure=one_of(FIGURES_OF_STUDY),
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
         code=lambda wildcards: code(
@@ -26,4 +24,4 @@ rule plot:
         "draw {wildcards.figure}"
     shell:
         "python -m scripts.plot --figure {wildcards.figure} --tables-dir {params.tables_dir}"
-        " --output-svg {output.svg} --output-pdf {output.pdf} --code {params.code} --log {log}"
+        " --output-svg {output.svg} --output-pdf {output.pdf}"

@@ -16,18 +16,13 @@ rule finetuned:
         events=directory(
             "<results>/finetuned/{model}/{training}/{task}/seed{seed}/events"
         ),
-    log:
-        "<logs>/finetuned/{model}/{training}/{task}/seed{seed}.log",
     threads: lambda wildcards: CONFIG.compute.threads * processes_of(wildcards)
-    resources:
-        **LIMITS,
     params:
         launcher=finetuning_launcher,
         pretrained_dir=subpath(input.config, parent=True),
         data_dir=subpath(input.train, parent=True),
         output_dir=subpath(output.encoder, parent=True),
         settings=finetuning_flags,
-        code=code_of_model("finetune"),
     message:
         "fine-tune {wildcards.model} on {wildcards.task} ({wildcards.training}, seed"
         " {wildcards.seed})"
@@ -36,4 +31,3 @@ rule finetuned:
         " --initial-encoder {input.initial} --head {input.head} --data-dir {params.data_dir}"
         " --training {wildcards.training} --task {wildcards.task} --model {wildcards.model}"
         " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir}"
-        " --code {params.code} --log {log}"

@@ -8,13 +8,9 @@ rule heads:
         weights="<resources>/pretrained/{model}/open_clip_model.safetensors",
     output:
         head="<results>/heads/{model}/{task}/head.safetensors",
-    log:
-        "<logs>/heads/{model}/{task}.log",
     wildcard_constraints:
         model=one_of(models_with_heads("zero_shot")),
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         settings=flags(**DEVICE),
@@ -24,7 +20,6 @@ rule heads:
     shell:
         "python -m scripts.build_head --pretrained-dir {params.pretrained_dir}"
         " --task {wildcards.task} {params.settings} --output {output.head}"
-        " --code {params.code} --log {log}"
 
 
 # The answers of text-to-text models, as tokens beside the language-model head.
@@ -35,13 +30,9 @@ rule answer_heads:
         tokenizer="<resources>/pretrained/{model}/tokenizer.json",
     output:
         head="<results>/heads/{model}/{task}/head.safetensors",
-    log:
-        "<logs>/heads/{model}/{task}.log",
     wildcard_constraints:
         model=one_of(models_with_heads("answers")),
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
         code=code_of_head("build_answers"),
@@ -50,7 +41,6 @@ rule answer_heads:
     shell:
         "python -m scripts.build_answers --pretrained-dir {params.pretrained_dir}"
         " --task {wildcards.task} --output {output.head}"
-        " --code {params.code} --log {log}"
 
 
 # The linear probes of closed-vocabulary models, from the training images of each task.
@@ -61,13 +51,9 @@ rule probe_heads:
         data=probe_data,
     output:
         head="<results>/heads/{model}/{task}/head.safetensors",
-    log:
-        "<logs>/heads/{model}/{task}.log",
     wildcard_constraints:
         model=one_of(models_with_heads("probe")),
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         settings=probe_flags,
@@ -77,4 +63,3 @@ rule probe_heads:
     shell:
         "python -m scripts.fit_probe {params.encoder} --task {wildcards.task}"
         " {params.settings} --output {output.head}"
-        " --code {params.code} --log {log}"

@@ -15,8 +15,6 @@ use rule finetuned as tuning_training with:
         events=directory(
             "<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/events"
         ),
-    log:
-        "<logs>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}.log",
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
     message:
@@ -38,20 +36,16 @@ rule tuning_accuracy:
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         encoder=encoder_flags,
         compute=flags(**EVALUATION),
-        code=code_of_model("tuning_accuracy"),
     message:
         "validation accuracy on {wildcards.task} at learning rate {wildcards.rate}"
         " ({wildcards.model}, {wildcards.training}, seed {wildcards.seed})"
     shell:
         "python -m scripts.tuning_accuracy {params.encoder} --finetuned-encoder {input.finetuned}"
-        " --training {wildcards.training} --task {wildcards.task}"
-        " --learning-rate {wildcards.rate} {params.compute}"
-        " --output {output.accuracy} --code {params.code} --log {log}"
+        " --training {wildcards.training} --task {wildcards.task} --learning-rate {wildcards.rate}"
+        " {params.compute} --output {output.accuracy}"
 
 
 checkpoint chosen_learning_rate:
@@ -63,17 +57,13 @@ checkpoint chosen_learning_rate:
         "<logs>/learning_rates/{model}/{training}/seed{seed}/chosen.log",
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
-    resources:
-        **LIMITS,
-    params:
-        code=code("choose_learning_rate"),
     message:
         "choose the learning rate of {wildcards.model} ({wildcards.training}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts.choose_learning_rate --model {wildcards.model}"
         " --training {wildcards.training} --seed {wildcards.seed} --accuracies {input.accuracies}"
-        " --output {output.chosen} --code {params.code} --log {log}"
+        " --output {output.chosen}"
 
 
 # On the seed of the search the winner is not trained again.
@@ -91,22 +81,16 @@ rule adopted_training:
         events=directory(
             "<results>/finetuned/{model}/{training}/{task}/seed{seed}/events"
         ),
-    log:
-        "<logs>/finetuned/{model}/{training}/{task}/seed{seed}.log",
     wildcard_constraints:
         # A model's name counts with the training that comes after it in the path.
         model="|".join(f"{re.escape(m)}(?=/{t}/)" for m, t in CONFIG.searches) or "(?!)",
         seed=CONFIG.tuning_seed,
-    resources:
-        **LIMITS,
     params:
         settings=adoption_flags,
         output_dir=subpath(output.encoder, parent=True),
-        code=code("adopt_training"),
     message:
         "take the training of {wildcards.model} on {wildcards.task} at the chosen learning rate"
         " ({wildcards.training}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.adopt_training --model {wildcards.model}"
-        " --training {wildcards.training} --seed {wildcards.seed} {params.settings}"
-        " --output-dir {params.output_dir} --code {params.code} --log {log}"
+        "python -m scripts.adopt_training --model {wildcards.model} --training {wildcards.training}"
+        " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir}"

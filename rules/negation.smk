@@ -7,24 +7,18 @@ rule negation_plain:
         alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
     output:
         result="<results>/negation/{model}/{mode}/{task}/seed{seed}/result.json",
-    log:
-        "<logs>/negation/{model}/{mode}/{task}/seed{seed}.log",
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
         control=CONFIG.control,
-        code=code_of_model("negation"),
     message:
         "task negation of {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.negation {params.evaluation}"
-        " --task {wildcards.task} --control {params.control}"
-        " --alpha {input.alpha} --output {output.result} --code {params.code} --log {log}"
+        "python -m scripts.negation {params.evaluation} --task {wildcards.task} --control"
+        " {params.control} --alpha {input.alpha} --output {output.result}"
 
 
 use rule negation_plain as negation_linearized with:

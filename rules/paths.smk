@@ -1,4 +1,4 @@
-"""Functions of the wildcards: a model's tasks and what jobs read; no rules."""
+"""Functions of the wildcards: a model's tasks, input paths; no rules."""
 
 from tangent.jobs.files import sha256_file
 from tangent.models.families import FAMILIES

@@ -16,15 +16,11 @@ for family in FAMILIES.values():
                 f"<resources>/pretrained/{{model}}/{name}"
                 for name in family.other_files
             ],
-        log:
-            "<resources>/logs/pretrained/{model}.log",
         wildcard_constraints:
             model=one_of(models_of_family(family.name)),
         # Downloads: nodes of a cluster often have no network.
         localrule: True
         threads: CONFIG.compute.threads
-        resources:
-            **LIMITS,
         params:
             source=lambda wildcards: json.dumps(CONFIG.source_of(wildcards.model)),
             architecture=architecture_digest,
@@ -34,7 +30,7 @@ for family in FAMILIES.values():
             "get the model {wildcards.model}"
         shell:
             "python -m scripts.fetch_pretrained --source {params.source:q}"
-            " --output-dir {params.output_dir} --code {params.code} --log {log}"
+            " --output-dir {params.output_dir}"
 
 
 rule initial:
@@ -43,16 +39,11 @@ rule initial:
         constants=pretrained_constants,
     output:
         encoder="<results>/initial/{model}/seed{seed}/encoder.safetensors",
-    log:
-        "<logs>/initial/{model}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         pretrained_dir=subpath(input.config, parent=True),
-        code=code_of_model("initialize_random"),
     message:
         "draw random weights for {wildcards.model} (seed {wildcards.seed})"
     shell:
         "python -m scripts.initialize_random --pretrained-dir {params.pretrained_dir}"
-        " --seed {wildcards.seed} --output {output.encoder} --code {params.code} --log {log}"
+        " --seed {wildcards.seed} --output {output.encoder}"

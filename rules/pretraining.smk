@@ -21,8 +21,6 @@ for recipe_name, recipe in CONFIG.pretraining.items():
         log:
             f"<resources>/logs/pretraining/{recipe_name}.log",
         threads: recipe.threads
-        resources:
-            **LIMITS,
         params:
             # Not the steps, which change no bit: a study that wants fewer runs nothing again.
             recipe=recipe.model_dump_json(),
@@ -33,7 +31,6 @@ for recipe_name, recipe in CONFIG.pretraining.items():
             # Threads that wait for each other sleep instead of spinning: cores may be shared.
             "GOMP_SPINCOUNT=2000 python -m scripts.pretrain --recipe {params.recipe:q}"
             " --metrics {output.metrics} --history {output.history}"
-            " --code {params.code} --log {log}"
 
 
 rule pretrain_demo:

@@ -8,22 +8,16 @@ rule published:
         initial="<resources>/pretrained/{model}/encoder.safetensors",
     output:
         encoder="<results>/published/{model}/{training}/{task}/encoder.safetensors",
-    log:
-        "<logs>/published/{model}/{training}/{task}.log",
     # Downloads: nodes of a cluster often have no network.
     localrule: True
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         source=lambda wildcards: published(wildcards).model_dump_json(),
         pretrained_dir=subpath(input.config, parent=True),
         code=code_of_published,
     message:
-        "take published weights of {wildcards.model} on {wildcards.task}"
-        " ({wildcards.training})"
+        "take published weights of {wildcards.model} on {wildcards.task} ({wildcards.training})"
     shell:
-        "python -m scripts.import_finetuned --source {params.source:q}"
-        " --pretrained-dir {params.pretrained_dir} --initial-encoder {input.initial}"
-        " --training {wildcards.training} --task {wildcards.task} --model {wildcards.model}"
-        " --output {output.encoder} --code {params.code} --log {log}"
+        "python -m scripts.import_finetuned --source {params.source:q} --pretrained-dir"
+        " {params.pretrained_dir} --initial-encoder {input.initial} --training {wildcards.training}"
+        " --task {wildcards.task} --model {wildcards.model} --output {output.encoder}"

@@ -9,17 +9,11 @@ rule report:
         figures=expand("<results>/figures/{figure}.svg", figure=FIGURES_OF_STUDY),
     output:
         report="<results>/report/index.html",
-    log:
-        "<logs>/report.log",
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         study_dir=subpath(input.config, parent=True),
-        code=code("report"),
     message:
         "write the report"
     shell:
         "python -m scripts.report --study-dir {params.study_dir} --output {output.report}"
-        " --code {params.code} --log {log}"

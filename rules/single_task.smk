@@ -8,18 +8,12 @@ rule zero_shot:
         data=datasets(tasks_and_control, SPLITS),
     output:
         accuracy="<results>/zero_shot/{model}/seed{seed}/zero_shot.json",
-    log:
-        "<logs>/zero_shot/{model}/seed{seed}.log",
-    resources:
-        **LIMITS,
     params:
         features=stored_features_flags,
-        code=code_of_model("zero_shot"),
     message:
         "zero-shot accuracy of {wildcards.model} (seed {wildcards.seed})"
     shell:
         "python -m scripts.zero_shot {params.features} --output {output.accuracy}"
-        " --code {params.code} --log {log}"
 
 
 rule single_task_plain:
@@ -27,22 +21,17 @@ rule single_task_plain:
         edited_model(["{task}"], SPLITS),
     output:
         accuracy="<results>/single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json",
-    log:
-        "<logs>/single_task/{model}/{mode}/{task}/seed{seed}.log",
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         evaluation=evaluation_flags,
-        code=code_of_model("single_task"),
     message:
         "single-task accuracy on {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts.single_task {params.evaluation} --task {wildcards.task}"
-        " --output {output.accuracy} --code {params.code} --log {log}"
+        " --output {output.accuracy}"
 
 
 use rule single_task_plain as single_task_linearized with:

@@ -1,12 +1,40 @@
-"""What every step has beside what its rule says: an environment, a benchmark at its log's path; no rules."""
+"""What every step has beside what its rule says; no rules."""
 
-for step in workflow.rules:
-    if step.shellcmd:
-        step.conda_env = step.conda_env or "../envs/train.yaml"
+from snakemake.resources import Resources
+
+LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus}
+
+
+def complete(step):
+    """Give a step its environment, limits, log, benchmark, fingerprint of code, and their flags.
+
+    What its rule says itself stays.
+    """
+    outputs = step.ruleinfo.output
+    first, *_ = [*outputs.paths, *outputs.kwpaths.values()]
+    step.conda_env = step.conda_env or "../envs/train.yaml"
+    step.resources.update(Resources.from_mapping(LIMITS))
+    # What a profile or `--set-resources` gives to the rule wins, as in Snakemake itself.
+    given = workflow.resource_settings._parsed_overwrite_resources
+    step.resources.update(given.get(step.name, {}))
     if step.log:
         (log,) = step.ruleinfo.log.paths
-        place = log.replace("<resources>/logs", "<benchmarks>").replace(
-            "<logs>", "<benchmarks>"
-        )
-        step.benchmark_modifier = step.log_modifier
-        step.benchmark = place.removesuffix(".log") + ".tsv"
+    else:
+        # Of most jobs the outputs have a folder of their own, whose name is the log's.
+        folder = str(Path(first).parent).replace("<resources>", "<resources>/logs")
+        log = f"{folder.replace('<results>', '<logs>')}.log"
+        step.log_modifier = step.output_modifier
+        step.set_log(log)
+    step.benchmark_modifier = step.log_modifier
+    path = re.sub(r"<logs>|<resources>/logs", "<benchmarks>", log)
+    step.benchmark = path.removesuffix(".log") + ".tsv"
+    if "code" not in step.params.keys():
+        (script,) = re.findall(r"python -m scripts\.(\w+)", step.shellcmd)
+        of_model = "model" in step.wildcard_names
+        step.set_params(code=code_of_model(script) if of_model else code(script))
+    step.shellcmd += " --code {params.code} --log {log}"
+
+
+for step in workflow.rules:
+    if step.output and "python -m scripts." in (step.shellcmd or ""):
+        complete(step)

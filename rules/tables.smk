@@ -8,16 +8,12 @@ rule resolved_config:
         "<logs>/config.log",
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         config=CONFIG_JSON,
-        code=code("resolved_config"),
     message:
         "keep the study's configuration beside its results"
     shell:
         "python -m scripts.resolved_config --config {params.config:q} --output {output.config}"
-        " --code {params.code} --log {log}"
 
 
 # A script's command line holds no thousands of paths, but the shell's own `printf` takes them.
@@ -32,16 +28,13 @@ rule collect_table:
         table=one_of(name for name in TABLES_OF_STUDY if TABLES[name].results),
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         entry=entry_of,
-        code=code("collect_table"),
     message:
         "collect the tidy table {wildcards.table}"
     shell:
         "printf '%s\\n' {input.results:q} | python -m scripts.collect_table --table {wildcards.table}"
-        " --results /dev/stdin --output {output.table} --code {params.code} --log {log}"
+        " --results /dev/stdin --output {output.table}"
 
 
 rule derived_table:
@@ -59,8 +52,6 @@ rule derived_table:
         ),
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         settings=lambda wildcards: json.dumps(TABLES[wildcards.table].settings(CONFIG)),
         tables_dir=subpath(output.table, parent=True),
@@ -71,8 +62,7 @@ rule derived_table:
         "derive the tidy table {wildcards.table}"
     shell:
         "python -m scripts.derive_table --table {wildcards.table} --settings-json {params.settings:q}"
-        " --tables-dir {params.tables_dir} --output {output.table} {params.markdown} --code {params.code}"
-        " --log {log}"
+        " --tables-dir {params.tables_dir} --output {output.table} {params.markdown}"
 
 
 use rule derived_table as claims_table with:
@@ -104,13 +94,10 @@ rule paper_table:
         table=one_of(PAPER_TABLES),
     conda:
         "../envs/report.yaml"
-    resources:
-        **LIMITS,
     params:
         tables_dir=subpath(output.md, parent=True),
-        code=code("paper_table"),
     message:
         "write {wildcards.table} of the paper"
     shell:
         "python -m scripts.paper_table --table {wildcards.table} --tables-dir {params.tables_dir}"
-        " --output-md {output.md} --output-tex {output.tex} --code {params.code} --log {log}"
+        " --output-md {output.md} --output-tex {output.tex}"

@@ -7,20 +7,13 @@ rule task_vector:
         finetuned=finetuned_encoder,
     output:
         tau="<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors",
-    log:
-        "<logs>/task_vectors/{model}/{training}/{task}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
-    params:
-        code=code("extract_task_vector"),
     message:
         "task vector of {wildcards.task} ({wildcards.model}, {wildcards.training}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts.extract_task_vector --initial-encoder {input.initial}"
-        " --finetuned-encoder {input.finetuned} --output {output.tau} --code {params.code}"
-        " --log {log}"
+        " --finetuned-encoder {input.finetuned} --output {output.tau}"
 
 
 rule merged_vector:
@@ -28,11 +21,7 @@ rule merged_vector:
         task_vectors=task_vectors(tasks_of),
     output:
         tau="<results>/task_vectors/{model}/{training}/{merging}/seed{seed}/task_vector.safetensors",
-    log:
-        "<logs>/task_vectors/{model}/{training}/{merging}/seed{seed}.log",
     threads: CONFIG.compute.threads
-    resources:
-        **LIMITS,
     params:
         task_vectors=lambda wildcards, input: flags(
             task_vectors=named(input.task_vectors)
@@ -45,4 +34,4 @@ rule merged_vector:
         " seed {wildcards.seed})"
     shell:
         "python -m scripts.merge_task_vectors --method {wildcards.merging} {params.task_vectors}"
-        " --output {output.tau} --code {params.code} --log {log}"
+        " --output {output.tau}"

@@ -6,7 +6,6 @@ from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import addition
 from tangent.evaluation.records import chosen_alpha, single_task_accuracies
-from tangent.jobs.files import write_json
 
 
 class Arguments(EditedArguments):
@@ -26,8 +25,7 @@ def run(arguments: Arguments) -> None:
     result = identity | {"merging": merging}
     result |= addition.evaluate(edited, tasks, single_task, alpha, merging)
     others = [arguments.alpha, *arguments.single_task.values()]
-    result["provenance"] = arguments.provenance_of(arguments.tasks, ["test"], others)
-    write_json(arguments.output, result)
+    arguments.write_of(arguments.output, result, arguments.tasks, ["test"], others)
 
 
 if __name__ == "__main__":

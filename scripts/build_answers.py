@@ -1,6 +1,5 @@
 """Build the head of a task's candidate answers for a text-to-text model."""
 
-import json
 from pathlib import Path
 
 from scripts import cli
@@ -21,8 +20,7 @@ def run(arguments: Arguments) -> None:
     task, folder = load_task(arguments.task), arguments.pretrained_dir
     head = build_answers_head(folder, task.classes, f"task {task.name}")
     inputs = [folder / name for name in (CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE)]
-    metadata = {"model": folder.name, "provenance": json.dumps(arguments.provenance(inputs))}
-    save_head(arguments.output, head, task, metadata)
+    save_head(arguments.output, head, task, arguments.metadata(inputs, model=folder.name))
 
 
 if __name__ == "__main__":

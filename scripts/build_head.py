@@ -1,6 +1,5 @@
 """Build the zero-shot head of a task for a model."""
 
-import json
 from pathlib import Path
 
 from scripts import cli
@@ -26,8 +25,7 @@ def run(arguments: Arguments) -> None:
     folder = arguments.pretrained_dir
     head = build_head(load_model(folder, device), load_tokenizer(folder), task)
     inputs = [folder / CONFIG_FILE, folder / MODEL_FILE]
-    metadata = {"model": folder.name, "provenance": json.dumps(arguments.provenance(inputs))}
-    save_head(arguments.output, head, task, metadata)
+    save_head(arguments.output, head, task, arguments.metadata(inputs, model=folder.name))
 
 
 if __name__ == "__main__":

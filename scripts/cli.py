@@ -15,17 +15,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import logging
 import os
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from tangent.jobs import job_record, out_of_memory, provenance
 from tangent.jobs.errors import UserError
+from tangent.jobs.files import write_json
 from tangent.jobs.progress import start_logging
 from tangent.jobs.run_lock import join_run
 
@@ -72,6 +74,14 @@ class Common:
     def provenance(self, inputs: Iterable[Path]) -> dict[str, Any]:
         """The provenance block of a result that was computed from the files `inputs`."""
         return provenance.record(inputs, self.settings(), self.code)
+
+    def metadata(self, inputs: Iterable[Path], **about: str) -> dict[str, str]:
+        """What a safetensors file says of itself: `about`, and its provenance."""
+        return about | {"provenance": json.dumps(self.provenance(inputs))}
+
+    def write(self, path: Path, result: Mapping[str, Any], inputs: Iterable[Path]) -> None:
+        """Write a result as JSON, with its provenance."""
+        write_json(path, {**result, "provenance": self.provenance(inputs)})
 
 
 def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:

@@ -30,7 +30,6 @@ class DatasetArguments(cli.Common):
         from tangent.data.preparation import Recipe, prepare
         from tangent.data.sources.locating import open_source, read_located
         from tangent.data.sources.source import Sizes
-        from tangent.jobs.files import write_json
         from tangent.tasks.task_files import load_task
 
         task, located = load_task(self.task), read_located(self.located)
@@ -50,6 +49,5 @@ class DatasetArguments(cli.Common):
             "official_sizes": asdict(sizes),
             **prepare(task, open_source(task, located, sizes), recipe, self.output_dir),
             "source": asdict(located),
-            "provenance": self.provenance([self.located, *others]),
         }
-        write_json(self.output_dir / "dataset.json", content)
+        self.write(self.output_dir / "dataset.json", content, [self.located, *others])

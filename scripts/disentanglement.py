@@ -16,7 +16,7 @@ from tangent.evaluation.disentanglement import (
     PairMember,
     disentanglement_error,
 )
-from tangent.jobs.files import write_csv, write_json
+from tangent.jobs.files import write_csv
 from tangent.jobs.progress import Progress
 
 COLUMNS = ("alpha_1", "alpha_2", "error_1", "error_2", "error")
@@ -62,8 +62,7 @@ def run(arguments: Arguments) -> None:
     result["disagreements"] = {
         region: _disagreements(xi, names, limit) for region, limit in REGIONS.items()
     }
-    result["provenance"] = arguments.provenance_of(names, ["test"])
-    write_json(arguments.output_dir / "error.json", result)
+    arguments.write_of(arguments.output_dir / "error.json", result, names, ["test"])
 
 
 def _disagreements(

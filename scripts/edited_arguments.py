@@ -3,7 +3,7 @@
 This is the one place that asks whether a mode is evaluated plain or linearized.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,10 +79,15 @@ class EditedArguments(cli.Common):
             )
         return self.edited_model()
 
-    def provenance_of(
-        self, tasks: Sequence[str], splits: Sequence[str], others: Iterable[Path] = ()
-    ) -> dict[str, Any]:
-        """The provenance block: inputs are those of `tasks` on `splits`, and `others`."""
+    def write_of(
+        self,
+        path: Path,
+        result: Mapping[str, Any],
+        tasks: Sequence[str],
+        splits: Sequence[str],
+        others: Iterable[Path] = (),
+    ) -> None:
+        """Write a result that was computed from `tasks` on `splits`, and from `others`."""
         inputs = [head_path(self.heads_dir, task) for task in tasks]
         folders = [self.datasets_dir / task for task in tasks]
         folders += self.initial_features.values()
@@ -93,7 +98,7 @@ class EditedArguments(cli.Common):
 
             inputs += [config_path(self.pretrained_dir), self.encoder, *self.task_vectors.values()]
         inputs += [split_path(folder, split) for folder in folders for split in splits]
-        return self.provenance([*inputs, *others])
+        self.write(path, result, [*inputs, *others])
 
     def _kind(self) -> str:
         return get_mode(self.mode).evaluated_as

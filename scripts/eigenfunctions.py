@@ -11,7 +11,7 @@ from scripts.encoder_arguments import EncoderArguments
 from tangent.data.split import sample_rows, split_path
 from tangent.evaluation.evaluation_task import EvaluationTask, head_path
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import write_csv, write_json
+from tangent.jobs.files import write_csv
 
 
 class Arguments(EncoderArguments):
@@ -70,8 +70,7 @@ def run(arguments: Arguments) -> None:
     inputs.append(split_path(arguments.datasets_dir / arguments.task, "train"))
     inputs += [split_path(arguments.datasets_dir / dataset, "test") for dataset in datasets]
     result = about | {"logits": logits, **found.method, "means": found.means()}
-    result["provenance"] = arguments.provenance(inputs)
-    write_json(folder / "eigenfunctions.json", result)
+    arguments.write(folder / "eigenfunctions.json", result, inputs)
 
 
 def _logits(arguments: Arguments, classes: int) -> list[int] | Literal["all"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -66,7 +65,7 @@ class TableArguments(EncodingArguments):
     dataset: str = cli.argument("name of the data set")
     output_dir: Path = cli.argument("folder of validation.safetensors and test.safetensors")
 
-    def write(
+    def write_table(
         self, split: str, tensors: Mapping[str, Any], others: Iterable[Path] = (), **about: str
     ) -> None:
         """Write a table of the data set's split; `others` were read beside the split."""
@@ -74,5 +73,5 @@ class TableArguments(EncodingArguments):
         from tangent.jobs.files import write_safetensors
 
         inputs = [split_path(self.datasets_dir / self.dataset, split), *others]
-        about |= {"dataset": self.dataset, "provenance": json.dumps(self.provenance(inputs))}
-        write_safetensors(self.output_dir / f"{split}.safetensors", tensors, about)
+        metadata = self.metadata(inputs, dataset=self.dataset, **about)
+        write_safetensors(self.output_dir / f"{split}.safetensors", tensors, metadata)

@@ -7,7 +7,7 @@ from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import combinations
 from tangent.evaluation.records import single_task_accuracies
 from tangent.evaluation.sweep import SPLIT
-from tangent.jobs.files import read_record, write_json
+from tangent.jobs.files import read_record
 
 
 class Arguments(EditedArguments):
@@ -26,8 +26,7 @@ def run(arguments: Arguments) -> None:
     edited = arguments.linearized_model()
     result = identity | combinations.evaluate(edited, tasks, single_task, chosen)
     others = [arguments.choices, *arguments.single_task.values()]
-    result["provenance"] = arguments.provenance_of(arguments.tasks, ["test"], others)
-    write_json(arguments.output, result)
+    arguments.write_of(arguments.output, result, arguments.tasks, ["test"], others)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Get a pre-trained model from its source and write its folder."""
 
-import json
 from pathlib import Path
 
 from scripts import cli
@@ -17,9 +16,8 @@ def run(arguments: Arguments) -> None:
     from tangent.models.fetch.fetching import fetch
 
     fetched = fetch(sources.parse(arguments.source))
-    block = arguments.provenance(fetched.files)
-    metadata = {"model": arguments.output_dir.name, "provenance": json.dumps(block)}
-    write(fetched, arguments.output_dir, metadata)
+    folder = arguments.output_dir
+    write(fetched, folder, arguments.metadata(fetched.files, model=folder.name))
 
 
 if __name__ == "__main__":

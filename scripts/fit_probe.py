@@ -34,11 +34,7 @@ def run(arguments: Arguments) -> None:
     task = load_task(arguments.task)
     make = _own_classifier if arguments.train_dir is None else _fitted
     head, inputs, details = make(arguments, task)
-    metadata = {
-        "model": arguments.pretrained_dir.name,
-        **details,
-        "provenance": json.dumps(arguments.provenance(inputs)),
-    }
+    metadata = arguments.metadata(inputs, model=arguments.pretrained_dir.name, **details)
     save_head(arguments.output, head, task, metadata)
 
 

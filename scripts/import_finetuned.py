@@ -44,12 +44,8 @@ def run(arguments: Arguments) -> None:
         "from_base": checkpoint.from_base,
         "relative_distance": float(f"{checkpoint.relative_distance:.6g}"),
     }
-    metadata = {
-        **identity,
-        "buffers": json.dumps(checkpoint.buffers),
-        "published": json.dumps(published),
-        "provenance": json.dumps(arguments.provenance(inputs)),
-    }
+    about = {"buffers": json.dumps(checkpoint.buffers), "published": json.dumps(published)}
+    metadata = arguments.metadata(inputs, **identity, **about)
     files.write_safetensors(arguments.output, checkpoint.state, metadata)
 
 

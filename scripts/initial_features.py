@@ -20,7 +20,7 @@ def run(arguments: Arguments) -> None:
         images = load(dataset, split)
         with Progress(f"features, {dataset}, {split}", len(images), "image") as progress:
             features = encode(encoder, images, arguments.batch_size, arguments.autocast, progress)
-        arguments.write(split, {"features": features})
+        arguments.write_table(split, {"features": features})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Write a randomly initialised encoder of a model's architecture (paper, table 3)."""
 
-import json
 from pathlib import Path
 
 from scripts import cli
@@ -22,12 +21,8 @@ def run(arguments: Arguments) -> None:
     inputs = [config_path(folder)]
     if family_of(folder).constants:
         inputs.append(folder / ENCODER_FILE)
-    block = arguments.provenance(inputs)
-    metadata = {
-        "model": f"{folder.name}-random",
-        "seed": str(arguments.seed),
-        "provenance": json.dumps(block),
-    }
+    about = {"model": f"{folder.name}-random", "seed": str(arguments.seed)}
+    metadata = arguments.metadata(inputs, **about)
     write_safetensors(arguments.output, encoder.state_dict(), metadata)
 
 

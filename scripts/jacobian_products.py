@@ -26,7 +26,7 @@ def run(arguments: Arguments) -> None:
         arguments.autocast,
     )
     for split, by_vector in products.items():
-        arguments.write(split, by_vector, arguments.task_vectors.values())
+        arguments.write_table(split, by_vector, arguments.task_vectors.values())
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ def run(arguments: Arguments) -> None:
     from tangent.data.sources.locating import locate
     from tangent.data.sources.source import Sizes
     from tangent.jobs import sources
-    from tangent.jobs.files import write_json
     from tangent.tasks.task_files import load_task
 
     task = load_task(arguments.task)
@@ -30,9 +29,8 @@ def run(arguments: Arguments) -> None:
     content = {
         "task": task.name,
         **asdict(located),
-        "provenance": arguments.provenance([]),
     }
-    write_json(arguments.output, content)
+    arguments.write(arguments.output, content, [])
 
 
 if __name__ == "__main__":

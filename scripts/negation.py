@@ -6,7 +6,7 @@ from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import negation
 from tangent.evaluation.records import chosen_alpha
-from tangent.jobs.files import read_json, write_json
+from tangent.jobs.files import read_json
 
 
 class Arguments(EditedArguments):
@@ -25,8 +25,7 @@ def run(arguments: Arguments) -> None:
     result = identity | {"task": arguments.task, "control_task": arguments.control}
     result["control_threshold"] = read_json(arguments.alpha)["control_threshold"]
     result |= negation.evaluate(edited, target, control, alpha)
-    result["provenance"] = arguments.provenance_of(names, ["test"], [arguments.alpha])
-    write_json(arguments.output, result)
+    arguments.write_of(arguments.output, result, names, ["test"], [arguments.alpha])
 
 
 if __name__ == "__main__":

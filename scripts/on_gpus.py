@@ -12,7 +12,7 @@ import os
 import sys
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.gpu_lease import lease
+from tangent.jobs.gpus import lease
 from tangent.jobs.progress import start_logging
 
 

@@ -11,7 +11,7 @@ from scripts.encoder_arguments import EncoderArguments
 from tangent.data.split import sample_rows, split_path
 from tangent.evaluation.evaluation_task import EvaluationTask, head_path
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import write_csv, write_json
+from tangent.jobs.files import write_csv
 
 COLUMNS = ("coupling", "localization", "interference")
 
@@ -64,8 +64,7 @@ def run(arguments: Arguments) -> None:
     inputs += [split_path(arguments.datasets_dir / name, "train") for name in arguments.tasks]
     result = about | {"tasks": arguments.tasks, "images": arguments.images}
     result["logit"] = dict(zip(("task", "class"), owners[logit], strict=True))
-    result["provenance"] = arguments.provenance(inputs)
-    write_json(arguments.output_dir / "proposition1.json", result)
+    arguments.write(arguments.output_dir / "proposition1.json", result, inputs)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from pathlib import Path
 from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.evaluation.single_task import SPLITS, single_task
-from tangent.jobs.files import write_json
 
 
 class Arguments(EditedArguments):
@@ -18,8 +17,7 @@ def run(arguments: Arguments) -> None:
     measured = single_task(arguments.edited_model(), task)
     result = arguments.identity() | {"task": arguments.task}
     result |= {split: value.as_json() for split, value in measured.items()}
-    result["provenance"] = arguments.provenance_of([arguments.task], SPLITS)
-    write_json(arguments.output, result)
+    arguments.write_of(arguments.output, result, [arguments.task], SPLITS)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def run(arguments: Arguments) -> None:
 
     from tangent.data.split import split_path
     from tangent.evaluation.evaluation_task import Accuracy, EvaluationTask, head_path
-    from tangent.jobs.files import read_safetensors, write_json
+    from tangent.jobs.files import read_safetensors
     from tangent.training.learning_rates import SPLIT
 
     name = arguments.task
@@ -56,9 +56,8 @@ def run(arguments: Arguments) -> None:
         **arguments.chosen("model", "training", "task", "seed", "learning_rate"),
         "split": SPLIT,
         **measured.as_json(),
-        "provenance": arguments.provenance(inputs),
     }
-    write_json(arguments.output, result)
+    arguments.write(arguments.output, result, inputs)
 
 
 def _features(arguments: Arguments, split: str, theta_star: Mapping[str, Tensor]) -> np.ndarray:

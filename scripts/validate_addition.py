@@ -7,7 +7,6 @@ from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import addition
 from tangent.evaluation.records import single_task_accuracies
 from tangent.evaluation.sweep import SPLIT, write_sweep
-from tangent.jobs.files import write_json
 
 
 class Arguments(EditedArguments):
@@ -29,10 +28,10 @@ def run(arguments: Arguments) -> None:
     write_sweep(arguments.output_dir / "sweep.csv", points, about | {"target": "all"})
     result = about | {"vector": arguments.merging}
     result |= {"alpha": addition.choose(points, arguments.alphas), "split": SPLIT}
-    result["provenance"] = arguments.provenance_of(
-        arguments.tasks, [SPLIT], arguments.single_task.values()
+    others = arguments.single_task.values()
+    arguments.write_of(
+        arguments.output_dir / "alpha.json", result, arguments.tasks, [SPLIT], others
     )
-    write_json(arguments.output_dir / "alpha.json", result)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from tangent.evaluation.analogies import Analogy
 from tangent.evaluation.records import single_task_accuracies
 from tangent.evaluation.sweep import SPLIT
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import write_json
 
 
 class Arguments(EditedArguments):
@@ -31,10 +30,8 @@ def run(arguments: Arguments) -> None:
     result |= combinations.choose(
         edited, tasks, single_task, arguments.alphas, arguments.subsets_per_size, analogies
     )
-    result["provenance"] = arguments.provenance_of(
-        arguments.tasks, [SPLIT], arguments.single_task.values()
-    )
-    write_json(arguments.output, result)
+    others = arguments.single_task.values()
+    arguments.write_of(arguments.output, result, arguments.tasks, [SPLIT], others)
 
 
 def _analogy(text: str, tasks: list[str]) -> Analogy:

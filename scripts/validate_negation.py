@@ -6,7 +6,6 @@ from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import negation
 from tangent.evaluation.sweep import SPLIT, write_sweep
-from tangent.jobs.files import write_json
 
 
 class Arguments(EditedArguments):
@@ -30,8 +29,7 @@ def run(arguments: Arguments) -> None:
     alpha = negation.choose(points, arguments.alphas, *names, required)
     result = about | {"vector": arguments.task, "alpha": alpha, "split": SPLIT}
     result["control_threshold"] = arguments.control_threshold
-    result["provenance"] = arguments.provenance_of(names, [SPLIT])
-    write_json(arguments.output_dir / "alpha.json", result)
+    arguments.write_of(arguments.output_dir / "alpha.json", result, names, [SPLIT])
 
 
 if __name__ == "__main__":

@@ -28,8 +28,7 @@ def run(arguments: Arguments) -> None:
     Raises:
         UserError: a link does not match, or there is nothing to verify.
     """
-    from tangent.jobs.verify.summary import failure, summary
-    from tangent.jobs.verify.verification import verify
+    from tangent.jobs.verify.verification import failure, summary, verify
 
     jobs, pending = planned(arguments)
     found = verify(jobs, arguments.threads)

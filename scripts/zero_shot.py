@@ -7,7 +7,6 @@ from tangent.data.split import split_path
 from tangent.evaluation.evaluation_task import EvaluationTask, head_path
 from tangent.evaluation.feature_tables import StoredFeatures
 from tangent.evaluation.single_task import SPLITS, zero_shot
-from tangent.jobs.files import write_json
 
 
 class Arguments(cli.Common):
@@ -40,9 +39,8 @@ def run(arguments: Arguments) -> None:
             name: {split: value.as_json() for split, value in splits.items()}
             for name, splits in measured.items()
         },
-        "provenance": arguments.provenance(inputs),
     }
-    write_json(arguments.output, result)
+    arguments.write(arguments.output, result, inputs)
 
 
 if __name__ == "__main__":

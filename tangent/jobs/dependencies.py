@@ -41,7 +41,6 @@ NEVER = {
     "tangent.jobs.dependencies",
     "tangent.jobs.errors",
     "tangent.jobs.files",
-    "tangent.jobs.gpu_lease",
     "tangent.jobs.gpus",
     "tangent.jobs.job_record",
     "tangent.jobs.out_of_memory",

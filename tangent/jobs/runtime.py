@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.gpu_lease import lease
+from tangent.jobs.gpus import lease
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +18,7 @@ def setup(threads: int, device: str, seed: int | None = None) -> torch.device:
 
     Bits depend on the number of threads, so it is a setting and not whatever the machine has.
     Where there are several GPUs and no index is given, a free one is reserved for this process
-    (`tangent.jobs.gpu_lease`).
+    (`tangent.jobs.gpus`).
 
     Args:
         threads: torch's threads on the CPU.

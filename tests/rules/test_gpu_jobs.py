@@ -25,7 +25,7 @@ rule job:
 """
 JOB = """
 import json, os, sys, time
-from tangent.jobs.gpu_lease import lease
+from tangent.jobs.gpus import lease
 lease()
 started = time.time()
 time.sleep(0.3)

@@ -10,8 +10,7 @@ from fake_driver import UUIDS, install_nvidia_smi
 from workspace import ROOT
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.gpu_lease import lease
-from tangent.jobs.gpus import auto_device, visible_gpus
+from tangent.jobs.gpus import auto_device, lease, visible_gpus
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ def start(code, **environment):
 
 HOLD = """
 import os, sys
-from tangent.jobs.gpu_lease import lease
+from tangent.jobs.gpus import lease
 lease({count})
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 sys.stdin.read()
@@ -187,5 +186,5 @@ def test_a_folder_for_locks_that_cannot_be_made_is_named(machine, tmp_path, monk
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TMPDIR", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
-    with pytest.raises(UserError, match="cannot make .*file/tangent-gpus-.*TMPDIR"):
+    with pytest.raises(UserError, match="cannot lock .*file/tangent-gpus-.*TMPDIR"):
         lease()

@@ -16,8 +16,7 @@ import pytest
 from tangent.jobs import files, provenance
 from tangent.jobs.verify.difference import first_difference
 from tangent.jobs.verify.plan import PlannedJob, in_order
-from tangent.jobs.verify.summary import failure, summary
-from tangent.jobs.verify.verification import verify
+from tangent.jobs.verify.verification import failure, summary, verify
 
 
 @dataclass

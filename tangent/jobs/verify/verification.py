@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tangent.jobs import job_record, provenance
 from tangent.jobs.errors import UserError
+from tangent.jobs.files import sha256_file
 from tangent.jobs.job_record import JobRecord, Output
+from tangent.jobs.progress import Progress
 from tangent.jobs.verify.difference import first_difference
-from tangent.jobs.verify.hashes import hash_files
 from tangent.jobs.verify.plan import PlannedJob, in_order, plain_path
 
+LISTED = 3
 AGAIN = "run snakemake, and if that does not make it again, delete it first"
 DELETE = "delete it and run snakemake again"
 
@@ -82,7 +85,7 @@ class _Walk:
         self.outputs = {output for job in jobs for output in job.outputs}
         self.records = {job.record: _read(job.record) for job in jobs}
         self.wrote = dict(self._recorded_outputs(jobs))
-        self.hashes = hash_files(self._files_to_hash(jobs), threads)
+        self.hashes = _hash_files(self._files_to_hash(jobs), threads)
         self.verification.files = len(self.hashes)
         self.verification.size = sum(map(os.path.getsize, self.hashes))
         self.path_of = {output.sha256: path for path, output in self.wrote.items()}
@@ -205,6 +208,70 @@ def _read(path: Path) -> JobRecord | UserError | None:
     )
 
 
+def _hash_files(paths: Iterable[str], threads: int) -> dict[str, str]:
+    """SHA-256 of those of the files that exist, each read once, `threads` of them at a time."""
+    found = sorted({path for path in paths if os.path.isfile(path)})
+    with (
+        Progress("hash the files", len(found), "file") as progress,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        hashes = {}
+        for path, sha256 in zip(found, pool.map(sha256_file, found), strict=True):
+            hashes[path] = sha256
+            progress.update()
+    return hashes
+
+
 def _short(digest: str) -> str:
     """A digest as messages show it: 16 hexadecimal digits tell files apart."""
     return digest.removeprefix(provenance.CONTENT)[:16] + "…"
+
+
+def failure(found: Verification) -> str:
+    """The first finding, and where the others are."""
+    first = found.findings[0]
+    others = [path for path in dict.fromkeys(f.path for f in found.findings) if path != first.path]
+    if not others:
+        return str(first)
+    more = "1 more result does" if len(others) == 1 else f"{len(others)} more results do"
+    return f"{first} ({more} not match either: {_listed(others)}.)"
+
+
+def summary(found: Verification, pending: Sequence[str] = ()) -> str:
+    """What was checked, where every link matches; `pending` are the jobs that are to run yet."""
+    lines = [
+        f"{_count(found.results, 'result')} verified. Each is what its job wrote, with "
+        "today's settings and code, and what it was computed from has not changed since "
+        f"({_count(found.links, 'link')} compared, {_count(found.files, 'file')} of "
+        f"{_size(found.size)} hashed)."
+    ]
+    if found.missing:
+        lines.append(
+            f"Not there, so not verified: {_count(len(found.missing), 'result')} "
+            f"({_listed(found.missing)})."
+        )
+    if pending:
+        lines.append(f"snakemake would run {_count(len(pending), 'job')} yet ({_listed(pending)}).")
+    if found.gone:
+        lines.append(
+            f"Not there any more, so not compared: {_count(len(found.gone), 'input')} from outside "
+            f"of the study ({_listed(found.gone)})."
+        )
+    return "\n".join(lines)
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = len(paths) - LISTED
+    return ", ".join(paths[:LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"

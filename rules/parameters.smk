@@ -1,4 +1,4 @@
-"""Parameters: what goes into a command beside paths of inputs and outputs; no rules."""
+"""Parameters, of the wildcards and inputs: what goes into a command beside paths; no rules."""
 
 
 def datasets_dir(wildcards):
