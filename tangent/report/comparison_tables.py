@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from tangent.arithmetic.modes import MODES
 from tangent.results.comparison_table import ALL_TASKS, ONE_RUN, ROUNDING
 from tangent.results.paper_numbers import is_paper_model, paper_models, paper_numbers
-from tangent.results.paper_tables import ROWS
 from tangent.results.render import MISSING, NOT_RUN, Table, percent_with_spread
 
-_LABELS = {mode: label for label, mode in ROWS.items()}
+_LABELS = {"zero_shot": "Pre-trained"} | {mode: mode for mode in MODES}
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tangent.results.intervals import Interval
 from tangent.results.measurement import Measurement, joint_verdict
 from tangent.results.paper_numbers import paper_difference, paper_family, rerun_difference
 from tangent.results.render import to_markdown
-from tangent.results.studied import studied_models
+from tangent.results.studied import modes_in, studied_models
 
 Tables = dict[str, pd.DataFrame]
 
@@ -34,6 +34,7 @@ class Claim:
         quantity: what `measure` measures first.
         measure: (tables, model) -> the parts of the criterion, all of which must hold; None where
             the study has no such results.
+        modes: that it compares; a study without one of them has no such claim.
         over: the unit that the quantity is a mean over: `task`, `pair`, `kernel`.
         unit: `fraction` (of test examples; texts write it in percent) or `number` (anything else).
         paper: the paper's own numbers as text, of its models' family; empty where we know none.
@@ -44,6 +45,7 @@ class Claim:
     criterion: str
     quantity: str
     measure: Callable[[Tables, str], measure.Parts | None]
+    modes: tuple[str, ...] = ()
     over: str = "task"
     unit: str = "fraction"
     paper: str = ""
@@ -60,6 +62,7 @@ def _addition(name: str, statement: str, column: str, first: str, second: str) -
         f"{word} accuracy of {first} − {second} > 0",
         f"difference of {kind} accuracy, {first} − {second}",
         lambda tables, model: of_column[column](tables, model, first, second),
+        modes=(first, second),
         paper=paper_difference("addition", column, first, second),
     )
 
@@ -82,6 +85,7 @@ CLAIMS: tuple[Claim, ...] = (
         f"{100 * measure.CONTROL_TOLERANCE:g} percentage point below standard's",
         "difference of mean target test accuracy, standard − linear",
         measure.negation,
+        modes=("standard", "linear"),
         paper=paper_difference("negation", "target", "standard", "linear"),
     ),
     _addition(
@@ -105,6 +109,7 @@ CLAIMS: tuple[Claim, ...] = (
         "single-task accuracy of standard − posthoc > 0",
         "difference of mean single-task test accuracy, standard − posthoc",
         lambda tables, model: measure.single_task(tables, model, "standard", "posthoc"),
+        modes=("standard", "posthoc"),
     ),
     Claim(
         "nonlinear_advantage",
@@ -112,6 +117,7 @@ CLAIMS: tuple[Claim, ...] = (
         "(accuracy of standard − posthoc) / (1 − 1/C) > 0, C the task's number of classes",
         "difference of single-task test accuracy / (1 − 1/C), standard − posthoc",
         measure.nonlinear_advantage,
+        modes=("standard", "posthoc"),
     ),
     Claim(
         "linear_single_task",
@@ -121,6 +127,7 @@ CLAIMS: tuple[Claim, ...] = (
         lambda tables, model: measure.single_task(
             tables, model, "standard", "linear", measure.CLOSE
         ),
+        modes=("standard", "linear"),
         paper=rerun_difference("standard", "linear"),
     ),
     *(
@@ -132,6 +139,7 @@ CLAIMS: tuple[Claim, ...] = (
             lambda tables, model, mode=mode, region=region: measure.disentanglement(
                 tables, model, mode, region
             ),
+            modes=("standard", mode),
             over="pair",
             unit="number",
         )
@@ -167,6 +175,7 @@ CLAIMS: tuple[Claim, ...] = (
         "its accuracy at initialisation to the pre-trained model's fine-tuned accuracy, same tasks",
         "share of the way made",
         measure.random_single_task,
+        modes=("standard",),
         unit="number",
     ),
     *(
@@ -179,6 +188,7 @@ CLAIMS: tuple[Claim, ...] = (
             f"{100 * measure.LEARNT:g} points",
             "difference of the share of the gain that survives, pre-trained − random",
             lambda tables, model, mode=mode: measure.random_gain(tables, model, mode),
+            modes=(mode,),
             unit="number",
         )
         for mode in ("standard", "linear")
@@ -240,7 +250,7 @@ def _ends(part: Measurement, low: str, high: str, interval: Interval | None) -> 
 
 
 def derive(tables: Tables, families: Mapping[str, str]) -> Iterator[dict[str, object]]:
-    """Rows of claims.csv: every claim for every pre-trained model.
+    """Rows of claims.csv: every claim about the study's modes, for every pre-trained model.
 
     Args:
         tables: the tidy tables that `TABLES` names for it.
@@ -250,8 +260,10 @@ def derive(tables: Tables, families: Mapping[str, str]) -> Iterator[dict[str, ob
     models = studied_models(tables, ("outcomes", "eigenfunctions"))
     order = list(dict.fromkeys(families[model] for model in models))
     models.sort(key=lambda model: order.index(families[model]))
+    modes = set(modes_in(tables["single_task"]))
+    claims = [claim for claim in CLAIMS if modes.issuperset(claim.modes)]
     for model in models:
-        yield from (judge(claim, model, families[model], tables) for claim in CLAIMS)
+        yield from (judge(claim, model, families[model], tables) for claim in claims)
 
 
 def as_markdown(table: pd.DataFrame) -> str:

@@ -146,6 +146,7 @@ _MADE = {
     ),
     "comparison": TidyTable(
         tables=("single_task", "addition", "negation"),
+        settings=lambda config: {"modes": config.modes},
     ),
 }  # fmt: skip
 

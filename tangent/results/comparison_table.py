@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from tangent.arithmetic.modes import MODES
 from tangent.results.columns import TABLES
 from tangent.results.paper_numbers import (
     are_paper_tasks,
@@ -33,17 +32,21 @@ ALL_TASKS = "all"
 """Stands for the mean over the tasks where a row otherwise has a task."""
 
 
-def derive(tables: Tables) -> Iterator[dict[str, object]]:
+def derive(tables: Tables, modes: Sequence[str]) -> Iterator[dict[str, object]]:
     """Rows of comparison.csv, from what `TABLES` names for it; accuracies as fractions.
+
+    Args:
+        tables: by name.
+        modes: those of the study, run or not.
 
     The paper's models come first, studied or not, then this study's others. A difference exists
     only where the model and all tasks, the control task included, are the paper's.
     """
     for model in dict.fromkeys([*paper_models(), *studied_models(tables)]):
-        yield from _rows(tables, model)
+        yield from _rows(tables, model, modes)
 
 
-def _rows(tables: Tables, model: str) -> Iterator[dict[str, object]]:
+def _rows(tables: Tables, model: str, modes: Sequence[str]) -> Iterator[dict[str, object]]:
     tasks = fine_tuned_tasks(tables, model)
     single_task = tables["single_task"]
     known = single_task[single_task.model == model].task.unique()
@@ -52,7 +55,7 @@ def _rows(tables: Tables, model: str) -> Iterator[dict[str, object]]:
     if not tasks:
         tasks, others = paper_numbers()["tasks"], [paper_numbers()["control"]]
     measured = _measured(tables, model)
-    for table, mode, task, quantity in _cells(tasks, others):
+    for table, mode, task, quantity in _cells(tasks, others, modes):
         values = _values(measured, tasks, table, mode, task, quantity)
         # The pre-trained model has no seed: equal values are one value, without a spread.
         varies = mode != "zero_shot" or values.nunique() > 1
@@ -69,16 +72,18 @@ def _rows(tables: Tables, model: str) -> Iterator[dict[str, object]]:
         }  # fmt: skip
 
 
-def _cells(tasks: list[str], others: list[str]) -> Iterator[tuple[str, str, str, str]]:
+def _cells(
+    tasks: list[str], others: list[str], modes: Sequence[str]
+) -> Iterator[tuple[str, str, str, str]]:
     """Table, mode, task and quantity of every row of a model."""
-    for mode in ("zero_shot", *MODES):
+    for mode in ("zero_shot", *modes):
         yield "addition", mode, ALL_TASKS, "absolute"
         if mode != "zero_shot":
             yield "addition", mode, ALL_TASKS, "normalized"
-    for mode in ("zero_shot", *MODES):
+    for mode in ("zero_shot", *modes):
         yield "negation", mode, ALL_TASKS, "target"
         yield "negation", mode, ALL_TASKS, "control"
-    for mode in ("zero_shot", *MODES):
+    for mode in ("zero_shot", *modes):
         for task in (ALL_TASKS, *tasks, *(others if mode == "zero_shot" else ())):
             yield "single_task", mode, task, "accuracy"
 

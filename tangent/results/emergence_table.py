@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tangent.arithmetic.alphas import SEARCH_BOX
-from tangent.arithmetic.modes import MODES
-from tangent.results.studied import fine_tuned_tasks
+from tangent.results.studied import fine_tuned_tasks, modes_in
 
 
 def derive(
@@ -32,7 +31,7 @@ def derive(
         accuracies = of_model.groupby(["mode", "seed"]).accuracy.mean()
         errors = _mean_errors(tables["disentanglement"], model)
         ratios = _localization(tables["eigenfunctions"], model)
-        for mode in MODES:
+        for mode in modes_in(of_model):
             for seed in of_model.seed.unique():
                 added = sums.loc[model, mode, seed]
                 yield {

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX
 from tangent.results.render import MISSING, Table, percent
-from tangent.results.studied import fine_tuned_tasks, studied_models
+from tangent.results.studied import fine_tuned_tasks, modes_in, studied_models
 
 # Planning reads the registry and does without pandas.
 if TYPE_CHECKING:
@@ -17,8 +16,10 @@ if TYPE_CHECKING:
 
 Tables = dict[str, "pd.DataFrame"]
 
-ROWS = {"Pre-trained": "zero_shot"} | {mode: mode for mode in MODES}
-"""Labels of the rows of tables 1 and 2 -> what `mode` is in the tidy tables."""
+
+def mode_rows(tables: Tables) -> dict[str, str]:
+    """Labels of the rows of tables 1 and 2 -> what `mode` is in the tidy tables."""
+    return {"Pre-trained": "zero_shot"} | {mode: mode for mode in modes_in(tables["single_task"])}
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class PaperTable:
         inputs: the tidy tables that it is made from.
         stub: header of the column of row labels.
         columns: titles of a model's columns.
-        rows: label of each row -> what `cells` is told of it.
+        rows: tidy tables -> label of each row -> what `cells` is told of it.
         cells: (tidy tables, model, row) -> a text per column.
         notes: tidy tables -> sentences below the table.
         models: tidy tables -> the models that have columns.
@@ -40,7 +41,7 @@ class PaperTable:
     inputs: tuple[str, ...]
     stub: str
     columns: tuple[str, ...]
-    rows: Mapping[str, str | tuple[str, str]]
+    rows: Callable[[Tables], Mapping[str, str | tuple[str, str]]]
     cells: Callable[..., tuple[str, ...]]
     notes: Callable[[Tables], tuple[str, ...]]
     models: Callable[[Tables], list[str]] = studied_models
@@ -52,7 +53,7 @@ def paper_table(name: str, tables: Tables) -> Table:
     models = entry.models(tables)
     rows = [
         (label, tuple(cell for model in models for cell in entry.cells(tables, model, row)))
-        for label, row in entry.rows.items()
+        for label, row in entry.rows(tables).items()
     ]
     return Table(
         name,
@@ -142,7 +143,7 @@ PAPER_TABLES = {
         inputs=("single_task", "addition"),
         stub="Mode",
         columns=("Absolute", "Normalised"),
-        rows=ROWS,
+        rows=mode_rows,
         cells=_addition,
         notes=_addition_notes,
     ),
@@ -151,7 +152,7 @@ PAPER_TABLES = {
         inputs=("single_task", "negation"),
         stub="Mode",
         columns=("Target", "Control"),
-        rows=ROWS,
+        rows=mode_rows,
         cells=_negation,
         notes=_negation_notes,
     ),
@@ -160,10 +161,10 @@ PAPER_TABLES = {
         inputs=("single_task", "random_init"),
         stub="Mode, initialisation",
         columns=("Single task", "Absolute", "Normalised"),
-        rows={
+        rows=lambda tables: {
             f"{mode}, {label}": (mode, initialization)
             for initialization, label in (("pretrained", "pre-trained"), ("random", "random"))
-            for mode in MODES
+            for mode in modes_in(tables["single_task"])
         },
         cells=_random_init,
         notes=_random_init_notes,
@@ -192,7 +193,7 @@ def _percents(
 def _kept(negation: pd.DataFrame) -> str:
     """What the chosen α, which keep the threshold on validation data, keep on test data."""
     share = (negation.control / negation.control_pretrained).groupby(negation["mode"]).mean()
-    kept = [f"{mode} {100 * share[mode]:.1f} %" for mode in MODES if mode in share]
+    kept = [f"{mode} {100 * share[mode]:.1f} %" for mode in modes_in(negation)]
     return f" On test data the control keeps on average {', '.join(kept)}." if kept else ""
 
 

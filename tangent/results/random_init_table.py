@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX
-from tangent.results.studied import fine_tuned_tasks
+from tangent.results.studied import fine_tuned_tasks, modes_in
 
 
 def derive(tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
@@ -30,7 +29,7 @@ def derive(tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
         model = random.removesuffix(RANDOM_SUFFIX)
         tasks, all_tasks = (fine_tuned_tasks(tables, name) for name in (random, model))
         means = test[test.task.isin(tasks)].groupby(["model", "mode", "seed"]).accuracy.mean()
-        for mode in MODES:
+        for mode in modes_in(test):
             for seed in test[test.model == random].seed.unique():
                 pretrained = dict(sums.loc[model, mode, seed])
                 if set(all_tasks) != set(tasks):

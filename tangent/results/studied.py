@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX
 
 if TYPE_CHECKING:
@@ -18,6 +19,12 @@ def studied_models(
     given = [tables[name] for name in names if name in tables]
     models = dict.fromkeys(model for table in given for model in table.model)
     return [model for model in models if not model.endswith(RANDOM_SUFFIX)]
+
+
+def modes_in(table: pd.DataFrame) -> list[str]:
+    """The modes that a tidy table has rows of, in their usual order."""
+    found = set(table["mode"])
+    return [mode for mode in MODES if mode in found]
 
 
 def fine_tuned_tasks(tables: dict[str, pd.DataFrame], model: str) -> list[str]:

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from tangent.arithmetic.modes import MODES
 from tangent.report.figures import style
 from tangent.report.figures.catalogue import Caption
+from tangent.results.studied import modes_in
 
 if TYPE_CHECKING:
     from tangent.config.schema import Config
@@ -35,7 +35,7 @@ def caption(config: Config) -> Caption:
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """A row per model: addition, negation's target, negation's control, all on validation data."""
-    models = list(tables["addition"].model.unique())
+    models, modes = list(tables["addition"].model.unique()), modes_in(tables["addition"])
     figure = style.new_figure(9.4, 0.6 + 2.7 * len(models))
     grid = figure.subplots(len(models), 3, squeeze=False)
     for row, model in zip(grid, models, strict=True):
@@ -58,7 +58,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         row[2].set(title=f"{name}negation, control task", ylabel="% of pre-trained accuracy")
     for axes in grid.flat:
         axes.set(xlim=(-0.03, 1.03), xlabel="α")
-    handles = style.mode_handles(MODES, linewidth=1.8, markersize=6, **style.WHITE_EDGE)
+    handles = style.mode_handles(modes, linewidth=1.8, markersize=6, **style.WHITE_EDGE)
     marker = Line2D([], [], color=style.GREY, linestyle="", marker="o", label="marker: chosen α")
     figure.legend(handles=[*handles, marker], loc="outside lower center", ncols=4)
     return figure
@@ -66,7 +66,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
 
 def _panel(axes: Axes, sweep: pd.DataFrame, chosen: pd.DataFrame, column: str, size: float) -> None:
     """Curves, and on them the chosen α: of negation on the curve of its own task."""
-    for mode in MODES:
+    for mode in modes_in(sweep):
         rows = sweep[sweep["mode"] == mode]
         look = style.mode_look(mode) | style.WHITE_EDGE | {"linestyle": ""}
         curves = 100 * rows.groupby(["alpha", "seed"])[column].mean().unstack("seed")

@@ -2,9 +2,10 @@
 
 A figure is a module with
     INPUTS: the tidy tables that it reads, as a literal: planning reads it without Matplotlib;
+    COMPARES: the modes that it is about, if it does not show all there are, as a literal;
     caption(config) -> Caption;
     draw(tables) -> matplotlib.figure.Figure.
-A study has the figures whose tables it has.
+A study has the figures whose tables and modes it has.
 """
 
 from __future__ import annotations
@@ -41,29 +42,35 @@ class Caption:
     limits: str
 
 
-def _inputs(module: Path) -> tuple[str, ...] | None:
-    """The literal `INPUTS` of a module's source; None: it is no figure."""
-    for node in ast.parse(module.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets) == "INPUTS":
-            return ast.literal_eval(node.value)
-    return None
+def _literals(module: Path) -> dict[str, tuple[str, ...]]:
+    """`INPUTS` and `COMPARES` of a module's source; without the first it is no figure."""
+    return {
+        ast.unparse(node.targets): ast.literal_eval(node.value)
+        for node in ast.parse(module.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets) in ("INPUTS", "COMPARES")
+    }
 
 
-def _found() -> dict[str, tuple[str, ...]]:
+def _found() -> dict[str, dict[str, tuple[str, ...]]]:
     paths = sorted(Path(__file__).parent.glob("*.py"))
-    found = {path.stem: inputs for path in paths if (inputs := _inputs(path)) is not None}
+    found = {path.stem: said for path in paths if "INPUTS" in (said := _literals(path))}
     # The paper's first.
     return dict(sorted(found.items(), key=lambda item: not item[0].startswith("figure")))
 
 
-FIGURES = _found()
+_FOUND = _found()
+FIGURES = {name: said["INPUTS"] for name, said in _FOUND.items()}
 """Name of each figure, in the order of the report -> the tidy tables that it reads."""
 
 
 def figures_of(config: Config) -> list[str]:
     """The figures of a study."""
-    tables = set(tables_of(config))
-    return [name for name, inputs in FIGURES.items() if tables.issuperset(inputs)]
+    tables, modes = set(tables_of(config)), set(config.modes)
+    return [
+        name
+        for name, said in _FOUND.items()
+        if tables.issuperset(said["INPUTS"]) and modes.issuperset(said.get("COMPARES", ()))
+    ]
 
 
 def load_figure(name: str) -> ModuleType:

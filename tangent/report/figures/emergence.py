@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from tangent.arithmetic.modes import MODES
 from tangent.jobs.errors import UserError
 from tangent.report.figures import style
 from tangent.report.figures.catalogue import Caption
+from tangent.results.studied import modes_in
 
 if TYPE_CHECKING:
     from tangent.config.schema import Config
@@ -55,15 +55,16 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         raise UserError(
             "emergence.csv is empty: list checkpoints of one pre-training under emergence.steps."
         )
+    modes = modes_in(table)
     figure = style.new_figure(7.4, 5.6)
     single, addition, error, energy = figure.subplots(2, 2, sharex=True).flat
     for axes, column, scale in (
         (single, "single_task", 100), (addition, "absolute", 100), (error, "disentanglement", 1),
     ):  # fmt: skip
-        for mode in MODES:
+        for mode in modes:
             rows = table[table["mode"] == mode]
             _curve(axes, rows, scale * rows[column], style.mode_look(mode))
-    before = table[table["mode"] == next(iter(MODES))]
+    before = table[table["mode"] == modes[0]]
     for axes in (single, addition):
         _curve(axes, before, 100 * before.zero_shot, _BEFORE)
     _curve(energy, before, before.localization, _BEFORE)
@@ -76,7 +77,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     for axes in (error, energy):
         axes.set_xlabel("steps of pre-training")
     _steps(figure.axes, sorted(table.step.unique()))
-    handles = style.mode_handles(MODES, linewidth=1.6, markersize=5, markeredgecolor="white")
+    handles = style.mode_handles(modes, linewidth=1.6, markersize=5, markeredgecolor="white")
     label = "pre-trained, no task vector"
     handles.append(
         Line2D([], [], **_BEFORE, linewidth=1.6, markersize=5, markeredgecolor="white", label=label)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tangent.config.schema import Config
 
 INPUTS = ("single_task", "addition")
+COMPARES = ("standard", "posthoc")
 
 
 def caption(config: Config) -> Caption:

@@ -16,9 +16,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from tangent.arithmetic.alphas import SEARCH_BOX
-from tangent.arithmetic.modes import MODES
 from tangent.report.figures import style
 from tangent.report.figures.catalogue import Caption
+from tangent.results.studied import modes_in
 
 if TYPE_CHECKING:
     from tangent.config.schema import Config
@@ -55,18 +55,18 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     Where all pairs of all models fit beside each other, models are columns too.
     """
     errors = tables["disentanglement"]
-    models = list(errors.model.unique())
+    models, modes = list(errors.model.unique()), modes_in(errors)
     pairs = list(errors[["task_1", "task_2"]].drop_duplicates().itertuples(index=False, name=None))
     beside = len(models) * len(pairs) <= _COLUMNS
     down, across = (1, len(models)) if beside else (len(models), 1)
-    rows, columns = down * len(MODES), across * len(pairs)
+    rows, columns = down * len(modes), across * len(pairs)
     figure = style.new_figure(1.2 + 2.35 * columns, 0.5 + 2.05 * rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     blocks = np.array_split(grid, len(models), axis=1 if beside else 0)
     for model, block in zip(models, blocks, strict=True):
         of_model = errors[errors.model == model]
         image = _draw_model(block, of_model, pairs, model if len(models) > 1 else "")
-    _label_modes(grid[:, 0])
+    _label_modes(grid[:, 0], modes)
     bar = figure.colorbar(image, ax=grid, shrink=min(0.6, 4.0 / rows), aspect=30, pad=0.02)
     bar.set_ticks(_TICKS, labels=[f"{tick:g}" for tick in _TICKS])
     bar.minorticks_off()
@@ -79,8 +79,9 @@ def _draw_model(
     block: np.ndarray, errors: pd.DataFrame, pairs: list[tuple[str, str]], name: str
 ) -> AxesImage:
     """One model's maps in the axes `block`, [mode, pair], under its name."""
-    for row, mode in zip(block, MODES, strict=True):
-        bottom = mode == list(MODES)[-1]
+    modes = modes_in(errors)
+    for row, mode in zip(block, modes, strict=True):
+        bottom = mode == modes[-1]
         for axes, (task_1, task_2) in zip(row, pairs, strict=True):
             cells = errors.query("mode == @mode and task_1 == @task_1 and task_2 == @task_2")
             image = _heat_map(axes, cells)
@@ -93,8 +94,8 @@ def _draw_model(
     return image
 
 
-def _label_modes(column: np.ndarray) -> None:
-    for axes, mode in zip(column, cycle(MODES), strict=False):
+def _label_modes(column: np.ndarray, modes: list[str]) -> None:
+    for axes, mode in zip(column, cycle(modes), strict=False):
         axes.annotate(
             mode, (0, 0.5), xytext=(-48, 0), xycoords="axes fraction", rotation=90,
             textcoords="offset points", ha="center", va="center", fontweight="bold",

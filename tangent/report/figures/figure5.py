@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tangent.config.schema import Config
 
 INPUTS = ("single_task", "addition")
+COMPARES = ("standard", "linear")
 
 
 def caption(config: Config) -> Caption:

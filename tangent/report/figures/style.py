@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from tangent.arithmetic.modes import MODES
+
 # Okabe & Ito's palette: distinguishable with every common colour-vision deficiency.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, LIGHT = "#5F6B76", "#D9DEE3"
 
-MODE_COLOURS = {"standard": BLUE, "posthoc": ORANGE, "linear": VERMILLION}
-MODE_MARKERS = {"standard": "o", "posthoc": "s", "linear": "^"}
-MODE_LINES: dict[str, object] = {"standard": "-", "posthoc": (0, (5, 2)), "linear": (0, (1.2, 1.2))}
+_COLOURS = (BLUE, ORANGE, VERMILLION, GREEN, PURPLE, SKY)
+_LINES = ("-", (0, (5, 2)), (0, (1.2, 1.2)), "-.", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+MODE_COLOURS = dict(zip(MODES, cycle(_COLOURS), strict=False))
 MODEL_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MODEL_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 # Paul Tol's "muted" palette and black: more colours than the above, as distinguishable.
@@ -34,9 +38,8 @@ WHITE_EDGE = {"markeredgecolor": "white", "markeredgewidth": 0.6}
 
 def mode_look(mode: str) -> dict[str, Any]:
     """Colour, line and marker of a mode, as Matplotlib's keywords."""
-    return {
-        "color": MODE_COLOURS[mode], "linestyle": MODE_LINES[mode], "marker": MODE_MARKERS[mode],
-    }  # fmt: skip
+    place = list(MODES).index(mode) % len(_COLOURS)
+    return {"color": _COLOURS[place], "linestyle": _LINES[place], "marker": _MARKERS[place]}
 
 
 def mode_handles(modes: Iterable[str], **sizes: Any) -> list[Line2D]:

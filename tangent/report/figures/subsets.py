@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from tangent.arithmetic.modes import MODES
 from tangent.report.figures import style
 from tangent.report.figures.catalogue import Caption
+from tangent.results.studied import modes_in
 
 if TYPE_CHECKING:
     from tangent.config.schema import Config
@@ -48,7 +48,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """A row per model: absolute and normalised test accuracy against the number of tasks added."""
     subsets, single_task = (tables[name] for name in INPUTS)
     models = list(subsets.model.unique())
-    modes = [mode for mode in MODES if mode in set(subsets["mode"])]
+    modes = modes_in(subsets)
     figure = style.new_figure(7.4, 0.5 + 2.7 * len(models))
     grid = figure.subplots(len(models), len(_PANELS), squeeze=False)
     for row, model in zip(grid, models, strict=True):

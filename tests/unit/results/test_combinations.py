@@ -54,8 +54,8 @@ def test_tables_equal_the_results(study, config):
 
 def test_a_study_without_them_has_no_such_tables_and_figures(config, without):
     assert set(tables_of(config)) - set(tables_of(without)) == TABLES
-    # Its models have learning rates of their own: none is chosen.
-    assert set(tables_of(config)) == set(ALL) - {"learning_rates"}
+    # Its models have learning rates of their own: none is chosen. It has one way of merging.
+    assert set(tables_of(config)) == set(ALL) - {"learning_rates", "merging"}
     assert set(figures_of(config)) == set(FIGURES)
     assert set(figures_of(config)) - set(figures_of(without)) == {"subsets"}
     assert not any(raw_results(without, name) for name in TABLES)

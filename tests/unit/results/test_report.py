@@ -174,7 +174,7 @@ def rows_of(page, table):
 
 
 def test_the_papers_models_are_compared_and_others_are_not(partial_study, partial_page):
-    result = json.loads((partial_study / "addition/ViT-B-32/linear/seed0/result.json").read_text())
+    result = json.loads((partial_study / "addition/ViT-B-32/linear/sum/seed0/result.json").read_text())
     absolute, normalized = result["absolute"], result["normalized"]
     compared = rows_of(partial_page, "addition-against-paper")
     assert [row[0] for row in compared if len(row) == 1] == ["ViT-B-32", "ViT-B-16", "ViT-L-14"]
