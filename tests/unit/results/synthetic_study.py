@@ -21,8 +21,7 @@ from tangent.jobs import files
 from tangent.results.collect import collect
 from tangent.results.columns import TABLES, raw_results, tables_of
 from tangent.results.configuration import read_configuration
-from tangent.results.derived import derived_table
-from tangent.results.read_tables import load_tables, write_table
+from tangent.results.read_tables import derived_table, load_tables, write_table
 
 REPOSITORY = Path(__file__).parents[3]
 RATES = [1e-4, 1e-3, 1e-2]
