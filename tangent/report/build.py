@@ -14,7 +14,7 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.provenance import note_inputs
 from tangent.report import comparison_tables, report_tables
 from tangent.report.figures.catalogue import figures_of, load_figure
-from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
+from tangent.report.inventory import EDITING_STEPS, jobs_of, provenance, published_weights, usage
 from tangent.results.claims_text import (
     OTHER_NOTE,
     THESE_NOTE,
@@ -42,12 +42,14 @@ def build_report(folder: Path) -> str:
     """The report of the study whose results lie in `folder`, as HTML.
 
     Raises:
-        UserError: the configuration, a table, a figure or a data set's description is missing.
+        UserError: the configuration, a table, a figure or a data set's description is missing, or
+            a job's record cannot be read.
     """
     config = read_configuration(folder / "config.yaml")
     names = [name for name in tables_of(config) if name in _TABLES]
     tables = read_tables(folder / "tables", names)
-    steps, modes = usage(config, folder / "benchmarks")
+    jobs = jobs_of(config, folder)
+    steps, modes = usage(jobs, folder / "benchmarks")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -92,7 +94,7 @@ def build_report(folder: Path) -> str:
         steps=steps,
         modes=modes,
         editing_steps=EDITING_STEPS,
-        provenance=provenance(config, folder),
+        provenance=provenance(config, jobs),
         published=published_weights(config, folder),
     )
     drawn = (_figure_path(folder, name) for name in figures_of(config))
