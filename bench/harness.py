@@ -10,6 +10,7 @@ while (its clock, its caches, other programs) slows both of its parts.
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,22 +120,21 @@ class Setting:
             activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True, acc_events=True
         ) as profile:
             run()
-        changes = sorted(
-            (event.start_ns(), event.nbytes())
-            for event in profile.profiler.kineto_results.events()
-            if event.name() == "[memory]"
-        )
-        live = np.cumsum([0] + [size for _, size in changes])
+        events = profile.profiler.kineto_results.events()
+        changes = [event for event in events if event.name() == "[memory]"]
+        changes.sort(key=lambda event: event.start_ns())
+        live = np.cumsum([0] + [event.nbytes() for event in changes])
         return float(before + live.max()) / 1e6
 
     def description(self) -> str:
         """What is measured on, as a sentence: processor, device, versions, load, commit, date."""
         block = provenance.record([], {}, "")
-        info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        models = [line.partition(":")[2] for line in info if line.startswith("model name")]
+        info = Path("/proc/cpuinfo")
+        lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+        models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+        processor = (models or [platform.processor() or platform.machine()])[0]
         facts = [
-            f"{(models or ['unknown processor'])[0].strip()}, {os.cpu_count()} cores, "
-            f"{self.threads} threads",
+            f"{processor}, {os.cpu_count()} cores, {self.threads} threads",
             *([torch.cuda.get_device_name()] if self.device == "cuda" else []),
             f"Python {block['versions']['python']}, torch {block['versions']['torch']}",
             f"load {os.getloadavg()[0]:.1f} at the start",

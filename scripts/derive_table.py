@@ -17,15 +17,14 @@ class Arguments(cli.Common):
 def run(arguments: Arguments) -> None:
     from tangent.jobs import files
     from tangent.results.columns import TABLES
-    from tangent.results.derived import as_markdown, derived_table
-    from tangent.results.read_tables import read_tables, write_table
+    from tangent.results.read_tables import derived_table, module_of, read_tables, write_table
 
     tables = read_tables(arguments.tables_dir, TABLES[arguments.table].tables)
     settings = json.loads(arguments.settings_json)
     table = derived_table(arguments.table, tables, **settings)
     write_table(table, arguments.output)
     if arguments.markdown:
-        files.write_text(arguments.markdown, as_markdown(arguments.table, table))
+        files.write_text(arguments.markdown, module_of(arguments.table).as_markdown(table))
 
 
 if __name__ == "__main__":

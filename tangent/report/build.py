@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from tangent.config.schema import Config
+from tangent.jobs.errors import UserError
 from tangent.jobs.provenance import note_inputs
-from tangent.report import (
-    combination_tables,
-    comparison_tables,
-    learning_rate_section,
-    merging_section,
-    report_tables,
-)
+from tangent.report import comparison_tables, report_tables
 from tangent.report.figures.catalogue import figures_of, load_figure
-from tangent.report.inventory import EDITING_STEPS, provenance, published_weights, usage
-from tangent.report.svg import inline_svg
+from tangent.report.inventory import EDITING_STEPS, jobs_of, provenance, published_weights, usage
 from tangent.results.claims_text import (
     OTHER_NOTE,
     THESE_NOTE,
@@ -26,13 +22,19 @@ from tangent.results.claims_text import (
     claims_by_family,
     readable_claims,
 )
+from tangent.results.columns import tables_of
 from tangent.results.configuration import read_configuration
-from tangent.results.paper_numbers import are_paper_tasks, is_paper_model, paper_family
+from tangent.results.paper_numbers import are_paper_tasks, paper_models, paper_numbers
 from tangent.results.paper_tables import paper_table, seeds_note
-from tangent.results.read_tables import TablesOf, table_path
+from tangent.results.read_tables import read_tables
 from tangent.results.render import Table
 
 _FOLDER = Path(__file__).parent
+_TABLES = {
+    "single_task", "addition", "addition_tasks", "negation", "random_init", "claims", "comparison",
+    "per_task_alpha", "analogies", "learning_rates",
+}  # fmt: skip
+_ID = re.compile(r'(\bid="|url\(#|href="#)')
 _MARKS = {"reproduced": "✓", "not reproduced": "✗", "undecided": "?", "not run": "–"}
 
 
@@ -40,11 +42,14 @@ def build_report(folder: Path) -> str:
     """The report of the study whose results lie in `folder`, as HTML.
 
     Raises:
-        UserError: the configuration, a table, a figure or a data set's description is missing.
+        UserError: the configuration, a table, a figure or a data set's description is missing, or
+            a job's record cannot be read.
     """
     config = read_configuration(folder / "config.yaml")
-    tables = TablesOf(folder / "tables")
-    steps, modes = usage(config, folder / "benchmarks")
+    names = [name for name in tables_of(config) if name in _TABLES]
+    tables = read_tables(folder / "tables", names)
+    jobs = jobs_of(config, folder)
+    steps, modes = usage(jobs, folder / "benchmarks")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -55,13 +60,13 @@ def build_report(folder: Path) -> str:
     environment.filters["duration"] = duration
     claims = readable_claims(tables["claims"])
     paper_tasks = are_paper_tasks(config.tasks, config.control)
-    compared = [model for model in config.models if paper_tasks and is_paper_model(model)]
+    compared = [model for model in config.models if paper_tasks and model in paper_models()]
     page = environment.get_template("report.html.j2").render(
         style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
         config=config,
         config_text=(folder / "config.yaml").read_text(encoding="utf-8"),
         other_scale=[model for model in config.models if model not in compared],
-        other_models=[model for model in config.models if not is_paper_model(model)],
+        other_models=[model for model in config.models if model not in paper_models()],
         paper_tasks=paper_tasks,
         claims=claims_by_family(claims),
         # The whole grid repeats the search box's claims on a wider range: not for the first screen.
@@ -76,12 +81,9 @@ def build_report(folder: Path) -> str:
         ],
         table3=paper_table("table3", tables),
         per_task=[report_tables.per_task(tables, model) for model in config.models],
-        beyond_paper=[
-            *(merging_section.merging_tables(tables["merging"]) if config.merging[1:] else []),
-            *(combination_tables.beyond_paper(tables) if config.combinations.models else []),
-        ],
+        beyond_paper=report_tables.beyond_paper(tables),
         learning_rates=(
-            learning_rate_section.search_tables(tables["learning_rates"]) if config.searches else []
+            report_tables.learning_rates(tables["learning_rates"]) if config.searches else []
         ),
         later_work=comparison_tables.later_work(),
         figures=[
@@ -92,12 +94,11 @@ def build_report(folder: Path) -> str:
         steps=steps,
         modes=modes,
         editing_steps=EDITING_STEPS,
-        provenance=provenance(config, folder),
+        provenance=provenance(config, jobs),
         published=published_weights(config, folder),
     )
-    read = [table_path(folder / "tables", name) for name in tables]
-    read += [_figure_path(folder, name) for name in figures_of(config)]
-    note_inputs([folder / "config.yaml", *read])
+    drawn = (_figure_path(folder, name) for name in figures_of(config))
+    note_inputs([folder / "config.yaml", *drawn])
     return page
 
 
@@ -109,24 +110,50 @@ def _comparisons(
     tables: dict[str, pd.DataFrame], config: Config, compared: list[str]
 ) -> list[Table]:
     """Single tasks, addition, negation: `compared` against the paper, other models beside it."""
-    comparison = tables["comparison"]
+    comparison, claims = tables["comparison"], tables["claims"]
     others = [model for model in config.models if model not in compared]
-    claims = tables["claims"]
-    same_family = bool((claims[claims.model.isin(others)].family == paper_family()).any())
-    kinds = (
-        (comparison_tables.SINGLE_TASK, (seeds_note(tables["single_task"]),)),
-        (comparison_tables.ADDITION, paper_table("table1", tables).notes),
-        (comparison_tables.NEGATION, paper_table("table2", tables).notes),
-    )
+    is_family = paper_numbers()["family"] in set(claims[claims.model.isin(others)].family)
+    kinds = {
+        comparison_tables.SINGLE_TASK: (seeds_note(tables["single_task"]),),
+        comparison_tables.ADDITION: paper_table("table1", tables).notes,
+        comparison_tables.NEGATION: paper_table("table2", tables).notes,
+    }
     shown = []
-    for kind, notes in kinds:
+    for kind, notes in kinds.items():
         if compared:
             shown.append(comparison_tables.against_paper(comparison, kind, notes))
         if others:
-            shown.append(
-                comparison_tables.beside_paper(comparison, kind, others, notes, same_family)
-            )
+            place = others, notes, is_family
+            shown.append(comparison_tables.beside_paper(comparison, kind, *place))
     return shown
+
+
+def inline_svg(path: Path, title: str) -> Markup:
+    """The `<svg>` element of a figure file, with `title` for screen readers.
+
+    Ids get the file's name in front: two figures of one page must not share one.
+
+    Raises:
+        UserError: the file is missing or holds no SVG.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} does not exist: the rule plot makes it; run `snakemake --cores 2 figures`."
+        ) from None
+    start = text.find("<svg")
+    if start < 0:
+        raise UserError(f"{path} is not an SVG file: delete it and run the rule plot again.")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", text[start:], flags=re.DOTALL)
+    svg = _ID.sub(rf"\g<1>{path.stem}-", svg)
+    # The file's own style rule would apply to the whole page.
+    svg = re.sub(r"<style type=\"text/css\">.*?</style>", "", svg, flags=re.DOTALL)
+    label = Markup.escape(title)
+    # How wide it was drawn: a small figure is not to be blown up to the page's width.
+    width = re.search(r'<svg [^>]*\bwidth="([\d.]+pt)"', svg)
+    style = f' style="--drawn: {width[1]}"' if width else ""
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{label}"{style} ', 1))
 
 
 def duration(seconds: float) -> str:

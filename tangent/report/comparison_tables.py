@@ -8,29 +8,26 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tangent.arithmetic.modes import MODES
 from tangent.results.comparison_table import ALL_TASKS, ONE_RUN, ROUNDING
-from tangent.results.paper_numbers import is_paper_model, paper_models, paper_numbers
-from tangent.results.render import MISSING, NOT_RUN, Table, percent_with_spread
-
-_LABELS = {"zero_shot": "Pre-trained"} | {mode: mode for mode in MODES}
+from tangent.results.paper_numbers import paper_models, paper_numbers
+from tangent.results.render import MISSING, NOT_RUN, Row, Table, decimal, percent_with_spread
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
     """One kind of result that others report too.
 
     Attributes:
         name: its `table` in comparison.csv.
         caption: what it is, with units.
-        quantities: (`quantity` in comparison.csv, how tables write it).
+        quantities: `quantity` in comparison.csv -> how tables write it.
         form: how the quantities make one cell, as `{} ({})`.
         source: whose numbers stand beside ours, and how we know them.
     """
 
     name: str
     caption: str
-    quantities: tuple[tuple[str, str], ...]
+    quantities: dict[str, str]
     form: str
     source: str = "paper, recalled"
 
@@ -38,45 +35,22 @@ class Kind:
 SINGLE_TASK = Kind(
     "single_task",
     "Single tasks: test accuracy in %, mean over the tasks",
-    (("accuracy", "Accuracy"),),
+    {"accuracy": "Accuracy"},
     "{}",
     "re-run, cited",
 )
 ADDITION = Kind(
     "addition",
     "Task addition: test accuracy in %, mean over the tasks, after adding all task vectors",
-    (("absolute", "Absolute"), ("normalized", "Normalised")),
+    {"absolute": "Absolute", "normalized": "Normalised"},
     "{} ({})",
 )
 NEGATION = Kind(
     "negation",
     "Task negation: test accuracy in %, mean over the negated tasks",
-    (("target", "Target"), ("control", "Control")),
+    {"target": "Target", "control": "Control"},
     "{} / {}",
 )
-
-
-def against_paper(comparison: pd.DataFrame, kind: Kind, notes: Sequence[str] = ()) -> Table:
-    """The paper's models, a row per model and mode: paper, re-runs, ours, differences."""
-    means = _means(comparison, kind)
-    columns = _COLUMNS[kind.name]
-    rows: list[tuple[str, tuple[str, ...]]] = []
-    for model in paper_models():
-        rows.append((model, ()))
-        for mode, label in _LABELS.items():
-            cells: list[str] = []
-            for quantity, _ in kind.quantities:
-                texts = _texts(means, model, mode, quantity)
-                cells += [texts[column] for column in columns]
-            rows.append((label, tuple(cells)))
-    return Table(
-        f"{kind.name}-against-paper",
-        kind.caption,
-        "Mode",
-        tuple((title, columns) for _, title in kind.quantities),
-        tuple(rows),
-        (*notes, *(_READING[column] for column in columns if column in _READING)),
-    )
 
 
 _WITHIN = f"Within {100 * ONE_RUN:g} point"
@@ -94,6 +68,25 @@ _READING = {
 }
 
 
+def against_paper(comparison: pd.DataFrame, kind: Kind, notes: Sequence[str] = ()) -> Table:
+    """The paper's models, a row per model and mode: paper, re-runs, ours, differences."""
+    means, columns = _means(comparison, kind), _COLUMNS[kind.name]
+    rows: list[Row] = []
+    for model in paper_models():
+        rows.append((model, ()))
+        for mode in comparison["mode"].unique():
+            found = [_texts(means, model, mode, quantity) for quantity in kind.quantities]
+            rows.append((_label(mode), [texts[column] for texts in found for column in columns]))
+    return Table(
+        f"{kind.name}-against-paper",
+        kind.caption,
+        "Mode",
+        [(title, columns) for title in kind.quantities.values()],
+        rows,
+        (*notes, *(_READING[column] for column in columns if column in _READING)),
+    )
+
+
 def beside_paper(
     comparison: pd.DataFrame,
     kind: Kind,
@@ -107,30 +100,25 @@ def beside_paper(
     (`same_family`), the models stand alone.
     """
     others = paper_models() if same_family else []
-    means = _means(comparison, kind)
+    means, theirs = _means(comparison, kind), _COLUMNS[kind.name][0]
+    places = [(model, "This study") for model in models] + [(model, theirs) for model in others]
     rows = []
-    for mode, label in _LABELS.items():
-        columns = [(model, "This study") for model in models]
-        columns += [(model, "Paper") for model in others]
+    for mode in comparison["mode"].unique():
         cells = []
-        for model, whose in columns:
-            texts = [_texts(means, model, mode, quantity) for quantity, _ in kind.quantities]
-            if whose == "Paper" and kind is SINGLE_TASK:
-                whose = "Re-run"
-            cells.append(_joined(kind.form, [text[whose] for text in texts]))
-        rows.append((label, tuple(cells)))
-    names = [title.lower() for _, title in kind.quantities]
-    other = "other tasks" if all(map(is_paper_model, models)) else "another scale"
+        for model, whose in places:
+            texts = [_texts(means, model, mode, quantity)[whose] for quantity in kind.quantities]
+            cells.append(_joined(kind.form, texts))
+        rows.append((_label(mode), cells))
+    names = [title.lower() for title in kind.quantities.values()]
+    other = "other tasks" if set(models) <= set(paper_models()) else "another scale"
+    groups = [("this study", models), (f"{kind.source}; {other}", others)]
     return Table(
         f"{kind.name}-beside-paper",
         kind.caption + (f": {kind.form.format(*names)}" if len(names) > 1 else ""),
         "Mode",
-        (
-            ("this study", tuple(models)),
-            *([(f"{kind.source}; {other}", tuple(others))] if others else []),
-        ),
-        tuple(rows),
-        tuple(notes),
+        groups if others else groups[:1],
+        rows,
+        notes,
     )
 
 
@@ -144,14 +132,11 @@ def _means(comparison: pd.DataFrame, kind: Kind) -> pd.DataFrame:
     return rows.set_index(["model", "mode", "quantity"])
 
 
-def _texts(means: pd.DataFrame, model: str, mode: str, quantity: str) -> dict[str, str]:
+def _texts(rows: pd.DataFrame, *place: str) -> dict[str, str]:
     """The cells of one row of comparison.csv, by the names of the columns."""
-    if (model, mode, quantity) not in means.index:
+    if place not in rows.index:
         return defaultdict(lambda: MISSING)
-    return _cells(means.loc[(model, mode, quantity)])
-
-
-def _cells(row: pd.Series) -> dict[str, str]:
+    row = rows.loc[place]
     reruns = "–".join(dict.fromkeys([_percent(row.rerun_low), _percent(row.rerun_high)]))
     within = row.within or MISSING
     return {
@@ -170,33 +155,29 @@ def _percent(fraction: float) -> str:
 
 
 def _points(difference: float) -> str:
-    return MISSING if pd.isna(difference) else f"{100 * difference:+.1f}".replace("-", "−")
+    return MISSING if pd.isna(difference) else decimal(100 * difference, 1, "+")
 
 
 def tasks_against_rerun(comparison: pd.DataFrame, model: str) -> Table:
     """Single-task accuracy of one of the paper's models, task by task, beside the re-run's."""
     rows = comparison[(comparison.table == "single_task") & (comparison.model == model)]
     rows = rows[rows.task != ALL_TASKS].set_index(["mode", "task"])
-    modes = [mode for mode in _LABELS if rows.loc[[mode]].rerun_low.notna().any()]
+    modes = [mode for mode, of_mode in rows.groupby("mode", sort=False) if of_mode.rerun_low.any()]
     body = []
     for task in (*paper_numbers()["tasks"], paper_numbers()["control"]):
         cells: list[str] = []
         for mode in modes:
-            if (mode, task) in rows.index:
-                row = rows.loc[(mode, task)]
-                flag = " *" if row.within == "no" else ""
-                texts = _cells(row)
-                cells += [texts["Re-run"], texts["This study"], texts["Difference"] + flag]
-            else:
-                cells += [MISSING] * 3
-        body.append((task, tuple(cells)))
+            texts = _texts(rows, mode, task)
+            far = " *" if texts[_WITHIN] == "no" else ""
+            cells += [texts["Re-run"], texts["This study"], texts["Difference"] + far]
+        body.append((task, cells))
     far, compared = (rows.within == "no").sum(), (rows.within != "").sum()
     return Table(
         f"{model}-tasks-against-rerun",
         f"{model}, every single task beside an independent re-run: test accuracy in %",
         "Task",
-        tuple((_LABELS[mode], ("Re-run", "This study", "Difference")) for mode in modes),
-        tuple(body),
+        [(_label(mode), _COLUMNS["single_task"][:3]) for mode in modes],
+        body,
         (
             f"Difference: this study − re-run, in points; * more than {100 * ONE_RUN:g} point: "
             f"{far} of {compared}. The control task is never fine-tuned.",
@@ -207,22 +188,24 @@ def tasks_against_rerun(comparison: pd.DataFrame, model: str) -> Table:
 def later_work() -> Table:
     """Addition by re-runs and later methods on the paper's protocol."""
     known = paper_numbers()
-    reruns = {
-        f"{_LABELS[row['mode']]}, independent re-runs": row for row in known["rerun_addition"]
-    }
+    reruns = {f"{_label(row['mode'])}, independent re-runs": row for row in known["rerun_addition"]}
     rows = []
     for label, row in (reruns | {row["label"]: row for row in known["later_addition"]}).items():
         pairs = zip(row["absolute"], row["normalized"], strict=True)
-        rows.append((label, tuple(_printed(number) for pair in pairs for number in pair)))
+        rows.append((label, [_printed(number) for pair in pairs for number in pair]))
     return Table(
         "later-work",
         "Task addition elsewhere: test accuracy in %, mean over the paper's eight tasks (cited)",
         "Method",
-        tuple((model, ("Absolute", "Normalised")) for model in paper_models()),
-        tuple(rows),
+        [(model, ("Absolute", "Normalised")) for model in paper_models()],
+        rows,
     )
 
 
 def _printed(number: float | list[float]) -> str:
     numbers = number if isinstance(number, list) else [number]
     return "–".join(f"{one:.1f}" for one in numbers)
+
+
+def _label(mode: str) -> str:
+    return "Pre-trained" if mode == "zero_shot" else mode

@@ -1,19 +1,24 @@
-"""What a study used: seconds and memory per step, versions, and hashes of weights and data."""
+"""What a study used, by its jobs' records: seconds and memory per step, versions, and hashes."""
 
 from __future__ import annotations
 
+import csv
 import json
-import re
+import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tangent.arithmetic.modes import MODES
 from tangent.config.schema import Config
-from tangent.jobs import files
-from tangent.tasks.task_files import task_names
+from tangent.jobs import files, job_record
+from tangent.report.figures.catalogue import figures_of
+from tangent.results.columns import tables_of
+from tangent.results.paper_tables import PAPER_TABLES
 
 STEPS = (
     "pretraining", "pretrained", "initial", "sources", "datasets", "control_training", "heads",
@@ -22,161 +27,116 @@ STEPS = (
     "eigenfunctions", "proposition1", "tables", "figures",
 )  # fmt: skip
 _SPLITS = ("train", "validation", "test")
-# What their jobs are called does not begin with a model's name.
-_OF_NO_MODEL = ("pretraining", "sources", "datasets", "control_training", "tables", "figures")
 # The steps whose cost the closed form in α is about.
 EDITING_STEPS = ("products", "alpha", "addition", "negation", "disentanglement")
 
 
-@dataclass
-class Usage:
-    """Jobs of one step: their number, seconds (summed, longest), largest resident memory in MB."""
+def jobs_of(config: Config, folder: Path) -> dict[str, Path]:
+    """The jobs that a study's tables and figures come from, in the order of the pipeline.
 
-    jobs: int = 0
-    seconds: float = 0.0
-    longest: float = 0.0
-    memory: float | None = None
+    Files and records that an older configuration left behind are there too, but nothing that the
+    tables and figures were computed from was computed from them.
 
-    def add(self, seconds: float, memory: float | None) -> None:
-        """Count one job."""
-        self.jobs += 1
-        self.seconds += seconds
-        self.longest = max(self.longest, seconds)
-        if memory is not None:
-            self.memory = max(self.memory or 0.0, memory)
-
-
-def usage(config: Config, folder: Path) -> tuple[dict[str, Usage], dict[str, dict[str, Usage]]]:
-    """Read Snakemake's benchmark files under `folder`, whose first level is the step.
-
-    Files that an older configuration left behind are not counted.
+    Args:
+        config: the study's.
+        folder: of its results.
 
     Returns:
-        Usage per step, in the order of the pipeline; and usage per mode and step for the steps
-        that edit models.
+        Name of each job, its step and its wildcards as in the log's path -> its record
+        (`tangent.jobs.job_record`).
+
+    Raises:
+        UserError: a record cannot be read.
     """
-    steps: dict[str, Usage] = defaultdict(Usage)
-    modes: dict[str, dict[str, Usage]] = {mode: defaultdict(Usage) for mode in MODES}
-    for path in sorted(folder.rglob("*.tsv")):
-        parts = path.relative_to(folder).with_suffix("").parts
-        if not _is_job_of(config, *parts):
-            continue
-        for seconds, memory in _jobs(path):
-            steps[parts[0]].add(seconds, memory)
-            mode = next((part for part in parts if part in MODES), None)
-            if parts[0] in EDITING_STEPS and mode:
-                modes[mode][parts[0]].add(seconds, memory)
+    paths: dict[str, Path] = {}
+    inputs: dict[str, list[str]] = {}
+    made_by: dict[str, str] = {}
+    for logs in (folder / "logs", Path(config.paths.resources) / "logs"):
+        for path in sorted(logs.rglob("*.json")):
+            name, record = path.relative_to(logs).with_suffix("").as_posix(), job_record.read(path)
+            paths[name], inputs[name] = path, [os.path.abspath(file) for file in record.inputs]
+            made_by |= {os.path.abspath(file): name for file in record.outputs}
+    todo = [f"tables/{name}" for name in (*tables_of(config), *PAPER_TABLES)]
+    todo += ["config", *(f"figures/{name}" for name in figures_of(config))]
+    reached = set()
+    while todo:
+        name = todo.pop()
+        if name in paths and name not in reached:
+            reached.add(name)
+            todo += [made_by[file] for file in inputs[name] if file in made_by]
     order = {step: position for position, step in enumerate(STEPS)}
-    return dict(sorted(steps.items(), key=lambda item: order.get(item[0], len(order)))), modes
+    reached = sorted(reached, key=lambda name: (order.get(_step(name), len(order)), name))
+    return {name: paths[name] for name in reached}
 
 
-def _is_job_of(config: Config, step: str, *names: str) -> bool:
-    """Whether a job with these values of its wildcards is one of the configuration's."""
-    tasks = {*config.tasks, config.control}
-    if step == "pretraining":
-        return names[0] in {getattr(config.pretrained[m], "recipe", None) for m in config.models}
-    if step in STEPS and step not in _OF_NO_MODEL:
-        model, *names = names
-        if model not in config.all_models:
-            return False
-        if step == "learning_rates":
-            return _is_of_search(config, model, *names)
-        tasks = {*config.tasks_of(model), config.control}
-        if step == "eigenfunctions":
-            tasks = {*config.eigenfunction_tasks_of(model)}
-        if step in ("finetuned", "published"):
-            is_published = config.published_weights(model, *names[:2]) is not None
-            if is_published != (step == "published"):
-                return False
-        if step == "combinations" and model not in config.combinations.models:
-            return False
-        if step == "disentanglement" and names[1:3] not in config.pairs_of(model):
-            return False
-    other_tasks = {*task_names()} - tasks
-    seeds = {f"seed{seed}" for seed in config.seeds}
-    for name in names:
-        if re.fullmatch(r"seed\d+", name):
-            return name in seeds  # what comes after it names a file and no task
-        if name in other_tasks:
-            return False
-    return True
+def _step(job: str) -> str:
+    return job.partition("/")[0]
 
 
-def _is_of_search(config: Config, model: str, training: str, *names: str) -> bool:
-    """Whether a job made or compared a training at one of the rates to choose from."""
-    rates = map(str, config.rate_grid(model, training))
-    seed, tasks = f"seed{config.tuning_seed}", config.trained_tasks(model, training)
-    candidates = {(rate, task) for rate in rates for task in tasks}
-    if len(names) > 1 and names[1] == "chosen":
-        return names[0] == seed and bool(candidates)
-    return names[:2] in candidates and names[2] == seed
+Usage = dict[str, dict[str, Any]]
+"""Step -> its `jobs`, their `seconds`, the `longest` of these, and `memory`: most MB, or None."""
 
 
-def _jobs(path: Path) -> Iterator[tuple[float, float | None]]:
-    header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
-    for line in lines:
-        row = dict(zip(header.split("\t"), line.split("\t"), strict=False))
-        # Snakemake writes "-" or "NA" where a job was over before it could be measured.
-        seconds, memory = _number(row.get("s")), _number(row.get("max_rss"))
-        if seconds is not None:
-            yield seconds, memory
+def usage(jobs: Mapping[str, Path], folder: Path) -> tuple[Usage, dict[str, Usage]]:
+    """Read the jobs' benchmark files under `folder`, which Snakemake wrote.
 
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text or "")
-    except ValueError:
-        return None
-
-
-@dataclass(frozen=True)
-class PublishedWeights:
-    """Fine-tuned weights that were not trained here.
-
-    Attributes:
-        model, training, task: what they are the θ* of.
-        origin: where they come from: repository, commit and file on the hub, or a local path.
-        sha256: of the file as it was published.
-        relative_distance: ‖θ* − θ0‖ / ‖θ0‖.
+    Returns:
+        Usage per step, in the order of the jobs; and by mode that of the steps that edit models.
     """
+    rows = []
+    for name in jobs:
+        path, step = folder / f"{name}.tsv", _step(name)
+        # Every path has its model and its mode after the step.
+        mode = name.split("/")[2] if step in EDITING_STEPS else ""
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        for row in csv.DictReader(text.splitlines(), delimiter="\t"):
+            rows.append((step, mode, row.get("s"), row.get("max_rss")))
+    table = pd.DataFrame(rows, columns=["step", "mode", "seconds", "memory"])
+    # Snakemake writes "-" or "NA" where a job was over before it could be measured.
+    for column in ("seconds", "memory"):
+        table[column] = pd.to_numeric(table[column], errors="coerce")
+    table = table.dropna(subset="seconds")
+    return _by_step(table), {mode: _by_step(table[table["mode"] == mode]) for mode in MODES}
 
-    model: str
-    training: str
-    task: str
-    origin: str
-    sha256: str
-    relative_distance: float
+
+def _by_step(table: pd.DataFrame) -> Usage:
+    of_step = table.groupby("step", sort=False)
+    found = of_step.seconds.agg(jobs="size", seconds="sum", longest="max")
+    found["memory"] = of_step.memory.max()
+    return found.astype(object).where(found.notna(), None).to_dict("index")
 
 
-def published_weights(config: Config, folder: Path) -> list[PublishedWeights]:
+def published_weights(config: Config, folder: Path) -> list[dict[str, Any]]:
     """What the study takes from others instead of training it.
+
+    Returns:
+        For each: `model`, `training` and `task` that it is the θ* of; `origin`: repository, commit
+        and file on the hub, or a local path; `sha256` of the file as it was published;
+        `relative_distance`: ‖θ* − θ0‖ / ‖θ0‖.
 
     Raises:
         UserError: an imported encoder is missing or damaged.
     """
+    names = [
+        {"model": model, "training": training, "task": task}
+        for model in config.models
+        for training in config.trainings
+        for task in config.tasks_of(model)
+        if config.published_weights(model, training, task) is not None
+    ]
     found = []
-    for model in config.models:
-        for training in config.trainings:
-            for task in config.tasks_of(model):
-                if config.published_weights(model, training, task) is None:
-                    continue
-                path = folder / "published" / model / training / task / "encoder.safetensors"
-                about = json.loads(files.read_metadata(path)["published"])
-                entry = about["entry"]
-                origin = entry.get("path") or (
-                    f"{entry['repository']} at {about['commit']}, {entry['file']}"
-                )
-                found.append(
-                    PublishedWeights(
-                        model, training, task, origin, about["sha256"], about["relative_distance"]
-                    )
-                )
+    for name in names:
+        path = folder.joinpath("published", *name.values(), "encoder.safetensors")
+        about = json.loads(files.read_metadata(path)["published"])
+        entry = about["entry"]
+        origin = entry.get("path") or f"{entry['repository']} at {about['commit']}, {entry['file']}"
+        found.append(name | {"origin": origin} | about)
     return found
 
 
 @dataclass
 class Provenance:
-    """What the results of a study say about how they were made.
+    """What the records of a study's jobs say about how its results were made.
 
     Attributes:
         versions: package -> versions found (one, unless the study was continued elsewhere).
@@ -196,26 +156,27 @@ class Provenance:
     datasets: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
 
 
-def provenance(config: Config, folder: Path) -> Provenance:
-    """Gather the provenance blocks of the results under `folder` and the digests of the data sets.
+def provenance(config: Config, jobs: Mapping[str, Path]) -> Provenance:
+    """Gather the provenance blocks of the jobs and the digests of the data sets.
 
     Raises:
-        UserError: a result or a data set's description is missing or not JSON.
+        UserError: a data set's description is missing or not JSON.
     """
-    found = Provenance()
-    of_study = {*config.seeds, config.tuning_seed}
-    for step in STEPS:
-        for path in sorted((folder / step).rglob("*.json")):
-            content = files.read_json(path)
-            if isinstance(content, dict) and _belongs(content, config):
-                _add(found, step, content.get("provenance") or {})
-        for path in sorted((folder / step).rglob("*.safetensors")):
-            # results/<study>/<step>/{model}/…/seed{seed}/<artefact>; heads have no seed.
-            model, *others = path.relative_to(folder / step).parts
-            seeds = [part for part in others if part.startswith("seed")]
-            if model in config.all_models and set(seeds) <= {f"seed{n}" for n in of_study}:
-                _add(found, step, json.loads(files.read_metadata(path).get("provenance", "{}")))
-    found.weights = dict(sorted(found.weights.items()))
+    found, weights = Provenance(), {}
+    for name, path in jobs.items():
+        block = files.read_json(path)["provenance"]
+        for package, version in (block.get("versions") or {}).items():
+            found.versions[package].add(version)
+        found.commits |= {block.get("commit")} - {None}
+        found.devices |= {block.get("device")} - {None}
+        found.code[_step(name)].add(block["code"])
+        # Heads, models, task vectors; what is named as a split holds data or features.
+        weights |= {
+            file: digest
+            for file, digest in block["inputs"].items()
+            if Path(file).suffix == ".safetensors" and Path(file).stem not in _SPLITS
+        }
+    found.weights = dict(sorted(weights.items()))
     forms = list(dict.fromkeys(config.form_of(model) for model in config.models))
     for task in (*config.tasks, config.control):
         for form in forms:
@@ -226,24 +187,3 @@ def provenance(config: Config, folder: Path) -> Provenance:
                 split: (one["n"], one["sha256"]) for split, one in splits.items()
             }
     return found
-
-
-def _belongs(content: dict[str, Any], config: Config) -> bool:
-    """Whether a result is of this configuration: an older one may have left files behind."""
-    models, seeds = config.all_models, [*config.seeds, config.tuning_seed]
-    return content.get("model", models[0]) in models and content.get("seed", seeds[0]) in seeds
-
-
-def _add(found: Provenance, step: str, block: dict[str, Any]) -> None:
-    for package, version in (block.get("versions") or {}).items():
-        found.versions[package].add(version)
-    if block.get("commit"):
-        found.commits.add(block["commit"])
-    if block.get("device"):
-        found.devices.add(block["device"])
-    if block.get("code"):
-        found.code[step].add(block["code"])
-    for path, digest in (block.get("inputs") or {}).items():
-        # Heads, models, task vectors; what is named as a split holds data or features.
-        if Path(path).suffix == ".safetensors" and Path(path).stem not in _SPLITS:
-            found.weights[path] = digest

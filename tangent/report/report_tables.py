@@ -1,29 +1,38 @@
-"""Tables of the report that show this study alone: the headline, and every task."""
+"""Tables of the report that show this study alone: its numbers, other sums, learning rates."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from tangent.results.paper_tables import mode_rows, paper_table
-from tangent.results.render import MISSING, Table, percent
+from tangent.results.paper_tables import mode_rows, paper_table, seeds_note
+from tangent.results.render import MISSING, Row, Table, percent
 from tangent.results.studied import fine_tuned_tasks, modes_in, studied_models
+from tangent.training.learning_rates import MEAN
+
+Tables = dict[str, pd.DataFrame]
+
+_MEANS = ("absolute", "normalized")
 
 
-def headline(tables: dict[str, pd.DataFrame]) -> Table:
+def headline(tables: Tables) -> Table:
     """Tables 1 and 2 and the mean single-task accuracy in one: a row per model and mode."""
-    addition, negation = (paper_table(name, tables) for name in ("table1", "table2"))
+    addition, negation = (dict(paper_table(name, tables).rows) for name in ("table1", "table2"))
     models = studied_models(tables)
-    rows: list[tuple[str, tuple[str, ...]]] = []
+    rows: list[Row] = []
     for i, model in enumerate(models):
         if len(models) > 1:
             rows.append((model, ()))
-        means = _mean_accuracy(tables, model)
+        test = tables["single_task"].query("model == @model and split == 'test'")
+        test = test[test.task.isin(fine_tuned_tasks(tables, model))]
+        means = test.groupby(["mode", "seed"]).accuracy.mean().reset_index("seed", drop=True)
         for label, mode in mode_rows(tables).items():
-            cells = [dict(table.rows)[label][2 * i : 2 * i + 2] for table in (addition, negation)]
-            # Nothing was added to the pre-trained model: its accuracy is shown once.
-            single = means.get(mode, MISSING)
-            added = (MISSING, MISSING) if mode == "zero_shot" else cells[0]
-            rows.append((label, (single, *added, *cells[1])))
+            added, negated = (cells[label][2 * i : 2 * i + 2] for cells in (addition, negation))
+            single = means[means.index == mode]
+            if mode == "zero_shot":
+                # Nothing was added to the pre-trained model: its accuracy is shown once. It has no
+                # seed: equal values are one value, without a spread.
+                single, added = single.unique(), (MISSING, MISSING)
+            rows.append((label, (percent(single), *added, *negated)))
     return Table(
         "headline",
         "Test accuracy in %, means over the tasks",
@@ -33,20 +42,11 @@ def headline(tables: dict[str, pd.DataFrame]) -> Table:
             ("Addition", ("absolute", "normalised")),
             ("Negation", ("target ↓", "control")),
         ),
-        tuple(rows),
+        rows,
     )
 
 
-def _mean_accuracy(tables: dict[str, pd.DataFrame], model: str) -> dict[str, str]:
-    test = tables["single_task"].query("model == @model and split == 'test'")
-    test = test[test.task.isin(fine_tuned_tasks(tables, model))]
-    means = test.groupby(["mode", "seed"]).accuracy.mean().reset_index("seed", drop=True)
-    texts = {mode: percent(means[means.index == mode]) for mode in means.index.unique()}
-    # The pre-trained model has no seed: equal values are one value, without a spread.
-    return texts | {"zero_shot": percent(means[means.index == "zero_shot"].unique())}
-
-
-def per_task(tables: dict[str, pd.DataFrame], model: str) -> Table:
+def per_task(tables: Tables, model: str) -> Table:
     """Every task of one model: single-task, addition and negation accuracy per mode."""
     test = tables["single_task"].query("model == @model and split == 'test'")
     added = tables["addition_tasks"].query("model == @model")
@@ -54,21 +54,164 @@ def per_task(tables: dict[str, pd.DataFrame], model: str) -> Table:
     modes = modes_in(test)
     rows = []
     for task in fine_tuned_tasks(tables, model):
-        one = test[test.task == task]
-        cells = [percent(one[one["mode"] == "zero_shot"].accuracy.unique())]
-        cells += [percent(one[one["mode"] == mode].accuracy) for mode in modes]
-        for table, column in ((added, "accuracy"), (negated, "target")):
-            of_task = table[table.task == task]
-            cells += [percent(of_task[of_task["mode"] == mode][column]) for mode in modes]
-        rows.append((task, tuple(cells)))
+        cells = [percent(_of(test, task, "zero_shot").accuracy.unique())]
+        for table, column in ((test, "accuracy"), (added, "accuracy"), (negated, "target")):
+            cells += [percent(_of(table, task, mode)[column]) for mode in modes]
+        rows.append((task, cells))
     return Table(
         f"{model}-per-task",
         f"{model}, every task: test accuracy in %",
         "Task",
         (
-            ("Single task", tuple(mode_rows(tables))),
+            ("Single task", ("Pre-trained", *modes)),
             ("After addition of all τ", tuple(modes)),
             ("After negation of its τ", tuple(modes)),
         ),
-        tuple(rows),
+        rows,
+    )
+
+
+def _of(table: pd.DataFrame, task: str, mode: str) -> pd.DataFrame:
+    return table[(table.task == task) & (table["mode"] == mode)]
+
+
+def beyond_paper(tables: Tables) -> list[Table]:
+    """The tables of a study that merges or combines task vectors in other ways too."""
+    found = merging_methods(tables["merging"]) if "merging" in tables else []
+    if "per_task_alpha" in tables:
+        found.append(per_task_alpha(tables["per_task_alpha"]))
+        found += [] if tables["analogies"].empty else [analogies(tables["analogies"])]
+    return found
+
+
+def merging_methods(table: pd.DataFrame) -> list[Table]:
+    """Per model, test accuracies of every way of merging, each at the α that validation chose."""
+    return [
+        Table(
+            f"{model}-merging",
+            f"{model}, ways of merging the task vectors: test accuracy in %, means over the tasks",
+            "Method",
+            [(mode, ("absolute", "normalised")) for mode in modes_in(rows)],
+            [
+                (method, [percent(here[name]) for here in parts for name in _MEANS])
+                for method, of_method in rows.groupby("merging", sort=False)
+                for parts in [[of for _, of in of_method.groupby("mode", sort=False)]]
+            ],
+        )
+        for model, rows in table.groupby("model", sort=False)
+    ]
+
+
+def per_task_alpha(table: pd.DataFrame) -> Table:
+    """One α for all task vectors beside an α for each: means over the tasks, and every task's α."""
+    tasks = list(table.task.unique())
+    columns = ["shared_accuracy", "shared_normalized", "accuracy", "normalized"]
+    rows = []
+    for label, here in _places(table):
+        means = here.groupby("seed")[["shared_alpha", *columns]].mean()
+        cells = [_coefficient(means.shared_alpha), *(percent(means[name]) for name in columns)]
+        cells += [_coefficient(here[here.task == task].alpha) for task in tasks]
+        rows.append((label, cells))
+    return Table(
+        "per-task-alpha",
+        "Beyond the paper: task addition with an α per task, test accuracy in %, mean over the "
+        "tasks",
+        "Mode",
+        (
+            ("One shared α", ("α", "Absolute", "Normalised")),
+            ("An α per task", ("Absolute", "Normalised")),
+            ("α of the task vector of", tasks),
+        ),
+        rows,
+        (
+            "The α per task are found by coordinate ascent on validation data: from the shared α "
+            "on, one at a time goes to its best value on the grid, until none improves the mean "
+            "normalised accuracy.",
+            _seeds(table),
+        ),
+    )
+
+
+def analogies(table: pd.DataFrame) -> Table:
+    """Accuracy on d of τ_c + τ_b − τ_a, beside what is known without d's own vector and with it."""
+    rows: list[Row] = []
+    for label, here in _places(table):
+        rows.append((label, ()))
+        for (a, b, c, d), of in here.groupby(list("abcd"), sort=False):
+            cells = (
+                percent(of.zero_shot.unique()), percent(of.baseline_accuracy),
+                percent(of.accuracy), _coefficient(of.alpha), percent(of.single_task),
+            )  # fmt: skip
+            rows.append((f"{a} is to {b} as {c} is to {d}", cells))
+    return Table(
+        "analogies",
+        "Beyond the paper: task analogies, “a is to b as c is to d”, test accuracy on d in %",
+        "Analogy",
+        (
+            ("Without fine-tuning on d", ("Pre-trained", "τ_c", "τ_c + τ_b − τ_a", "its α")),
+            ("With it", ("τ_d",)),
+        ),
+        rows,
+        (
+            "α of τ_c and of the analogy chosen on d's validation data; τ_d: the single-task "
+            "model.",
+            _seeds(table),
+        ),
+    )
+
+
+def _places(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Label and rows of each model and mode."""
+    groups = dict(list(table.groupby(["model", "mode"])))
+    models = list(table.model.unique())
+    return [
+        (f"{model}: {mode}" if len(models) > 1 else mode, groups[model, mode])
+        for model in models
+        for mode in modes_in(table)
+        if (model, mode) in groups
+    ]
+
+
+def _seeds(table: pd.DataFrame) -> str:
+    note = seeds_note(table)
+    return note if table.seed.nunique() < 2 else f"{note} α: lowest to highest of the seeds."
+
+
+def _coefficient(values: pd.Series) -> str:
+    """Coefficients, one per seed: their range."""
+    low, high = f"{values.min():.2f}", f"{values.max():.2f}"
+    return low if low == high else f"{low}–{high}"
+
+
+def learning_rates(table: pd.DataFrame) -> list[Table]:
+    """A table per model and training: accuracy of every task at every rate, and what they say."""
+    found = []
+    for (model, training), of_search in table.groupby(["model", "training"], sort=False):
+        tasks, rows = list(of_search.task.unique()), []
+        for rate, of_rate in of_search.groupby("rate"):
+            by_task = of_rate.set_index("task").accuracy
+            mark = " (chosen)" if of_rate.chosen.all() else ""
+            rows.append((f"{rate:g}{mark}", [percent([by_task[task]]) for task in tasks]))
+        caption = f"{model}, {training} training: single-task validation accuracy in % by learning"
+        found.append(
+            Table(
+                f"{model}-{training}-learning-rates", f"{caption} rate", "Learning rate",
+                (("Task", tasks),), rows, (choice_of_rate(of_search),),
+            )
+        )  # fmt: skip
+    return found
+
+
+def choice_of_rate(rows: pd.DataFrame) -> str:
+    """What was chosen, and whether the next best rate is within one standard error of it."""
+    means = rows[rows.task == MEAN].sort_values(["accuracy", "rate"], ascending=[False, True])
+    chosen = means[means.chosen].iloc[0]
+    other = means[~means.chosen].iloc[0]
+    difference = chosen.accuracy - other.accuracy
+    error = MISSING if pd.isna(other.se_difference) else f"{100 * other.se_difference:.2f}"
+    within = difference <= other.se_difference
+    return (
+        f"{chosen.rate:g} was chosen, on the validation images of seed {chosen.seed} alone. The "
+        f"next best, {other.rate:g}, is {100 * difference:.2f} points lower (standard error of the "
+        f"paired difference {error}): {'' if within else 'not '}within one standard error."
     )

@@ -14,10 +14,10 @@ import pandas as pd
 
 from tangent.results import measure
 from tangent.results.claims_text import claims_as_table
-from tangent.results.intervals import Interval
-from tangent.results.measurement import Measurement, joint_verdict
-from tangent.results.paper_numbers import paper_difference, paper_family, rerun_difference
-from tangent.results.render import to_markdown
+from tangent.results.intervals import Measurement, joint_verdict
+from tangent.results.paper_numbers import paper_difference, paper_numbers, rerun_difference
+from tangent.results.render import decimal, to_markdown
+from tangent.results.sampled import NotRun
 from tangent.results.studied import modes_in, studied_models
 
 Tables = dict[str, pd.DataFrame]
@@ -32,8 +32,7 @@ class Claim:
         statement: what the paper claims, in words.
         criterion: when the claim holds, in words.
         quantity: what `measure` measures first.
-        measure: (tables, model) -> the parts of the criterion, all of which must hold; None where
-            the study has no such results.
+        measure: (tables, model) -> the parts of the criterion, all of which must hold.
         modes: that it compares; a study without one of them has no such claim.
         over: the unit that the quantity is a mean over: `task`, `pair`, `kernel`.
         unit: `fraction` (of test examples; texts write it in percent) or `number` (anything else).
@@ -44,7 +43,7 @@ class Claim:
     statement: str
     criterion: str
     quantity: str
-    measure: Callable[[Tables, str], measure.Parts | None]
+    measure: Callable[[Tables, str], measure.Parts]
     modes: tuple[str, ...] = ()
     over: str = "task"
     unit: str = "fraction"
@@ -53,15 +52,16 @@ class Claim:
 
 def _addition(name: str, statement: str, column: str, first: str, second: str) -> Claim:
     """A claim that `first` beats `second` in task addition, by one of table 1's columns."""
-    word = {"absolute": "absolute", "normalized": "normalised"}[column]
-    of_column = {"absolute": measure.addition_absolute, "normalized": measure.addition_normalized}
-    kind = {"absolute": "mean test", "normalized": "normalised test"}[column]
+    measured, word, mean = {
+        "absolute": (measure.addition_absolute, "absolute", "mean test"),
+        "normalized": (measure.addition_normalized, "normalised", "normalised test"),
+    }[column]
     return Claim(
         name,
         statement,
         f"{word} accuracy of {first} − {second} > 0",
-        f"difference of {kind} accuracy, {first} − {second}",
-        lambda tables, model: of_column[column](tables, model, first, second),
+        f"difference of {mean} accuracy, {first} − {second}",
+        lambda tables, model: measured(tables, model, first, second),
         modes=(first, second),
         paper=paper_difference("addition", column, first, second),
     )
@@ -217,36 +217,36 @@ def judge(claim: Claim, model: str, family: str, tables: Tables) -> dict[str, ob
     row: dict[str, object] = {
         "family": family, "model": model, "claim": claim.name, "statement": claim.statement,
         "criterion": claim.criterion, "quantity": claim.quantity, "unit": claim.unit,
-        "unit_name": claim.over, "paper": claim.paper if family == paper_family() else "",
+        "unit_name": claim.over,
+        "paper": claim.paper if family == paper_numbers()["family"] else "",
     }  # fmt: skip
-    parts = claim.measure(tables, model)
-    if parts is None:
+    try:
+        parts = claim.measure(tables, model)
+    except NotRun:
         return row | {
             "verdict": "not run", "units": 0, "seeds": 0, "seeds_met": 0, "covers": "",
             "measured": "",
         }  # fmt: skip
     first = parts[0]
-    values = first.per_seed
+    values = first.shown(first.quantity.value)
+    low, high = first.ends(first.of_these_units())
+    low_other, high_other = first.ends(first.of_other_units())
     return row | {
         "verdict": joint_verdict(parts),
         "units": first.units,
         "seeds": first.seeds,
         "seeds_met": int(np.all([part.met for part in parts], axis=0).sum()),
         "mean": first.shown(first.quantity.value.mean()),
-        **_ends(first, "low", "high", first.of_these_units()),
+        "low": low,
+        "high": high,
         "covers": first.covers,
-        **_ends(first, "low_other", "high_other", first.of_other_units()),
+        "low_other": low_other,
+        "high_other": high_other,
         "spread": values.std(ddof=1) if len(values) > 1 else np.nan,
         "minimum": values.min(),
         "maximum": values.max(),
         "measured": _sentence(claim.unit, parts),
     }
-
-
-def _ends(part: Measurement, low: str, high: str, interval: Interval | None) -> dict[str, object]:
-    if interval is None:
-        return {low: np.nan, high: np.nan}
-    return {low: part.shown(interval.low), high: part.shown(interval.high)}
 
 
 def derive(tables: Tables, families: Mapping[str, str]) -> Iterator[dict[str, object]]:
@@ -276,11 +276,11 @@ def _sentence(unit: str, parts: Sequence[Measurement]) -> str:
     scale, suffix, digits = (100, " %", 1) if unit == "fraction" else (1, "", 3)
 
     def text(value: float) -> str:
-        return f"{scale * value:.{digits}f}".replace("-", "−")
+        return decimal(scale * value, digits)
 
     said = [f"{name} {text(of.mean())}{suffix}" for name, of in parts[0].numbers.items()]
     for part in parts[1:]:
         if interval := part.of_these_units():
-            ends = " to ".join(text(part.shown(end)) for end in (interval.low, interval.high))
+            ends = " to ".join(map(text, part.ends(interval)))
             said.append(f"{part.label} {ends}{suffix}")
     return ", ".join(said)

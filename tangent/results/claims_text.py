@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from tangent.results.render import MISSING, Table
+from tangent.results.render import MISSING, Row, Table, decimal
 
-_SHOWN = (
-    "criterion", "measured", "value", "interval", "interval_other", "met_by", "verdict", "paper"
-)  # fmt: skip
+_SHOWN = {
+    "criterion": "Criterion", "measured": "Measured", "value": "Value", "interval": "Interval",
+    "interval_other": "Other", "met_by": "Met by", "verdict": "Verdict", "paper": "Paper",
+}  # fmt: skip
 
 THESE_NOTE = (
     "Interval: 95 %, for the mean over these tasks (pairs, kernels), over seeds and test images; "
@@ -48,13 +49,14 @@ def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
     for row in table.to_dict("records"):
         number = _numbers_of(row)
         suffix = " points" if row["unit"] == "fraction" else ""
-        row["value"] = row["interval"] = row["interval_other"] = ""
-        if row["seeds"]:
-            spread = f" ± {number(row['spread'], signed=False)}" if row["seeds"] > 1 else ""
+        met, seeds = row["seeds_met"], row["seeds"]
+        row |= {"value": "", "interval": "", "interval_other": "", "met_by": MISSING}
+        if seeds:
+            spread = f" ± {number(row['spread'], '')}" if seeds > 1 else ""
             row["value"] = number(row["mean"]) + spread + suffix
             row["interval"] = _range(number, row["low"], row["high"])
             row["interval_other"] = _range(number, row["low_other"], row["high_other"])
-        row["met_by"] = _met_by(row["seeds_met"], row["seeds"])
+            row["met_by"] = f"{met} of {seeds} seed" + ("s" if seeds > 1 else "")
         row["paper_lines"] = _paper_lines(row["paper"], row["model"])
         shown.append(row)
     return shown
@@ -62,22 +64,12 @@ def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _numbers_of(row: dict[str, Any]) -> Callable[..., str]:
     scale, digits = (100, 1) if row["unit"] == "fraction" else (1, 3)
-    sign = "+" if row["quantity"].startswith("difference") else ""
-
-    def text(value: float, signed: bool = True) -> str:
-        return f"{scale * value:{sign if signed else ''}.{digits}f}".replace("-", "−")
-
-    return text
+    given = "+" if row["quantity"].startswith("difference") else ""
+    return lambda value, sign=given: decimal(scale * value, digits, sign)
 
 
 def _range(number: Callable[..., str], low: float, high: float) -> str:
     return MISSING if pd.isna(low) else f"{number(low)} to {number(high)}"
-
-
-def _met_by(met: int, seeds: int) -> str:
-    if seeds == 0:
-        return MISSING
-    return f"{met} of {seeds} seed" + ("s" if seeds > 1 else "")
 
 
 def _paper_lines(text: str, model: str) -> list[str]:
@@ -88,32 +80,24 @@ def _paper_lines(text: str, model: str) -> list[str]:
 
 def claims_as_table(table: pd.DataFrame) -> Table:
     """claims.csv as a table to print: a block per model family; values, seeds and verdicts."""
-    several_models = table["model"].nunique() > 1
-    rows: list[tuple[str, tuple[str, ...]]] = []
+    several = table["model"].nunique() > 1
+    rows: list[Row] = []
     for family, block in claims_by_family(readable_claims(table)).items():
         rows.append((family, ()))
         for row in block:
-            label = f"{row['model']}: {row['statement']}" if several_models else row["statement"]
-            rows.append((label, tuple(str(row[name]) for name in _SHOWN)))
+            label = f"{row['model']}: {row['statement']}" if several else row["statement"]
+            rows.append((label, [str(row[name]) for name in _SHOWN]))
     return Table(
-        name="claims",
-        caption="The paper's claims as statements with a criterion, measured in this study",
-        stub="Claim",
-        groups=(
-            (
-                "",
-                (
-                    "Criterion", "Measured", "Value", "Interval", "Other", "Met by", "Verdict",
-                    "Paper",
-                ),
-            ),
-        ),
-        rows=tuple(rows),
-        notes=(
+        "claims",
+        "The paper's claims as statements with a criterion, measured in this study",
+        "Claim",
+        [("", tuple(_SHOWN.values()))],
+        rows,
+        [
             f"Value: mean over seeds ± standard deviation. {THESE_NOTE} {OTHER_NOTE} Met by: seeds "
-            f"whose own value is on the claim's side. {VERDICT_NOTE}",
-        ),
-    )  # fmt: skip
+            f"whose own value is on the claim's side. {VERDICT_NOTE}"
+        ],
+    )
 
 
 def claims_as_text(table: pd.DataFrame, width: int = 100) -> str:

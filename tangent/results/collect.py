@@ -6,17 +6,22 @@ table and perhaps more. A JSON result has a reader of its rows; what a row lacks
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tangent.evaluation import outcomes
 from tangent.jobs import files
 from tangent.jobs.errors import UserError
 from tangent.results.columns import TABLES, text_columns
-from tangent.results.learning_rate_table import compared_rates
+from tangent.training.learning_rates import MEAN, paired_standard_error, standard_error_of_mean
 
 Row = Mapping[str, Any]
 
@@ -30,7 +35,7 @@ def collect(name: str, paths: Iterable[Path]) -> pd.DataFrame:
     entry = TABLES[name]
     rows = [row for path in paths for row in _rows(name, Path(path))]
     if name == "learning_rates":
-        rows = compared_rates(rows)
+        rows = _compared_rates(rows)
     table = pd.DataFrame.from_records(rows, columns=list(entry.columns))
     if name == "single_task":
         table["nonlinear_advantage"] = _nonlinear_advantages(table)
@@ -42,20 +47,18 @@ def _rows(name: str, path: Path) -> Iterator[Row]:
     """The table's rows from one result."""
     columns = [column for column in TABLES[name].columns if column not in _COMPUTED]
     columns += ["outcomes"] if name == "learning_rates" else []
+    text = text_columns(name)
     try:
         if path.suffix == ".csv":
-            text = text_columns(name)
-            found = files.read_csv(path)
-            if not found:
-                raise KeyError(columns[0])
-            for row in found:
+            # An empty file lacks its first column.
+            for row in files.read_csv(path) or [{}]:
                 yield {
                     column: row[column] if column in text else _number(row[column])
                     for column in columns
                 }
         else:
             result = files.read_json(path)
-            for row in _READERS.get(name, _whole)(result):
+            for row in _READERS[name](result) if name in _READERS else [{}]:
                 merged = {**result, **row}
                 yield {column: merged[column] for column in columns}
     except (KeyError, TypeError) as error:
@@ -75,10 +78,6 @@ def _number(text: str) -> float | int | str:
     return text
 
 
-def _whole(result: Row) -> Iterator[Row]:
-    yield {}
-
-
 def _both_splits(result: Row) -> Iterator[Row]:
     """Of a single task, or of the model before fine-tuning on every task."""
     for task, splits in _by_task(result).items():
@@ -90,9 +89,8 @@ def _by_task(result: Row) -> Row:
     return result["tasks"] if "tasks" in result else {result["task"]: result}
 
 
-def _tasks(result: Row) -> Iterator[Row]:
-    for task, of_task in result["tasks"].items():
-        yield {"task": task, **of_task}
+def _tasks(of_tasks: Mapping[str, Row]) -> list[Row]:
+    return [{"task": task, **of_task} for task, of_task in of_tasks.items()]
 
 
 def _outcomes(result: Row) -> Iterator[Row]:
@@ -128,15 +126,6 @@ def _subsets(result: Row) -> Iterator[Row]:
         yield {"size": len(entry["tasks"]), "subset": "+".join(entry["tasks"]), **entry}
 
 
-def _per_task_alpha(result: Row) -> Iterator[Row]:
-    for task, entry in result["per_task_alpha"].items():
-        yield {"task": task, **entry}
-
-
-def _analogies(result: Row) -> Iterator[Row]:
-    yield from result["analogies"]
-
-
 def _search(result: Row) -> Iterator[Row]:
     """A training at one of the rates or, without a task, the choice among them."""
     choice = dict.fromkeys(("task", "accuracy", "n", "outcomes"))
@@ -145,14 +134,14 @@ def _search(result: Row) -> Iterator[Row]:
 
 # In no result: they compare several.
 _COMPUTED = {"nonlinear_advantage", "chosen", "se_difference"}
-_READERS: dict[str, Callable[[Row], Iterator[Row]]] = {
+_READERS: dict[str, Callable[[Row], Iterable[Row]]] = {
     "learning_rates": _search,
     "single_task": _both_splits,
-    "addition_tasks": _tasks,
+    "addition_tasks": lambda result: _tasks(result["tasks"]),
     "outcomes": _outcomes,
     "subsets": _subsets,
-    "per_task_alpha": _per_task_alpha,
-    "analogies": _analogies,
+    "per_task_alpha": lambda result: _tasks(result["per_task_alpha"]),
+    "analogies": lambda result: result["analogies"],
 }
 
 
@@ -163,3 +152,37 @@ def _nonlinear_advantages(table: pd.DataFrame) -> pd.Series:
     posthoc = table[table["mode"] == "posthoc"]
     standard = accuracies.reindex(pd.MultiIndex.from_frame(posthoc[place])).to_numpy()
     return (standard - posthoc.accuracy) / (1 - 1 / posthoc.classes)
+
+
+def _compared_rates(results: Iterable[Row]) -> Iterator[dict[str, Any]]:
+    """A row per model, training, rate and task, and one for the mean over the tasks.
+
+    Each training stands beside that at the chosen rate. `results` are, of each search, the choice
+    (`task` is None) and every training, by rate.
+    """
+    for _, search in itertools.groupby(results, itemgetter("model", "training")):
+        choice, *trainings = search
+        chosen = {row["task"]: row for row in trainings if row["rate"] == choice["rate"]}
+        for rate, of_rate in itertools.groupby(trainings, itemgetter("rate")):
+            rows = list(of_rate)
+            errors = [
+                paired_standard_error(_right(row), _right(chosen[row["task"]])) for row in rows
+            ]
+            mean = {
+                **rows[0],
+                "task": MEAN,
+                "accuracy": fmean(row["accuracy"] for row in rows),
+                "n": sum(row["n"] for row in rows),
+            }
+            for row, error in zip(
+                (*rows, mean), (*errors, standard_error_of_mean(errors)), strict=True
+            ):
+                yield {
+                    **row,
+                    "chosen": rate == choice["rate"],
+                    "se_difference": None if math.isnan(error) else error,
+                }
+
+
+def _right(row: Row) -> Any:
+    return outcomes.decode(row["outcomes"], row["n"])

@@ -1,13 +1,13 @@
 """The registry of tidy tables: columns, in order, and what each is made from.
 
-columns.yaml says what columns mean. Planning reads this: no pandas here.
+columns.yaml holds them. Planning reads this: no pandas here.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,149 +18,62 @@ from tangent.arithmetic.modes import MODES
 if TYPE_CHECKING:
     from tangent.config.schema import Config
 
-# Raw results, below a study's folder; `_places` says what the names in braces stand for.
-ZERO_SHOT = "zero_shot/{model}/seed{seed}/zero_shot.json"
-SINGLE_TASK = "single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
-ADDITION = "addition/{model}/{mode}/{first}/seed{seed}/result.json"
-NEGATION = "negation/{pretrained}/{mode}/{task}/seed{seed}/result.json"
-HEAT_MAP = "disentanglement/{model}/{mode}/{pair}/seed{seed}/"
-KERNEL = "eigenfunctions/{model}/{kernel}/seed{seed}/"
-PROPOSITION_1 = "proposition1/{checked}/seed{seed}/"
-COMBINATIONS = "combinations/{combined}/{linearized}/seed{seed}/result.json"
-SEARCH = "learning_rates/{tuned}/{training}/"
-
 
 @dataclass(frozen=True, kw_only=True)
 class TidyTable:
-    """A tidy table: the concatenation of raw results, or computed from other tables.
+    """A tidy table, as columns.yaml explains it; `columns` are their names and meanings.
 
     Attributes:
-        results: patterns of the raw results that it concatenates.
-        order: columns by whose values, in the order in which they first come, rows are sorted.
-        tables: the tidy tables that it is computed from, by `tangent.results.NAME_table`.
-        settings: what this also needs of the configuration, as JSON has it.
+        settings: what `derive` also needs of the configuration, as JSON has it.
         when: whether a study has the table.
-        about: what it is, for docs/tables.md.
-        columns: their names, in order.
-        meanings: what each holds.
     """
 
-    results: tuple[str, ...] = ()
-    order: tuple[str, ...] = ()
-    tables: tuple[str, ...] = ()
+    about: str
+    columns: Mapping[str, str]
+    results: Sequence[str] = ()
+    order: Sequence[str] = ()
+    tables: Sequence[str] = ()
     settings: Callable[[Config], dict[str, Any]] = lambda config: {}
     when: Callable[[Config], Any] = lambda config: True
-    about: str = ""
-    columns: tuple[str, ...] = ()
-    meanings: tuple[str, ...] = ()
 
 
-_MADE = {
-    "learning_rates": TidyTable(
-        results=(
-            f"{SEARCH}seed{{tuning_seed}}/chosen.json",
-            f"{SEARCH}{{rate}}/{{trained}}/seed{{tuning_seed}}/accuracy.json",
-        ),
-        when=lambda config: config.searches,
-    ),
-    "single_task": TidyTable(
-        results=(ZERO_SHOT, SINGLE_TASK),
-        order=("model", "seed"),
-    ),
-    "alpha_sweep": TidyTable(
-        results=(
-            "alpha/{model}/{mode}/{first}/seed{seed}/sweep.csv",
-            "alpha/{pretrained}/{mode}/{task}/seed{seed}/sweep.csv",
-        ),
-        order=("model", "mode", "seed"),
-    ),
-    "addition": TidyTable(
-        results=("addition/{pretrained}/{mode}/{first}/seed{seed}/result.json",),
-    ),
-    "merging": TidyTable(
-        results=("addition/{pretrained}/{mode}/{merging}/seed{seed}/result.json",),
-        when=lambda config: len(config.merging) > 1,
-    ),
-    "addition_tasks": TidyTable(
-        results=(ADDITION,),
-    ),
-    "negation": TidyTable(
-        results=(NEGATION,),
-    ),
-    "disentanglement": TidyTable(
-        results=(f"{HEAT_MAP}error.csv",),
-    ),
-    "eigenfunctions": TidyTable(
-        results=(f"{KERNEL}energies.csv",),
-    ),
-    "eigenvalues": TidyTable(
-        results=(f"{KERNEL}spectrum.csv",),
-    ),
-    "random_init": TidyTable(
-        tables=("single_task", "addition", "addition_tasks"),
-    ),
-    "proposition1": TidyTable(
-        results=(f"{PROPOSITION_1}interference.csv",),
-    ),
-    "proposition1_functions": TidyTable(
-        results=(f"{PROPOSITION_1}functions.csv",),
-    ),
-    "outcomes": TidyTable(
-        results=(ZERO_SHOT, SINGLE_TASK, ADDITION, NEGATION, f"{HEAT_MAP}error.json"),
-        order=("model", "seed", "mode"),
-    ),
-    "emergence": TidyTable(
-        tables=("single_task", "addition", "disentanglement", "eigenfunctions"),
-        settings=lambda config: {
+def _rates(config: Config) -> dict[str, Any]:
+    """Model -> mode -> the learning rate of the mode's training."""
+    return {
+        model: {
+            mode: config.learning_rate_of(model, MODES[mode].trained_as) for mode in config.modes
+        }
+        for model in config.rate_sensitivity.models
+    }
+
+
+_COMBINED = {"when": lambda config: config.combined_models}
+_OF_CONFIG = {
+    "learning_rates": {"when": lambda config: config.searches},
+    "emergence": {
+        "settings": lambda config: {
             "steps": {model: config.emergence.steps[model] for model in config.emergence.models}
         },
-        when=lambda config: config.emergence.models,
-    ),
-    "rate_sensitivity": TidyTable(
-        tables=("single_task", "addition"),
-        settings=lambda config: {
-            "rates": {
-                model: {
-                    name: config.learning_rate_of(model, MODES[name].trained_as)
-                    for name in config.modes
-                }
-                for model in config.rate_sensitivity.models
-            }
-        },
-        when=lambda config: config.rate_sensitivity.models,
-    ),
-    "subsets": TidyTable(
-        results=(COMBINATIONS,),
-        when=lambda config: config.combined_models,
-    ),
-    "per_task_alpha": TidyTable(
-        results=(COMBINATIONS,),
-        when=lambda config: config.combined_models,
-    ),
-    "analogies": TidyTable(
-        results=(COMBINATIONS,),
-        when=lambda config: config.combined_models,
-    ),
-    "claims": TidyTable(
-        tables=("outcomes", "single_task", "eigenfunctions", "proposition1_functions"),
-    ),
-    "comparison": TidyTable(
-        tables=("single_task", "addition", "negation"),
-        settings=lambda config: {"modes": config.modes},
-    ),
-}  # fmt: skip
-
-_DESCRIBED = yaml.safe_load(Path(__file__).with_name("columns.yaml").read_text(encoding="utf-8"))
+        "when": lambda config: config.emergence.models,
+    },
+    "rate_sensitivity": {
+        "settings": lambda config: {"rates": _rates(config)},
+        "when": lambda config: config.rate_sensitivity.models,
+    },
+    "merging": {"when": lambda config: config.merging[1:]},
+    "comparison": {"settings": lambda config: {"modes": config.modes}},
+    "subsets": _COMBINED,
+    "per_task_alpha": _COMBINED,
+    "analogies": _COMBINED,
+}
+_FILE = Path(__file__).with_name("columns.yaml")
 TABLES = {
-    name: replace(
-        table,
-        about=_DESCRIBED[name]["about"],
-        columns=tuple(_DESCRIBED[name]["columns"]),
-        meanings=tuple(_DESCRIBED[name]["columns"].values()),
-    )
-    for name, table in _MADE.items()
+    name: TidyTable(**entry, **_OF_CONFIG.get(name, {}))
+    for name, entry in yaml.safe_load(_FILE.read_text(encoding="utf-8")).items()
 }
 """Name of each tidy table -> its entry."""
+
+(COMBINATIONS,) = TABLES["subsets"].results
 
 _TEXT = {
     "family", "model", "mode", "task", "split", "operation", "dataset", "task_1", "task_2",
@@ -209,9 +122,9 @@ def _places(config: Config) -> Iterator[dict[str, list[Any]]]:
             "checked": [model] if model in config.eigenfunctions.models else [],
             "combined": [model] if model in config.combined_models else [],
             "mode": config.modes,
+            "linearized": config.linearized_modes,
             "merging": config.merging,
             "first": config.merging[:1],
-            "linearized": config.linearized_modes,
             "task": config.tasks_of(model),
             "pair": ["/".join(pair) for pair in config.pairs_of(model)],
             "kernel": config.eigenfunction_tasks_of(model),

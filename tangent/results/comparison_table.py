@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,7 +11,6 @@ import pandas as pd
 from tangent.results.columns import TABLES
 from tangent.results.paper_numbers import (
     are_paper_tasks,
-    is_paper_model,
     paper_models,
     paper_number,
     paper_numbers,
@@ -35,12 +35,12 @@ ALL_TASKS = "all"
 def derive(tables: Tables, modes: Sequence[str]) -> Iterator[dict[str, object]]:
     """Rows of comparison.csv, from what `TABLES` names for it; accuracies as fractions.
 
+    The paper's models come first, studied or not, then this study's others. A difference exists
+    only where the model and all tasks, the control task included, are the paper's.
+
     Args:
         tables: by name.
         modes: those of the study, run or not.
-
-    The paper's models come first, studied or not, then this study's others. A difference exists
-    only where the model and all tasks, the control task included, are the paper's.
     """
     for model in dict.fromkeys([*paper_models(), *studied_models(tables)]):
         yield from _rows(tables, model, modes)
@@ -56,13 +56,14 @@ def _rows(tables: Tables, model: str, modes: Sequence[str]) -> Iterator[dict[str
         tasks, others = paper_numbers()["tasks"], [paper_numbers()["control"]]
     measured = _measured(tables, model)
     for table, mode, task, quantity in _cells(tasks, others, modes):
-        values = _values(measured, tasks, table, mode, task, quantity)
+        found = measured.get((table, mode, quantity), pd.DataFrame(dtype=float))
+        values = _values(found, tasks, task)
         # The pre-trained model has no seed: equal values are one value, without a spread.
         varies = mode != "zero_shot" or values.nunique() > 1
         ours = values.mean()
         paper = paper_number(table, model, mode, quantity)
         low, high = rerun_range(table, model, mode, quantity, task) or (None, None)
-        compared = comparable and is_paper_model(model) and not values.empty
+        compared = comparable and model in paper_models() and not values.empty
         yield {
             "table": table, "model": model, "mode": mode, "task": task, "quantity": quantity,
             "paper": paper, "rerun_low": low, "rerun_high": high, "ours": ours,
@@ -76,14 +77,14 @@ def _cells(
     tasks: list[str], others: list[str], modes: Sequence[str]
 ) -> Iterator[tuple[str, str, str, str]]:
     """Table, mode, task and quantity of every row of a model."""
-    for mode in ("zero_shot", *modes):
+    modes = ("zero_shot", *modes)
+    for mode in modes:
         yield "addition", mode, ALL_TASKS, "absolute"
         if mode != "zero_shot":
             yield "addition", mode, ALL_TASKS, "normalized"
-    for mode in ("zero_shot", *modes):
-        yield "negation", mode, ALL_TASKS, "target"
-        yield "negation", mode, ALL_TASKS, "control"
-    for mode in ("zero_shot", *modes):
+    for mode, quantity in itertools.product(modes, ("target", "control")):
+        yield "negation", mode, ALL_TASKS, quantity
+    for mode in modes:
         for task in (ALL_TASKS, *tasks, *(others if mode == "zero_shot" else ())):
             yield "single_task", mode, task, "accuracy"
 
@@ -91,34 +92,26 @@ def _cells(
 def _measured(tables: Tables, model: str) -> dict[tuple[str, str, str], pd.DataFrame]:
     """Results by (table, mode, quantity): a row per seed, a column per task, or `ALL_TASKS`."""
     of_model = {name: tables[name][tables[name].model == model] for name in _INPUTS}
-    single_task = of_model["single_task"]
-    found = {}
-    for mode, rows in single_task[single_task.split == "test"].groupby("mode"):
-        found["single_task", mode, "accuracy"] = _by_task(rows, "accuracy")
-    for mode, rows in of_model["addition"].groupby("mode"):
-        for quantity in ("absolute", "normalized"):
-            values = rows.set_index("seed")[[quantity]]
-            found["addition", mode, quantity] = values.set_axis([ALL_TASKS], axis=1)
-    for quantity in ("target", "control"):
-        for mode, rows in of_model["negation"].groupby("mode"):
-            found["negation", mode, quantity] = _by_task(rows, quantity)
-        pretrained = _by_task(of_model["negation"], f"{quantity}_pretrained")
-        found["negation", "zero_shot", quantity] = pretrained
-    if ("single_task", "zero_shot", "accuracy") in found:
-        found["addition", "zero_shot", "absolute"] = found["single_task", "zero_shot", "accuracy"]
-    return found
+    test = of_model["single_task"].query("split == 'test'")
+    added, negated = of_model["addition"].assign(task=ALL_TASKS), of_model["negation"]
+    pretrained = negated.assign(mode="zero_shot")
+    parts = (
+        ("single_task", "accuracy", test, "accuracy"),
+        ("addition", "absolute", test[test["mode"] == "zero_shot"], "accuracy"),
+        ("addition", "absolute", added, "absolute"),
+        ("addition", "normalized", added, "normalized"),
+        *(("negation", what, negated, what) for what in ("target", "control")),
+        *(("negation", what, pretrained, f"{what}_pretrained") for what in ("target", "control")),
+    )
+    return {
+        (table, mode, quantity): rows.groupby(["seed", "task"])[column].mean().unstack("task")
+        for table, quantity, of_table, column in parts
+        for mode, rows in of_table.groupby("mode")
+    }
 
 
-def _by_task(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    return rows.groupby(["seed", "task"])[column].mean().unstack("task")
-
-
-def _values(
-    measured: dict[tuple[str, str, str], pd.DataFrame],
-    tasks: list[str], table: str, mode: str, task: str, quantity: str,
-) -> pd.Series:  # fmt: skip
+def _values(found: pd.DataFrame, tasks: list[str], task: str) -> pd.Series:
     """One value per seed; a seed for which a task is missing has none."""
-    found = measured.get((table, mode, quantity), pd.DataFrame(dtype=float))
     wanted = tasks if task == ALL_TASKS and ALL_TASKS not in found else [task]
     if not set(wanted) <= set(found.columns):
         return pd.Series(dtype=float)

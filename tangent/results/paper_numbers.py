@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from tangent.results.render import decimal
+
 
 @cache
 def paper_numbers() -> dict[str, Any]:
@@ -34,24 +36,24 @@ def paper_models() -> list[str]:
     return paper_numbers()["models"]
 
 
-def paper_family() -> str:
-    """The label of the family that the paper's models belong to."""
-    return paper_numbers()["family"]
-
-
-def is_paper_model(model: str) -> bool:
-    """Whether `model` has the name of one of the paper's models."""
-    return model in paper_models()
-
-
 def are_paper_tasks(tasks: Iterable[str], control: str) -> bool:
     """Whether these are the paper's eight tasks, in any order, and its control task."""
     return set(tasks) == set(paper_numbers()["tasks"]) and control == paper_numbers()["control"]
 
 
-def paper_number(table: str, model: str, mode: str, quantity: str) -> float | None:
-    """The paper's accuracy (`addition` or `negation`), or None where we know none."""
-    return _number(table, model, mode, quantity)
+def paper_number(table: str, model: str, mode: str, quantity: str) -> Any:
+    """The paper's accuracy (`addition` or `negation`), or None where we know none.
+
+    Of `rerun_addition`: the lowest and the highest accuracy of independent re-runs.
+    """
+    for row in paper_numbers().get(table, []):
+        if row["mode"] == mode and quantity in row and model in paper_models():
+            number = row[quantity][paper_models().index(model)]
+            # Rounded: 71.4 / 100 is 0.7140000000000001.
+            if isinstance(number, list):
+                return tuple(round(bound / 100, 4) for bound in number)
+            return round(number / 100, 4)
+    return None
 
 
 def rerun_range(
@@ -71,18 +73,7 @@ def rerun_range(
             mean = sum(accuracies[one] for one in tasks) / len(tasks)
             return mean, mean
         return (accuracies[task], accuracies[task]) if task in accuracies else None
-    return _number(f"rerun_{table}", model, mode, quantity)
-
-
-def _number(table: str, model: str, mode: str, quantity: str) -> Any:
-    for row in paper_numbers().get(table, []):
-        if row["mode"] == mode and quantity in row and is_paper_model(model):
-            number = row[quantity][paper_models().index(model)]
-            # Rounded: 71.4 / 100 is 0.7140000000000001.
-            if isinstance(number, list):
-                return tuple(round(bound / 100, 4) for bound in number)
-            return round(number / 100, 4)
-    return None
+    return paper_number(f"rerun_{table}", model, mode, quantity)
 
 
 def paper_difference(table: str, column: str, mode: str, other: str) -> str:
@@ -102,6 +93,6 @@ def rerun_difference(mode: str, other: str) -> str:
 
 
 def _in_points(differences: Iterable[float], source: str) -> str:
-    texts = [f"{difference:+.1f}".replace("-", "−") for difference in differences]
-    named = zip(paper_models(), texts, strict=True)
-    return ", ".join(f"{model} {text}" for model, text in named) + f" points ({source})"
+    named = zip(paper_models(), differences, strict=True)
+    texts = [f"{model} {decimal(difference, 1, '+')}" for model, difference in named]
+    return ", ".join(texts) + f" points ({source})"

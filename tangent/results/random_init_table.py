@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
@@ -25,26 +26,23 @@ def derive(tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
     single_task = tables["single_task"]
     test = single_task[single_task.split == "test"]
     sums = tables["addition"].set_index(["model", "mode", "seed"])
-    for random in test.model[test.model.str.endswith(RANDOM_SUFFIX)].unique():
+    places = test[test.model.str.endswith(RANDOM_SUFFIX)][["model", "seed"]].drop_duplicates()
+    for random, of_model in places.groupby("model", sort=False):
         model = random.removesuffix(RANDOM_SUFFIX)
         tasks, all_tasks = (fine_tuned_tasks(tables, name) for name in (random, model))
         means = test[test.task.isin(tasks)].groupby(["model", "mode", "seed"]).accuracy.mean()
-        for mode in modes_in(test):
-            for seed in test[test.model == random].seed.unique():
-                pretrained = dict(sums.loc[model, mode, seed])
-                if set(all_tasks) != set(tasks):
-                    pretrained = {}
-                for name, initialization, added, addition in (
-                    (model, "pretrained", len(all_tasks), pretrained),
-                    (random, "random", len(tasks), _added(tables, random, mode, seed)),
-                ):
-                    yield {
-                        "model": name, "initialization": initialization, "mode": mode,
-                        "seed": seed, "tasks": len(tasks),
-                        "zero_shot": means[name, "zero_shot", seed],
-                        "single_task": means[name, mode, seed],
-                        "tasks_added": added if addition else None, **addition,
-                    }  # fmt: skip
+        for mode, seed in itertools.product(modes_in(test), of_model.seed):
+            pretrained = sums.loc[model, mode, seed] if set(all_tasks) == set(tasks) else {}
+            for name, initialization, added, addition in (
+                (model, "pretrained", len(all_tasks), dict(pretrained)),
+                (random, "random", len(tasks), _added(tables, random, mode, seed)),
+            ):
+                yield {
+                    "model": name, "initialization": initialization, "mode": mode, "seed": seed,
+                    "tasks": len(tasks), "zero_shot": means[name, "zero_shot", seed],
+                    "single_task": means[name, mode, seed],
+                    "tasks_added": added if addition else None, **addition,
+                }  # fmt: skip
 
 
 def _added(tables: dict[str, pd.DataFrame], model: str, mode: str, seed: int) -> dict[str, float]:

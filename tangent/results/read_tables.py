@@ -1,15 +1,29 @@
-"""Writing the tidy tables, and reading them back."""
+"""Writing the tidy tables, reading them back, and computing tables from others."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
 from tangent.jobs import files, provenance
 from tangent.jobs.errors import UserError
 from tangent.results.columns import TABLES, text_columns
+
+
+def derived_table(name: str, tables: dict[str, pd.DataFrame], **settings: Any) -> pd.DataFrame:
+    """The table `name` from those that its entry in `TABLES` names, with its settings."""
+    rows = module_of(name).derive(tables, **settings)
+    return pd.DataFrame.from_records(list(rows), columns=list(TABLES[name].columns))
+
+
+def module_of(name: str) -> ModuleType:
+    """Where `derive` of a table that is computed from others is."""
+    return importlib.import_module(f"tangent.results.{name}_table")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -22,21 +36,6 @@ def read_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
     tables = load_tables(folder, names)
     provenance.note_inputs(table_path(folder, name) for name in tables)
     return tables
-
-
-class TablesOf(dict[str, "pd.DataFrame"]):
-    """The tidy tables in a folder, each read when it is first asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
-
-    def __contains__(self, name: object) -> bool:
-        return table_path(self.folder, str(name)).exists()
-
-    def __missing__(self, name: str) -> pd.DataFrame:
-        self[name] = _load(table_path(self.folder, name), name)
-        return self[name]
 
 
 def load_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
@@ -54,7 +53,7 @@ def table_path(folder: Path, name: str) -> Path:
 
 
 def _load(path: Path, name: str) -> pd.DataFrame:
-    columns, text = TABLES[name].columns, text_columns(name)
+    columns, text = list(TABLES[name].columns), text_columns(name)
     try:
         # Only an empty number is missing: a task may well be called "null" or "NA".
         table = pd.read_csv(
@@ -72,7 +71,7 @@ def _load(path: Path, name: str) -> pd.DataFrame:
         raise UserError(
             f"{path} cannot be read ({error}): delete it and run `snakemake --cores 2 tables`."
         ) from error
-    if tuple(table.columns) != columns:
+    if list(table.columns) != columns:
         raise UserError(
             f"{path} has the columns {', '.join(table.columns)}, expected {', '.join(columns)}: "
             "delete it and run `snakemake --cores 2 tables`."

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 MISSING = "–"
 """A number that does not exist."""
 
 NOT_RUN = "not run"
 """A number that this study could have and has not."""
+
+Row = tuple[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -29,20 +31,31 @@ class Table:
     name: str
     caption: str
     stub: str
-    groups: tuple[tuple[str, tuple[str, ...]], ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-    notes: tuple[str, ...] = field(default=())
+    groups: Sequence[tuple[str, Sequence[str]]]
+    rows: Sequence[Row]
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        width = sum(len(columns) for _, columns in self.groups)
-        if any(len(cells) not in (0, width) for _, cells in self.rows):
-            raise ValueError(f"table {self.name}: a row has not {width} cells")
+        for name in ("groups", "rows"):
+            texts = tuple((title, tuple(cells)) for title, cells in getattr(self, name))
+            object.__setattr__(self, name, texts)
+        if any(len(cells) not in (0, self.width) for _, cells in self.rows):
+            raise ValueError(f"table {self.name}: a row has not {self.width} cells")
+
+    @property
+    def width(self) -> int:
+        """The number of columns, but for the labels'."""
+        return sum(len(columns) for _, columns in self.groups)
 
     @property
     def body(self) -> list[tuple[str, ...]]:
         """Every row as one text per column, the label first."""
-        width = sum(len(columns) for _, columns in self.groups)
-        return [(label, *(cells or [""] * width)) for label, cells in self.rows]
+        return [(label, *(cells or [""] * self.width)) for label, cells in self.rows]
+
+
+def decimal(number: float, digits: int, sign: str = "") -> str:
+    """A number with so many decimals and a typographical minus; with `sign` "+", always signed."""
+    return f"{number:{sign}.{digits}f}".replace("-", "−")
 
 
 def percent(values: Iterable[float]) -> str:
@@ -87,7 +100,6 @@ def _line(cells: Iterable[str]) -> str:
 
 def to_latex(table: Table) -> str:
     """A `table` environment for the booktabs package."""
-    width = sum(len(columns) for _, columns in table.groups)
     titles, rules, start = [""], [], 2
     for title, columns in table.groups:
         end = start + len(columns) - 1
@@ -102,7 +114,7 @@ def to_latex(table: Table) -> str:
         r"  \centering",
         rf"  \caption{{{_latex(caption)}}}",
         rf"  \label{{tab:{table.name}}}",
-        rf"  \begin{{tabular}}{{l{'r' * width}}}",
+        rf"  \begin{{tabular}}{{l{'r' * table.width}}}",
         r"    \toprule",
         _latex_line(titles),
         "    " + " ".join(rules),

@@ -7,10 +7,16 @@ that both share count once, as a pair.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
+
+from tangent.evaluation.outcomes import decode, decode_counts
+
+Slope = np.ndarray | float
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,27 +75,78 @@ class Sampled:
         """The natural logarithm of a positive number."""
         return Sampled(np.log(self.value), self._moved(1 / self.value))
 
-    def _moved(self, slope: np.ndarray | float) -> dict[str, np.ndarray]:
+    def _moved(self, slope: Slope) -> dict[str, np.ndarray]:
         """The influences on a number that rises by `slope` (one for all seeds or [S]) per unit."""
         slopes = np.broadcast_to(slope, self.value.shape)[:, None]
         return {dataset: slopes * rows for dataset, rows in self.influence.items()}
 
-    def _changed(
-        self,
-        value: np.ndarray,
-        slope: np.ndarray | float,
-        other: Sampled,
-        other_slope: np.ndarray | float,
-    ) -> Sampled:
+    def _changed(self, value: np.ndarray, slope: Slope, other: Sampled, others: Slope) -> Sampled:
         influence = self._moved(slope)
-        for dataset, rows in other._moved(other_slope).items():
+        for dataset, rows in other._moved(others).items():
             influence[dataset] = influence[dataset] + rows if dataset in influence else rows
         return Sampled(value, influence)
 
 
-def mean_of(numbers: Sequence[Sampled]) -> Sampled:
+def mean_of(numbers: Iterable[Sampled]) -> Sampled:
     """The mean of several numbers with the same seeds."""
-    total = numbers[0]
-    for number in numbers[1:]:
+    total, *rest = given = list(numbers)
+    for number in rest:
         total = total + number
-    return total.times(1 / len(numbers))
+    return total.times(1 / len(given))
+
+
+class Units(dict[Any, Sampled]):
+    """A number for each unit: (task or pair, data set of the images), or a kernel's task."""
+
+    def __sub__(self, other: Units) -> Units:
+        return Units({key: self[key] - other[key] for key in self})
+
+    def __truediv__(self, other: Units) -> Units:
+        return Units({key: self[key] / other[key] for key in self})
+
+    def of(self, keys: Iterable[Any]) -> Units:
+        """These units, in this order."""
+        return Units({key: self[key] for key in keys})
+
+    def mean(self) -> Sampled:
+        """Over the units."""
+        return mean_of(self.values())
+
+
+class NotRun(Exception):
+    """The study has no results to judge."""
+
+
+def of_images(outcomes: pd.DataFrame, *wanted: tuple[str, str, str]) -> list[Units]:
+    """Means over test images of a model, in a mode, of a quantity, for the seeds that have all.
+
+    Args:
+        outcomes: the tidy table.
+        wanted: (model, mode, quantity), each of which gives one of the results, in this order.
+
+    Raises:
+        NotRun: there are none of one of them.
+    """
+    parts = []
+    for model, mode, quantity in wanted:
+        rows = outcomes[
+            (outcomes.model == model) & (outcomes["mode"] == mode) & (outcomes.quantity == quantity)
+        ]
+        parts.append(dict(list(rows.groupby(["task", "dataset"], sort=False))))
+    groups = [group for part in parts for group in part.values()]
+    if not all(parts) or not (seeds := set.intersection(*(set(group.seed) for group in groups))):
+        raise NotRun
+    return [Units({key: _mean(key[1], part[key], sorted(seeds)) for key in part}) for part in parts]
+
+
+def _mean(dataset: str, group: pd.DataFrame, seeds: list[int]) -> Sampled:
+    rows = group.set_index("seed").loc[seeds]
+    return Sampled.mean_over_images(dataset, np.array([_values(row) for row in rows.itertuples()]))
+
+
+def _values(row: Any) -> np.ndarray:
+    n = int(row.n)
+    if pd.isna(row.points):
+        return decode(row.outcomes, n).astype(float)
+    points = int(row.points)
+    return decode_counts(row.outcomes, n, points) / points

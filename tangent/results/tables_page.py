@@ -26,7 +26,7 @@ def _section(name: str) -> str:
     table = TABLES[name]
     rows = "".join(
         f"| `{column}` | {meaning.replace('|', chr(92) + '|')} |\n"
-        for column, meaning in zip(table.columns, table.meanings, strict=True)
+        for column, meaning in table.columns.items()
     )
     return f"\n## `{name}.csv`\n\n{table.about}\n\n| column | meaning |\n|---|---|\n{rows}"
 

@@ -1,5 +1,7 @@
 """How often the claims' 95 % intervals hold the truth, by simulation.
 
+`PYTHONPATH=. python tests/unit/results/simulated_coverage.py` prints the table of docs/demo.md.
+
 A made-up study of T tasks and S seeds: image i of task t is right in mode m, seed s and measurement
 q (single task, sum) if a normal score exceeds 0,
 

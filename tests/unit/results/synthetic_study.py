@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from study_records import PROVENANCE, write_records
 
 from tangent.arithmetic.modes import MODES
 from tangent.evaluation import outcomes
@@ -21,8 +22,7 @@ from tangent.jobs import files
 from tangent.results.collect import collect
 from tangent.results.columns import TABLES, raw_results, tables_of
 from tangent.results.configuration import read_configuration
-from tangent.results.derived import derived_table
-from tangent.results.read_tables import load_tables, write_table
+from tangent.results.read_tables import derived_table, load_tables, write_table
 
 REPOSITORY = Path(__file__).parents[3]
 RATES = [1e-4, 1e-3, 1e-2]
@@ -31,11 +31,6 @@ ALPHAS = [round(0.05 * i, 2) for i in range(21)]
 SWEEP = ["alpha", "task", "split", "accuracy", "normalized"]
 SHIFT = {"standard": 0.0, "posthoc": -0.08, "linear": -0.02}
 SUM = {"standard": 0.66, "posthoc": 0.72, "linear": 0.70}
-PROVENANCE = {
-    "inputs": {"resources/pretrained/demo-vit/encoder.safetensors": "ab" * 32},
-    "settings": {}, "code": "0123abcd", "commit": "c0ffee" * 6 + "c0ff",
-    "versions": {"python": "3.11.2", "torch": "2.12.1"}, "device": "cpu: x86_64",
-}  # fmt: skip
 
 
 def configuration(root: Path, seeds: list[int], models: list[str]) -> dict[str, Any]:
@@ -97,6 +92,7 @@ def write_study(
         small = config["random_initialization"]["tasks"]
         _model(folder, config, random, f"{models[0]}-random", small, seed, start=0.08)
     _benchmarks(folder, config)
+    write_records(folder)
     return folder
 
 
@@ -374,9 +370,14 @@ def _eigenfunctions(folder, config, random, model, tasks, seed, is_random) -> No
 
 def _benchmarks(folder, config) -> None:
     header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
-    for step, seconds in (("finetuned", 42.5), ("single_task", 6.25), ("addition", 0.4)):
-        for task in config["tasks"]:
+    tasks = [f"standard/{task}/seed0" for task in config["tasks"]]
+    for step, seconds, jobs in (
+        ("finetuned", 42.5, tasks), ("single_task", 6.25, tasks),
+        ("addition", 0.4, ["standard/seed0"]),
+    ):  # fmt: skip
+        for job in jobs:
             memory = "-" if step == "addition" else "812.5"
             line = f"{seconds}\t0:00:42\t{memory}\t-\t-\t-\t-\t-\t98.5\t40.0"
-            path = folder / f"benchmarks/{step}/demo-vit/standard/{task}/seed0/output.tsv"
-            files.write_text(path, f"{header}\n{line}\n")
+            files.write_text(
+                folder / f"benchmarks/{step}/demo-vit/{job}.tsv", f"{header}\n{line}\n"
+            )

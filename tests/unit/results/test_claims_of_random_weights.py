@@ -5,9 +5,9 @@ from outcome_tables import outcome, right, tables_of
 
 from tangent.results import measure
 from tangent.results.claims_table import CLAIMS, judge
-from tangent.results.paper_numbers import paper_family
+from tangent.results.paper_numbers import paper_numbers
 
-PAPER = paper_family()
+PAPER = paper_numbers()["family"]
 
 
 BY_NAME = {claim.name: claim for claim in CLAIMS}

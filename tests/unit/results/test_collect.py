@@ -14,8 +14,7 @@ from tangent.report.figures import emergence, figure6
 from tangent.results.collect import collect
 from tangent.results.columns import TABLES, raw_results
 from tangent.results.configuration import read_configuration
-from tangent.results.derived import derived_table
-from tangent.results.read_tables import load_tables
+from tangent.results.read_tables import derived_table, load_tables
 from tangent.results.tables_page import PAGE, page
 
 MODES = ("standard", "posthoc", "linear")

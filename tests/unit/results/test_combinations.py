@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from test_collect import one, read, rows_of
 
-from tangent.report.combination_tables import analogies, beyond_paper, per_task_alpha
 from tangent.report.figures import subsets
 from tangent.report.figures.catalogue import FIGURES, figures_of
 from tangent.report.figures.style import MODE_COLOURS
+from tangent.report.report_tables import analogies, beyond_paper, per_task_alpha
 from tangent.results.columns import TABLES as ALL
 from tangent.results.columns import raw_results, tables_of
 

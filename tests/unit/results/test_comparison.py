@@ -12,10 +12,9 @@ from scripts import cli, derive_table
 from tangent.report import comparison_tables, report_tables
 from tangent.report.comparison_tables import ADDITION, NEGATION, SINGLE_TASK
 from tangent.results.columns import TABLES
-from tangent.results.derived import derived_table
 from tangent.results.paper_numbers import rerun_accuracies
 from tangent.results.paper_tables import PAPER_TABLES, paper_table
-from tangent.results.read_tables import load_tables
+from tangent.results.read_tables import derived_table, load_tables
 from tangent.results.render import to_latex, to_markdown
 
 FAMILIES = dict.fromkeys(MODELS, "CLIP, ViT")

@@ -6,87 +6,102 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from pydantic import TypeAdapter
+from study_records import write_record
 
-from tangent.config.model_sources import PretrainedByRecipe, Published
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import write_json, write_safetensors
+from tangent.jobs.files import write_json, write_safetensors, write_text
 from tangent.report.build import build_report
-from tangent.report.inventory import provenance, published_weights, usage
+from tangent.report.inventory import jobs_of, provenance, published_weights, usage
 from tangent.results.configuration import read_configuration
 
 
 def test_usage_adds_benchmarks_up(page_study):
-    config = read_configuration(page_study / "config.yaml")
-    steps, modes = usage(config, page_study / "benchmarks")
+    jobs = jobs_of(read_configuration(page_study / "config.yaml"), page_study)
+    steps, modes = usage(jobs, page_study / "benchmarks")
     assert list(steps) == ["finetuned", "single_task", "addition"]
-    assert (steps["finetuned"].jobs, steps["finetuned"].longest) == (8, 42.5)
-    assert steps["finetuned"].seconds == pytest.approx(8 * 42.5)
-    assert steps["finetuned"].memory == 812.5
-    assert steps["addition"].memory is None  # Snakemake's "-"
-    assert modes["standard"]["addition"].seconds == pytest.approx(8 * 0.4)
-    assert not modes["linear"]
-    assert usage(config, page_study / "nothing") == (
+    assert (steps["finetuned"]["jobs"], steps["finetuned"]["longest"]) == (8, 42.5)
+    assert steps["finetuned"]["seconds"] == pytest.approx(8 * 42.5)
+    assert steps["finetuned"]["memory"] == 812.5
+    assert steps["addition"]["memory"] is None  # Snakemake's "-"
+    assert modes["standard"]["addition"]["seconds"] == pytest.approx(0.4)
+    assert not modes["linear"] and "finetuned" not in modes["standard"]
+    assert usage(jobs, page_study / "nothing") == (
         {},
         {"standard": {}, "posthoc": {}, "linear": {}},
     )
+    assert usage({}, page_study / "benchmarks")[0] == {}
 
 
-def test_usage_counts_the_jobs_of_this_configuration(page_study, tmp_path):
-    """Files that other seeds, models, tasks and pairs left behind do not count."""
+CHAIN = {
+    "pretraining/demo-vit": [],
+    "datasets/32px/shapes": [],
+    "finetuned/demo-vit/linear/shapes/seed0": ["pretraining/demo-vit", "datasets/32px/shapes"],
+    "learning_rates/demo-vit/linear/0.1/shapes/seed0/accuracy": ["datasets/32px/shapes"],
+    "products/demo-vit/linear/shapes/seed0": ["finetuned/demo-vit/linear/shapes/seed0"],
+    "addition/demo-vit/linear/sum/seed0": ["products/demo-vit/linear/shapes/seed0"],
+    "tables/addition": ["addition/demo-vit/linear/sum/seed0"],
+    "tables/learning_rates": ["learning_rates/demo-vit/linear/0.1/shapes/seed0/accuracy"],
+    "tables/table1": ["tables/addition"],
+    "tables/claims": ["tables/addition", "config"],
+    "figures/figure2": ["tables/addition"],
+    "config": [],
+}
+OTHERS = {
+    "finetuned/demo-vit/linear/shapes/seed2": ["pretraining/demo-vit"],
+    "addition/older/linear/sum/seed0": ["finetuned/demo-vit/linear/shapes/seed2"],
+    "tables/analogies": ["addition/older/linear/sum/seed0"],
+    "report": ["tables/addition"],
+}
+"""Name of each job -> those whose files it read: of the study, and of an older configuration."""
+
+
+def test_jobs_are_those_that_the_tables_and_figures_come_from(page_study, tmp_path, monkeypatch):
+    """Files and records that other seeds, models and tables left behind do not count."""
     config = read_configuration(page_study / "config.yaml")
-    pretrained_here = PretrainedByRecipe(source="pretraining", recipe="demo-vit", step=None)
-    config = config.model_copy(update={"pretrained": {"demo-vit": pretrained_here}})
-    mine = [
-        "config", "tables/claims", "figures/figure2", "datasets/32px/shapes", "datasets/glyphs",
-        "heads/demo-vit", "initial/demo-vit-random/seed1", "products/demo-vit/linear/sum/seed1",
-        "finetuned/demo-vit/linear/symbols/seed0", "alpha/demo-vit-random/linear/sum/seed0",
-        "finetuned/demo-vit-random/standard/shapes/seed0", "eigenfunctions/demo-vit/digits/seed0",
-        "disentanglement/demo-vit/standard/shapes/letters/seed0",
-        "combinations/demo-vit/linear/seed0/choices", "pretraining/demo-vit",
-        "control_training/32px/glyphs",
+    nothing = config.combinations.model_copy(update={"models": []})
+    paths = config.paths.model_copy(update={"resources": "shared"})
+    config = config.model_copy(update={"combinations": nothing, "paths": paths})
+    monkeypatch.chdir(tmp_path)
+    study = Path("results/demo")
+    for number, (name, read) in enumerate((CHAIN | OTHERS).items()):
+        shared = name.startswith(("pretraining", "datasets"))
+        logs = Path("shared/logs") if shared else study / "logs"
+        # A path may be written in more than one way.
+        write_record(logs, name, [tmp_path / one for one in read], [f"./{name}"])
+        write_text(study / f"benchmarks/{name}.tsv", f"s\tmax_rss\n{2**number}\t1\n")
+    jobs = jobs_of(config, study)
+    assert set(jobs) == set(CHAIN)
+    assert list(jobs)[:3] == [
+        "pretraining/demo-vit", "datasets/32px/shapes",
+        "learning_rates/demo-vit/linear/0.1/shapes/seed0/accuracy",
     ]  # fmt: skip
-    others = [
-        "finetuned/demo-vit/linear/shapes/seed2", "finetuned/older/linear/shapes/seed0",
-        "finetuned/demo-vit-random/standard/symbols/seed0", "eigenfunctions/demo-vit/signs/seed0",
-        "disentanglement/demo-vit/standard/shapes/digits/seed0", "zero_shot/demo-vit/seed11",
-        "combinations/demo-vit-random/linear/seed0/choices", "pretraining/older",
-    ]  # fmt: skip
-    for number, name in enumerate((*mine, *others)):
-        path = tmp_path / f"{name}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"s\tmax_rss\n{2**number}\t1\n")
-    steps, modes = usage(config, tmp_path)
-    assert sum(step.jobs for step in steps.values()) == len(mine)
-    assert sum(step.seconds for step in steps.values()) == 2 ** len(mine) - 1
-    assert steps["datasets"].jobs == 2
-    assert list(steps)[:4] == ["pretraining", "initial", "datasets", "control_training"]
-    assert set(modes["standard"]) == {"disentanglement"}
-    weights = TypeAdapter(Published).validate_python(
-        {"source": "file", "path": "symbols.pt", "sha256": "0" * 64}
-    )
-    published = {"demo-vit": {"linear": {"symbols": weights}}}
-    taken = config.model_copy(update={"published": published})
-    (tmp_path / "published/demo-vit/linear").mkdir(parents=True)
-    (tmp_path / "published/demo-vit/linear/symbols.tsv").write_text("s\n1\n")
-    assert "published" not in usage(config, tmp_path)[0]
-    steps, _ = usage(taken, tmp_path)
-    assert (steps["published"].jobs, steps["finetuned"].jobs) == (1, 1)
-    smaller = config.model_copy(update={"tasks": ["letters", "digits", "symbols"]})
-    assert "shapes" not in smaller.tasks
-    assert usage(smaller, tmp_path)[0]["datasets"].jobs == 1
+    steps, modes = usage(jobs, study / "benchmarks")
+    assert sum(step["seconds"] for step in steps.values()) == 2 ** len(CHAIN) - 1
+    assert steps["tables"]["jobs"] == 4 and list(steps)[-2:] == ["figures", "config"]
+    assert set(modes["linear"]) == {"products", "addition"} and not modes["standard"]
+    assert set(provenance_of(config, jobs, page_study).code) == set(steps)
+    write_text(study / "logs/addition/other/linear/seed0.json", "[]")
+    with pytest.raises(UserError, match="is not the record of a job"):
+        jobs_of(config, study)
 
 
-def test_provenance_ignores_results_of_other_configurations(page_study):
+def provenance_of(config, jobs, study):
+    """With the data sets of another study."""
+    there = read_configuration(study / "config.yaml").paths
+    return provenance(config.model_copy(update={"paths": there}), jobs)
+
+
+def test_provenance_is_that_of_the_jobs(page_study):
     config = read_configuration(page_study / "config.yaml")
-    other = page_study / "addition/older/linear/seed0/result.json"
-    other.parent.mkdir(parents=True)
-    other.write_text('{"model": "older", "seed": 0, "provenance": {"commit": "dead"}}')
-    found = provenance(config, page_study)
-    assert found.commits == {"c0ffee" * 6 + "c0ff"}
+    write_record(page_study / "logs", "addition/older/linear/seed0", [], ["x"], commit="dead")
+    found = provenance(config, jobs_of(config, page_study))
+    assert found.commits == {"c0ffee" * 6 + "c0ff"} and found.devices == {"cpu: x86_64"}
     assert found.versions["torch"] == {"2.12.1"}
     assert found.datasets["shapes"]["test"] == (500, "t" * 64)
-    assert list(found.weights) == ["resources/pretrained/demo-vit/encoder.safetensors"]
+    weights = list(found.weights)
+    assert "resources/pretrained/demo-vit/encoder.safetensors" in weights
+    assert sorted(weights) == weights and all(path.endswith(".safetensors") for path in weights)
+    assert set(found.code["single_task"]) == {"0123abcd"} and "tables" in found.code
 
 
 def test_provenance_lists_the_data_of_every_form_that_models_read(page_study):
@@ -97,7 +112,7 @@ def test_provenance_lists_the_data_of_every_form_that_models_read(page_study):
     for task in (*config.tasks, config.control):
         path = Path(config.paths.resources) / "datasets" / "64px" / task / "dataset.json"
         write_json(path, {"splits": {"test": {"n": 500, "sha256": "l" * 64}}})
-    datasets = provenance(config.model_copy(update=both), page_study).datasets
+    datasets = provenance(config.model_copy(update=both), {}).datasets
     assert datasets["shapes (32px)"]["test"] == (500, "t" * 64)
     assert datasets["shapes (64px)"] == {"test": (500, "l" * 64)}
     assert len(datasets) == 2 * (len(config.tasks) + 1)
@@ -122,11 +137,13 @@ def test_weights_of_others_are_named(copied):
                "standard/digits": (local, None)}  # fmt: skip
     for name, (entry, commit) in entries.items():
         about = {"entry": entry, "commit": commit, "sha256": "e" * 64, "relative_distance": 0.0312}
-        metadata = {"published": json.dumps(about), "provenance": json.dumps({"code": "5ca1ab1e"})}
         path = copied / "published" / "demo-vit" / name / "encoder.safetensors"
+        metadata = {"published": json.dumps(about)}
         write_safetensors(path, {"weight": np.zeros(2, np.float32)}, metadata)
+        write_record(copied / "logs", f"published/demo-vit/{name}", [], [path], code="5ca1ab1e")
+    write_record(copied / "logs", "tables/single_task", [path], ["single_task.csv"])
     found = published_weights(read_configuration(copied / "config.yaml"), copied)
-    assert [(row.training, row.task, row.origin) for row in found] == [
+    assert [(row["training"], row["task"], row["origin"]) for row in found] == [
         ("standard", "shapes", f"lab/tiny at {'c' * 40}, theta.safetensors"),
         ("linear", "letters", "given/theta.pt"),
     ]

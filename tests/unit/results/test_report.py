@@ -13,10 +13,9 @@ from made_report import make_report
 from synthetic_study import write_study
 
 from tangent.jobs.errors import UserError
-from tangent.report.build import build_report, duration
+from tangent.report.build import build_report, duration, inline_svg
 from tangent.report.figures.catalogue import FIGURES
-from tangent.report.learning_rate_section import sentence
-from tangent.report.svg import inline_svg
+from tangent.report.report_tables import choice_of_rate
 from tangent.results.claims_text import readable_claims
 from tangent.results.configuration import read_configuration
 from tangent.results.paper_numbers import paper_numbers, rerun_accuracies
@@ -76,7 +75,7 @@ def test_a_search_says_whether_the_two_best_are_within_one_standard_error(error,
             "se_difference": [0.2, 0.1, 0, 0, 0.2, error],
         }
     )  # fmt: skip
-    assert sentence(rows) == (
+    assert choice_of_rate(rows) == (
         "0.001 was chosen, on the validation images of seed 5 alone. The next best, 0.01, is 2.00 "
         f"points lower (standard error of the paired difference {100 * error:.2f}): "
         f"{'' if within else 'not '}within one standard error."
@@ -174,7 +173,8 @@ def rows_of(page, table):
 
 
 def test_the_papers_models_are_compared_and_others_are_not(partial_study, partial_page):
-    result = json.loads((partial_study / "addition/ViT-B-32/linear/sum/seed0/result.json").read_text())
+    path = partial_study / "addition/ViT-B-32/linear/sum/seed0/result.json"
+    result = json.loads(path.read_text())
     absolute, normalized = result["absolute"], result["normalized"]
     compared = rows_of(partial_page, "addition-against-paper")
     assert [row[0] for row in compared if len(row) == 1] == ["ViT-B-32", "ViT-B-16", "ViT-L-14"]
