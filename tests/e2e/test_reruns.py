@@ -229,10 +229,7 @@ ROWS = {
     ),
     "a comment, a docstring, the layout of code": (
         lambda study: edit(
-            study,
-            "arithmetic/linearized.py",
-            "from __future__",
-            "# A comment.\n\n\nfrom __future__",
+            study, "arithmetic/linearized.py", "from __future__", "# Words.\n\n\nfrom __future__"
         ),
         set(),
     ),

@@ -57,5 +57,5 @@ def test_the_example_of_the_documentation_is_a_valid_configuration():
     )
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     config["pretrained"]["ViT-B-32"] = config["pretrained"]["demo-vit"]
-    weights = load_config(config | example).published["ViT-B-32"].standard
+    weights = load_config(config | example).published["ViT-B-32"]["standard"]
     assert (weights["mnist"].source, weights["dtd"].source) == ("hub", "file")
