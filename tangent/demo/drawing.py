@@ -27,6 +27,7 @@ PALETTE: dict[str, Colour] = {name: tuple(rgb) for name, rgb in PICTURES["palett
 COLOURS = tuple(PALETTE)
 # Colours of one picture differ at least this much (sum over the channels), or it cannot be read.
 _LEAST_CONTRAST = 200
+# These are drawn by the names of their classes.
 SHAPES, PATTERNS = load_task("shapes").classes, load_task("patterns").classes
 # Corners, turn, and inner radius as a share of the outer one.
 _POLYGONS = {
