@@ -201,8 +201,7 @@ def _shared_examples(members: Mapping[str, Member], what: str) -> dict[str, int]
     What a validation split shares with those that it was cut from are twins that the data set
     itself has: they are counted only.
     """
-    known = {name: member.of("contents") for name, member in members.items()}
-    hashes = {name: [row.tobytes() for row in rows] for name, rows in known.items()}
+    hashes = {name: [row.tobytes() for row in m.of("contents")] for name, m in members.items()}
     shared = {}
     for first, second in combinations(members, 2):
         noun = members[first].official.noun

@@ -10,8 +10,17 @@ from itertools import accumulate
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from tangent.demo.drawing import IMAGE, PICTURES, Picture, to_pixels
-from tangent.demo.motifs import character, count, pattern, shape, sign
+from tangent.demo.drawing import (
+    IMAGE,
+    PICTURES,
+    Picture,
+    character,
+    count,
+    pattern,
+    shape,
+    sign,
+    to_pixels,
+)
 from tangent.demo.photographs import Split, background, close_up, handwritten_digits, photo
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import load_task

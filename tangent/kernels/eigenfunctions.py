@@ -189,14 +189,7 @@ def leading_eigenfunctions(
 def _check_rank(spectrum: np.ndarray, components: int, images: int, rounding: float) -> None:
     """Refuse eigenfunctions of rounding noise: they divide by the eigenvalue and mean nothing.
 
-    Args:
-        spectrum: the eigenvalues that are known, largest first.
-        components: how many eigenfunctions are wanted.
-        images: n, for the message.
-        rounding: eigenvalues up to this are rounding errors, relative to the largest one.
-
-    Raises:
-        UserError: fewer than `components` eigenvalues are above rounding.
+    Eigenvalues up to `rounding` times the largest one, which is first, are such.
     """
     rank = int(np.sum(spectrum > rounding * max(spectrum[0], 0.0)))
     if rank < components:

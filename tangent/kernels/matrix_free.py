@@ -42,8 +42,7 @@ class TangentOperator:
     direction), the activations that a backward pass keeps of one batch, and the outputs.
 
     Args:
-        f: weights and images to logits, image by image (no batch statistics).
-        theta0: the weights to differentiate in.
+        f, theta0: as for `tangent.kernels.gram.LogitGradients`.
         logits: indices of the C logits.
         batch_size: images per backward pass; in forward mode images times directions are 8 times
             as many.
@@ -89,11 +88,9 @@ class TangentOperator:
         return result
 
     def transposed(self, images: Tensor, cotangents: Tensor) -> Directions:
-        """Jᵀ v_ρ for several v_ρ, by one forward pass and one backward pass for each.
+        """Jᵀ v_ρ of images [n, ...] for several v_ρ, by a forward and a backward pass for each.
 
-        Args:
-            images: [n, ...].
-            cotangents: v_ρ [k, n, C], of any type and device.
+        The `cotangents` v_ρ are [k, n, C], of any type and device.
         """
         cotangents = cotangents.to(self._like)
         sums = [value.new_zeros(len(cotangents), *value.shape) for value in self._theta0.values()]
@@ -118,33 +115,25 @@ class TangentOperator:
         return sums
 
     def along(self, directions: Directions, images: Tensor) -> Iterator[Tensor]:
-        """J d_ρ for several directions d_ρ of one pass, batch by batch [k, batch, C].
-
-        Args:
-            directions: d_ρ.
-            images: [n, ...].
+        """J d_ρ of images [n, ...] for several directions of one pass, by batch [k, batch, C].
 
         Raises:
             UserError: an operation of the model has no forward-mode derivative.
         """
         k = len(directions[0])
-        named = dict(zip(self._theta0, directions, strict=True))
         for batch in images.split(max(1, TANGENTS_PER_BATCH * self._batch_size // k)):
             with torch.no_grad():
-                products = self._products(named, batch)
+                products = self._products(dict(zip(self._theta0, directions, strict=True)), batch)
             yield products
 
-    def _products(self, directions: Mapping[str, Tensor], batch: Tensor) -> Tensor:
-        def f(theta: Mapping[str, Tensor]) -> Tensor:
-            return self._f(theta, batch)
-
+    def _products(self, directions: dict[str, Tensor], batch: Tensor) -> Tensor:
         def product(direction: Mapping[str, Tensor]) -> Tensor:
-            return value_and_product(f, self._theta0, direction)[1]
+            return value_and_product(lambda w: self._f(w, batch), self._theta0, direction)[1]
 
         if len(next(iter(directions.values()))) == 1:
             return product({name: value[0] for name, value in directions.items()})[None]
         with ContiguousInputs():
-            return vmap(product)(dict(directions))
+            return vmap(product)(directions)
 
     def _f(self, theta: Mapping[str, Tensor], images: Tensor) -> Tensor:
         return self._logits(theta, images).index_select(1, self._chosen)

@@ -83,7 +83,8 @@ class TextTask:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the data that the prompt reads, in its order."""
-        return tuple(dict.fromkeys(_column(field) for _, field in _parts(self.prompt) if field))
+        fields = [field for _, field, *_ in Formatter().parse(self.prompt) if field]
+        return tuple(dict.fromkeys(map(_column, fields)))
 
     def fill(self, row: Mapping[str, Any], where: str) -> list[Piece]:
         """Fill the prompt.
@@ -96,7 +97,7 @@ class TextTask:
             UserError: the row lacks a field, or has no text there.
         """
         pieces = []
-        for literal, field in _parts(self.prompt):
+        for literal, field, *_ in Formatter().parse(self.prompt):
             if literal:
                 pieces.append(Piece(literal, is_field=False))
             if field:
@@ -214,23 +215,20 @@ def _valid_templates(path: Path, templates: object) -> tuple[str, ...]:
 
 def literals(prompt: str) -> list[str]:
     """The text around the fields of a prompt."""
-    return [literal for literal, _ in _parts(prompt) if literal]
+    return [literal for literal, *_ in Formatter().parse(prompt) if literal]
 
 
 def _valid_prompt(path: Path, prompt: object) -> str:
     if not isinstance(prompt, str):
         raise UserError(f"{path}: prompt must be text, not {prompt!r}.")
     try:
-        parsed = list(Formatter().parse(prompt))
+        fields = [part for part in Formatter().parse(prompt) if part[1] is not None]
     except ValueError as error:
         raise UserError(
             f"{path}: prompt {prompt!r} has a brace without its partner ({error}): write {{{{ and "
             "}}}} for braces that are no field."
         ) from error
-    fields = [
-        (field, spec, conversion) for _, field, spec, conversion in parsed if field is not None
-    ]
-    for field, spec, conversion in fields:
+    for _, field, spec, conversion in fields:
         if spec or conversion or not _FIELD.fullmatch(field):
             raise UserError(
                 f"{path}: prompt {prompt!r} has the field {{{field}}}, which is not the name of a "
@@ -242,10 +240,6 @@ def _valid_prompt(path: Path, prompt: object) -> str:
             "{text}."
         )
     return prompt
-
-
-def _parts(prompt: str) -> list[tuple[str, str | None]]:
-    return [(literal, field) for literal, field, _, _ in Formatter().parse(prompt)]
 
 
 def _column(field: str) -> str:

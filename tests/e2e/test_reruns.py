@@ -215,8 +215,7 @@ ROWS = {
     ),
     "the code of a data source or folder layout": (
         lambda study: [
-            edit(study, f"data/sources/{name}.py")
-            for name in ("hub", "synthetic", "layouts/mat_files")
+            edit(study, f"data/sources/{name}.py") for name in ("hub", "synthetic", "layouts/mat")
         ],
         set(),
     ),

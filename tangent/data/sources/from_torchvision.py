@@ -22,41 +22,35 @@ class Copy:
 
     Attributes:
         name: the class.
-        subfolder: the class's root, below the configured one.
-        splits: its arguments for each split.
         layout: where the files are, below the configured root.
+        splits: the class's arguments for each split.
+        subfolder: the class's root, below the configured one.
         downloads: whether torchvision can still download it.
     """
 
     name: str
-    subfolder: str
-    splits: tuple[dict[str, Any], ...]
     layout: Layout
+    splits: tuple[dict[str, Any], ...] = ({"split": "train"}, {"split": "test"})
+    subfolder: str = ""
     downloads: bool = True
 
 
-_TRAIN_TEST = ({"split": "train"}, {"split": "test"})
+_DTD_SPLITS = tuple({"split": split, "partition": 1} for split in ("train", "val", "test"))
+_IMAGENET_SPLITS = ({"split": "train"}, {"split": "val"})
 COPIES: Registry[Copy] = {
-    "cars": Copy("StanfordCars", "", _TRAIN_TEST, LAYOUTS["cars"], downloads=False),
+    "cars": Copy("StanfordCars", LAYOUTS["cars"], downloads=False),
     "dtd": Copy(
         "DTD",
-        "",
-        tuple({"split": split, "partition": 1} for split in ("train", "val", "test")),
         Layout(
             {"images": ("dtd/dtd/images",), "labels": ("dtd/dtd/labels",)},
             listed.read_dtd_partition,
         ),
+        _DTD_SPLITS,
     ),
-    "gtsrb": Copy("GTSRB", "", _TRAIN_TEST, LAYOUTS["gtsrb"]),
-    "imagenet": Copy(
-        "ImageNet",
-        "imagenet",
-        ({"split": "train"}, {"split": "val"}),
-        LAYOUTS["imagenet"],
-        downloads=False,
-    ),
-    "mnist": Copy("MNIST", "", ({"train": True}, {"train": False}), LAYOUTS["mnist"]),
-    "svhn": Copy("SVHN", "svhn", _TRAIN_TEST, LAYOUTS["svhn"]),
+    "gtsrb": Copy("GTSRB", LAYOUTS["gtsrb"]),
+    "imagenet": Copy("ImageNet", LAYOUTS["imagenet"], _IMAGENET_SPLITS, "imagenet", False),
+    "mnist": Copy("MNIST", LAYOUTS["mnist"], ({"train": True}, {"train": False})),
+    "svhn": Copy("SVHN", LAYOUTS["svhn"], subfolder="svhn"),
 }
 REFUSED = {
     "eurosat": "torchvision's EuroSAT has 27,000 images and no splits",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -44,8 +45,15 @@ class JsonLines(Source):
 
 
 def _read(task: TextTask, path: Path) -> tuple[list, list, str, None]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} cannot be read as UTF-8 text ({first_line(error)}): restore it, or delete the "
+            "file of the step `data_source` that names it and run that step again."
+        ) from error
     values, labels = [], []
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(io.StringIO(text), start=1):
         try:
             row = json.loads(line)
             labels.append(row[task.label])
@@ -60,14 +68,3 @@ def _read(task: TextTask, path: Path) -> tuple[list, list, str, None]:
                 f"names; it has {', '.join(row)}: correct the line or the task's file."
             ) from error
     return values, labels, str(path), None
-
-
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            yield from file
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} cannot be read as UTF-8 text ({first_line(error)}): restore it, or delete the "
-            "file of the step `data_source` that names it and run that step again."
-        ) from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tangent.data.sources.layouts import class_folders, listed, mat_files, mnist
+from tangent.data.sources.layouts import class_folders, listed, mat, mnist
 from tangent.data.sources.source import Absent, SourceData
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
@@ -81,7 +81,7 @@ LAYOUTS: Registry[Layout] = {
             ),
             "names": ("stanford_cars/devkit/cars_meta.mat",),
         },
-        mat_files.read_cars,
+        mat.read_cars,
     ),
     "dtd": Layout(
         {"train": ("dtd/train",), "test": ("dtd/val",), "official_test": ("dtd/test",)},
@@ -121,6 +121,6 @@ LAYOUTS: Registry[Layout] = {
     ),
     "sun397": Layout({"train": ("sun397/train",), "test": ("sun397/val",)}, class_folders.read),
     "svhn": Layout(
-        {"train": ("svhn/train_32x32.mat",), "test": ("svhn/test_32x32.mat",)}, mat_files.read_svhn
+        {"train": ("svhn/train_32x32.mat",), "test": ("svhn/test_32x32.mat",)}, mat.read_svhn
     ),
 }
