@@ -10,12 +10,7 @@ rule finetuned:
         train=training_images,
         rate=chosen_rate,
     output:
-        encoder="<results>/finetuned/{model}/{training}/{task}/seed{seed}/encoder.safetensors",
-        history="<results>/finetuned/{model}/{training}/{task}/seed{seed}/log.csv",
-        metrics="<results>/finetuned/{model}/{training}/{task}/seed{seed}/metrics.json",
-        events=directory(
-            "<results>/finetuned/{model}/{training}/{task}/seed{seed}/events"
-        ),
+        **training_files("<results>/finetuned/{model}/{training}/{task}/seed{seed}"),
     threads: lambda wildcards: CONFIG.compute.threads * processes_of(wildcards)
     params:
         launcher=finetuning_launcher,

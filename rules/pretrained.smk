@@ -17,7 +17,7 @@ for family in FAMILIES.values():
                 for name in family.other_files
             ],
         wildcard_constraints:
-            model=one_of(models_of_family(family.name)),
+            model=one_of(m for m in CONFIG.models if CONFIG.family_of(m) == family.name),
         # Downloads: nodes of a cluster often have no network.
         localrule: True
         threads: CONFIG.compute.threads
