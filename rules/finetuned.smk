@@ -14,9 +14,7 @@ rule finetuned:
     threads: lambda wildcards: CONFIG.compute.threads * processes_of(wildcards)
     params:
         launcher=finetuning_launcher,
-        pretrained_dir=subpath(input.config, parent=True),
         data_dir=subpath(input.train, parent=True),
-        output_dir=subpath(output.encoder, parent=True),
         settings=finetuning_flags,
     message:
         "fine-tune {wildcards.model} on {wildcards.task} ({wildcards.training}, seed"

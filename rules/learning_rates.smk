@@ -79,7 +79,6 @@ rule adopted_training:
         seed=CONFIG.tuning_seed,
     params:
         settings=adoption_flags,
-        output_dir=subpath(output.encoder, parent=True),
     message:
         "take the training of {wildcards.model} on {wildcards.task} at the chosen learning rate"
         " ({wildcards.training}, seed {wildcards.seed})"

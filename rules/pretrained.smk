@@ -24,7 +24,6 @@ for family in FAMILIES.values():
         params:
             source=lambda wildcards: json.dumps(CONFIG.source_of(wildcards.model)),
             architecture=architecture_digest,
-            output_dir=subpath(output.config, parent=True),
             code=code_of_source,
         message:
             "get the model {wildcards.model}"
@@ -40,8 +39,6 @@ rule initial:
     output:
         encoder="<results>/initial/{model}/seed{seed}/encoder.safetensors",
     threads: CONFIG.compute.threads
-    params:
-        pretrained_dir=subpath(input.config, parent=True),
     message:
         "draw random weights for {wildcards.model} (seed {wildcards.seed})"
     shell:
