@@ -14,7 +14,6 @@ rule plot:
     wildcard_constraints:
         figure=one_of(FIGURES_OF_STUDY),
     params:
-        tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
         code=lambda wildcards: code(
             "plot", f"tangent.report.figures.{wildcards.figure}"
         ),

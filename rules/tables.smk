@@ -48,7 +48,6 @@ rule derived_table:
         ),
     params:
         settings=lambda wildcards: json.dumps(TABLES[wildcards.table].settings(CONFIG)),
-        tables_dir=subpath(output.table, parent=True),
         markdown="",
         entry=entry_of,
         code=code_of_table,
@@ -86,8 +85,6 @@ rule paper_table:
         "<logs>/tables/{table}.log",
     wildcard_constraints:
         table=one_of(PAPER_TABLES),
-    params:
-        tables_dir=subpath(output.md, parent=True),
     message:
         "write {wildcards.table} of the paper"
     shell:

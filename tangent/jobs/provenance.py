@@ -4,8 +4,6 @@ This module also remembers all inputs that a process has named, for the record t
 itself (`tangent.jobs.job_record`).
 """
 
-from __future__ import annotations
-
 import platform
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What the registries of model and data set sources share: read an entry, call its source."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,12 +34,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def named(registry: Mapping[str, T], entry: Mapping[str, Any], key: str) -> T:
-    """The source that an entry names.
-
-    Args:
-        registry: sources by name.
-        entry: holds the name as `source`.
-        key: the entry's key in the configuration, for messages.
+    """The source that an entry names as `source`; `key` is the entry's in the configuration.
 
     Raises:
         UserError: it is not in the registry.

@@ -1,7 +1,5 @@
 """Compare the files of a study, the records of its jobs, and its workflow of today."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
