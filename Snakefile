@@ -4,8 +4,7 @@ import sys
 
 from snakemake.utils import min_version
 
-from tangent.config.extends import extended_files
-from tangent.config.load import ConfigError
+from tangent.config.load import ConfigError, extended_files
 
 min_version("9.19")
 
@@ -49,8 +48,9 @@ pathvars:
 
 wildcard_constraints:
     model=one_of(CONFIG.all_models),
-    training="standard|linear",
-    mode=one_of(MODES),
+    training=one_of(CONFIG.trainings),
+    mode=one_of(CONFIG.modes),
+    merging=one_of(CONFIG.merging),
     task=one_of(TASKS_AND_CONTROL),
     task_1=one_of(CONFIG.tasks),
     task_2=one_of(CONFIG.tasks),

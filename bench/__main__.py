@@ -10,12 +10,12 @@ import os
 import time
 from pathlib import Path
 
-from bench.tables import markdown, replaced
 from scripts import cli
+from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_text
 
 SECTIONS = ("linear_step", "evaluation", "kernels", "growth", "planning")
-"""Modules of bench/ in the page's order; each has `run(setting) -> list[Table]`."""
+"""Modules of bench/ in the page's order; each has `run(setting)`, which gives Markdown."""
 
 
 class Arguments(cli.Common):
@@ -26,7 +26,7 @@ class Arguments(cli.Common):
     only: list[str] = cli.argument("parts to run; the others' tables stay", [])
     page: Path = cli.argument("where the tables go", Path("docs/benchmarks.md"))
     folder: Path = cli.argument("for models and data sets", Path("resources/bench"))
-    quick: str = cli.argument("yes: a tiny model, shows that everything runs; is printed", "no")
+    quick: str = cli.argument("yes: few images, shows that everything runs; is printed", "no")
 
 
 def run(arguments: Arguments) -> None:
@@ -37,10 +37,8 @@ def run(arguments: Arguments) -> None:
     """
     # Read when torch starts. A thread that waits must not count as one that computes.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from bench.machine import description
-    from bench.subjects import Setting
+    from bench.harness import Setting, replaced
     from tangent.jobs import runtime
-    from tangent.jobs.errors import UserError
 
     unknown = sorted(set(arguments.only) - set(SECTIONS))
     if unknown:
@@ -48,20 +46,14 @@ def run(arguments: Arguments) -> None:
     runtime.setup(arguments.threads, arguments.device, seed=0)
     is_quick = arguments.quick == "yes"
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    setting = Setting(
-        arguments.device,
-        arguments.threads,
-        arguments.folder.resolve(),
-        is_quick,
-        images_per_step=4 if is_quick else 128,
-    )
+    folder, batch = arguments.folder.resolve(), 4 if is_quick else 128
+    setting = Setting(arguments.device, arguments.threads, folder, is_quick, batch)
     for name in arguments.only or SECTIONS:
-        part, head, started = f"{arguments.device} {name}", description(setting), time.monotonic()
+        part, head, started = f"{arguments.device} {name}", setting.description(), time.monotonic()
         if not is_quick:
             replaced(arguments.page, part, "")  # before minutes are spent
         made = importlib.import_module(f"bench.{name}").run(setting)
-        head += f" Took {time.monotonic() - started:.0f} s.\n"
-        text = "\n".join([head, *map(markdown, made)])
+        text = f"{head} Took {time.monotonic() - started:.0f} s.\n\n{made}"
         print(text, flush=True)
         if not is_quick:
             write_text(arguments.page, replaced(arguments.page, part, text))

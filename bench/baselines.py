@@ -61,20 +61,16 @@ def re_evaluated_sweep(
         for each α, [images, d].
     """
     theta0 = {name: value.detach() for name, value in encoder.named_parameters()}
-    found = []
-    for alpha in alphas:
+
+    def features(images: Tensor, alpha: float) -> Tensor:
+        def f(weights: dict[str, Tensor]) -> Tensor:
+            return functional_call(encoder, weights, (images,))
+
         direction = {name: alpha * task_vector[name] for name in theta0}
-        with torch.no_grad(), forward_mode_attention():
-            parts = [
-                sum(jvp(_function(encoder, images), (theta0,), (direction,)))
-                for images in batches()
-            ]
-        found.append(torch.cat(parts))
-    return found
+        return sum(jvp(f, (theta0,), (direction,)))
 
-
-def _function(encoder: nn.Module, images: Tensor) -> Callable[[dict[str, Tensor]], Tensor]:
-    return lambda weights: functional_call(encoder, weights, (images,))
+    with torch.no_grad(), forward_mode_attention():
+        return [torch.cat([features(images, alpha) for images in batches()]) for alpha in alphas]
 
 
 def dense_kernel(
@@ -98,16 +94,14 @@ def dense_kernel(
     def of_image(image: Tensor) -> Mapping[str, Tensor]:
         return jacrev(lambda theta: f(theta, image[None])[0])(theta0)
 
-    rows = None
-    done = 0
+    rows, done = None, 0
     for part in images.split(chunk):
         with forward_mode_attention():
             made = vmap(of_image)(part)
-        flat = torch.cat([value.flatten(start_dim=2) for value in made.values()], dim=2).flatten(
-            end_dim=1
-        )
+        flat = torch.cat([value.flatten(start_dim=2) for value in made.values()], dim=2)
+        flat = flat.flatten(end_dim=1).detach()
         if rows is None:
             rows = flat.new_empty(len(images) * (len(flat) // len(part)), flat.shape[1])
-        rows[done : done + len(flat)] = flat.detach()
+        rows[done : done + len(flat)] = flat
         done += len(flat)
     return rows @ rows.T

@@ -2,78 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.baselines import re_evaluated_sweep
-from bench.harness import Ratio, alternate
-from bench.subjects import Setting
-from bench.tables import Line, Table, lines_table
+from bench.harness import Setting, compared, table
+from bench.subjects import Subject, subject_of
 from tangent.evaluation.edited_plain import PlainEditedModel
 from tangent.evaluation.features import Images, attention_of_device, encode, jacobian_products
 from tangent.evaluation.product_passes import images_per_pass
 
 MINIMUM_GOAL, SWEEP_GOAL = 1.2, 1.15
-POINTS = 21  # α of a sweep
 BATCH = 128
 
 
-def run(setting: Setting) -> list[Table]:
-    """One table: all products of a data set's images, and a sweep."""
-    subject, counts = setting.subject, (1, 2) if setting.quick else (1, 2, 4, 8)
+def run(setting: Setting) -> str:
+    """One table: all products of a data set's images, and two sweeps."""
+    subject, counts = subject_of(setting), (1, 2) if setting.quick else (1, 2, 4, 8)
     images = subject.test_images(setting.scaled(256, 1280, 8))
-    encoder = subject.encoder()
-    taus = subject.task_vectors(counts[-1])
-    directions = {count: stacked(taus[:count]) for count in counts}
-    alphas = [number / (POINTS - 1) for number in range(3 if setting.quick else POINTS)]
-    runs = {0: lambda: forward(encoder, images)}
-    for count in counts:
-        runs[count] = lambda of=directions[count]: all_products(encoder, of, images)
-    times = alternate(runs, setting.clock.seconds, **setting.measuring)
-    lines = []
-    for count in counts:
-        minimum = [(1 + 2 * count) * seconds for seconds in times[0]]
-        what = f"J(x)·τ of {count} vector{'s' * (count > 1)}"
-        floor = f"{1 + 2 * count} forward passes (the arithmetic's minimum)"
-        lines.append(Line(what, floor, Ratio.of(times[count], minimum), "s", MINIMUM_GOAL))
     few = subject.test_images(setting.scaled(128, 640, 8))
-    lines.append(_sweep(setting, encoder, directions[1], few, alphas))
-    lines.append(_standard_sweep(setting, taus[0], len(few), len(alphas) - 1))
-    notes = [
-        f"{subject.name}, {len(images)} test images of one data set, batches of {BATCH}, float32 "
-        "(smaller ones with many vectors, as the workflow divides them); reading and normalising "
-        "are in all times. On a task's images the workflow needs 2 vectors, 3 on test images with "
-        "a heat map, on the control task's all 8. The baseline of the sweep runs the linearized "
-        f"model for each of {len(alphas)} α ({len(few)} images). In the standard mode ours reads "
-        "the images, loads and edits the weights and brings the features to the CPU; the bare "
-        "passes find their batches on the device and drop their results."
-    ]
-    return [lines_table("Evaluating edited models", lines, notes)]
+    encoder, directions = subject.encoder(), subject.task_vectors(counts[-1])
+    tau = {name: value[0] for name, value in directions.items()}
+    alphas = np.linspace(0, 1, 3 if setting.quick else 21).tolist()
 
+    def forward() -> None:
+        with torch.inference_mode(), attention_of_device(setting.device):
+            for batch in images.batches(BATCH):
+                encoder(batch)
 
-def _sweep(
-    setting: Setting,
-    encoder: nn.Module,
-    direction: Mapping[str, Tensor],
-    images: Images,
-    alphas: list[float],
-) -> Line:
-    tau = {name: value[0] for name, value in direction.items()}
-    runs = {
-        "ours": lambda: looked_up_sweep(encoder, direction, images, alphas),
-        "baseline": lambda: re_evaluated_sweep(encoder, tau, lambda: images.batches(BATCH), alphas),
+    runs = {0: forward}
+    for count in counts:
+        of_count = {name: value[:count] for name, value in directions.items()}
+        runs[count] = lambda of=of_count: all_products(encoder, of, images)
+    times = setting.alternate(runs)
+    rows = []
+    for count in counts:
+        passes = 1 + 2 * count
+        minimum = [passes * seconds for seconds in times[0]]
+        what = f"J(x)·τ of {count} vector{'s' * (count > 1)}"
+        baseline = f"{passes} forward passes (the arithmetic's minimum)"
+        rows.append(compared(what, baseline, "s", times[count], minimum, MINIMUM_GOAL))
+
+    def looked_up() -> list[np.ndarray]:
+        """By the workflow's two jobs, features and products give every α."""
+        value = encode(encoder, few, BATCH)
+        product = all_products(encoder, {name: one[None] for name, one in tau.items()}, few)[0]
+        return [value + alpha * product for alpha in alphas]
+
+    sweeps = {
+        "ours": looked_up,
+        "theirs": lambda: re_evaluated_sweep(encoder, tau, lambda: few.batches(BATCH), alphas),
     }
-    measuring = setting.measuring | {"repetitions": (2, 5)}
-    times = alternate(runs, setting.clock.seconds, **measuring, warm_up=0)
-    ratio = Ratio.of(times["ours"], times["baseline"])
-    return Line(f"features at {len(alphas)} α of one vector", "re-evaluating sweep", ratio, "s")
+    found = setting.alternate(sweeps, fewest=2, most=5, warm_up=0)
+    what = f"features at {len(alphas)} α of one vector"
+    rows.append(compared(what, "re-evaluating sweep", "s", *found.values()))
+    rows.append(_standard_sweep(subject, tau, len(few), len(alphas) - 1))
+    note = (
+        f"{subject.folder.name}, {len(images)} test images of one data set, batches of {BATCH}, "
+        "float32 (smaller ones with many vectors, as the workflow divides them); reading and "
+        "normalising are in all times. On a task's images the workflow needs 2 vectors, 3 on test "
+        "images with a heat map, on the control task's all 8. The baseline of the sweep runs the "
+        f"linearized model for each of {len(alphas)} α ({len(few)} images). In the standard mode "
+        "ours reads the images, loads and edits the weights and brings the features to the CPU; "
+        "the bare passes find their batches on the device and drop their results."
+    )
+    return table("Evaluating edited models", rows, note)
 
 
-def _standard_sweep(setting: Setting, tau: Mapping[str, Tensor], size: int, passes: int) -> Line:
-    subject = setting.subject
+def _standard_sweep(subject: Subject, tau: Mapping[str, Tensor], size: int, passes: int) -> dict:
     encoder = subject.encoder()
     batches = list(subject.test_images(size).batches(BATCH))
 
@@ -91,23 +90,9 @@ def _standard_sweep(setting: Setting, tau: Mapping[str, Tensor], size: int, pass
                 for batch in batches:
                     encoder(batch)
 
-    measuring = setting.measuring | {"repetitions": (2 if setting.quick else 3, 10)}
-    times = alternate({"ours": ours, "bare": bare}, setting.clock.seconds, **measuring)
-    ratio = Ratio.of(times["ours"], times["bare"])
+    times = subject.setting.alternate({"ours": ours, "bare": bare}, fewest=3, most=10)
     what = f"features at {passes} α, standard mode"
-    return Line(what, f"{passes} bare forward passes", ratio, "s", SWEEP_GOAL)
-
-
-def forward(encoder: nn.Module, images: Images) -> None:
-    """A bare pass over the images."""
-    with torch.inference_mode(), attention_of_device(next(encoder.parameters()).device):
-        for batch in images.batches(BATCH):
-            encoder(batch)
-
-
-def stacked(taus: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Of each weight all task vectors, [vectors, *shape]."""
-    return {name: torch.stack([tau[name] for tau in taus]) for name in taus[0]}
+    return compared(what, f"{passes} bare forward passes", "s", *times.values(), SWEEP_GOAL)
 
 
 def all_products(
@@ -115,18 +100,5 @@ def all_products(
 ) -> np.ndarray:
     """Ours: products with all task vectors [vectors, images, d], batches as the workflow's."""
     count = len(next(iter(directions.values())))
-    return jacobian_products(
-        encoder, directions, images, images_per_pass(len(images), BATCH, count)
-    )
-
-
-def looked_up_sweep(
-    encoder: nn.Module,
-    direction: Mapping[str, Tensor],
-    images: Images,
-    alphas: Iterable[float],
-) -> list[np.ndarray]:
-    """Ours: features and products, by the workflow's two jobs, give every α."""
-    value = encode(encoder, images, BATCH)
-    product = all_products(encoder, direction, images)[0]
-    return [value + alpha * product for alpha in alphas]
+    batch = images_per_pass(len(images), BATCH, count)
+    return jacobian_products(encoder, directions, images, batch)

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from bench.evaluation import all_products, stacked
-from bench.harness import peak_memory
-from bench.subjects import Setting
-from bench.tables import Table
-
-COLUMNS = ("task vectors", "s", "s per vector", "peak MB")
-TASKS = (2, 4, 8, 20)
+from bench.evaluation import all_products
+from bench.harness import Setting, table
+from bench.subjects import subject_of
 
 
-def run(setting: Setting) -> list[Table]:
+def run(setting: Setting) -> str:
     """One table: J(x)·τ of the same images with more and more task vectors."""
-    subject = setting.subject
+    subject = subject_of(setting)
     encoder, images = subject.encoder(), subject.test_images(setting.scaled(64, 640, 8))
     rows = []
-    for count in TASKS[:2] if setting.quick else TASKS:
-        directions = stacked(subject.task_vectors(count))
-        held = [*encoder.parameters(), *directions.values()]
+    for count in (2, 4) if setting.quick else (2, 4, 8, 20):
+        directions = subject.task_vectors(count)
 
         def products(directions=directions) -> None:
             all_products(encoder, directions, images)
 
-        seconds = setting.clock.seconds_per_run(products, 0.0 if setting.quick else 2.0)
-        peak = peak_memory(products, setting.device, held) / 1e6
-        rows.append((count, seconds, seconds / count, peak))
-    notes = [f"{subject.name}, {len(images)} images. Memory is that of all tensors."]
-    return [Table("Growth of products with the task vectors", COLUMNS, rows, notes)]
+        seconds = setting.seconds_per_run(products, 0.0 if setting.quick else 2.0)
+        peak = setting.peak_memory(products, [*encoder.parameters(), *directions.values()])
+        row = {"task vectors": count, "s": seconds, "s per vector": seconds / count}
+        rows.append(row | {"peak MB": peak})
+    note = f"{subject.folder.name}, {len(images)} images. Memory is that of all tensors."
+    return table("Growth of products with the task vectors", rows, note)

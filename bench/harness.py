@@ -1,4 +1,4 @@
-"""Measuring: alternating runs, ratios of paired samples, peak memory.
+"""Measuring: alternating runs, samples in pairs, peak memory, and the page's tables.
 
 Times on a CPU are those that the process's threads computed, divided by their number: on a machine
 that is shared, waiting for others is in the wall clock's time and not in this. Threads that wait
@@ -9,57 +9,47 @@ while (its clock, its caches, other programs) slows both of its parts.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.benchmark import Timer
 from torch.utils.benchmark.utils.timer import timer
 
+from tangent.jobs import provenance
+from tangent.jobs.errors import UserError
+
 Run = Callable[[], object]
+Row = dict[str, str | int | float | None]
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """Ours over the baseline, in paired repetitions.
-
-    Attributes:
-        median: of the repetitions' ratios.
-        low, high: their 10th and 90th percentiles.
-        ours, baseline: medians of each by itself, in the unit measured.
-        repetitions: how many pairs.
-    """
-
-    median: float
-    low: float
-    high: float
-    ours: float
-    baseline: float
-    repetitions: int
-
-    @classmethod
-    def of(cls, ours: Sequence[float], baseline: Sequence[float]) -> Ratio:
-        """From samples of which those at the same place were taken one after the other."""
-        pairs = list(zip(ours, baseline, strict=True))
-        ratios = [first / second for first, second in pairs]
-        low, median, high = np.percentile(ratios, [10, 50, 90])
-        first, second = np.median(pairs, axis=0)
-        return cls(*map(float, (median, low, high, first, second)), len(pairs))
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Seconds of a run on a device.
+class Setting:
+    """Where and how long to measure.
 
     Attributes:
         device: `cpu` or `cuda`.
         threads: of the CPU.
+        folder: for models and data sets; may be shared by runs.
+        quick: few images, no repetitions: shows that everything runs, no times.
+        images_per_step: batch size of training steps.
     """
 
     device: str
     threads: int
+    folder: Path = Path()
+    quick: bool = False
+    images_per_step: int = 128
+
+    def scaled(self, cpu: int, cuda: int, quick: int) -> int:
+        """A size by device."""
+        return quick if self.quick else cuda if self.device == "cuda" else cpu
 
     def now(self) -> float:
         """Seconds: of a CPU those that the process's threads computed, divided by their number."""
@@ -79,77 +69,144 @@ class Clock:
         timed = Timer("run()", globals=names, timer=self.now, num_threads=self.threads)
         return timed.blocked_autorange(min_run_time=least).median
 
+    def alternate(
+        self, runs: Mapping[Any, Run], fewest: int = 4, most: int = 40, warm_up: int = 1
+    ) -> dict[Any, list[float]]:
+        """Times of several candidates, run in turn: A B C A B C …, until there were enough.
 
-def alternate(
-    runs: Mapping[str, Run],
-    seconds_of: Callable[[Run], float],
-    budget: float,
-    repetitions: tuple[int, int] = (3, 50),
-    warm_up: int = 1,
-) -> dict[str, list[float]]:
-    """Times of several candidates, run in turn: A B C A B C ….
+        Args:
+            runs: the candidates by name.
+            fewest: repetitions, whatever they take; none starts after some seconds.
+            most: repetitions at most; where it is quick, two.
+            warm_up: runs of each before; they compile, fill memory pools and choose kernels.
 
-    Args:
-        runs: the candidates by name.
-        seconds_of: runs one and returns its time: `Clock.seconds`.
-        budget: seconds (of the wall clock) after which no new repetition starts.
-        repetitions: the fewest, whatever they take, and the most.
-        warm_up: runs of each before; they compile, fill memory pools and choose kernels.
+        Returns:
+            for each candidate, one time per repetition.
+        """
+        for run in runs.values():
+            for _ in range(warm_up):
+                run()
+        times: dict[Any, list[float]] = {name: [] for name in runs}
+        ends = time.monotonic() + (12.0 if self.device == "cpu" else 4.0)
+        for done in range(2 if self.quick else most):
+            if done >= fewest and time.monotonic() > ends:
+                break
+            for name, run in runs.items():
+                times[name].append(self.seconds(run))
+        return times
 
-    Returns:
-        for each candidate, one time per repetition.
-    """
-    for run in runs.values():
-        for _ in range(warm_up):
+    def peak_memory(self, run: Run, held: Iterable[torch.Tensor] = ()) -> float:
+        """MB of tensors at the peak of a run, those that were there before included.
+
+        A GPU's are torch's own count. A CPU's are summed up from the allocations that torch's
+        profiler saw: a process's memory would count Python, libraries and what the allocator keeps.
+
+        Args:
+            run: what to measure; it should have run before.
+            held: the tensors in memory before the run that belong to it (what it frees first is
+                among them); others do not count. Memory that several share counts once.
+        """
+        storages = {value.untyped_storage().data_ptr(): value.untyped_storage() for value in held}
+        before = sum(storage.nbytes() for storage in storages.values())
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            others = torch.cuda.memory_allocated()
             run()
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    fewest, most = repetitions
-    started = time.monotonic()
-    for done in range(most):
-        if done >= fewest and time.monotonic() - started > budget:
-            break
-        for name, run in runs.items():
-            times[name].append(seconds_of(run))
-    return times
+            torch.cuda.synchronize()
+            return (before + torch.cuda.max_memory_allocated() - others) / 1e6
+        with torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True, acc_events=True
+        ) as profile:
+            run()
+        changes = sorted(
+            (event.start_ns(), event.nbytes())
+            for event in profile.profiler.kineto_results.events()
+            if event.name() == "[memory]"
+        )
+        live = np.cumsum([0] + [size for _, size in changes])
+        return float(before + live.max()) / 1e6
+
+    def description(self) -> str:
+        """What is measured on, as a sentence: processor, device, versions, load, commit, date."""
+        block = provenance.record([], {}, "")
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        models = [line.partition(":")[2] for line in info if line.startswith("model name")]
+        facts = [
+            f"{(models or ['unknown processor'])[0].strip()}, {os.cpu_count()} cores, "
+            f"{self.threads} threads",
+            *([torch.cuda.get_device_name()] if self.device == "cuda" else []),
+            f"Python {block['versions']['python']}, torch {block['versions']['torch']}",
+            f"load {os.getloadavg()[0]:.1f} at the start",
+            f"commit {(block['commit'] or 'unknown')[:10]}",
+            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        ]
+        return f"Measured on {self.device}: {'; '.join(facts)}."
 
 
-def peak_memory(run: Run, device: str, held: Iterable[Any] = ()) -> int:
-    """Bytes of tensors at the peak of a run, those that were there before included.
-
-    A GPU's are torch's own count. A CPU's are summed up from the allocations that torch's profiler
-    saw: a process's memory would count Python, libraries and what the allocator keeps.
+def compared(
+    what: str,
+    baseline: str,
+    unit: str,
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    goal: float | None = None,
+) -> Row:
+    """A row of a table: ours beside a baseline's, and the median, 10 % and 90 % of their ratios.
 
     Args:
-        run: what to measure; it should have run before.
-        device: `cpu` or `cuda`.
-        held: the tensors in memory before the run that belong to it; others do not count.
+        what: what is compared.
+        baseline: its name.
+        unit: of the samples: `s`, `MB`.
+        ours, theirs: samples, of which those at the same place were taken one after the other.
+        goal: largest median ratio that is good enough; None if there is none.
     """
-    import torch
-
-    before = held_bytes(held)  # what the run frees first is among them
-    if device == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        others = torch.cuda.memory_allocated()
-        run()
-        torch.cuda.synchronize()
-        return before + torch.cuda.max_memory_allocated() - others
-    with torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True, acc_events=True
-    ) as profile:
-        run()
-    changes = [
-        (event.start_ns(), event.nbytes())
-        for event in profile.profiler.kineto_results.events()
-        if event.name() == "[memory]"
-    ]
-    live = np.cumsum([0] + [size for _, size in sorted(changes, key=lambda change: change[0])])
-    return before + int(live.max())
+    ratios = [first / second for first, second in zip(ours, theirs, strict=True)]
+    low, median, high = np.percentile(ratios, [10, 50, 90])
+    row = {"what": what, "baseline": baseline, "unit": unit}
+    row |= {"ours": np.median(ours), "baseline's": np.median(theirs), "ratio": median}
+    row |= {"10 %": low, "90 %": high, "repetitions": len(ratios), "goal": goal}
+    return row | {"met": is_met(median, goal)}
 
 
-def held_bytes(tensors: Iterable[Any]) -> int:
-    """Bytes behind tensors; memory that several share counts once."""
-    storages = {
-        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors
-    }
-    return sum(storages.values())
+def is_met(value: float, goal: float | None) -> str | None:
+    """Whether a value is as small as its goal, where there is one."""
+    return None if goal is None else "yes" if value <= goal else "no"
+
+
+def table(title: str, rows: Sequence[Row], note: str = "") -> str:
+    """A heading, rows of one kind and a note as Markdown; of no value (None) the cell is empty."""
+    columns = list(rows[0])
+    cells = [columns, ["---", *["--:"] * (len(columns) - 1)]]
+    cells += [[_cell(row[column]) for column in columns] for row in rows]
+    lines = "".join(f"| {' | '.join(row)} |\n" for row in cells)
+    return f"### {title}\n\n{lines}" + (f"\n{note}\n" if note else "")
+
+
+def _cell(value: str | int | float | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.3g}"
+
+
+def replaced(page: Path, part: str, text: str) -> str:
+    """The page with `text` between a part's two marks.
+
+    Args:
+        page: Markdown with the lines `<!-- bench PART -->` and `<!-- /bench PART -->`.
+        part: device and module, as `cpu linear_step`.
+        text: takes the place of an earlier run's.
+
+    Raises:
+        UserError: the page is missing, or does not have both lines once, in this order.
+    """
+    first, last = f"<!-- bench {part} -->", f"<!-- /bench {part} -->"
+    content = page.read_text(encoding="utf-8") if page.exists() else ""
+    before, found, rest = content.partition(first)
+    _, closed, after = rest.partition(last)
+    if not (found and closed) or content.count(first) + content.count(last) != 2:
+        raise UserError(
+            f"{page} must hold the lines {first} and {last} once, in this order: the tables go "
+            "between them."
+        )
+    return f"{before}{first}\n{text}\n{last}{after}"

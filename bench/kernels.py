@@ -3,75 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.baselines import dense_kernel
-from bench.harness import Ratio, alternate, peak_memory
-from bench.subjects import Setting
-from bench.tables import Line, Table, lines_table
+from bench.harness import Setting, compared, table
+from bench.subjects import CLASSES, subject_of
 from tangent.arithmetic.linearized import parameters_of
 from tangent.kernels.gram import classifier
 from tangent.kernels.matrix_free import MatrixFreeEigenfunctions
 
-OUTPUTS, COMPONENTS = 10, 5
+COMPONENTS = 5
 
 
-def run(setting: Setting) -> list[Table]:
+def run(setting: Setting) -> str:
     """Comparison with the dense method, and growth with images."""
-    return [_comparison(setting), _by_images(setting)]
+    return f"{_comparison(setting)}\n{_by_images(setting)}"
 
 
-def _comparison(setting: Setting) -> Table:
-    images = setting.scaled(40, 40, 4)
+def _comparison(setting: Setting) -> str:
+    images = setting.scaled(40, 40, 2)
     ours, dense, held = _eigenfunctions(setting, images)
-    measuring = setting.measuring | {"repetitions": (2, 5)}
-    runs = {"ours": ours, "dense": dense}
-    times = alternate(runs, setting.clock.seconds, **measuring, warm_up=0)
-    peaks = [peak_memory(run, setting.device, held) / 1e6 for run in (ours, dense)]
-    what = f"{_components(images)} eigenfunctions, {images} images × {OUTPUTS} logits"
-    lines = [
-        Line(what, "dense, all gradients in memory", Ratio.of(*times.values()), "s"),
-        Line(f"peak memory, {what}", "dense", Ratio.of(peaks[:1], peaks[1:]), "MB"),
+    times = setting.alternate({"ours": ours, "dense": dense}, fewest=2, most=5, warm_up=0)
+    peaks = [[setting.peak_memory(run, held)] for run in (ours, dense)]
+    what = f"{min(COMPONENTS, images)} eigenfunctions, {images} images × {CLASSES} logits"
+    rows = [
+        compared(what, "dense, all gradients in memory", "s", *times.values()),
+        compared(f"peak memory, {what}", "dense", "MB", *peaks),
     ]
-    notes = [f"{setting.subject.name}; one kernel of all logits. Ours: Lanczos on v ↦ J(Jᵀv)."]
-    return lines_table("Eigenfunctions of tangent kernels", lines, notes)
+    name = subject_of(setting).folder.name
+    note = f"{name}; one kernel of all logits. Ours: Lanczos on v ↦ J(Jᵀv)."
+    return table("Eigenfunctions of tangent kernels", rows, note)
 
 
-def _by_images(setting: Setting) -> Table:
+def _by_images(setting: Setting) -> str:
     rows = []
     for images in (3, 6) if setting.quick else (10, 20, 40):
         ours, _, held = _eigenfunctions(setting, images)
-        made: list[MatrixFreeEigenfunctions] = []
-        seconds = setting.clock.seconds(lambda ours=ours, made=made: made.append(ours()))
-        products = made[0].products
-        peak = peak_memory(ours, setting.device, held) / 1e6
-        rows.append((images, products, seconds, 1e3 * seconds / products / images, peak))
-    title = f"Growth with images: {COMPONENTS} eigenfunctions of a kernel of {OUTPUTS} logits"
-    columns = ("images", "products with the kernel", "s", "ms per product and image", "peak MB")
-    return Table(title, columns, rows)
-
-
-def _components(images: int) -> int:
-    return min(COMPONENTS, images)
+        started = setting.now()
+        products = ours().products
+        seconds = setting.now() - started
+        row = {"images": images, "products with the kernel": products, "s": seconds}
+        row["ms per product and image"] = 1e3 * seconds / products / images
+        rows.append(row | {"peak MB": setting.peak_memory(ours, held)})
+    title = f"Growth with images: {COMPONENTS} eigenfunctions of a kernel of {CLASSES} logits"
+    return table(title, rows)
 
 
 def _eigenfunctions(
     setting: Setting, images: int
-) -> tuple[Callable[[], MatrixFreeEigenfunctions], Callable[[], object], list[Tensor]]:
+) -> tuple[Callable[[], MatrixFreeEigenfunctions], Callable[[], Any], list[Tensor]]:
     """Ours, the dense baseline, and the tensors that both find in memory."""
-    subject = setting.subject
-    encoder, head = subject.encoder(), subject.head(OUTPUTS)
+    subject = subject_of(setting)
+    encoder = subject.encoder()
     # Real images: eigenvalues of noise hardly differ, and Lanczos would have to tell them apart.
     batch = subject.test_images(images).whole()
-    f, theta0 = classifier(encoder, head), parameters_of(encoder)
+    f, theta0 = classifier(encoder, subject.head()), parameters_of(encoder)
 
     def ours() -> MatrixFreeEigenfunctions:
-        return MatrixFreeEigenfunctions(f, theta0, batch, "all", _components(images))
+        return MatrixFreeEigenfunctions(f, theta0, batch, "all", min(COMPONENTS, images))
 
-    def dense() -> object:
+    def dense() -> Any:
         with torch.no_grad():
             kernel = dense_kernel(f, theta0, batch)
         return np.linalg.eigh(kernel.double().cpu().numpy())

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sysconfig
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from bench.baselines import EagerLinearizedModel
-from bench.harness import Ratio, alternate, peak_memory
-from bench.subjects import Setting, Subject
-from bench.tables import Line, Table, lines_table
+from bench.harness import Row, Setting, compared, table
+from bench.subjects import Subject, subject_of
 from tangent.arithmetic.linearized import linearize
 from tangent.training.forward_backward import ForwardBackward
 
@@ -59,62 +57,53 @@ class Step:
         return [*own, self._images, self._labels]
 
 
-def standard_step(subject: Subject, dtype: str, compiled: bool = False) -> Step:
-    """The plain model's."""
-    return Step(subject.encoder(), subject, dtype, compiled)
+MODELS = {"standard": lambda f: f, "linear": linearize, "reference": EagerLinearizedModel}
+"""Kind of step -> what it trains, made of the encoder: plain, ours, `torch.func.jvp` as it is."""
 
 
-def linear_step(subject: Subject, dtype: str, compiled: bool = False) -> Step:
-    """Ours."""
-    return Step(linearize(subject.encoder()), subject, dtype, compiled)
+def step_of(subject: Subject, kind: str, dtype: str, compiled: bool = False) -> Step:
+    """A step of a kind of `MODELS`."""
+    return Step(MODELS[kind](subject.encoder()), subject, dtype, compiled)
 
 
-def reference_step(subject: Subject, dtype: str) -> Step:
-    """`torch.func.jvp` differentiated by autograd."""
-    return Step(EagerLinearizedModel(subject.encoder()), subject, dtype, compiled=False)
-
-
-def run(setting: Setting) -> list[Table]:
+def run(setting: Setting) -> str:
     """Time and memory of the steps, in the types that are trained in."""
-    lines = [line for dtype in _dtypes(setting) for line in _lines(setting, dtype)]
-    notes = [
-        f"{setting.subject.name}, batches of {setting.images_per_step} random images; a step "
-        "is forward, backward, clipping and AdamW. The arithmetic's floor of linear over standard "
-        "is 5/3. The reference differentiates `torch.func.jvp` as it stands. Memory is that of all "
+    dtypes = ["bfloat16", "float32"] if setting.device == "cuda" else ["bfloat16"]
+    subject = subject_of(setting)
+    rows = [row for dtype in dtypes for row in _rows(subject, dtype)]
+    note = (
+        f"{subject.folder.name}, batches of {setting.images_per_step} random images; a step is "
+        "forward, backward, clipping and AdamW. The arithmetic's floor of linear over standard is "
+        "5/3. The reference differentiates `torch.func.jvp` as it stands. Memory is that of all "
         "tensors: weights, optimiser, activations."
-    ]
-    return [lines_table("Linear fine-tuning step", lines, notes)]
+    )
+    return table("Linear fine-tuning step", rows, note)
 
 
-def _dtypes(setting: Setting) -> list[str]:
-    return ["bfloat16", "float32"] if setting.device == "cuda" else ["bfloat16"]
+def _rows(subject: Subject, dtype: str) -> list[Row]:
+    setting, forms = subject.setting, ["eager", "compiled"] if can_compile() else ["eager"]
+    last = forms[-1]
+    steps = {"reference": step_of(subject, "reference", dtype)}
+    for form in forms:
+        for kind in ("standard", "linear"):
+            steps[kind, form] = step_of(subject, kind, dtype, form == "compiled")
+    times = setting.alternate(steps, warm_up=2)
+    peaks = {name: [setting.peak_memory(step, step.rest())] for name, step in steps.items()}
 
+    def beside_standard(what: str, unit: str, samples: dict, goal: float, goal_of: str) -> None:
+        for form in forms:
+            pair = samples["linear", form], samples["standard", form]
+            baseline, goals = f"standard step, {form}", goal if form == goal_of else None
+            rows.append(compared(f"{what}, {form}, {dtype}", baseline, unit, *pair, goals))
 
-def _lines(setting: Setting, dtype: str) -> Iterator[Line]:
-    subject = setting.subject
-    kinds = ["eager", "compiled"] if can_compile() else ["eager"]
-    steps = {"reference": reference_step(subject, dtype)}
-    for kind in kinds:
-        for name, make in (("standard", standard_step), ("linear", linear_step)):
-            steps[f"{name} {kind}"] = make(subject, dtype, kind == "compiled")
-    times = alternate(steps, setting.clock.seconds, **setting.measuring, warm_up=2)
-    for kind in kinds:
-        ratio = Ratio.of(times[f"linear {kind}"], times[f"standard {kind}"])
-        goal = STEP_GOAL if kind == "compiled" else None
-        what = f"linear step, {kind}, {dtype}"
-        yield Line(what, f"standard step, {kind}", ratio, "s", goal)
-    ratio = Ratio.of(times[f"linear {kinds[-1]}"], times["reference"])
+    rows: list[Row] = []
+    beside_standard("linear step", "s", times, STEP_GOAL, "compiled")
     goal = REFERENCE_GOAL if setting.device == "cuda" else None
-    what = f"linear step, {kinds[-1]}, {dtype}"
-    yield Line(what, "eager torch.func.jvp step", ratio, "s", goal)
-    for kind in kinds:
-        peaks = [
-            peak_memory(steps[name], setting.device, steps[name].rest()) / 1e6
-            for name in (f"linear {kind}", f"standard {kind}")
-        ]
-        goal = MEMORY_GOAL if kind == kinds[-1] else None
-        what = f"peak memory of a linear step, {kind}, {dtype}"
-        yield Line(what, f"standard step, {kind}", Ratio.of(peaks[:1], peaks[1:]), "MB", goal)
+    pair = times["linear", last], times["reference"]
+    baseline = "eager torch.func.jvp step"
+    rows.append(compared(f"linear step, {last}, {dtype}", baseline, "s", *pair, goal))
+    beside_standard("peak memory of a linear step", "MB", peaks, MEMORY_GOAL, last)
+    return rows
 
 
 def can_compile() -> bool:

@@ -14,26 +14,18 @@ from typing import Any
 
 import yaml
 
-from bench.subjects import ROOT, Setting
-from bench.tables import Table
+from bench.harness import Setting, is_met, table
+from bench.subjects import ROOT
 
-SOURCES = (
-    "Snakefile",
-    "config.yaml",
-    "envs",
-    "profiles",
-    "rules",
-    "scripts",
-    "tangent",
-    "pretrained",
-)
+SOURCES = {
+    "Snakefile", "config.yaml", "envs", "profiles", "rules", "scripts", "tangent", "pretrained",
+}  # fmt: skip
 DEMO = "the demo"
 SIZES = (DEMO, (8, 1, 1), (20, 3, 5), (100, 1, 1))
 GOALS = {DEMO: 3.0, (20, 3, 5): 30.0}  # seconds
-COLUMNS = ("study", "jobs", "s", "CPU s", "CPU ms per job", "goal, s", "met")
 
 
-def run(setting: Setting) -> list[Table]:
+def run(setting: Setting) -> str:
     """One table: dry runs of the whole study."""
     rows = []
     for size in SIZES[:1] if setting.quick else SIZES:
@@ -41,16 +33,17 @@ def run(setting: Setting) -> list[Table]:
             content = {"study": "demo"} if size == DEMO else study(*size)
             overlay = workspace(Path(folder), content)
             jobs, seconds, spent = dry_run(Path(folder), overlay)
-        goal = GOALS.get(size)
-        met = None if goal is None else "yes" if spent <= goal else "no"
         name = size if size == DEMO else "{} tasks, {} models, {} seeds".format(*size)
-        rows.append((name, jobs, seconds, spent, 1e3 * spent / jobs, goal, met))
-    notes = [
+        row = {"study": name, "jobs": jobs, "s": seconds, "CPU s": spent}
+        goal = GOALS.get(size)
+        row |= {"CPU ms per job": 1e3 * spent / jobs, "goal, s": goal, "met": is_met(spent, goal)}
+        rows.append(row)
+    note = (
         "`snakemake -n` of the target `all`, with nothing made; the larger studies are in the "
         "proportions of configs/paper.yaml. Snakemake plans in one thread, so its CPU seconds are "
         "the time on a machine that does nothing else, and the goal is judged by them."
-    ]
-    return [Table("Dry runs", COLUMNS, rows, notes)]
+    )
+    return table("Dry runs", rows, note)
 
 
 def study(tasks: int, models: int, seeds: int) -> dict[str, Any]:
@@ -94,21 +87,17 @@ def study(tasks: int, models: int, seeds: int) -> dict[str, Any]:
 
 def workspace(folder: Path, overlay: dict[str, Any]) -> Path:
     """Copy the workflow to `folder`, with class lists for its tasks; returns the overlay's file."""
-    ignore = shutil.ignore_patterns("__pycache__", ".*")
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-        else:
-            shutil.copy2(ROOT / name, folder / name)
+
+    def left_out(copied: str, names: list[str]) -> list[str]:
+        wanted = SOURCES if Path(copied) == ROOT else {*names} - {"__pycache__"}
+        return [name for name in names if name not in wanted or name.startswith(".")]
+
+    shutil.copytree(ROOT, folder, ignore=left_out, dirs_exist_ok=True)
+    about = {"description": "A task of the growth benchmark", "templates": ["a {}"]}
+    about["classes"] = [f"class {number}" for number in range(10)]
     for task in overlay.get("datasets", ()):
-        content = {
-            "name": task,
-            "description": "A task of the growth benchmark",
-            "classes": [f"class {number}" for number in range(10)],
-            "templates": ["a {}"],
-        }
         path = folder / "tangent" / "tasks" / f"{task}.yaml"
-        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        path.write_text(yaml.safe_dump({"name": task, **about}), encoding="utf-8")
     path = folder / "growth.yaml"
     path.write_text(yaml.safe_dump(overlay, sort_keys=False), encoding="utf-8")
     return path
@@ -123,11 +112,8 @@ def dry_run(folder: Path, overlay: Path) -> tuple[int, float, float]:
     before, started = os.times(), time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "2", "-n", "--configfile", overlay.name],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
     seconds, after = time.monotonic() - started, os.times()
     total = re.search(r"^total +(\d+)$", done.stdout, re.MULTILINE)
     if done.returncode or not total:

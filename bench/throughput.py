@@ -9,19 +9,22 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
+import torch
 import yaml
 
+from bench.harness import Setting
+from bench.linear_step import step_of
+from bench.subjects import Subject
 from scripts import cli
-from tangent.config.cost.passes import Pass
-from tangent.config.cost.throughput import CPU, Measurement, known_gpus
+from tangent.arithmetic.linearized import parameters_of, stacked_jvp_features
+from tangent.config.cost.model_sizes import architecture
+from tangent.config.cost.throughput import CPU, Measurement, Pass, known_gpus
+from tangent.evaluation.features import attention_of_device
+from tangent.jobs import provenance, runtime
 from tangent.jobs.errors import UserError
-
-if TYPE_CHECKING:
-    import torch
-
-    from bench.subjects import Subject
+from tangent.kernels.gram import LogitGradients, classifier
 
 KINDS = [kind for kind in get_args(Pass) if kind != "text"]
 
@@ -54,23 +57,16 @@ def measure(arguments: Arguments, kind: str) -> Measurement:
 
     The passes are those of the pipeline; a training step also clips, and lets AdamW update.
     """
-    import torch
-
-    from bench.subjects import Setting, Subject
-    from tangent.config.cost.model_sizes import architecture
-    from tangent.evaluation.features import attention_of_device
-    from tangent.jobs import provenance, runtime
-
     device = runtime.setup(arguments.threads, arguments.device, seed=0)
-    setting = Setting(device.type, arguments.threads, Path(), images_per_step=arguments.batch_size)
-    subject = Subject(arguments.pretrained_dir.name, arguments.pretrained_dir, setting)
+    setting = Setting(device.type, arguments.threads, images_per_step=arguments.batch_size)
+    subject = Subject(arguments.pretrained_dir, setting)
     numbers = architecture(subject.config)
     passes = _passes(subject, kind, arguments.batch_size, arguments.autocast)
     with attention_of_device(device):
-        seconds = setting.clock.seconds_per_run(passes, arguments.seconds)
+        seconds = setting.seconds_per_run(passes, arguments.seconds)
     block = provenance.record([], {}, "")
     return Measurement(
-        model=subject.name,
+        model=subject.folder.name,
         parameters=numbers.encoder_parameters,
         flops=numbers.image_flops,
         device=_known_device(device),
@@ -87,41 +83,29 @@ def measure(arguments: Arguments, kind: str) -> Measurement:
 
 def _passes(subject: Subject, kind: str, batch_size: int, autocast: str) -> Callable[[], object]:
     """A function that computes one batch, of the kind to measure."""
-    import torch
-
-    from bench.evaluation import stacked
-    from bench.linear_step import linear_step, standard_step
-    from tangent.arithmetic.linearized import parameters_of, stacked_jvp_features
-    from tangent.kernels.gram import classifier, logit_gradients
-
-    if kind in ("standard step", "linear step"):
-        step = linear_step if kind == "linear step" else standard_step
-        return step(subject, autocast)
+    if kind not in KINDS:
+        raise UserError(f"nothing is known about passes of the kind {kind!r}.")
+    if kind.endswith(" step"):
+        return step_of(subject, kind.removesuffix(" step"), autocast)
     encoder, images = subject.encoder(), subject.batch(batch_size)
     theta0 = parameters_of(encoder)
     if kind == "gradient":
-        f = classifier(encoder, subject.head())
-        return lambda: [None for _ in logit_gradients(f, theta0, images, [0])]
-    tau = stacked(subject.task_vectors(1))
-    of_kind = {
-        "forward": lambda: encoder(images),
-        "tangent": lambda: stacked_jvp_features(encoder, theta0, tau, images),
-    }
-    if kind not in of_kind:
-        raise UserError(f"nothing is known about passes of the kind {kind!r}.")
+        gradients = LogitGradients(classifier(encoder, subject.head()), theta0)
+        return lambda: [None for _ in gradients.chunks(images, [0])]
+    tau = subject.task_vectors(1)
 
     def without_gradients() -> object:
         is_autocast = autocast == "bfloat16"
         with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, is_autocast):
-            return of_kind[kind]()
+            if kind == "forward":
+                return encoder(images)
+            return stacked_jvp_features(encoder, theta0, tau, images)
 
     return without_gradients
 
 
 def _known_device(device: torch.device) -> str:
     """Its name in gpus.yaml, or the driver's own name, to be replaced by a person."""
-    import torch
-
     if device.type == "cpu":
         return CPU
     name = torch.cuda.get_device_name(device)

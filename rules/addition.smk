@@ -3,11 +3,11 @@
 
 rule addition_plain:
     input:
-        edited_model(tasks_of, "test"),
+        edited_model(tasks_of, "test", vectors=["{merging}"]),
         single_task=single_task(tasks_of),
-        alpha="<results>/alpha/{model}/{mode}/sum/seed{seed}/alpha.json",
+        alpha="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/alpha.json",
     output:
-        result="<results>/addition/{model}/{mode}/seed{seed}/result.json",
+        result="<results>/addition/{model}/{mode}/{merging}/seed{seed}/result.json",
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
@@ -15,10 +15,10 @@ rule addition_plain:
         evaluation=evaluation_flags,
         tasks=tasks_of,
     message:
-        "task addition ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
+        "task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.addition {params.evaluation} --tasks {params.tasks}"
-        " --alpha {input.alpha} --output {output.result}"
+        "python -m scripts.addition {params.evaluation} --merging {wildcards.merging}"
+        " --tasks {params.tasks} --alpha {input.alpha} --output {output.result}"
 
 
 use rule addition_plain as addition_linearized with:

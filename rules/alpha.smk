@@ -3,11 +3,11 @@
 
 rule validate_addition_plain:
     input:
-        edited_model(tasks_of, "validation"),
+        edited_model(tasks_of, "validation", vectors=["{merging}"]),
         single_task=single_task(tasks_of),
     output:
-        sweep="<results>/alpha/{model}/{mode}/sum/seed{seed}/sweep.csv",
-        alpha="<results>/alpha/{model}/{mode}/sum/seed{seed}/alpha.json",
+        sweep="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/sweep.csv",
+        alpha="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/alpha.json",
     wildcard_constraints:
         mode=PLAIN,
     threads: CONFIG.compute.threads
@@ -17,10 +17,11 @@ rule validate_addition_plain:
             tasks=tasks_of(wildcards), alphas=CONFIG.alphas
         ),
     message:
-        "choose α of task addition ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
+        "choose α of task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed"
+        " {wildcards.seed})"
     shell:
-        "python -m scripts.validate_addition {params.evaluation} {params.settings}"
-        " --output-dir {params.output_dir}"
+        "python -m scripts.validate_addition {params.evaluation} --merging {wildcards.merging}"
+        " {params.settings} --output-dir {params.output_dir}"
 
 
 use rule validate_addition_plain as validate_addition_linearized with:

@@ -14,8 +14,9 @@ def code(script, *modules, tasks=(), **used):
     `modules` it imports by name, `tasks` are those whose files it reads, `used` are the entries
     that it uses of registries, by the registry's name.
     """
-    # Whoever reads the configuration knows the sources of data sets; few steps read data from them.
-    used = {"DATA_SOURCES": ()} | used
+    # Whoever reads the configuration knows all sources; few steps get something from them.
+    sources = "DATA_SOURCES", "MODEL_SOURCES", "OBJECTIVES", "PUBLISHED_SOURCES"
+    used = dict.fromkeys(sources, ()) | {"TRAININGS": CONFIG.trainings} | used
     found = dependencies([f"scripts.{script}", *modules], used, workflow.basedir)
     return found.fingerprint(f"tangent/tasks/{task}.yaml" for task in tasks)
 
@@ -49,6 +50,15 @@ def code_of_source(wildcards):
         "fetch_pretrained",
         MODEL_SOURCES=(source["source"],),
         OBJECTIVES=(source.get("recipe", {}).get("objective"),),
+        **entries_of_model(wildcards.model),
+    )
+
+
+def code_of_published(wildcards):
+    """The same for the step that takes published weights."""
+    return code(
+        "import_finetuned",
+        PUBLISHED_SOURCES=(published(wildcards).source,),
         **entries_of_model(wildcards.model),
     )
 

@@ -191,11 +191,8 @@ def given_settings(wildcards):
     return flags(**given)
 
 
-PLAIN = one_of(name for name, mode in MODES.items() if mode.evaluated_as == "plain")
-LINEARIZED_MODES = [
-    name for name, mode in MODES.items() if mode.evaluated_as == "linearized"
-]
-LINEARIZED = one_of(LINEARIZED_MODES)
+PLAIN = one_of(mode for mode in CONFIG.modes if mode not in CONFIG.linearized_modes)
+LINEARIZED = one_of(CONFIG.linearized_modes)
 DEVICE = {"device": DEVICE_NAME, "threads": CONFIG.compute.threads}
 EVALUATION = {
     "batch_size": CONFIG.compute.evaluation_batch_size,

@@ -25,7 +25,7 @@ rule products:
     input:
         config=pretrained_config,
         encoder=initial_encoder,
-        task_vectors=task_vectors(tasks_of),
+        task_vectors=task_vectors(vectors_of_products),
         data=datasets(["{dataset}"], SPLITS),
     output:
         validation="<results>/products/{model}/{mode}/{dataset}/seed{seed}/validation.safetensors",
@@ -42,3 +42,13 @@ rule products:
     shell:
         "python -m scripts.jacobian_products {params.encoder} --dataset {wildcards.dataset}"
         " {params.settings} --output-dir {params.output_dir}"
+
+
+# A file of its own for each further method: with one more, what the others gave stays.
+use rule products as merged_products with:
+    output:
+        validation="<results>/merged_products/{model}/{mode}/{merging}/{dataset}/seed{seed}/validation.safetensors",
+        test="<results>/merged_products/{model}/{mode}/{merging}/{dataset}/seed{seed}/test.safetensors",
+    message:
+        "Jacobian-vector products of {wildcards.merging} on {wildcards.dataset} ({wildcards.model},"
+        " {wildcards.mode}, seed {wildcards.seed})"

@@ -78,12 +78,16 @@ def evaluation_flags(wildcards, input):
     return f"{stored_features_flags(wildcards, input)} {flags(**given)}"
 
 
+def vectors_of_products(wildcards, split="test"):
+    """The task vectors whose products are made on a split; test images have those of all."""
+    if "merging" in wildcards.keys():
+        return [wildcards.merging]
+    return CONFIG.product_vectors(wildcards.model, wildcards.dataset, split)
+
+
 def product_flags(wildcards, input):
-    """The task vectors, and those whose products are made on a data set."""
-    vectors = {
-        split: CONFIG.product_vectors(wildcards.model, wildcards.dataset, split)
-        for split in SPLITS
-    }
+    """The task vectors, and those whose products are made on each split of a data set."""
+    vectors = {split: vectors_of_products(wildcards, split) for split in SPLITS}
     return flags(task_vectors=named(input.task_vectors), **vectors, **EVALUATION)
 
 
@@ -135,7 +139,7 @@ def adoption_flags(wildcards):
 def finetuning_flags(wildcards):
     of_model = CONFIG.finetuning_of(wildcards.model)
     is_checkpointed = wildcards.training in of_model.activation_checkpointing
-    is_compiled = getattr(CONFIG.compute.compile, wildcards.training)
+    is_compiled = CONFIG.compute.compile.get(wildcards.training, False)
     return flags(
         epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
         batch_size=CONFIG.finetuning.batch_size,

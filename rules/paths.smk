@@ -27,7 +27,8 @@ def form(wildcards):
 
 
 def training_of(wildcards):
-    return MODES[wildcards.mode].trained_as
+    """The training that gives the task vectors, of a mode or as the path has it."""
+    return wildcards.get("training") or MODES[wildcards.mode].trained_as
 
 
 def config_file(model):
@@ -208,17 +209,24 @@ def features(tasks, splits):
 
 
 def task_vectors(tasks):
-    """The task vectors that a mode edits with."""
+    """Task vectors by the names of tasks, or of methods that merge those of all tasks."""
     pattern = "<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors"
     return collect(pattern, training=training_of, task=tasks, allow_missing=True)
 
 
 def products(tasks, splits):
     """J(x)·τ on data sets, of all the task vectors that are looked up there."""
-    pattern = (
-        "<results>/products/{model}/{mode}/{dataset}/seed{seed}/{split}.safetensors"
-    )
-    return collect(pattern, dataset=tasks, split=splits, allow_missing=True)
+    first = CONFIG.merging[0]  # its products are among those of the tasks
+
+    def of_method(wildcards):
+        folder = "products/{model}/{mode}"
+        if wildcards.get("merging", first) != first:
+            folder = f"merged_{folder}/{{merging}}"
+        pattern = f"<results>/{folder}/{{dataset}}/seed{{seed}}/{{split}}.safetensors"
+        found = collect(pattern, dataset=tasks, split=splits, allow_missing=True)
+        return found(wildcards) if callable(found) else found
+
+    return of_method
 
 
 def edited_model(tasks, splits, vectors=None):

@@ -13,6 +13,7 @@ rule published:
     threads: CONFIG.compute.threads
     params:
         source=lambda wildcards: published(wildcards).model_dump_json(),
+        code=code_of_published,
     message:
         "take published weights of {wildcards.model} on {wildcards.task} ({wildcards.training})"
     shell:

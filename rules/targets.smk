@@ -20,7 +20,7 @@ rule downloads:
         [
             f"<results>/published/{model}/{training}/{task}/encoder.safetensors"
             for model in CONFIG.models
-            for training in ["standard", "linear"]
+            for training in CONFIG.trainings
             for task in CONFIG.tasks
             if CONFIG.published_weights(model, training, task)
         ],

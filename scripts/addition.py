@@ -9,6 +9,7 @@ from tangent.evaluation.records import chosen_alpha, single_task_accuracies
 
 
 class Arguments(EditedArguments):
+    merging: str = cli.argument("the method, and the name of the merged task vector")
     tasks: list[str] = cli.argument("the tasks that are added")
     single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
     alpha: Path = cli.argument("alpha.json of the validation")
@@ -16,12 +17,13 @@ class Arguments(EditedArguments):
 
 
 def run(arguments: Arguments) -> None:
-    identity = arguments.identity()
-    alpha = chosen_alpha(arguments.alpha, operation="addition", vector="sum", **identity)
+    identity, merging = arguments.identity(), arguments.merging
+    alpha = chosen_alpha(arguments.alpha, operation="addition", vector=merging, **identity)
     single_task = single_task_accuracies(arguments.single_task, arguments.tasks, "test", **identity)
     tasks = [arguments.load_task(name) for name in arguments.tasks]
     edited = arguments.edited_model()
-    result = identity | addition.evaluate(edited, tasks, single_task, alpha)
+    result = identity | {"merging": merging}
+    result |= addition.evaluate(edited, tasks, single_task, alpha, merging)
     others = [arguments.alpha, *arguments.single_task.values()]
     arguments.write_of(arguments.output, result, arguments.tasks, ["test"], others)
 

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 from scripts import cli
-from tangent.arithmetic.modes import Training
 
 FILES = ("encoder.safetensors", "log.csv", "metrics.json")
 EVENTS = "events"
@@ -12,7 +11,7 @@ EVENTS = "events"
 
 class Arguments(cli.Common):
     model: str = cli.argument("name of the model")
-    training: Training = cli.argument("standard or linear")
+    training: str = cli.argument("name of the training")
     seed: int = cli.argument("seed of the trainings that were compared")
     learning_rate_file: Path = cli.argument("chosen.json")
     candidates: dict[str, Path] = cli.argument("the folder of the training at each rate")

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from scripts import cli
-from tangent.arithmetic.modes import Training
 
 
 class Arguments(cli.Common):
     model: str = cli.argument("name of the model")
-    training: Training = cli.argument("standard or linear")
+    training: str = cli.argument("name of the training")
     seed: int = cli.argument("seed of the trainings that are compared")
     accuracies: list[Path] = cli.argument("accuracy.json of every rate and task")
     output: Path = cli.argument("chosen.json")

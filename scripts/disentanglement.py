@@ -9,7 +9,7 @@ from typing import Any
 from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.arithmetic.alphas import SEARCH_BOX, alpha_grid
-from tangent.data.samples import sample_rows
+from tangent.data.split import sample_rows
 from tangent.evaluation import outcomes
 from tangent.evaluation.disentanglement import (
     DisentanglementError,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from scripts import cli
-from tangent.arithmetic.modes import Training
 from tangent.jobs.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class Arguments(cli.Common):
     initial_encoder: Path = cli.argument("θ0 (safetensors)")
     head: Path = cli.argument("the task's frozen head (safetensors)")
     data_dir: Path = cli.argument("the task's folder of prepared splits")
-    training: Training = cli.argument("standard, or linear: in the tangent space at θ0")
+    training: str = cli.argument("standard, or linear: in the tangent space at θ0")
     task: str = cli.argument("name of the task")
     model: str = cli.argument("name of the model, recorded with the result")
     seed: int = cli.argument("the study's seed, for order and augmentation")

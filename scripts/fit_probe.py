@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tangent.models.heads.head import Head
     from tangent.models.heads.regression import Labelled
-    from tangent.tasks.image_task import Task
+    from tangent.tasks.task_files import Task
 
 
 class Arguments(EncodingArguments):
@@ -81,8 +81,7 @@ def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[st
 def _labelled(arguments: Arguments, encoder: nn.Module, folder: Path, split: str) -> Labelled:
     import numpy as np
 
-    from tangent.data.samples import sample_rows
-    from tangent.data.split import load_split
+    from tangent.data.split import load_split, sample_rows
     from tangent.evaluation.features import Images, encode
     from tangent.jobs.progress import Progress
     from tangent.models.families import preprocess_config

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 
 from scripts import cli
-from tangent.arithmetic.modes import Training
 
 
 class Arguments(cli.Common):
     source: str = cli.argument("the task's entry in the configuration (key published), as JSON")
     pretrained_dir: Path = cli.argument("the model's folder, for the architecture")
     initial_encoder: Path = cli.argument("θ0 (safetensors)")
-    training: Training = cli.argument("how the weights were fine-tuned")
+    training: str = cli.argument("how the weights were fine-tuned")
     task: str = cli.argument("the task that they were fine-tuned on")
     model: str = cli.argument("name of the model, recorded with the result")
     output: Path = cli.argument("encoder to write (safetensors)")

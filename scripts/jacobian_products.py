@@ -7,9 +7,9 @@ from scripts.encoder_arguments import TableArguments
 
 
 class Arguments(TableArguments):
-    task_vectors: dict[str, Path] = cli.argument("task vectors by name")
-    validation: list[str] = cli.argument("names wanted on validation images; sum: of all")
-    test: list[str] = cli.argument("names wanted on test images; sum: of all")
+    task_vectors: dict[str, Path] = cli.argument("task vectors by name, of tasks or merged")
+    validation: list[str] = cli.argument("names wanted on validation images")
+    test: list[str] = cli.argument("names wanted on test images")
 
 
 def run(arguments: Arguments) -> None:
@@ -26,8 +26,7 @@ def run(arguments: Arguments) -> None:
         arguments.autocast,
     )
     for split, by_vector in products.items():
-        vectors = arguments.task_vectors
-        arguments.write_table(split, by_vector, vectors.values(), sum="+".join(vectors))
+        arguments.write_table(split, by_vector, arguments.task_vectors.values())
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from scripts import cli
 from scripts.encoder_arguments import EncoderArguments
-from tangent.data.samples import sample_rows
-from tangent.data.split import split_path
+from tangent.data.split import sample_rows, split_path
 from tangent.evaluation.evaluation_task import EvaluationTask, head_path
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_csv

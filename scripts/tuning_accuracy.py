@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from scripts import cli
 from scripts.encoder_arguments import EncodingArguments
-from tangent.arithmetic.modes import Training
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +22,7 @@ class Arguments(EncodingArguments):
     finetuned_encoder: Path = cli.argument("θ*, trained at this rate (safetensors)")
     heads_dir: Path = cli.argument("folder of the heads, {task}/head.safetensors")
     model: str = cli.argument("name of the model, recorded with the result")
-    training: Training = cli.argument("how θ* was trained, and is evaluated: standard or linear")
+    training: str = cli.argument("how θ* was trained: standard, linear, …")
     task: str = cli.argument("the task")
     seed: int = cli.argument("seed of the training")
     learning_rate: float = cli.argument("AdamW's peak learning rate in the training")
@@ -64,7 +63,7 @@ def run(arguments: Arguments) -> None:
 def _features(arguments: Arguments, split: str, theta_star: Mapping[str, Tensor]) -> np.ndarray:
     """Features [images, features] at θ0 + τ, of the model or of its linearization."""
     from tangent.arithmetic.linearized import parameters_of
-    from tangent.arithmetic.modes import get_mode
+    from tangent.arithmetic.modes import get_training
     from tangent.arithmetic.task_vector import TaskVector
     from tangent.evaluation.edited_linearized import LinearizedEditedModel
     from tangent.evaluation.edited_plain import PlainEditedModel
@@ -79,7 +78,7 @@ def _features(arguments: Arguments, split: str, theta_star: Mapping[str, Tensor]
     cpu = {name: value.cpu() for name, value in theta0.items()}
     vector = TaskVector.from_checkpoints(cpu, trained)
     task, place = arguments.task, (arguments.task, split)
-    if get_mode(arguments.training).evaluated_as == "plain":
+    if get_training(arguments.training).model == "plain":
         edited = PlainEditedModel(encoder, {task: vector}, images, None, size, autocast)
     else:
         examples = images(*place)

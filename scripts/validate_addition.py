@@ -10,6 +10,7 @@ from tangent.evaluation.sweep import SPLIT, write_sweep
 
 
 class Arguments(EditedArguments):
+    merging: str = cli.argument("the method, and the name of the merged task vector")
     tasks: list[str] = cli.argument("the tasks that are added")
     single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
     alphas: list[float] = cli.argument("the grid of α")
@@ -22,10 +23,10 @@ def run(arguments: Arguments) -> None:
     single_task = single_task_accuracies(arguments.single_task, arguments.tasks, SPLIT, **identity)
     tasks = [arguments.load_task(name) for name in arguments.tasks]
     edited = arguments.edited_model()
-    points = addition.sweep(edited, tasks, single_task, arguments.alphas)
+    points = addition.sweep(edited, tasks, single_task, arguments.alphas, arguments.merging)
     about = {"operation": "addition", **identity}
     write_sweep(arguments.output_dir / "sweep.csv", points, about | {"target": "all"})
-    result = about | {"vector": "sum"}
+    result = about | {"vector": arguments.merging}
     result |= {"alpha": addition.choose(points, arguments.alphas), "split": SPLIT}
     others = arguments.single_task.values()
     arguments.write_of(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,10 +13,8 @@ from torch.func import functional_call, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
-from tangent.jobs.errors import UserError
-
-# How torch says that it cannot differentiate an operation in forward mode; it names native ones.
-_NO_FORWARD_MODE = re.compile(r"forward AD with (\S+) that does not support|autograd\.Function")
+from tangent.arithmetic.linearizable import copies_of, explained
+from tangent.arithmetic.outputs import split
 
 
 @contextmanager
@@ -40,32 +37,41 @@ def value_and_product(
     f: Callable[[dict[str, Tensor]], Any],
     point: Mapping[str, Tensor],
     direction: Mapping[str, Tensor],
+    model: nn.Module | None = None,
 ) -> tuple[Any, Any]:
     """f(θ) and its derivative along a direction at θ = `point`, by one pass.
 
+    What has no derivative in f's outputs (`outputs.split`) is f's in both.
+
     Args:
         f: weights by name to outputs.
-        point: the weights.
+        point: the weights; f may write to what it is given, which changes none of these.
         direction: with the names and shapes of `point`.
+        model: whose modules a message may name.
 
     Raises:
-        UserError: an operation of f has no forward-mode derivative.
+        UserError: an operation of f has no forward-mode derivative, or f changes its weights.
     """
-    # The compiler cannot trace the switches: who compiles enters forward_mode_attention outside.
-    compiling = torch.compiler.is_compiling()
-    try:
-        with nullcontext() if compiling else forward_mode_attention(), LayerNormsInOneType():
+    if torch.compiler.is_compiling():
+        # It traces neither the switches (who compiles enters forward_mode_attention outside) nor
+        # what looks into outputs: models that are compiled give one tensor.
+        with LayerNormsInOneType():
             return jvp(f, (dict(point),), (dict(direction),))
+    rebuilds = []
+
+    def tensors_of(weights: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        tensors, rebuild = split(f(weights))
+        rebuilds.append(rebuild)
+        return tuple(tensors) or (torch.zeros(()),)  # torch wants an output; no place asks for it
+
+    try:
+        with forward_mode_attention(), LayerNormsInOneType(), copies_of(point) as weights:
+            values, products = jvp(tensors_of, (weights,), (dict(direction),))
     except RuntimeError as error:  # NotImplementedError is one of these
-        unsupported = _NO_FORWARD_MODE.search(str(error))
-        if unsupported is None:
+        if (explanation := explained(error, model)) is None:
             raise
-        operation = unsupported[1] or "an autograd.Function without a `jvp` method"
-        raise UserError(
-            f"the model uses {operation}, which has no forward-mode derivative in torch "
-            f"{torch.__version__}, so it cannot be linearized: replace it by operations that have "
-            "one (a fused kernel usually has a plain equivalent)."
-        ) from error
+        raise explanation from error
+    return rebuilds[0](values), rebuilds[0](products)
 
 
 def model_and_product(
@@ -80,7 +86,7 @@ def model_and_product(
     def at(weights: dict[str, Tensor]) -> Any:
         return functional_call(model, weights, args, dict(kwargs))
 
-    return value_and_product(at, point, direction)
+    return value_and_product(at, point, direction, model)
 
 
 class LayerNormsInOneType(TorchFunctionMode):

@@ -14,13 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.utils._pytree import tree_leaves, tree_map, tree_unflatten
+from torch.utils._pytree import tree_leaves
 
 from tangent.arithmetic.forward_mode import (
     ContiguousInputs,
     forward_mode_attention,
     model_and_product,
 )
+from tangent.arithmetic.linearizable import check_evaluation_mode, check_modules
+from tangent.arithmetic.outputs import plus
 from tangent.arithmetic.recomputed import Recomputed, WithoutActivations
 from tangent.arithmetic.task_vector import TaskVector, check_same_names_and_shapes
 from tangent.jobs.errors import UserError
@@ -43,10 +45,11 @@ def jvp_features(
         inputs: the model's arguments, x.
 
     Raises:
-        UserError: `tau` does not have the names or shapes of `theta0`, or an operation of the
-            model has no forward-mode derivative.
+        UserError: `tau` does not have the names or shapes of `theta0`, or the model is in training
+            mode, changes its weights, or has an operation without a forward-mode derivative.
     """
     check_same_names_and_shapes(theta0, tau, "the model", "the task vector")
+    check_evaluation_mode(model)
     direction = {name: tau[name].to(value) for name, value in theta0.items()}
     return model_and_product(model, theta0, direction, inputs, {})
 
@@ -100,8 +103,9 @@ def stacked_jvp_features(
         inputs: the model's arguments, x.
 
     Raises:
-        UserError: an operation of the model has no forward-mode derivative.
+        UserError: as `jvp_features`.
     """
+    check_evaluation_mode(model)
 
     def along(direction: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         return model_and_product(model, theta0, direction, inputs, {})
@@ -114,13 +118,16 @@ def linearize(model: nn.Module, activation_checkpointing: bool = False) -> Linea
     """The first-order Taylor expansion of `model` at its present weights θ0.
 
     The model is copied, so it can be trained on or edited without effect on its linearization.
+    Outputs keep their structure: tensors with a derivative are linearized, the rest (None, numbers,
+    caches, integer tensors) is f's at θ0.
 
     Args:
         model: f.
         activation_checkpointing: train in less memory and more time (`LinearizedModel`).
 
     Raises:
-        UserError: the model has no parameter that requires a gradient.
+        UserError: the model has no parameter that requires a gradient, or cannot be linearized (old
+            weight_norm, TorchScript, wrappers for several GPUs).
     """
     return LinearizedModel(model, activation_checkpointing)
 
@@ -150,6 +157,7 @@ class LinearizedModel(nn.Module):
     def __init__(self, model: nn.Module, activation_checkpointing: bool = False) -> None:
         super().__init__()
         self.activation_checkpointing = activation_checkpointing
+        check_modules(model)
         self.model = copy.deepcopy(model).eval()
         self._names = [name for name, value in self.model.named_parameters() if value.requires_grad]
         if not self._names:
@@ -174,23 +182,22 @@ class LinearizedModel(nn.Module):
         if not trains or _require_gradient(args, kwargs):
             direction = {name: theta[name] - theta0[name] for name in theta}
             value, product = model_and_product(self.model, theta0, direction, args, kwargs)
-            return tree_map(torch.add, value, product)
+            return plus(value, product)
         if self.activation_checkpointing:
             recomputed = Recomputed(self.model, theta0, args, kwargs)
             leaves = WithoutActivations.apply(recomputed, *theta.values())
-            return tree_unflatten(leaves, recomputed.structure)
+            return recomputed.rebuild(leaves)
         # The value is computed at θ0 + (θ − θ), which is θ0 with θ's place in the graph: its
         # ordinary backward pass gives the gradient Jᵀv, and the product needs none of its own.
         point = {name: theta0[name] + (theta[name] - theta[name].detach()) for name in theta}
         direction = {name: theta[name].detach() - theta0[name] for name in theta}
         if torch.compiler.is_compiling():  # the compiler keeps nothing for the product's sake
             value, product = model_and_product(self.model, point, direction, args, kwargs)
-        else:
-            # In one pass, autograd would keep all intermediate results of the product too.
-            value = functional_call(self.model, point, args, dict(kwargs))
-            with torch.no_grad():
-                _, product = model_and_product(self.model, theta0, direction, args, kwargs)
-        return tree_map(lambda v, p: v + p.detach(), value, product)
+            return value + product.detach()
+        # In one pass, autograd would keep all intermediate results of the product too.
+        with torch.no_grad():
+            _, product = model_and_product(self.model, theta0, direction, args, kwargs)
+        return plus(functional_call(self.model, point, args, dict(kwargs)), product)
 
     def train(self, mode: bool = True) -> LinearizedModel:
         """Change nothing but the flag `training`: f is expanded in evaluation mode."""

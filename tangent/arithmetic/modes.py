@@ -1,39 +1,81 @@
-"""The three modes of the paper, as data: two trainings, three evaluations."""
+"""Trainings and modes, as data: what is fine-tuned, and how the edited model is evaluated.
+
+The paper has two trainings and three modes. A further training is an entry here, which gives a mode
+of its name. A study has the modes that its configuration names, and the trainings that these need.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
 
-Training = Literal["standard", "linear"]
-Evaluation = Literal["plain", "linearized"]
+Model = Literal["plain", "linearized"]
+"""`plain` is f(x; θ); `linearized` is f_lin(x; θ), its Taylor expansion at θ0."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How task vectors are obtained.
+
+    Attributes:
+        model: what is trained; its weights θ* give the task vector.
+        parameters: regular expression that is found in the names of the encoder's parameters that
+            are trained; the others stay at θ0.
+    """
+
+    model: Model
+    parameters: str = ""
 
 
 @dataclass(frozen=True)
 class Mode:
-    """How task vectors are obtained and how the edited model is evaluated.
+    """How task vectors are used.
 
     Attributes:
-        name: the mode's name, in paths, tables, figures and texts.
-        trained_as: which fine-tuning gives the task vectors.
-        evaluated_as: `plain` is f(x; θ0 + ατ); `linearized` is f_lin(x; θ0 + ατ).
+        trained_as: name of the training that gives them.
+        evaluated_as: what is evaluated at θ0 + ατ.
     """
 
-    name: str
-    trained_as: Training
-    evaluated_as: Evaluation
+    trained_as: str
+    evaluated_as: Model
 
 
-MODES: dict[str, Mode] = {
-    mode.name: mode
-    for mode in (
-        Mode("standard", "standard", "plain"),
-        Mode("posthoc", "standard", "linearized"),
-        Mode("linear", "linear", "linearized"),
-    )
+TRAININGS: Registry[Training] = {
+    "standard": Training("plain"),
+    "linear": Training("linearized"),
 }
+"""By the name that paths, tables and the configuration have."""
+
+POSTHOC = {"posthoc": "standard"}
+"""Modes that linearize afterwards, and the training of their task vectors."""
+
+
+def _modes() -> Iterator[tuple[str, Mode]]:
+    """Each training's own mode, which evaluates what was trained, and those of `POSTHOC`."""
+    for name, training in TRAININGS.items():
+        yield name, Mode(name, training.model)
+        for mode, trained_as in POSTHOC.items():
+            if trained_as == name:
+                yield mode, Mode(name, "linearized")
+
+
+MODES = dict(_modes())
+"""By the name that paths, tables, figures and texts have."""
+
+
+def get_training(name: str) -> Training:
+    """Look a training up by name.
+
+    Raises:
+        UserError: there is no such training.
+    """
+    if name not in TRAININGS:
+        raise UserError(f"unknown training {name!r}: the trainings are {', '.join(TRAININGS)}.")
+    return TRAININGS[name]
 
 
 def get_mode(name: str) -> Mode:
@@ -42,7 +84,6 @@ def get_mode(name: str) -> Mode:
     Raises:
         UserError: there is no such mode.
     """
-    try:
-        return MODES[name]
-    except KeyError:
-        raise UserError(f"unknown mode {name!r}: the modes are {', '.join(MODES)}.") from None
+    if name not in MODES:
+        raise UserError(f"unknown mode {name!r}: the modes are {', '.join(MODES)}.")
+    return MODES[name]

@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from tangent.arithmetic.activation_checkpointing import recompute_blocks
 from tangent.arithmetic.forward_mode import forward_mode_attention, model_and_product
+from tangent.arithmetic.outputs import Rebuild, plus, split
 
 
 class Recomputed:
     """One call of f_lin, whose gradient J(x; θ0)ᵀv comes from a forward pass made for it."""
 
-    structure: Any  # of the outputs, as torch's pytrees describe it
+    rebuild: Rebuild  # the outputs of their tensors
 
     def __init__(
         self,
@@ -42,12 +42,12 @@ class Recomputed:
         value, product = model_and_product(
             self._model, self._theta0, direction, self._args, self._kwargs
         )
-        leaves, self.structure = tree_flatten(tree_map(torch.add, value, product))
-        return tuple(leaves)
+        tensors, self.rebuild = split(plus(value, product))
+        return tuple(tensors)
 
     def gradients(self, cotangents: Sequence[Tensor]) -> list[Tensor | None]:
         """J(x; θ0)ᵀv for each parameter; None for one that f does not use."""
-        point = {name: value.detach().requires_grad_() for name, value in self._theta0.items()}
+        point = {name: value.clone().requires_grad_() for name, value in self._theta0.items()}
         weights = {f"model.{name}": value for name, value in point.items()}
         pull = _Pull(self._model)
         # The backward pass happens inside the call too: recomputed blocks must see θ0 as well.
@@ -67,8 +67,11 @@ class _Pull(nn.Module):
         # Only here: forward-mode derivatives do not pass through recomputed blocks.
         recompute_blocks(self.model, True)
         try:
-            outputs = tree_leaves(self.model(*args, **kwargs))
-            torch.autograd.backward(outputs, cotangents)
+            outputs, _ = split(self.model(*args, **kwargs))
+            pairs = zip(outputs, cotangents, strict=True)
+            pulled = [pair for pair in pairs if pair[0].requires_grad]
+            if pulled:
+                torch.autograd.backward(*zip(*pulled, strict=True))
         finally:
             recompute_blocks(self.model, False)
 

@@ -4,43 +4,56 @@ from __future__ import annotations
 
 import copy
 import math
+import numbers
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_safetensors, write_safetensors
 
-SUM = "sum"
-"""What the sum of all task vectors is called, where a task vector has its task's name."""
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Buffers that torch's normalisations keep under these names."""
 
 
 class TaskVector(Mapping[str, Tensor]):
     """A vector in the space of a model's weights: one float32 tensor per parameter, by name.
 
-    A mapping that does not change, and a vector space: `a + b`, `a - b`, `-a`, `2 * a`, `a / 2`;
-    analogies are `c + (b - a)`. Only `.to(device)` and arithmetic make new ones.
+    A value, which shares no memory with what it was made of, and a vector space: `a + b`, `a - b`,
+    `-a`, `2 * a`, `a / 2`; analogies are `c + (b - a)`. Factors are real numbers of any kind.
+    Complex parameters have complex64 tensors, and norms and products of their real and imaginary
+    parts.
+
+    Attributes:
+        left_out: names of floating-point buffers that `from_checkpoints` found changed, and that
+            are no part of the vector.
 
     Args:
-        tensors: a tensor of floating-point numbers per parameter.
+        tensors: a tensor of floating-point (or complex) numbers per parameter.
 
     Raises:
-        UserError: there is no tensor, or one is not floating-point.
+        UserError: there is no tensor, or one holds other numbers.
     """
+
+    left_out: tuple[str, ...] = ()
+    __array_ufunc__ = None  # so that numpy leaves `np.float64(2) * a` to us
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         if not tensors:
             raise UserError("a task vector needs at least one tensor; this one has none.")
         for name, tensor in tensors.items():
-            if not tensor.is_floating_point():
+            if not _is_inexact(tensor):
                 raise UserError(
                     f"{name} holds {tensor.dtype}: a task vector is made of floating-point "
                     "parameters; leave counters and other buffers out."
                 )
         self._tensors = {
-            name: tensor.detach().to(torch.float32) for name, tensor in tensors.items()
+            name: tensor.detach().to(_kept_type(tensor), copy=True)
+            for name, tensor in tensors.items()
         }
 
     @classmethod
@@ -48,27 +61,52 @@ class TaskVector(Mapping[str, Tensor]):
         cls,
         theta0: Mapping[str, Tensor] | nn.Module,
         theta_star: Mapping[str, Tensor] | nn.Module,
+        buffers: Literal["leave_out", "include"] = "leave_out",
     ) -> TaskVector:
-        """τ = θ* − θ0, in float32.
+        """τ = θ* − θ0: subtracted in the wider type of the two, then rounded to float32.
+
+        A weight that two layers share counts once: under its first name, where the tensors of a
+        mapping share their memory as those of a state dict do. Integer parameters must be equal.
 
         Args:
             theta0: the pre-trained weights: a module, or tensors by name.
-            theta_star: the fine-tuned weights. Of modules the parameters count; of mappings every
-                floating-point tensor (integer buffers, such as counters, are left out).
+            theta_star: the fine-tuned weights. Of modules the parameters count. Of two mappings all
+                floating-point tensors, but for the running statistics of normalisations, which are
+                known by their names; other buffers cannot be told from parameters there.
+            buffers: `include` takes floating-point buffers in, so that `apply_to` moves them too;
+                otherwise `left_out` names those that differ.
 
         Raises:
-            UserError: names or shapes differ, or a weight is not a finite number.
+            UserError: names or shapes differ, a weight is not a finite number, integers differ, or
+                the two are the same tensors in memory.
         """
-        start, end = _weights(theta0), _weights(theta_star)
+        start, end, left_out = _weights(theta0, theta_star, buffers == "include")
         check_same_names_and_shapes(start, end, "θ0", "θ*")
-        difference = {name: end[name].float() - start[name].float() for name in start}
-        for name, tensor in difference.items():
-            if not torch.isfinite(tensor).all():
+        if all(_is_same_memory(start[name], end[name]) for name in start):
+            raise UserError(
+                "θ0 and θ* are the same tensors in memory: a state dict follows its model. Keep "
+                "copy.deepcopy(model.state_dict()) from before the training."
+            )
+        difference = {}
+        for name, tensor in start.items():
+            if not _is_inexact(tensor):
+                if not torch.equal(tensor, end[name].to(tensor)):
+                    raise UserError(
+                        f"{name} holds {tensor.dtype} and differs: a task vector cannot move it."
+                    )
+                continue
+            wider = torch.promote_types(_kept_type(tensor), tensor.dtype)
+            wider = torch.promote_types(wider, end[name].dtype)
+            moved = end[name].to(wider) - tensor.to(end[name].device, wider)
+            difference[name] = moved.to(_kept_type(moved))
+            if not torch.isfinite(difference[name]).all():
                 raise UserError(
                     f"{name} is not finite in θ0 or θ*: the training diverged or the checkpoint "
                     "is damaged; fine-tune again with a lower learning rate."
                 )
-        return cls(difference)
+        made = cls._of(difference) if difference else cls({})
+        made.left_out = left_out
+        return made
 
     @classmethod
     def sum(cls, vectors: Iterable[Mapping[str, Tensor]]) -> TaskVector:
@@ -85,7 +123,14 @@ class TaskVector(Mapping[str, Tensor]):
             check_same_names_and_shapes(total, vector, "one task vector", "the other")
             for name in total:
                 total[name] += vector[name]
-        return cls(total)
+        return cls._of(total)
+
+    @classmethod
+    def _of(cls, tensors: dict[str, Tensor]) -> TaskVector:
+        """Of tensors that nobody else has: they need no copy."""
+        made = cls.__new__(cls)
+        made._tensors = tensors
+        return made
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TaskVector:
@@ -138,19 +183,17 @@ class TaskVector(Mapping[str, Tensor]):
         return NotImplemented
 
     def __neg__(self) -> TaskVector:
-        return TaskVector({name: -tensor for name, tensor in self._tensors.items()})
+        return self._each(torch.neg)
 
     def __mul__(self, factor: float) -> TaskVector:
-        if not isinstance(factor, (int, float)):
-            return NotImplemented
-        return TaskVector({name: factor * tensor for name, tensor in self._tensors.items()})
+        number = _real(factor)
+        return NotImplemented if number is None else self._each(lambda tensor: number * tensor)
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float) -> TaskVector:
-        if not isinstance(divisor, (int, float)):
-            return NotImplemented
-        return TaskVector({name: tensor / divisor for name, tensor in self._tensors.items()})
+        number = _real(divisor)
+        return NotImplemented if number is None else self._each(lambda tensor: tensor / number)
 
     def dot(self, other: TaskVector) -> float:
         """Inner product over all weights, accumulated in float64.
@@ -159,11 +202,8 @@ class TaskVector(Mapping[str, Tensor]):
             UserError: names or shapes differ.
         """
         self._check(other)
-        products = (
-            torch.dot(tensor.flatten().double(), other[name].flatten().double())
-            for name, tensor in self._tensors.items()
-        )
-        return math.fsum(product.item() for product in products)
+        pairs = ((tensor, other[name]) for name, tensor in self._tensors.items())
+        return math.fsum(torch.dot(*map(_flat, pair)).item() for pair in pairs)
 
     def norm(self) -> float:
         """Euclidean norm over all weights."""
@@ -180,10 +220,14 @@ class TaskVector(Mapping[str, Tensor]):
 
     def to(self, device: torch.device | str) -> TaskVector:
         """The same vector on another device."""
-        return TaskVector({name: tensor.to(device) for name, tensor in self._tensors.items()})
+        if all(tensor.device == torch.device(device) for tensor in self._tensors.values()):
+            return self
+        return self._each(lambda tensor: tensor.to(device))
 
     def apply_to(self, model: nn.Module, alpha: float = 1.0) -> nn.Module:
         """A copy of `model` (f at θ) with the weights θ + α τ; `model` is left as it is.
+
+        Floating-point buffers that τ has (`from_checkpoints`) are moved too.
 
         Raises:
             UserError: τ does not have the model's parameters.
@@ -202,18 +246,21 @@ class TaskVector(Mapping[str, Tensor]):
         Raises:
             UserError: τ does not have the model's parameters; the model is left as it was.
         """
-        parameters = dict(model.named_parameters())
-        check_same_names_and_shapes(parameters, self, "the model", "the task vector")
-        for name, parameter in parameters.items():
-            parameter.add_(self._tensors[name].to(parameter.device), alpha=alpha)
+        moved = _movable(model, self)
+        check_same_names_and_shapes(moved, self, "the model", "the task vector")
+        for name, tensor in moved.items():
+            tensor.add_(self._tensors[name].to(tensor.device), alpha=float(alpha))
 
     def _combine(self, other: TaskVector, factor: float) -> TaskVector:
         if not isinstance(other, TaskVector):
             return NotImplemented
         self._check(other)
-        return TaskVector(
+        return TaskVector._of(
             {name: tensor + factor * other[name] for name, tensor in self._tensors.items()}
         )
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> TaskVector:
+        return TaskVector._of({name: change(tensor) for name, tensor in self._tensors.items()})
 
     def _check(self, other: Mapping[str, Tensor]) -> None:
         check_same_names_and_shapes(self, other, "one task vector", "the other")
@@ -237,9 +284,10 @@ def edit_(
     Raises:
         UserError: θ0 or a task vector does not have the model's parameters; nothing is changed.
     """
-    parameters = dict(model.named_parameters())
+    parameters = _movable(model, theta0)
     edits = list(edits)
-    check_same_names_and_shapes(parameters, theta0, "the model", "θ0")
+    inexact = {name: value for name, value in theta0.items() if _is_inexact(value)}
+    check_same_names_and_shapes(parameters, inexact, "the model", "θ0")
     for _, tau in edits:
         check_same_names_and_shapes(parameters, tau, "the model", "the task vector")
     for name, parameter in parameters.items():
@@ -248,9 +296,82 @@ def edit_(
             parameter.add_(tau[name].to(parameter.device), alpha=alpha)
 
 
-def _weights(source: Mapping[str, Tensor] | nn.Module) -> dict[str, Tensor]:
-    named = source.named_parameters() if isinstance(source, nn.Module) else source.items()
-    return {name: value.detach() for name, value in named if value.is_floating_point()}
+def _weights(
+    theta0: Mapping[str, Tensor] | nn.Module,
+    theta_star: Mapping[str, Tensor] | nn.Module,
+    with_buffers: bool,
+) -> tuple[dict[str, Tensor], dict[str, Tensor], tuple[str, ...]]:
+    """The tensors to subtract, and the names of floating-point buffers that differ and stay out."""
+    modules = [source for source in (theta0, theta_star) if isinstance(source, nn.Module)]
+    start, end = (
+        {**dict(source.named_parameters()), **dict(source.named_buffers())}
+        if isinstance(source, nn.Module)
+        else dict(source)
+        for source in (theta0, theta_star)
+    )
+    if modules:
+        buffers = dict(modules[0].named_buffers()).keys()
+        every = dict(modules[0].named_parameters(remove_duplicate=False)).keys()
+        repeated = every - dict(modules[0].named_parameters()).keys()
+    else:
+        buffers = {name for name in start if name.split(".")[-1] in _STATISTICS}
+        repeated = _repeated(start) & _repeated(end)
+    counters = {name for name in buffers if name in start and not _is_inexact(start[name])}
+    differ = [
+        name
+        for name in start
+        if name in buffers - counters and name in end and not torch.equal(start[name], end[name])
+    ]
+    dropped = repeated | (counters if with_buffers else buffers)
+    start, end = (
+        {name: value.detach() for name, value in source.items() if name not in dropped}
+        for source in (start, end)
+    )
+    return start, end, () if with_buffers else tuple(differ)
+
+
+def _repeated(tensors: Mapping[str, Tensor]) -> set[str]:
+    """Names of tensors that are in memory what one before them is: of shared weights."""
+    seen: dict[tuple, str] = {}
+    return {
+        name
+        for name, tensor in tensors.items()
+        if tensor.numel() > 0
+        and seen.setdefault((tensor.data_ptr(), tensor.shape, tensor.stride()), name) != name
+    }
+
+
+def _movable(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
+    """What task vectors may move: inexact parameters, and inexact buffers among `names`."""
+    parameters = {name: value for name, value in model.named_parameters() if _is_inexact(value)}
+    wanted = set(names)
+    buffers = {name: value for name, value in model.named_buffers() if name in wanted}
+    return parameters | {name: value for name, value in buffers.items() if _is_inexact(value)}
+
+
+def _is_inexact(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def _kept_type(tensor: Tensor) -> torch.dtype:
+    return torch.complex64 if tensor.is_complex() else torch.float32
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """All real numbers of a tensor, in float64."""
+    wide = tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
+    return (torch.view_as_real(wide) if tensor.is_complex() else wide).flatten()
+
+
+def _is_same_memory(first: Tensor, second: Tensor) -> bool:
+    return first.numel() > 0 and first.data_ptr() == second.data_ptr()
+
+
+def _real(factor: object) -> float | None:
+    """A real number as Python has it: of numpy, or a tensor or array without dimensions, too."""
+    if isinstance(factor, Tensor | np.ndarray) and factor.ndim == 0:
+        factor = factor.item()
+    return float(factor) if isinstance(factor, numbers.Real) else None
 
 
 def check_same_names_and_shapes(

@@ -3,52 +3,121 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from operator import attrgetter
 
 from tangent.arithmetic.alphas import SEARCH_BOX, alpha_grid
-from tangent.config.schema import RANDOM_SUFFIX, SUM, Config
+from tangent.arithmetic.merging import METHODS, SUM
+from tangent.arithmetic.modes import MODES
+from tangent.config.schema import RANDOM_SUFFIX, Config
 from tangent.config.sections import Disentanglement
-from tangent.data.validation import held_out
 from tangent.tasks.task_files import task_kind, task_names
+
+_NAMED_BY = {
+    "pretrained": (
+        "models", "architectures", "finetuning.models", "published", "probe.own_classifier",
+    ),
+    "datasets": ("tasks",),
+    "models": (
+        "disentanglement.models", "eigenfunctions.models", "combinations.models",
+        "random_initialization.models", "emergence.steps", "rate_sensitivity.models",
+    ),
+    "tasks": ("eigenfunctions.tasks", "random_initialization.tasks"),
+}  # fmt: skip
+"""Keys that hold names, by the key that these must be of."""
 
 
 def problems_across_keys(config: Config) -> list[str]:
     """Every problem that no single key shows, one line each; an empty list if there is none."""
     return [
+        *_references(config),
+        *_modes(config),
         *_names(config),
         *_kinds(config),
-        *_subsets(config),
-        *_pairs(config),
-        *_analogies(config),
         *_sizes(config),
         *_ranges(config),
         *_emergence(config),
         *_finetuning(config),
         *_rate_sensitivity(config),
-        *_published(config),
         *_pretraining(config),
         *_probe(config),
     ]
 
 
-def _names(config: Config) -> Iterator[str]:
-    yield from _not_in("models", config.models, config.pretrained, "pretrained")
-    yield from _not_in("tasks", config.tasks, config.datasets, "datasets")
-    yield from _not_in("control", [config.control], config.datasets, "datasets")
-    known = [task for task in config.tasks if task in config.datasets]
-    yield from _not_in("tasks", known, config.finetuning.epochs, "finetuning.epochs")
-    yield from _not_in("datasets", config.datasets, task_names(), "the folder tangent/tasks")
-    yield from _not_in("architectures", config.architectures, config.pretrained, "pretrained")
-    yield from _repeated("models", config.models)
-    yield from _repeated("tasks", config.tasks)
+def _references(config: Config) -> Iterator[str]:
+    """Names that are not defined where their key's are, or are listed twice."""
+    tasks = _nameable(config.tasks, config.datasets)
+    models = _nameable(config.models, config.pretrained)
+    known = {**dict(config), "tasks": tasks, "models": models}
+    for where, keys in _NAMED_BY.items():
+        for key in keys:
+            names = attrgetter(key)(config)
+            yield from _not_in(key, names, known[where], where)
+            if isinstance(names, list):
+                yield from _repeated(key, names)
     yield from _repeated("seeds", config.seeds)
+    yield from _not_in("control", [config.control], config.datasets, "datasets")
+    trained = [task for task in config.tasks if task in config.datasets]
+    yield from _not_in("tasks", trained, config.finetuning.epochs, "finetuning.epochs")
+    yield from _not_in("datasets", config.datasets, task_names(), "the folder tangent/tasks")
+    everything = {*config.datasets, *task_names()}
+    yield from _not_in("finetuning.epochs", config.finetuning.epochs, everything, "tangent/tasks")
+    for model, trainings in config.published.items():
+        for training, of_tasks in trainings.items():
+            key = f"published.{model}.{training}"
+            yield from _not_in(key, of_tasks, everything, "tangent/tasks")
+    classified = config.probe.own_classifier.values()
+    yield from _not_in("probe.own_classifier", classified, config.datasets, "datasets")
+    yield from _groups("disentanglement.pairs", config.disentanglement.pairs, tasks)
+    yield from _groups("combinations.analogies", config.combinations.analogies, tasks)
+
+
+def _groups(key: str, groups: list[list[str]], tasks: set[str]) -> Iterator[str]:
+    """Pairs, which are the same in either order, and analogies, which are not."""
+    seen: list[Collection[str]] = []
+    for number, group in enumerate(groups):
+        here, listed = f"{key}[{number}]", ", ".join(group)
+        what, size, same = "an analogy", "four", group
+        if len(group) == 2:
+            what, size, same = "a pair", "two", frozenset(group)
+        yield from _not_in(here, group, tasks, "tasks")
+        if len(set(group)) < len(group):
+            yield f"{here}: {what} needs {size} different tasks, not {listed}"
+        elif same in seen:
+            yield f"{here}: the {what.split()[1]} {listed} is there already"
+        seen.append(same)
+
+
+def _modes(config: Config) -> Iterator[str]:
+    yield from _not_in("modes", config.modes, MODES, "tangent/arithmetic/modes.py")
+    yield from _repeated("modes", config.modes)
+    if not MODES.keys() >= set(config.modes):
+        return
+    rates = {"finetuning": config.finetuning.learning_rate}
+    own = {model: config.finetuning_of(model).learning_rate for model in config.models}
+    rates |= {f"finetuning.models.{model}": of_model for model, of_model in own.items() if of_model}
+    if config.random_initialization.models:
+        rates["random_initialization"] = config.random_initialization.learning_rate
+    for section, of_trainings in rates.items():
+        for mode in config.modes:
+            if (training := MODES[mode].trained_as) not in of_trainings:
+                yield f"{section}.learning_rate.{training} is missing; the mode {mode!r} needs it"
+
+
+def _names(config: Config) -> Iterator[str]:
     if config.control in config.tasks:
         yield (
             f"control: {config.control!r} is also in tasks; the control task must be one that no "
             "fine-tuning touches"
         )
-    if SUM in config.tasks:
-        yield f"tasks: {SUM!r} is the name of the sum of all task vectors; rename the task"
+    for task in config.tasks:
+        if task in METHODS:
+            yield f"tasks: {task!r} is the name of a way of merging task vectors; rename the task"
+    yield from _not_in("merging", config.merging, METHODS, "the folder tangent/arithmetic/merging")
+    yield from _repeated("merging", config.merging)
+    if config.combinations.models and config.merging[0] != SUM:
+        yield f"combinations.models: they go on from addition by {SUM!r}; list it first in merging"
     for model in config.models:
         if model.endswith(RANDOM_SUFFIX):
             yield (
@@ -84,65 +153,20 @@ def _is_described(config: Config, model: str) -> bool:
     return entry is not None and getattr(entry, "recipe", None) in {None, *config.pretraining}
 
 
-def _subsets(config: Config) -> Iterator[str]:
-    known_tasks = _nameable(config.tasks, config.datasets)
-    for section in ("eigenfunctions", "random_initialization"):
-        tasks = getattr(config, section).tasks
-        yield from _not_in(f"{section}.tasks", tasks, known_tasks, "tasks")
-        yield from _repeated(f"{section}.tasks", tasks)
-    known_models = _nameable(config.models, config.pretrained)
-    for section in ("disentanglement", "eigenfunctions", "random_initialization", "combinations"):
-        models = getattr(config, section).models
-        yield from _not_in(f"{section}.models", models, known_models, "models")
-        yield from _repeated(f"{section}.models", models)
-    known = {*config.datasets, *task_names()}
-    yield from _not_in("finetuning.epochs", config.finetuning.epochs, known, "tangent/tasks")
-
-
-def _pairs(config: Config) -> Iterator[str]:
-    known_tasks = _nameable(config.tasks, config.datasets)
-    seen = set()
-    for number, pair in enumerate(config.disentanglement.pairs):
-        key = f"disentanglement.pairs[{number}]"
-        yield from _not_in(key, pair, known_tasks, "tasks")
-        if pair[0] == pair[1]:
-            yield f"{key}: a pair needs two different tasks, not {pair[0]!r} twice"
-        elif frozenset(pair) in seen:
-            yield f"{key}: the pair {pair[0]!r}, {pair[1]!r} is there already"
-        seen.add(frozenset(pair))
-
-
-def _analogies(config: Config) -> Iterator[str]:
-    known_tasks = _nameable(config.tasks, config.datasets)
-    seen = []
-    for number, analogy in enumerate(config.combinations.analogies):
-        key = f"combinations.analogies[{number}]"
-        yield from _not_in(key, analogy, known_tasks, "tasks")
-        if len(set(analogy)) < len(analogy):
-            yield f"{key}: an analogy needs four different tasks, not {', '.join(analogy)}"
-        elif analogy in seen:
-            yield f"{key}: the analogy {', '.join(analogy)} is there already"
-        seen.append(analogy)
-
-
 def _sizes(config: Config) -> Iterator[str]:
     used = [name for name in (*config.tasks, config.control) if name in config.datasets]
     for name in used:
-        dataset = config.datasets[name]
-        left, batch = dataset.train_images, config.finetuning.batch_size
-        if dataset.validation_images is None:
-            rule = config.validation
-            validation = held_out(dataset.train_images, rule.fraction, rule.maximum)
-            left -= validation
-            if validation < 1:
-                yield (
-                    f"datasets.{name}.train_images: {dataset.train_images} images leave no "
-                    f"validation image at validation.fraction {rule.fraction}"
-                )
-        if name in config.tasks and left < batch:
+        key, splits = f"datasets.{name}.train_images", config.splits_of(name)
+        batch = config.finetuning.batch_size
+        if splits.validation < 1:
             yield (
-                f"datasets.{name}.train_images: the {left} images that validation leaves are fewer "
-                f"than one batch (finetuning.batch_size: {batch})"
+                f"{key}: {splits.train} images leave no validation image at validation.fraction "
+                f"{config.validation.fraction}"
+            )
+        if name in config.tasks and splits.train < batch:
+            yield (
+                f"{key}: the {splits.train} images that validation leaves are fewer than one batch "
+                f"(finetuning.batch_size: {batch})"
             )
     if config.eigenfunctions.components > config.eigenfunctions.images:
         yield (
@@ -176,8 +200,6 @@ def _samples_the_search_box(grid: Disentanglement, points: int) -> bool:
 
 def _emergence(config: Config) -> Iterator[str]:
     steps = config.emergence.steps
-    known_models = _nameable(config.models, config.pretrained)
-    yield from _not_in("emergence.steps", steps, known_models, "models")
     if len(steps) == 1:
         yield (
             f"emergence.steps: {', '.join(steps)} is one checkpoint; a curve needs two, or none to "
@@ -194,9 +216,7 @@ def _emergence(config: Config) -> Iterator[str]:
 
 
 def _finetuning(config: Config) -> Iterator[str]:
-    settings = config.finetuning.models
-    yield from _not_in("finetuning.models", settings, config.pretrained, "pretrained")
-    for model, own in settings.items():
+    for model, own in config.finetuning.models.items():
         parts = own.accumulation_steps * own.processes
         if parts > config.finetuning.batch_size:
             yield (
@@ -208,28 +228,18 @@ def _finetuning(config: Config) -> Iterator[str]:
 
 def _rate_sensitivity(config: Config) -> Iterator[str]:
     key, models = "rate_sensitivity.models", config.rate_sensitivity.models
-    yield from _not_in(key, models, _nameable(config.models, config.pretrained), "models")
-    yield from _repeated(key, models)
     if len(models) == 1:
         yield f"{key}: {models[0]} is one point; a comparison needs two, or none to leave it out"
     described = [model for model in models if model in config.pretrained]
     for model in described:
         own = config.finetuning.models.get(model)
-        if own is None or own.learning_rate is None:
+        if own is None or not own.learning_rate:
             yield f"{key}: {model!r} has no finetuning.models.{model}.learning_rate; give it one"
         if config.pretrained[model] != config.pretrained[described[0]]:
             yield (
                 f"{key}: {model!r} and {described[0]!r} are not the same weights; give them one "
                 "entry in pretrained"
             )
-
-
-def _published(config: Config) -> Iterator[str]:
-    yield from _not_in("published", config.published, config.pretrained, "pretrained")
-    for model, trainings in config.published.items():
-        for training, tasks in trainings:
-            known = [*config.datasets, *task_names()]
-            yield from _not_in(f"published.{model}.{training}", tasks, known, "tangent/tasks")
 
 
 def _pretraining(config: Config) -> Iterator[str]:
@@ -264,8 +274,6 @@ def _probe(config: Config) -> Iterator[str]:
             f"({probe.maximum:g})"
         )
     key = "probe.own_classifier"
-    yield from _not_in(key, probe.own_classifier, config.pretrained, "pretrained")
-    yield from _not_in(key, probe.own_classifier.values(), config.datasets, "datasets")
     for model in probe.own_classifier:
         if _is_described(config, model) and not config.classifies(model):
             yield f"{key}: {model!r} has no classifier of its own; leave it out"
@@ -291,6 +299,6 @@ def _not_in(key: str, names: Iterable[str], known: Iterable[str], where: str) ->
 
 
 def _repeated(key: str, values: list) -> Iterator[str]:
-    for value in dict.fromkeys(values):
-        if values.count(value) > 1:
-            yield f"{key}: {value!r} is listed {values.count(value)} times; list it once"
+    for value, count in Counter(values).items():
+        if count > 1:
+            yield f"{key}: {value!r} is listed {count} times; list it once"

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import difflib
+import functools
+import operator
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Tag, ValidationError
-from pydantic.fields import FieldInfo
+import yaml
+from pydantic import BaseModel, ValidationError
 
 from tangent.config.checks import problems_across_keys
 from tangent.config.schema import Config
 from tangent.jobs.errors import UserError
 from tangent.jobs.keys import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SHA256_PATTERN
+
+Location = tuple[str | int, ...]
 
 
 class ConfigError(UserError):
@@ -41,13 +47,15 @@ def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Conf
     try:
         config = Config.model_validate(mapping)
     except ValidationError as error:
-        errors = error.errors(include_url=False)
-        problems = [describe(details, Config) for details in errors]
+        problems = descriptions(error, Config, mapping)
         # Where unknown keys are the only problems so far, those across keys can be listed too.
-        unknown = [details["loc"] for details in errors if details["type"] == "extra_forbidden"]
-        if len(unknown) == len(errors):
+        if {details["type"] for details in error.errors()} == {"extra_forbidden"}:
+            known = copy.deepcopy(mapping)
+            for details in error.errors():
+                *parents, key = _shown_location(details["loc"], mapping)
+                del functools.reduce(operator.getitem, parents, known)[key]
             with contextlib.suppress(ValidationError):
-                config = Config.model_validate(_without(mapping, unknown))
+                config = Config.model_validate(known)
     if config is not None:
         problems += problems_across_keys(config)
     if problems:
@@ -55,27 +63,72 @@ def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Conf
     return config
 
 
-def describe(error: Mapping[str, Any], root: type[BaseModel]) -> str:
-    """One line about an error of pydantic's in a file that `root` describes."""
-    location = _shown_location(error["loc"], root)
-    key, kind, value = _dotted(location) or "the file", error["type"], error["input"]
-    context = error.get("ctx", {})
+def extended_files(extends: Any) -> list[str]:
+    """The files to merge before the one that says `extends`, in the order of merging.
+
+    Args:
+        extends: the value of the key; None gives no file.
+
+    Raises:
+        ConfigError: a file is not there, is no mapping in YAML, or comes twice.
+    """
+    files: list[str] = []
+    while extends is not None:
+        if not isinstance(extends, str):
+            raise ConfigError([f"extends must be one path, not {extends!r}"])
+        if not Path(extends).is_file():
+            remedy = "give a file, its path from the repository root"
+            raise ConfigError([f"extends: {extends} does not exist or is not a file: {remedy}"])
+        if extends in files:
+            raise ConfigError([f"extends: {' → '.join([*files, extends])} goes in a circle"])
+        files.append(extends)
+        content = read_yaml(extends, "extends: ")
+        if not isinstance(content, dict):
+            raise ConfigError([f"extends: {extends} must be a mapping of keys"])
+        extends = content.get("extends")
+    return files[::-1]
+
+
+def read_yaml(path: str, prefix: str = "") -> Any:
+    """The content of a file.
+
+    Raises:
+        ConfigError: it is not YAML; the message begins with `prefix`.
+    """
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{prefix}{path} is not YAML: {error}"]) from error
+
+
+def descriptions(error: ValidationError, root: type[BaseModel], content: Any) -> list[str]:
+    """One line about each error of pydantic's in the `content` of a file that `root` describes."""
+    return [_described(details, root, content) for details in error.errors(include_url=False)]
+
+
+def _described(error: Mapping[str, Any], root: type[BaseModel], content: Any) -> str:
+    location, kind, value = _shown_location(error["loc"], content), error["type"], error["input"]
+    key, context = _dotted(location) or "the file", error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"{key} is not a known key; {_suggestion(location, error['loc'], root)}"
+        branch = error["loc"][-2] if len(error["loc"]) > len(location) else None
+        return f"{key} is not a known key; {_suggestion(location, branch, root)}"
     if kind == "missing":
         return f"{key} is missing"
-    if kind == "union_tag_not_found":
-        return f"{key}.{_discriminator(context)} is missing"
-    if kind == "union_tag_invalid":
-        key = f"{key}.{_discriminator(context)}"
+    if kind.startswith("union_tag"):
+        key += "." + context["discriminator"].strip("'")
+        if kind == "union_tag_not_found":
+            return f"{key} is missing"
         return f"{key} must be one of {context['expected_tags']}, not {context['tag']!r}"
     if kind == "string_pattern_mismatch":
         return f"{key}: {value!r} {_PATTERNS[context['pattern']]}"
     wanted = _WANTED.get(kind, error["msg"][:1].lower() + error["msg"][1:]).format(**context)
     hint = ""
-    if isinstance(value, str) and kind in ("float_type", "int_type") and _is_number(value):
-        hint = " (YAML reads it as text: no quotes, and a decimal point, as in 1.0e-4)"
-    return f"{key} {wanted}, not {_shown(value)}{hint}"
+    if isinstance(value, str) and kind in ("float_type", "int_type"):
+        with contextlib.suppress(ValueError):
+            float(value)
+            hint = " (YAML reads it as text: no quotes, and a decimal point, as in 1.0e-4)"
+    shown = repr(value)
+    return f"{key} {wanted}, not {shown if len(shown) <= 60 else shown[:57] + '...'}{hint}"
 
 
 _WANTED = {
@@ -106,65 +159,20 @@ _PATTERNS = {
 }
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _discriminator(context: Mapping[str, Any]) -> str:
-    """The key that tells the kinds of a mapping apart; pydantic quotes it."""
-    return context["discriminator"].strip("'")
-
-
-def _shown_location(location: Sequence[str | int], root: type[BaseModel]) -> tuple[str | int, ...]:
-    """Pydantic's location without its marks: the kind of a mapping, `[key]` of a mapping's key."""
-    shown, hint = [], root
+def _shown_location(location: Location, content: Any) -> Location:
+    """Pydantic's location without its marks: which kind of value it took, `[key]` of a key."""
+    shown: list[str | int] = []
+    marks: list[Any] = []
     for part in location:
-        kinds = _kinds(hint)
-        if kinds and part in kinds:
-            hint = kinds[part]
-        elif part != "[key]":
-            shown.append(part)
-            hint = _inside(hint, str(part))
+        if part in marks or part in ("a list", "a grid", "a number", "[key]"):
+            marks = []
+            continue
+        shown.append(part)
+        with contextlib.suppress(LookupError, TypeError):
+            content = content[part]
+            is_mapping = isinstance(content, Mapping)
+            marks = [content.get("source"), content.get("objective")] if is_mapping else []
     return tuple(shown)
-
-
-def _kinds(hint: Any) -> dict[str, Any]:
-    """What may stand at a key in turn, by the value or the tag that tells it apart."""
-    for argument in typing.get_args(hint):
-        if isinstance(argument, FieldInfo) and argument.discriminator:
-            return {
-                typing.get_args(model.model_fields[argument.discriminator].annotation)[0]: model
-                for model in _models(hint)
-            }
-    return {
-        mark.tag: member
-        for member in typing.get_args(hint)
-        for mark in getattr(member, "__metadata__", ())
-        if isinstance(mark, Tag)
-    }
-
-
-def _inside(hint: Any, part: str) -> Any:
-    """The type of what stands at the key or position `part` of a `hint`."""
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
-        field = hint.model_fields.get(part)
-        # Pydantic keeps a field's own discriminator beside its annotation.
-        return field and (
-            typing.Annotated[field.annotation, field] if field.discriminator else field.annotation
-        )
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is typing.Annotated:
-        return _inside(arguments[0], part)
-    return arguments[-1] if typing.get_origin(hint) in (dict, list) else None
 
 
 def _dotted(location: Sequence[str | int]) -> str:
@@ -174,47 +182,36 @@ def _dotted(location: Sequence[str | int]) -> str:
     return text
 
 
-def _suggestion(
-    location: Sequence[str | int], marked: Sequence[str | int], root: type[BaseModel]
-) -> str:
+def _suggestion(location: Location, branch: str | int | None, root: type[BaseModel]) -> str:
+    """What an unknown key may have been meant to be; of a mapping of the kind `branch` if given."""
     *parents, wrong = location
-    branch = marked[-2] if len(marked) > len(location) else None
-    siblings = known_keys(parents, branch, root)
-    for likely in difflib.get_close_matches(str(wrong), siblings, n=1, cutoff=0.8):
-        return f"did you mean {_dotted([*parents, likely])}?"
-    near = difflib.get_close_matches(str(wrong), siblings, n=1)
-    candidates = [_dotted([*parents, sibling]) for sibling in near]
-    if branch is None:
+    here = [
+        (path[-1], model)
+        for path, model in _all_keys(root)
+        if len(path) == len(location)
+        and all(one in ("NAME", 0, other) for one, other in zip(path, parents, strict=False))
+    ]
+    of_kind = [key for key, model in here if branch in _tags(model)]
+    siblings = sorted(set(of_kind or [key for key, _ in here]))
+    near = functools.partial(difflib.get_close_matches, str(wrong), siblings, n=1)
+    candidates = [_dotted([*parents, sibling]) for sibling in near()]
+    if branch is None and not near(cutoff=0.8):
         # A key in the wrong section is as frequent a slip as a misspelt one.
-        candidates += [key for key in _all_keys(root) if key.rsplit(".", 1)[-1] == str(wrong)]
+        candidates += [_dotted(path) for path, _ in _all_keys(root) if path[-1] == wrong]
     if candidates:
-        return f"did you mean {' or '.join(candidates)}?"
+        return f"did you mean {' or '.join(dict.fromkeys(candidates))}?"
     return f"known keys here: {', '.join(siblings)}"
 
 
-def known_keys(
-    location: Sequence[str | int],
-    branch: str | int | None = None,
-    root: type[BaseModel] = Config,
-) -> list[str]:
-    """The keys that `root` allows in the mapping at `location`, of its kind `branch` if given."""
-    models: list[type[BaseModel]] = [root]
-    for part in location:
-        inner = [hint for model in models for hint in _hints(model, str(part))]
-        models = [model for hint in inner for model in _models(hint)] or models
-    if branch is not None:
-        models = [model for model in models if branch in _tags(model)] or models
-    return sorted({name for model in models for name in model.model_fields})
-
-
-def _hints(model: type[BaseModel], name: str) -> list[Any]:
-    return [model.model_fields[name].annotation] if name in model.model_fields else []
-
-
-def _tags(model: type[BaseModel]) -> set[Any]:
-    """The values of the keys that hold one value only: those that tell kinds apart."""
-    values = [typing.get_args(field.annotation) for field in model.model_fields.values()]
-    return {value for value, *others in filter(None, values) if not others}
+def _all_keys(
+    model: type[BaseModel], prefix: Location = ()
+) -> Iterator[tuple[Location, type[BaseModel]]]:
+    """Every key with its section; on the way to it, NAME is any name and 0 any position."""
+    for name, field in model.model_fields.items():
+        yield (*prefix, name), model
+        inside = {dict: ("NAME",), list: (0,)}.get(typing.get_origin(field.annotation), ())
+        for inner in _models(field.annotation):
+            yield from _all_keys(inner, (*prefix, name, *inside))
 
 
 def _models(hint: Any) -> list[type[BaseModel]]:
@@ -225,24 +222,7 @@ def _models(hint: Any) -> list[type[BaseModel]]:
     return []
 
 
-def _all_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    paths = []
-    for name, field in model.model_fields.items():
-        paths.append(prefix + name)
-        is_mapping = typing.get_origin(field.annotation) is dict
-        for inner in _models(field.annotation):
-            paths += _all_keys(inner, f"{prefix}{name}.{'NAME.' if is_mapping else ''}")
-    return list(dict.fromkeys(paths))
-
-
-def _without(mapping: Mapping[str, Any], locations: Sequence[tuple[str | int, ...]]) -> Any:
-    """A copy of `mapping` without the entries at `locations` (pydantic's, of unknown keys)."""
-    drop = {_shown_location(location, Config) for location in locations}
-
-    def copy(value: Any, here: tuple[str | int, ...]) -> Any:
-        if isinstance(value, Mapping):
-            items = value.items()
-            return {k: copy(v, (*here, k)) for k, v in items if (*here, k) not in drop}
-        return value
-
-    return copy(mapping, ())
+def _tags(model: type[BaseModel]) -> set[Any]:
+    """The values of the keys that hold one value only: those that tell kinds apart."""
+    values = [typing.get_args(field.annotation) for field in model.model_fields.values()]
+    return {value for value, *others in filter(None, values) if not others}

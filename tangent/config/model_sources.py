@@ -2,143 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Union
 
 from pydantic import Field
 
-from tangent.jobs.keys import (
-    Folder,
-    Name,
-    NaturalNumber,
-    NonEmptyString,
-    PositiveInteger,
-    RepositoryId,
-    Section,
-    Sha256,
-)
-
-
-class PretrainedModel(Section):
-    """What every source of a pre-trained model says, if its inputs are images.
-
-    Attributes:
-        family: of its models, a key of `tangent.models.families.FAMILIES`.
-        reads: the kind of tasks that its models are for.
-        classifies: whether its models have a classifier of their own.
-    """
-
-    family: ClassVar[str] = "clip"
-    reads: ClassVar[str] = "image"
-    classifies: ClassVar[bool] = False
-
-    image_size: PositiveInteger
-    """Height and width of the model's input, in pixels. Images are decoded to it once; a model that
-    wants another size is refused."""
-
-    def form(self, name: str) -> str:
-        """How data is prepared for the model `name`: the folder of its data sets."""
-        return f"{self.image_size}px"
-
-
-class PretrainedFile(PretrainedModel):
-    """An open_clip model in a folder: a weights file and `open_clip_config.json`."""
-
-    source: Literal["file"]
-    """`file`: a folder of this machine."""
-    folder: Folder
-    """Folder with `model.safetensors` and `open_clip_config.json`."""
-    sha256: Sha256
-    """SHA-256 of `model.safetensors`, in hexadecimal."""
-
-
-class PretrainedOpenClip(PretrainedModel):
-    """A model that open_clip downloads."""
-
-    source: Literal["open_clip"]
-    """`open_clip`: one of open_clip's own models."""
-    name: NonEmptyString
-    """open_clip's name of the architecture. OpenAI's weights need the `-quickgelu` names
-    (protocol)."""
-    tag: NonEmptyString
-    """open_clip's tag of the weights, such as `openai`."""
-
-
-class PretrainedTimm(PretrainedModel):
-    """A classifier of timm, from the hub: linear probes take the place of its last layer."""
-
-    family: ClassVar[str] = "closed_vocabulary"
-    classifies: ClassVar[bool] = True
-
-    source: Literal["timm"]
-    """`timm`: one of timm's models with weights."""
-    name: NonEmptyString
-    """timm's name of architecture and weights, such as `vit_base_patch16_224.augreg_in1k`."""
-
-
-class PretrainedPackage(PretrainedModel):
-    """A convolutional classifier of timm with the weights that a Python package carries.
-
-    Linear probes take the place of its last layer.
-    """
-
-    family: ClassVar[str] = "closed_vocabulary"
-    classifies: ClassVar[bool] = True
-
-    source: Literal["package"]
-    """`package`: weights in an installed Python package; its code is not run."""
-    package: NonEmptyString
-    """The package's name, as pip has it."""
-    file: Folder
-    """Path of the torch file in the folder of installed packages. It must hold tensors only, in the
-    order of timm's architecture; their names do not matter."""
-    sha256: Sha256
-    """SHA-256 of the file, in hexadecimal."""
-    architecture: NonEmptyString
-    """timm's name of the architecture."""
-    image_size: PositiveInteger
-    """Height and width to which images are decoded, in pixels; it need not be that of the
-    pre-training."""
-    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
-    """Order of the convolutions' weights in memory, and with them of images. `channels_last` takes
-    a seventh off a training step on a CPU; last bits differ."""
-
-
-class PretrainedRandom(PretrainedModel):
-    """An architecture of open_clip at random weights: to try a study out where there is no network.
-
-    Its results mean nothing.
-    """
-
-    source: Literal["random"]
-    """`random`: random weights, nothing is fetched."""
-    name: NonEmptyString
-    """open_clip's name of the architecture."""
-    seed: NaturalNumber
-    """Seed of the weights. Not the study's seed."""
-
-
-class PretrainedTransformers(Section):
-    """A T5 model of transformers on the Hugging Face hub, or in its client's local cache."""
-
-    family: ClassVar[str] = "text_to_text"
-    reads: ClassVar[str] = "text"
-    classifies: ClassVar[bool] = False
-
-    source: Literal["transformers"]
-    """`transformers`: a T5 model of the hub."""
-    repository: RepositoryId
-    """Repository of the model, `owner/name`. It must hold `tokenizer.json`."""
-    revision: NonEmptyString
-    """Commit, tag or branch. A tag or branch may move."""
-    input_length: PositiveInteger
-    """Tokens of an input, to which all inputs are padded; the end token counts."""
-    answer_length: PositiveInteger
-    """Tokens of a candidate answer, to which all are padded; the end token counts. A longer answer
-    is refused."""
-
-    def form(self, name: str) -> str:
-        """How data is prepared for the model `name`: the folder of its data sets."""
-        return f"{name}-tokens"
+from tangent.jobs.keys import Name, NaturalNumber, PositiveInteger, PositiveNumber, Section
+from tangent.models.fetch.fetching import MODEL_SOURCES
+from tangent.models.fetch.model_source import ModelDescription
+from tangent.models.published.fetch_published import PUBLISHED_SOURCES
 
 
 class PretrainedByRecipe(Section):
@@ -153,48 +24,83 @@ class PretrainedByRecipe(Section):
 
 
 Pretrained = Annotated[
-    PretrainedFile
-    | PretrainedOpenClip
-    | PretrainedTimm
-    | PretrainedPackage
-    | PretrainedTransformers
-    | PretrainedRandom
-    | PretrainedByRecipe,
-    Field(discriminator="source"),
+    Union[*MODEL_SOURCES.values(), PretrainedByRecipe], Field(discriminator="source")
 ]
 
-
-class PublishedFile(Section):
-    """Fine-tuned weights in a file of this machine."""
-
-    source: Literal["file"]
-    """`file`: a file of this machine."""
-    path: Folder
-    """Safetensors, or a torch file that holds tensors only."""
-    sha256: Sha256
-    """SHA-256 of the file, in hexadecimal."""
+Published = Annotated[Union[*PUBLISHED_SOURCES.values()], Field(discriminator="source")]
 
 
-class PublishedHub(Section):
-    """Fine-tuned weights on the Hugging Face hub."""
+class PretrainingRecipe(ModelDescription):
+    """How the workflow pre-trains a model itself; a class per objective."""
 
-    source: Literal["hub"]
-    """`hub`: the Hugging Face hub, or its local cache."""
-    repository: RepositoryId
-    """Repository of the model, `owner/name`."""
-    revision: NonEmptyString
-    """Commit, tag or branch. The commit found is recorded with the weights."""
-    file: Folder = "model.safetensors"
-    """File in the repository."""
+    epochs: PositiveInteger
+    """Passes over the examples."""
+    batch_size: Annotated[int, Field(ge=2)]
+    """Examples per step."""
+    learning_rate: PositiveNumber
+    """Peak learning rate of AdamW: a warm-up of 100 steps, then a cosine to zero."""
+    seed: NaturalNumber
+    """Seed of examples, weights and data order."""
+    threads: PositiveInteger
+    """CPU threads of the pre-training."""
+
+    @property
+    def examples(self) -> int:
+        """What an epoch passes over."""
+        return self.images
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole schedule; an epoch's incomplete last batch is left out."""
+        return self.epochs * (self.examples // self.batch_size)
 
 
-Published = Annotated[PublishedFile | PublishedHub, Field(discriminator="source")]
+class Contrastive(PretrainingRecipe):
+    """A CLIP: images are matched with their captions, those of their batch."""
+
+    family: ClassVar[str] = "clip"
+    image_size: ClassVar[int] = 32
+
+    objective: Literal["contrastive"]
+    """`contrastive`: a CLIP model."""
+    tower: Literal["vit", "convnext"]
+    """Architecture of the image encoder."""
+    images: PositiveInteger
+    """Captioned images rendered."""
+    autocast: Literal["none", "bfloat16"] = "none"
+    """Type of the matrix products. Processors without bfloat16 take some 60 times as long in it."""
 
 
-class PublishedTrainings(Section):
-    """Published weights by training and task."""
+class Text(PretrainingRecipe):
+    """A T5: cut-out spans, and questions about the demo's world of text."""
 
-    standard: dict[Name, Published] = {}
-    """Of ordinary fine-tuning, by task."""
-    linear: dict[Name, Published] = {}
-    """Of fine-tuning in the tangent space, by task."""
+    family: ClassVar[str] = "text_to_text"
+    reads: ClassVar[str] = "text"
+
+    objective: Literal["text"]
+    """`text`: a T5 model."""
+    texts: PositiveInteger
+    """Texts written, with or without a question."""
+
+    @property
+    def examples(self) -> int:
+        return self.texts
+
+
+class Supervised(PretrainingRecipe):
+    """A closed-vocabulary model: images are classified by domain and class."""
+
+    family: ClassVar[str] = "closed_vocabulary"
+    classifies: ClassVar[bool] = True
+    image_size: ClassVar[int] = 32
+
+    objective: Literal["supervised"]
+    """`supervised`: a classifier of timm."""
+    tower: Literal["vit", "convnext"]
+    """Architecture of the classifier."""
+    images: PositiveInteger
+    """Labelled images rendered."""
+
+
+# A further objective is a further class here.
+Pretraining = Annotated[Contrastive | Supervised | Text, Field(discriminator="objective")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,13 @@ def reference() -> str:
     """The page in Markdown: a table of the top-level keys, then a table per section."""
     schema = Config.model_json_schema()
     definitions = schema["$defs"]
-    fields = schema["properties"].items()
-    top = [_row(name, field) for name, field in fields if not _sections(field, definitions)]
-    sections = [
-        _section(name, field, definitions)
-        for name, field in fields
-        if _sections(field, definitions)
-    ]
-    return f"{_HEADER}\n## Study\n\n{_table(top)}{''.join(sections)}"
+    rows, sections = [], ""
+    for name, field in schema["properties"].items():
+        if _sections(field, definitions):
+            sections += _section(name, field, definitions)
+        else:
+            rows.append(_row(name, field))
+    return f"{_HEADER}\n## Study\n\n{_table(rows)}{sections}"
 
 
 def _section(path: str, field: Schema, definitions: Schema, level: int = 2) -> str:
@@ -64,53 +64,59 @@ def _section(path: str, field: Schema, definitions: Schema, level: int = 2) -> s
     text = f"\n{'#' * level} `{entry}`\n"
     text += f"\n{_description(field)}\n" if "description" in field else ""
     for section in _sections(field, definitions):
-        rows, further = [], []
-        _collect(section, entry, definitions, rows, further)
+        keys = list(_keys(section, entry, definitions))
+        rows = [_row(name, inner) for name, inner, is_row in keys if is_row]
         text += f"\n{section['description']}\n" + (f"\n{_table(rows)}" if rows else "")
-        for name, inner in further:
-            text += _section(name, inner, definitions, level + 1)
+        for name, inner, is_row in keys:
+            text += "" if is_row else _section(name, inner, definitions, level + 1)
     return text
 
 
-def _collect(
-    section: Schema,
-    prefix: str,
-    definitions: Schema,
-    rows: list[str],
-    further: list[tuple[str, Schema]],
-) -> None:
-    """Sort the keys of a mapping into rows and into those that need sections of their own."""
+def _keys(section: Schema, prefix: str, definitions: Schema) -> Iterator[tuple[str, Schema, bool]]:
+    """The keys of a mapping, and whether each is a row or needs sections of its own."""
     for name, field in section["properties"].items():
         path, inner = f"{prefix}.{name}", _sections(field, definitions)
-        alternatives = field.get("oneOf", field.get("anyOf", ()))
-        if inner and any("$ref" not in value for value in alternatives):
-            rows.append(_row(path, field))  # a number, say, where a mapping may stand too
+        value = _innermost(field)
+        is_list = "items" in value
+        # A number, say, may stand where a mapping may stand too.
+        if not inner or not is_list and any("$ref" not in x for x in _alternatives(value)):
+            yield path, field, True
         if len(inner) == 1:
-            _collect(inner[0], _entry(path, field), definitions, rows, further)
+            yield from _keys(inner[0], _entry(path, field), definitions)
         elif inner:
-            further.append((path, field))
-        else:
-            rows.append(_row(path, field))
+            yield path, field, False
 
 
 def _entry(path: str, field: Schema) -> str:
-    """How the mappings inside a field are addressed: by name, by position, or as the field."""
-    if _named_value(field):
-        return f"{path}.NAME"
+    """How the mappings inside a field are addressed: by names, by position, or as the field."""
+    while value := _named_value(field):
+        names = field.get("propertyNames", {}).get("enum")
+        path, field = f"{path}.{{{','.join(names)}}}" if names else f"{path}.NAME", value
     return f"{path}[0]" if "items" in field else path
 
 
 def _sections(field: Schema, definitions: Schema) -> list[Schema]:
     """The mappings of keys that a field may hold: itself, by name, or as items of a list."""
-    value = _named_value(field) or field.get("items") or field
-    alternatives = value.get("oneOf", value.get("anyOf", [value]))
-    references = [item.get("$ref") for item in alternatives]
+    value = _innermost(field)
+    references = [item.get("$ref") for item in _alternatives(value.get("items", value))]
     return [definitions[reference.rsplit("/", 1)[-1]] for reference in references if reference]
+
+
+def _alternatives(field: Schema) -> list[Schema]:
+    return field.get("oneOf", field.get("anyOf", [field]))
+
+
+def _innermost(field: Schema) -> Schema:
+    """What a mapping from names holds in the end, of which there may be several in each other."""
+    while value := _named_value(field):
+        field = value
+    return field
 
 
 def _named_value(field: Schema) -> Schema:
     """What the entries of a mapping from names hold; empty for any other field."""
-    return next(iter(field.get("patternProperties", {}).values()), {})
+    values = field.get("patternProperties", {}).values()
+    return next(iter(values), field.get("additionalProperties", {}))
 
 
 def _table(rows: list[str]) -> str:
@@ -147,7 +153,9 @@ def _value(field: Schema) -> str:
         plural = re.sub("^(name|whole number|number|list)", r"\1s", _value(field["items"]))
         return f"list of {number}{plural}"
     if field["type"] == "object":
-        return f"names, each with a {_value(_named_value(field))}"
+        names = field.get("propertyNames", {}).get("enum")
+        shown = ", ".join(f"`{name}`" for name in names) if names else "names"
+        return f"{shown}, each with a {_value(_named_value(field))}"
     if "pattern" in field:
         return _PATTERNS[field["pattern"]]
     limits = [f"{sign} {field[name]:g}" for name, sign in _LIMITS.items() if name in field]

@@ -7,29 +7,13 @@ Checks that need the code's registries (which tasks exist) are in `tangent.confi
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from tangent.config.alpha_grid import Alphas
-from tangent.config.dataset_sources import Dataset
-from tangent.config.finetuning import Finetuning, ModelFinetuning, RateGrid
-from tangent.config.model_sources import Pretrained, Published, PublishedTrainings
-from tangent.config.recipes import Pretraining
-from tangent.config.sections import (
-    Combinations,
-    Compute,
-    Disentanglement,
-    Eigenfunctions,
-    Emergence,
-    Estimate,
-    Negation,
-    Paths,
-    Probe,
-    RandomInitialization,
-    RateSensitivity,
-    Validation,
-)
+from tangent.arithmetic.modes import MODES
+from tangent.config import model_sources, sections
+from tangent.data.validation import held_out
 from tangent.jobs.keys import (
     Folder,
     Name,
@@ -37,12 +21,17 @@ from tangent.jobs.keys import (
     NaturalNumber,
     NonEmptyString,
     Section,
-    TrainingName,
 )
 
 RANDOM_SUFFIX = "-random"
-# The vector of task addition has this name where a task vector's folder has its task's.
-SUM = "sum"
+
+
+class Splits(NamedTuple):
+    """Images or texts of a data set's splits."""
+
+    train: int
+    validation: int
+    test: int
 
 
 class Config(Section):
@@ -59,37 +48,60 @@ class Config(Section):
     """Tasks to study, keys of `datasets` and `finetuning.epochs`."""
     control: Name
     """Control task of negation, a key of `datasets`: it is never fine-tuned."""
+    modes: Names = ["standard", "posthoc", "linear"]
+    """Modes to study, entries of `tangent.arithmetic.modes`: the paper's three are ordinary
+    fine-tuning, its post-hoc linearization, and fine-tuning in the tangent space."""
     seeds: Annotated[list[NaturalNumber], Field(min_length=1)]
     """Seeds of data order, augmentation and random weights; everything is reported per seed. Splits
     do not depend on them (protocol)."""
-    paths: Paths
-    compute: Compute
-    pretrained: dict[Name, Pretrained]
+    paths: sections.Paths
+    compute: sections.Compute
+    pretrained: dict[Name, model_sources.Pretrained]
     """Where each model comes from, by the model's name."""
     architectures: dict[Name, NonEmptyString] = {}
     """Kind of network of a model, as the claims table names it after its family: `ViT`, `ConvNeXt`.
     Labels only; entries of models that are not selected are ignored."""
-    datasets: dict[Name, Dataset]
+    datasets: dict[Name, sections.Dataset]
     """Where each task's images or texts come from, by the task's name."""
-    validation: Validation
-    probe: Probe = Probe()
-    finetuning: Finetuning
-    published: dict[Name, PublishedTrainings] = {}
-    """Fine-tuned weights to take instead of training, by the model's name (docs/published.md)."""
-    alphas: Alphas
+    validation: sections.Validation
+    probe: sections.Probe = sections.Probe()
+    finetuning: sections.Finetuning
+    published: dict[Name, dict[sections.TrainingName, dict[Name, model_sources.Published]]] = {}
+    """Fine-tuned weights to take instead of training, by model, training and task
+    (docs/published.md)."""
+    alphas: sections.Alphas
     """The grid of scaling coefficients α on which validation chooses (protocol: 0, 0.05, …, 1): a
     list of numbers, or an even grid. It must hold 0, where the pre-trained model is, and nothing
     smaller."""
-    negation: Negation
-    disentanglement: Disentanglement
-    eigenfunctions: Eigenfunctions
-    combinations: Combinations = Combinations()
-    random_initialization: RandomInitialization
-    pretraining: dict[Name, Pretraining] = {}
+    merging: Names = ["sum"]
+    """How the task vectors of all tasks become the one that task addition scales: modules of
+    `tangent.arithmetic.merging`. Tables, figures and claims are of the first; with several, the
+    table `merging` compares them."""
+    negation: sections.Negation
+    disentanglement: sections.Disentanglement
+    eigenfunctions: sections.Eigenfunctions
+    combinations: sections.Combinations = sections.Combinations()
+    random_initialization: sections.RandomInitialization
+    pretraining: dict[Name, model_sources.Pretraining] = {}
     """Recipes of models that the workflow pre-trains from nothing, by the recipe's name."""
-    emergence: Emergence = Emergence()
-    rate_sensitivity: RateSensitivity = RateSensitivity()
-    estimate: Estimate = Estimate()
+    emergence: sections.Emergence = sections.Emergence()
+    rate_sensitivity: sections.RateSensitivity = sections.RateSensitivity()
+    estimate: sections.Estimate = sections.Estimate()
+
+    @property
+    def trainings(self) -> list[str]:
+        """The trainings that the modes need."""
+        return list(dict.fromkeys(MODES[mode].trained_as for mode in self.modes))
+
+    @property
+    def linearized_modes(self) -> list[str]:
+        """The modes that evaluate the linearized model: all of it is looked up."""
+        return [mode for mode in self.modes if MODES[mode].evaluated_as == "linearized"]
+
+    @property
+    def combined_models(self) -> list[str]:
+        """The models whose task vectors are also combined otherwise, in the linearized modes."""
+        return self.combinations.models if self.linearized_modes else []
 
     @property
     def all_models(self) -> list[str]:
@@ -121,9 +133,9 @@ class Config(Section):
             return self.random_initialization.epochs
         return self.finetuning.epochs[task]
 
-    def finetuning_of(self, model: str) -> ModelFinetuning:
+    def finetuning_of(self, model: str) -> sections.ModelFinetuning:
         """How `model`'s fine-tuning fits into memory."""
-        return self.finetuning.models.get(self.base_model(model), ModelFinetuning())
+        return self.finetuning.models.get(self.base_model(model), sections.ModelFinetuning())
 
     def family_of(self, model: str) -> str:
         """The family of `model`, a key of `tangent.models.families.FAMILIES`."""
@@ -160,6 +172,14 @@ class Config(Section):
         folder = f"{self.paths.resources}/pretraining/{entry['recipe']}/step{step}"
         return entry | {"recipe": recipe.model_dump(mode="json"), "step": step, "folder": folder}
 
+    def splits_of(self, task: str) -> Splits:
+        """The splits of a task by the protocol: what validation takes is not trained on."""
+        dataset, rule = self.datasets[task], self.validation
+        if dataset.validation_images is not None:
+            return Splits(dataset.train_images, dataset.validation_images, dataset.test_images)
+        cut = held_out(dataset.train_images, rule.fraction, rule.maximum)
+        return Splits(dataset.train_images - cut, cut, dataset.test_images)
+
     def has_own_head(self, model: str, task: str) -> bool:
         """Whether the classifier of `model`'s pre-training is its head of `task`."""
         return self.probe.own_classifier.get(self.base_model(model)) == task
@@ -172,20 +192,16 @@ class Config(Section):
         last = self.pretraining[recipe].steps
         return sorted({last if step is None else step for step in named or [last]})
 
-    def published_weights(self, model: str, training: str, task: str) -> Published | None:
+    def published_weights(
+        self, model: str, training: str, task: str
+    ) -> model_sources.Published | None:
         """Where fine-tuned weights come from that are not trained here; None: they are."""
-        trainings = self.published.get(model, PublishedTrainings())
-        return getattr(trainings, training).get(task)
+        return self.published.get(model, {}).get(training, {}).get(task)
 
     def learning_rate_of(self, model: str, training: str) -> float | None:
-        """Peak learning rate when `model` is fine-tuned; None where one is chosen from a grid.
-
-        Args:
-            model: a model of the study.
-            training: `standard` or `linear`.
-        """
+        """Peak learning rate when `model` is fine-tuned; None where one is chosen from a grid."""
         rate = self._rate_or_grid(model, training)
-        return None if isinstance(rate, RateGrid) else rate
+        return None if isinstance(rate, sections.RateGrid) else rate
 
     def rate_grid(self, model: str, training: str) -> list[float]:
         """The learning rates to choose from, ascending; none where nothing is searched.
@@ -193,7 +209,7 @@ class Config(Section):
         Where all fine-tuned weights are published there is nothing to train, and no rate to choose.
         """
         rate = self._rate_or_grid(model, training)
-        is_searched = isinstance(rate, RateGrid) and self.trained_tasks(model, training)
+        is_searched = isinstance(rate, sections.RateGrid) and self.trained_tasks(model, training)
         return rate.grid if is_searched else []
 
     def trained_tasks(self, model: str, training: str) -> list[str]:
@@ -210,7 +226,7 @@ class Config(Section):
     @property
     def searches(self) -> list[tuple[str, str]]:
         """Model and training wherever a learning rate is chosen from a grid."""
-        pairs = product(self.models, get_args(TrainingName))
+        pairs = product(self.models, self.trainings)
         return [pair for pair in pairs if self.rate_grid(*pair)]
 
     @property
@@ -219,23 +235,18 @@ class Config(Section):
         given = self.finetuning.tuning_seed
         return self.seeds[0] if given is None else given
 
-    def _rate_or_grid(self, model: str, training: str) -> float | RateGrid:
+    def _rate_or_grid(self, model: str, training: str) -> float | sections.RateGrid:
         if self.is_random(model):
-            rates = self.random_initialization.learning_rate
-        else:
-            rates = self.finetuning_of(model).learning_rate or self.finetuning.learning_rate
-        return getattr(rates, training)
+            return self.random_initialization.learning_rate[training]
+        own = self.finetuning_of(model).learning_rate
+        return (own or self.finetuning.learning_rate)[training]
 
     def pairs_of(self, model: str) -> list[list[str]]:
         """The pairs of tasks that `model` has heat maps of (figure 3)."""
         return self.disentanglement.pairs if model in self.disentanglement.models else []
 
-    def product_datasets(self, model: str) -> list[str]:
-        """The data sets on which `model`'s products J(x)·τ are looked up."""
-        return [*self.tasks_of(model), *([] if self.is_random(model) else [self.control])]
-
     def product_vectors(self, model: str, dataset: str, split: str) -> list[str]:
-        """Whose products J(x)·τ are looked up on a split of `dataset`; `sum` is of all tasks.
+        """Whose products J(x)·τ are looked up on a split of `dataset`; the first method's too.
 
         Of addition and the task itself; negation looks at the control task; a heat map at the other
         task's vector, on test images; other combinations at all.
@@ -243,9 +254,9 @@ class Config(Section):
         if dataset not in self.tasks_of(model):
             return self.tasks_of(model)
         if model in self.combinations.models:
-            return [SUM, *self.tasks_of(model)]
+            return [self.merging[0], *self.tasks_of(model)]
         partners = self.partners(model, dataset) if split == "test" else []
-        return [SUM, dataset, *partners]
+        return [self.merging[0], dataset, *partners]
 
     def partners(self, model: str, task: str) -> list[str]:
         """The tasks that share a heat map of `model` with `task` (figure 3)."""

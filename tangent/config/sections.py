@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Union
 
-from pydantic import Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
-from tangent.config.finetuning import LearningRates
+from tangent.arithmetic.alphas import alpha_grid
+from tangent.arithmetic.modes import TRAININGS
+from tangent.data.sources.locating import DATA_SOURCES
 from tangent.jobs.keys import (
     CountOrAll,
     Folder,
@@ -15,12 +18,15 @@ from tangent.jobs.keys import (
     Names,
     NaturalNumber,
     NonEmptyString,
+    NonNegativeNumber,
     Number,
     PositiveInteger,
     PositiveNumber,
     Section,
     ShareOfOne,
 )
+
+TrainingName = Literal[*TRAININGS]
 
 
 class Paths(Section):
@@ -30,15 +36,6 @@ class Paths(Section):
     """Folder of the results; the study's name is added to it."""
     resources: Folder
     """Folder of pre-trained models and decoded data sets, shared by all studies."""
-
-
-class Compiled(Section):
-    """Whether trainings run by `torch.compile`'s code: hours of a large model gain by it."""
-
-    standard: bool = False
-    """Ordinary fine-tuning."""
-    linear: bool = False
-    """The linearized model's, which gains more."""
 
 
 class Compute(Section):
@@ -52,12 +49,35 @@ class Compute(Section):
     bits of a sum depend on it."""
     autocast: Literal["bfloat16", "none"]
     """Precision of the training's matrix products."""
-    compile: Compiled = Compiled()
+    compile: dict[TrainingName, bool] = {}
+    """Trainings that run by `torch.compile`'s code: hours of a large model gain by it, those of the
+    linearized model most."""
     evaluation_autocast: Literal["bfloat16", "none"] = "none"
     """Precision of the matrix products of features, J(x)·τ and the standard mode's sweeps; kernels
     are always float32."""
     evaluation_batch_size: PositiveInteger
     """Images per forward pass in evaluation."""
+
+
+DatasetSource = Annotated[Union[*DATA_SOURCES.values()], Field(discriminator="source")]
+
+
+class Dataset(Section):
+    """Where a task's images or texts come from and how many there must be."""
+
+    sources: Annotated[list[DatasetSource], Field(min_length=1)]
+    """Places to look in, in this order; the first that has the data set is used."""
+    train_images: Annotated[int, Field(ge=2)]
+    """Images or texts of the training set, validation ones that are cut from it included. Another
+    number found is an error."""
+    validation_images: PositiveInteger | None = None
+    """Images or texts of the data set's own validation split; none if it is cut from the training
+    set. A copy without that split gets one by the section `validation`."""
+    test_images: PositiveInteger
+    """Images or texts of the test set. Another number found is an error."""
+    order: Literal["content", "name", "source"] = "content"
+    """Order of the rows before the validation split is drawn. `content`: by hash, so that every
+    copy of a data set gives the same split; `name`: by file name; `source`: the copy's own."""
 
 
 class Validation(Section):
@@ -93,6 +113,99 @@ class Probe(Section):
     own_classifier: dict[Name, Name] = {}
     """Models whose own classifier is the head of a task, in a probe's place: the task, by the
     model's name. Its classes must be those of the pre-training, in their order."""
+
+
+def _ascending(rates: list[float]) -> list[float]:
+    if len(set(rates)) < len(rates):
+        raise PydanticCustomError("repeated_rate", "must list each rate once")
+    return sorted(rates)
+
+
+class RateGrid(Section):
+    """Learning rates among which single-task validation accuracy chooses."""
+
+    grid: Annotated[list[PositiveNumber], Field(min_length=3), AfterValidator(_ascending)]
+    """At least three rates, in any order. The best must lie inside: at an end of the grid nothing
+    is chosen, and a message names the rate to add."""
+
+
+# Which of the two it is decides what a message says; pydantic alone would complain about both.
+RateOrGrid = Annotated[
+    Annotated[PositiveNumber, Tag("a number")] | Annotated[RateGrid, Tag("a grid")],
+    Discriminator(lambda value: "a grid" if isinstance(value, dict | RateGrid) else "a number"),
+]
+
+
+class ModelFinetuning(Section):
+    """What differs for one model: its learning rates, and how its fine-tuning fits into memory.
+
+    Numbers change in their last bits only by what concerns memory.
+    """
+
+    learning_rate: dict[TrainingName, PositiveNumber] = {}
+    """The model's own learning rates, in the place of `finetuning.learning_rate`."""
+    accumulation_steps: PositiveInteger = 1
+    """Parts that a step's batch is computed in, one after the other."""
+    activation_checkpointing: list[TrainingName] = []
+    """Trainings that compute activations twice instead of keeping them all."""
+    processes: PositiveInteger = 1
+    """GPUs of one machine that a step's batch is spread over."""
+
+
+class Finetuning(Section):
+    """Fine-tuning: AdamW, cosine decay to zero after a linear warm-up, frozen head (protocol)."""
+
+    batch_size: PositiveInteger
+    """Images per step, over all parts and GPUs (protocol: 128)."""
+    weight_decay: NonNegativeNumber
+    """AdamW's weight decay (protocol: 0.1)."""
+    gradient_clip: PositiveNumber
+    """Largest global norm of the gradient (protocol: 1.0)."""
+    warmup_steps: NaturalNumber
+    """Steps of the learning rate's linear warm-up (the authors' code: 500)."""
+    epochs: dict[Name, PositiveInteger]
+    """Passes over the training images, one entry per task. Entries of tasks that are not selected
+    are ignored."""
+    learning_rate: dict[TrainingName, RateOrGrid]
+    """Peak learning rate of AdamW for each training (protocol: 1e-5): a number, or a grid to choose
+    from."""
+    tuning_seed: NaturalNumber | None = None
+    """Seed of the trainings among which a learning rate is chosen; null: the study's first, whose
+    training at the chosen rate is not made again."""
+    models: dict[Name, ModelFinetuning] = {}
+    """What differs for a model, by the model's name."""
+
+
+class EvenGrid(Section):
+    """Numbers at equal distances, both ends included."""
+
+    minimum: NonNegativeNumber
+    """Smallest α (protocol: 0)."""
+    maximum: PositiveNumber
+    """Largest α (protocol: 1.0)."""
+    points: Annotated[int, Field(ge=2)]
+    """Points of the grid (protocol: 21)."""
+
+
+def _numbers(value: list[float] | EvenGrid) -> list[float]:
+    if isinstance(value, EvenGrid):
+        if value.minimum >= value.maximum:
+            raise PydanticCustomError("ends", "must have a minimum below its maximum")
+        value = alpha_grid(value.minimum, value.maximum, value.points)
+    if len(set(value)) < len(value):
+        raise PydanticCustomError("repeated_alpha", "must list each number once")
+    if 0 not in value:
+        raise PydanticCustomError("zero", "must hold 0: the pre-trained model is always admissible")
+    return sorted(value)
+
+
+Alphas = Annotated[
+    Annotated[list[NonNegativeNumber], Field(min_length=2), Tag("a list")]
+    | Annotated[EvenGrid, Tag("a grid")],
+    Discriminator(lambda value: "a list" if isinstance(value, list) else "a grid"),
+    AfterValidator(_numbers),
+]
+"""Ascending numbers, whichever way they were given."""
 
 
 class Negation(Section):
@@ -163,7 +276,8 @@ class RandomInitialization(Section):
     """Tasks of the study from random weights."""
     epochs: PositiveInteger | None
     """Passes over the training images, for every task; null: those of `finetuning.epochs`."""
-    learning_rate: LearningRates
+    learning_rate: dict[TrainingName, PositiveNumber]
+    """Peak learning rate of AdamW for each training."""
 
 
 class Emergence(Section):

@@ -10,8 +10,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from tangent.config.model_sources import Pretrained
-from tangent.config.recipes import Pretraining
+from tangent.config.model_sources import Pretrained, Pretraining
 from tangent.config.schema import Config
 from tangent.jobs.files import read_json, read_metadata
 from tangent.models.families import ENCODER_FILE
@@ -25,9 +24,7 @@ def shared_conflicts(config: Config) -> list[str]:
     Snakemake removes a step's old outputs before it runs. So without this a slip in one study's
     configuration would cost other studies their models and images, and all that depends on them.
     Other studies are those that have kept their configuration beside their results.
-
-    Returns:
-        One line per model and data set, with the remedy; an empty list if there is none.
+    One line per model and data set, with the remedy.
     """
     mine = config.model_dump(mode="json")
     return [
@@ -41,14 +38,8 @@ def shared_conflicts(config: Config) -> list[str]:
 def made_otherwise(config: Config, read: Collection[str]) -> list[str]:
     """Shared data sets and models that this study is about to read but would make otherwise.
 
-    Snakemake knows what a file was made from only in the checkout that made it.
-
-    Args:
-        config: the study's.
-        read: paths of the files that its next jobs read and that none of them makes.
-
-    Returns:
-        One line per data set and model, with the remedy; an empty list if there is none.
+    Snakemake knows what a file was made from only in the checkout that made it. `read` are the
+    files that the next jobs read and that none of them makes. One line per folder, with the remedy.
     """
     lines = []
     folders = {Path(file).parent for file in read}

@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
-from tangent.config.load import ConfigError, describe
+from tangent.config.load import ConfigError, descriptions, read_yaml
 from tangent.jobs.keys import NonEmptyString, PositiveInteger, Section
 
 Resource = Literal[
@@ -32,27 +31,24 @@ class Partitions(Section):
 
 
 class Site(Section):
-    """The file.
-
-    Attributes:
-        account: whom jobs are charged to.
-        partitions: where jobs without and with a GPU go.
-        status: how states of jobs are asked for: `squeue`, or `sacct` where Slurm has a database.
-        seconds_between_checks: the shortest time between two questions.
-        jobs: the most jobs in the queue at a time.
-        seconds_to_save: a fine-tuning is told to save its state so long before its time is up.
-        defaults: resources of every job.
-        rules: resources of a rule's jobs, over the rule's own and the defaults.
-    """
+    """The file."""
 
     account: NonEmptyString | None = None
+    """Whom jobs are charged to."""
     partitions: Partitions = Partitions()
+    """Where jobs without and with a GPU go."""
     status: Literal["squeue", "sacct"] = "squeue"
+    """How states of jobs are asked for: `squeue`, or `sacct` where Slurm has a database."""
     seconds_between_checks: PositiveInteger = 30
+    """The shortest time between two questions."""
     jobs: PositiveInteger = 100
+    """The most jobs in the queue at a time."""
     seconds_to_save: PositiveInteger = 120
+    """A fine-tuning is told to save its state so long before its time is up."""
     defaults: Resources = {}
+    """Resources of every job."""
     rules: dict[str, Resources] = {}
+    """Resources of a rule's jobs, over the rule's own and the defaults."""
 
     def default_resources(self) -> dict[str, Any]:
         """Snakemake's `default-resources`: where jobs go, and the site's own."""
@@ -117,27 +113,20 @@ def expressions(resources: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_site(path: str, rules: str = "rules") -> Site:
-    """Read and check the file.
-
-    Args:
-        path: the file.
-        rules: the folder of the workflow's rules, whose names are known.
+    """Read and check the file; `rules` is the folder of the workflow's rules.
 
     Raises:
         ConfigError: the file is not there, or anything in it is wrong; every problem has a line.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not Path(path).is_file():
         example = path.replace(".yaml", ".example.yaml")
         remedy = f"copy {example} to {path} and put your partition and account in (docs/cluster.md)"
-        raise ConfigError([f"{path} does not exist: {remedy}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path} is not YAML: {error}"]) from error
+        raise ConfigError([f"{path} does not exist: {remedy}"])
+    content = read_yaml(path)
     try:
         site = Site.model_validate({} if content is None else content)
     except ValidationError as error:
-        problems = [describe(details, Site) for details in error.errors(include_url=False)]
+        problems = descriptions(error, Site, content)
         raise ConfigError([f"{path}: {problem}" for problem in problems]) from error
     known = rule_names(rules)
     if unknown := [name for name in site.rules if name not in known]:

@@ -1,25 +1,33 @@
-"""The second pass over a data set: its rows are decoded again and written to their places."""
+"""The second pass over a data set of images: rows are decoded again and written to their places.
+
+Splits need not fit into memory: of a file's size and header all is known after the first pass.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from tangent.data import writer
-from tangent.data.examined import Member, OfficialImages
-from tangent.data.parallel import for_each
+from tangent.data.examined import Member, for_each
 from tangent.data.preprocess import geometry, resizer
 from tangent.data.regions import reachable, reduced, stored_sizes
 from tangent.data.split import split_path
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import MAPPED_TYPES, atomic_path
 from tangent.jobs.progress import Progress
-from tangent.tasks.image_task import Task
+from tangent.tasks.task_files import Task
+
+_TYPE_NAMES = {np.dtype(numpy_name): name for name, numpy_name in MAPPED_TYPES.items()}
 
 logger = logging.getLogger("tangent")
 
@@ -34,8 +42,6 @@ class ImageForm:
 
     image_size: int
 
-    official = OfficialImages
-
     def describe(self) -> dict[str, Any]:
         """How images are brought to size."""
         return geometry(self.image_size)
@@ -44,32 +50,28 @@ class ImageForm:
         self, task: Task, members: Mapping[str, Member], folder: Path, threads: int, what: str
     ) -> dict[str, dict[str, int]]:
         """Write all splits, or none of them; see `Form.write`."""
-        return _write_splits(task, members, self.image_size, folder, threads, what)
-
-
-def _write_splits(
-    task: Task,
-    members: Mapping[str, Member],
-    image_size: int,
-    folder: Path,
-    threads: int,
-    what: str,
-) -> dict[str, dict[str, int]]:
-    outputs = {name: _SplitFile(task, name, member, image_size) for name, member in members.items()}
-    needed = sum(output.layout.size for output in outputs.values())
-    images = sum(map(len, members.values()))
-    logger.info("%s: %d images take %.3f GB in %s", what, images, needed / 1e9, folder)
-    for name in outputs:
-        writer.remove_remains(split_path(folder, name))
-    writer.check_space(folder, needed, what)
-    with ExitStack() as files:
-        for name, output in outputs.items():
-            path = split_path(folder, name)
-            output.begin(files.enter_context(writer.create(path, output.layout)))
-        for name, output in outputs.items():
-            with Progress(f"write {what}, {name}", len(output.member), "image") as progress:
-                for_each(output.member.rows, output.write, threads, progress)
-    return {name: {"bytes": output.layout.size} for name, output in outputs.items()}
+        outputs = {
+            name: _SplitFile(task, name, member, self.image_size)
+            for name, member in members.items()
+        }
+        paths = {name: split_path(folder, name) for name in outputs}
+        needed = sum(output.size for output in outputs.values())
+        images = sum(map(len, members.values()))
+        logger.info("%s: %d images take %.3f GB in %s", what, images, needed / 1e9, folder)
+        for path in paths.values():
+            # What a killed run left may be gigabytes, and nothing else finds it.
+            for remains in path.parent.glob(f".{path.name}.*.tmp{path.suffix}"):
+                remains.unlink(missing_ok=True)
+        _check_space(folder, needed, what)
+        with ExitStack() as files:
+            for name, output in outputs.items():
+                # Atomic: if one fails, nothing of any is left.
+                temporary = files.enter_context(atomic_path(paths[name]))
+                output.begin(files.enter_context(open(temporary, "r+b", buffering=0)))
+            for name, output in outputs.items():
+                with Progress(f"write {what}, {name}", len(output.member), "image") as progress:
+                    for_each(output.member.rows, output.write, threads, progress)
+        return {name: {"bytes": output.size} for name, output in outputs.items()}
 
 
 class _SplitFile:
@@ -81,7 +83,7 @@ class _SplitFile:
         self._place = np.empty(len(member.official.rows), np.int64)
         self._place[member.rows] = np.arange(n)
         # What is known before the images are decoded again.
-        self._arrays = {"labels": member.of("labels"), "hashes": member.of("digests")}
+        self._arrays = member.arrays()
         if name == "train":
             originals = member.of("originals")
             self._regions = reachable(originals)
@@ -91,27 +93,22 @@ class _SplitFile:
             self._regions, self._sizes = None, np.full((n, 2), image_size)
             self._resize = resizer(geometry(image_size))
         self._ends = np.cumsum(self._sizes.prod(axis=1) * 3)
-        is_ragged = bool((self._sizes != self._sizes[0]).any())
-        if is_ragged:
+        if (self._sizes != self._sizes[0]).any():
             self._arrays["sizes"] = self._sizes
             self._arrays["offsets"] = self._ends - self._sizes.prod(axis=1) * 3
-        self._name = "pixels" if is_ragged else "images"
-        shape = [self._ends[-1]] if is_ragged else [n, *self._sizes[0], 3]
-        tensors = {key: (value.dtype.type, value.shape) for key, value in self._arrays.items()}
-        metadata = {
-            "task": task.name,
-            "split": name,
-            "classes": json.dumps(task.classes),
-            "geometry": json.dumps(geometry(image_size)),
-            "content_sha256": member.content_sha256,
-        }
-        self.layout = writer.Layout.of(tensors | {self._name: (np.uint8, shape)}, metadata)
+            pixels = {"pixels": [self._ends[-1]]}
+        else:
+            pixels = {"images": [n, *self._sizes[0], 3]}
+        metadata = member.metadata(task, name, geometry(image_size))
+        self._header, self._begins, self.size = _layout(self._arrays, pixels, metadata)
+        (self._pixels,) = (self._begins[name] for name in pixels)
 
-    def begin(self, file: writer.RowWriter) -> None:
+    def begin(self, file: BinaryIO) -> None:
         """Write all but the images."""
-        self._file = file
+        self._descriptor = file.fileno()
+        self._write(self._header, 0)
         for name, array in self._arrays.items():
-            file.write(name, array)
+            self._write(np.ascontiguousarray(array).data.cast("B"), self._begins[name])
 
     def write(self, row: int) -> None:
         """Decode a row of the official split and write it to its place."""
@@ -122,7 +119,52 @@ class _SplitFile:
             pixels = np.asarray(self._resize(picture))
         else:
             pixels = reduced(picture, self._regions[place], self._sizes[place])
-        if self._name == "images":
-            self._file.write("images", pixels, place)
-        else:
-            self._file.write("pixels", pixels, self._ends[place] - pixels.size)
+        content = np.ascontiguousarray(pixels).data.cast("B")
+        self._write(content, self._pixels + self._ends[place] - pixels.size)
+
+    def _write(self, content: bytes | memoryview, position: int) -> None:
+        # Not a writable memory map: on a full disk that kills the process without a word.
+        left = memoryview(content)
+        while left:
+            written = os.pwrite(self._descriptor, left, int(position))
+            left, position = left[written:], position + written
+
+
+def _layout(
+    arrays: Mapping[str, np.ndarray], pixels: Mapping[str, Sequence[int]], metadata: dict[str, str]
+) -> tuple[bytes, dict[str, int], int]:
+    """Of a safetensors file: its header, where each tensor begins, and its size, in bytes.
+
+    Args:
+        arrays: tensors of uint8 or int64.
+        pixels: the shape of a tensor of uint8 that comes after them.
+        metadata: of the file.
+    """
+    tensors = {name: (array.dtype, array.shape) for name, array in arrays.items()}
+    tensors |= {name: (np.dtype(np.uint8), shape) for name, shape in pixels.items()}
+    entries: dict[str, object] = {"__metadata__": metadata}
+    begins, position = {}, 0
+    for name, (dtype, shape) in tensors.items():
+        shape = [int(side) for side in shape]
+        begins[name], end = position, position + math.prod(shape) * dtype.itemsize
+        entries[name] = {
+            "dtype": _TYPE_NAMES[dtype], "shape": shape, "data_offsets": [position, end]
+        }  # fmt: skip
+        position = end
+    text = json.dumps(entries, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    content = text.encode()
+    content = content.ljust(-(-len(content) // 8) * 8)  # so that int64 is aligned
+    header = len(content).to_bytes(8, "little") + content
+    begins = {name: len(header) + begin for name, begin in begins.items()}
+    return header, begins, len(header) + position
+
+
+def _check_space(folder: Path, needed: int, what: str) -> None:
+    place = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise UserError(
+            f"{what} needs {needed:,} bytes in {folder}, but only {free:,} bytes are free there. "
+            "Free some space, or let the configuration key paths.resources name a folder on a "
+            "larger disk."
+        )

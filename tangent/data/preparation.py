@@ -17,12 +17,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from tangent.data.examined import Member, Official
-from tangent.data.sources.rows import Rows
 from tangent.data.sources.source import SourceData
 from tangent.data.split import SPLITS, split_path
 from tangent.data.validation import held_out
 from tangent.jobs.errors import UserError
-from tangent.tasks.labels import match_labels
+from tangent.tasks.labels import first_of, match_labels
 from tangent.tasks.task_files import AnyTask
 
 logger = logging.getLogger("tangent")
@@ -36,8 +35,6 @@ LARGEST_SHARED_SHARE = 0.005
 class Form(Protocol):
     """What examples are prepared as: pixels or tokens."""
 
-    official: type[Official]
-
     def describe(self) -> dict[str, Any]:
         """Settings that the model's preprocessing must have too."""
         ...
@@ -45,14 +42,7 @@ class Form(Protocol):
     def write(
         self, task: AnyTask, members: Mapping[str, Member], folder: Path, threads: int, what: str
     ) -> dict[str, dict[str, int]]:
-        """Write all splits, or none of them.
-
-        Args:
-            task: the task.
-            members: the splits by name.
-            folder: where the files go.
-            threads: decode so many examples at a time.
-            what: the data set's name in messages.
+        """Write all splits, or none of them, of the data set that messages call `what`.
 
         Returns:
             Of each split, the `bytes` of its file, and other numbers that people should know.
@@ -69,7 +59,7 @@ class Recipe:
 
     Attributes:
         form: what examples are prepared as.
-        order: of the rows before validation images are drawn: `content` sorts by row digest,
+        order: of the rows before validation examples are drawn: `content` sorts by row digest,
             `name` by file name, `source` keeps the source's.
         has_validation: the data set has a validation split of its own.
         fraction: else, the share of the training images to hold out, rounded down …
@@ -118,13 +108,7 @@ def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, n
 
 
 def prepare(task: AnyTask, source: SourceData, recipe: Recipe, folder: Path) -> dict[str, Any]:
-    """Write the splits of a task, checked; none is left behind if one fails.
-
-    Args:
-        task: the task.
-        source: its official splits.
-        recipe: how to prepare them.
-        folder: where the files go.
+    """Write the splits of a task into a folder, checked; none is left behind if one fails.
 
     Returns:
         What dataset.json says of them: `classes_checked`, `validation`, `shared` (examples that two
@@ -138,14 +122,11 @@ def prepare(task: AnyTask, source: SourceData, recipe: Recipe, folder: Path) -> 
     for name in recipe.splits:
         split_path(folder, name)  # refuses any other name
 
-    def labels_of(name: str, rows: Rows) -> np.ndarray:
-        return _labels(task, source.classes, rows.labels, f"{what}, {name}")
-
-    official = {
-        name: recipe.form.official(name, rows, labels_of(name, rows))
-        for name, rows in vars(source).items()
-        if name in SPLITS and rows is not None
-    }
+    official = {}
+    for name in SPLITS:
+        if (rows := getattr(source, name)) is not None:
+            labels = _labels(task, source.classes, rows.labels, f"{what}, {name}")
+            official[name] = Official(name, rows, labels, task.kind)
     if source.classes is None:
         logger.info("%s names no classes: that its labels are in our order is unchecked", what)
     validation = "cut from train" if source.validation is None else "the source's own"
@@ -207,10 +188,9 @@ def _members(official: Mapping[str, Official], recipe: Recipe, what: str) -> dic
 def _check_classes(task: AnyTask, train: Official, what: str) -> None:
     missing = np.setdiff1d(np.arange(len(task.classes)), train.labels)
     if len(missing):
-        names = ", ".join(repr(task.classes[index]) for index in missing[:5])
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        names = first_of([repr(task.classes[index]) for index in missing])
         raise UserError(
-            f"{what}: no training {train.noun} is of class {names}{more}. Is the copy complete, "
+            f"{what}: no training {train.noun} is of class {names}. Is the copy complete, "
             f"and of this data set? A smaller selection needs more {train.noun}s."
         )
 

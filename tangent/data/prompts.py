@@ -9,7 +9,7 @@ import numpy as np
 
 from tangent.jobs.errors import UserError
 from tangent.models.t5_tokenizer import END, PADDING
-from tangent.tasks.text_task import Piece
+from tangent.tasks.task_files import Piece
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -23,22 +23,21 @@ SCALE = (0.9, 1.0)
 RATIO = (3 / 4, 4 / 3)
 
 
-def central_crops(originals: np.ndarray, ratio: tuple[float, float] = RATIO) -> np.ndarray:
+def central_crops(originals: np.ndarray) -> np.ndarray:
     """Return the largest central boxes within the ratios, as torchvision's fallback has them.
 
     Args:
         originals: heights and widths of images, int64 [n, 2].
-        ratio: smallest and largest ratio of width to height.
 
     Returns:
         Top, left, height and width in pixels, int64 [n, 4].
     """
     height, width = originals[:, 0], originals[:, 1]
     shape = width / height
-    tall, wide = shape < min(ratio), shape > max(ratio)
+    tall, wide = shape < min(RATIO), shape > max(RATIO)
     # Both round halves to even, as Python does.
-    crop_height = np.where(tall, np.rint(width / min(ratio)).astype(np.int64), height)
-    crop_width = np.where(wide, np.rint(height * max(ratio)).astype(np.int64), width)
+    crop_height = np.where(tall, np.rint(width / min(RATIO)).astype(np.int64), height)
+    crop_width = np.where(wide, np.rint(height * max(RATIO)).astype(np.int64), width)
     top, left = (height - crop_height) // 2, (width - crop_width) // 2
     return np.stack([top, left, crop_height, crop_width], axis=1)
 

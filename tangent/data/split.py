@@ -6,13 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tangent.data.preprocess import check_geometry
-from tangent.data.token_split import TokenSplit
-from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import map_safetensors
 
@@ -24,24 +22,18 @@ _METADATA = {"task", "split", "classes", "geometry", "content_sha256"}
 
 
 @dataclass(frozen=True)
-class Split:
-    """Images and labels of one split; an image is read from disk when it is asked for.
-
-    Validation and test images are what open_clip's evaluation preprocessing makes of the originals.
-    Training images are regions of the originals (`tangent.data.regions`), of many sizes.
+class PreparedSplit:
+    """Examples of one split and their labels.
 
     Attributes:
         task: name of the task.
-        name: `train` (without the validation images), `validation` or `test`.
-        classes: class names in the order of the labels.
-        geometry: what `tangent.data.preprocess.geometry` says.
-        content: digest of the original images and labels (`tangent.data.digest`).
+        name: `train` (without the validation examples), `validation` or `test`.
+        classes: class names, of texts the answers, in the order of the labels.
+        geometry: what the model's preprocessing must have too: `tangent.data.preprocess.geometry`
+            of images, the lengths L of a prompt and T of an answer of texts.
+        content: digest of the original examples and labels (`tangent.data.examined`).
         labels: int64 [n], indices into `classes`.
         hashes: row digests, uint8 [n, 32].
-        sizes: stored heights and widths, int64 [n, 2].
-        originals: heights and widths of the original images, int64 [n, 2]; only of `train`.
-        pixels: all images in a row, uint8.
-        offsets: where each image begins in `pixels`, int64 [n].
     """
 
     task: str
@@ -51,15 +43,31 @@ class Split:
     content: str
     labels: np.ndarray
     hashes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Split(PreparedSplit):
+    """Images of one split; an image is read from disk when it is asked for.
+
+    Validation and test images are what open_clip's evaluation preprocessing makes of the originals.
+    Training images are regions of the originals (`tangent.data.regions`), of many sizes.
+
+    Attributes:
+        sizes: stored heights and widths, int64 [n, 2].
+        originals: heights and widths of the original images, int64 [n, 2]; only of `train`.
+        pixels: all images in a row, uint8.
+        offsets: where each image begins in `pixels`, int64 [n].
+    """
+
     sizes: np.ndarray
     originals: np.ndarray | None
     pixels: np.ndarray
     offsets: np.ndarray
 
     kind: ClassVar[str] = "image"
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Read some images, uint8 [rows, height, width, 3].
@@ -76,42 +84,55 @@ class Split:
             image[:height, :width] = pixels.reshape(height, width, 3)
         return images
 
-    @classmethod
-    def names(cls, split: str) -> tuple[set[str], ...]:
+    @staticmethod
+    def names(split: str) -> tuple[set[str], ...]:
         """The sets of tensors that the file of a split may hold."""
         return (_TRAIN, _RAGGED_TRAIN) if split == "train" else (_EVALUATION,)
 
-    @classmethod
-    def of(
-        cls, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str], labels: np.ndarray
-    ) -> Split:
-        """The split of a file's arrays and metadata, which have been checked."""
-        if "images" in arrays:
-            n, height, width, _ = arrays["images"].shape
-            pixels = arrays["images"].reshape(-1)
-            sizes = np.broadcast_to([height, width], (n, 2))
-            offsets = np.arange(n) * (height * width * 3)
-        else:
-            pixels, sizes, offsets = (np.asarray(arrays[k]) for k in ("pixels", "sizes", "offsets"))
-        return cls(
-            task=metadata["task"],
-            name=metadata["split"],
-            classes=tuple(json.loads(metadata["classes"])),
-            geometry=json.loads(metadata["geometry"]),
-            content=metadata["content_sha256"],
-            labels=labels,
-            hashes=arrays["hashes"],
-            sizes=sizes,
-            originals=np.asarray(arrays["originals"]) if "originals" in arrays else None,
-            pixels=pixels,
-            offsets=offsets,
-        )
+    @staticmethod
+    def examples(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
+        """The fields of this class, of a file's arrays."""
+        originals = np.asarray(arrays["originals"]) if "originals" in arrays else None
+        if "images" not in arrays:
+            ragged = {name: np.asarray(arrays[name]) for name in ("pixels", "offsets", "sizes")}
+            return ragged | {"originals": originals}
+        n, height, width, _ = arrays["images"].shape
+        return {
+            "sizes": np.broadcast_to([height, width], (n, 2)),
+            "originals": originals,
+            "pixels": arrays["images"].reshape(-1),
+            "offsets": np.arange(n) * (height * width * 3),
+        }
 
 
-AnySplit: TypeAlias = "Split | TokenSplit"
+@dataclass(frozen=True)
+class TokenSplit(PreparedSplit):
+    """Texts of one split.
 
-# By the key `kind` of a file's metadata; that of images has none.
-KINDS: Registry[type[AnySplit]] = {"image": Split, "text": TokenSplit}
+    Attributes:
+        tokens: int64 [n, L + C·T]: the prompt, then the C candidate answers, each padded.
+    """
+
+    tokens: np.ndarray
+
+    kind: ClassVar[str] = "text"
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Read some rows of `tokens`, int64 [rows, L + C·T]."""
+        return np.ascontiguousarray(self.tokens[rows])
+
+    @staticmethod
+    def names(split: str) -> tuple[set[str], ...]:
+        """The sets of tensors that the file of a split may hold."""
+        return ({"tokens", "labels", "hashes"},)
+
+    @staticmethod
+    def examples(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The fields of this class, of a file's arrays."""
+        return {"tokens": arrays["tokens"]}
+
+
+AnySplit = Split | TokenSplit
 
 
 def split_path(folder: Path, split: str) -> Path:
@@ -144,7 +165,8 @@ def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = 
             "this task, or check the folder."
         )
     arrays, metadata = map_safetensors(path)
-    kind = KINDS.get(metadata.get("kind", Split.kind))
+    # The metadata of images have no key `kind`.
+    kind = {"image": Split, "text": TokenSplit}.get(metadata.get("kind", Split.kind))
     is_split = kind and metadata.keys() >= _METADATA and metadata["split"] == split
     if not is_split or set(arrays) not in kind.names(split):
         raise UserError(
@@ -157,6 +179,28 @@ def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = 
             f"{path}: labels go from {labels.min()} to {labels.max()}, but there are "
             f"{len(classes)} classes: delete it and run the step `datasets` again."
         )
+    geometry = json.loads(metadata["geometry"])
     if preprocess is not None:
-        check_geometry(json.loads(metadata["geometry"]), preprocess, path)
-    return kind.of(arrays, metadata, labels)
+        check_geometry(geometry, preprocess, path)
+    return kind(
+        task=metadata["task"],
+        name=split,
+        classes=tuple(classes),
+        geometry=geometry,
+        content=metadata["content_sha256"],
+        labels=labels,
+        hashes=arrays["hashes"],
+        **kind.examples(arrays),
+    )
+
+
+def sample_rows(n: int, images: int, seed: int) -> np.ndarray:
+    """The first `images` of a seeded permutation of a split's `n` images; all of them if fewer.
+
+    One seed gives one sample in every mode, so that modes are compared on the same images.
+
+    Returns:
+        Indices [min(n, images)] (int64) in the order drawn.
+    """
+    # RandomState and not default_rng: numpy promises that its streams never change.
+    return np.random.RandomState(seed).permutation(n)[:images]

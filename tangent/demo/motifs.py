@@ -1,60 +1,38 @@
-"""Domains drawn from geometric figures: shapes, counts, traffic signs."""
+"""Drawn domains: shapes, counts, traffic signs, characters of fonts, two-colour textures."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from PIL import ImageDraw
+from PIL import Image, ImageDraw
 
 from tangent.demo.drawing import (
     CANVAS,
     COLOURS,
     PALETTE,
+    PICTURES,
+    Colour,
     Picture,
     canvas,
     contrasting_colours,
     font,
     polygon,
 )
+from tangent.tasks.task_files import load_task
 
-# In the order of the classes in tangent/tasks/shapes.yaml.
-SHAPES = (
-    "circle",
-    "square",
-    "triangle",
-    "pentagon",
-    "hexagon",
-    "star",
-    "cross",
-    "ring",
-    "crescent",
-    "heart",
-)
-# Outline and mark of each sign, in the order of the classes in tangent/tasks/signs.yaml.
-SIGNS = (
-    ("red circle", "bar"),
-    ("red circle", "arrow right"),
-    ("red triangle", "exclamation"),
-    ("red triangle", "arrow right"),
-    ("blue circle", "arrow up"),
-    ("blue circle", "arrow right"),
-    ("blue square", "letter"),
-    ("yellow diamond", "none"),
-    ("red octagon", "bar"),
-    ("blue square", "cross"),
-    ("red triangle", "cross"),
-    ("red circle", "none"),
-)
-# Corners and turn of the outlines that are polygons.
-_OUTLINES = {
-    "triangle": (3, 0.0),
-    "square": (4, math.pi / 4),
-    "diamond": (4, 0.0),
-    "octagon": (8, math.pi / 8),
+SHAPES, PATTERNS = load_task("shapes").classes, load_task("patterns").classes
+# Corners, turn, and inner radius as a share of the outer one.
+_POLYGONS = {
+    "triangle": (3, 0.0, 1.0),
+    "square": (4, math.pi / 4, 1.0),
+    "diamond": (4, 0.0, 1.0),
+    "pentagon": (5, 0.0, 1.0),
+    "hexagon": (6, 0.0, 1.0),
+    "octagon": (8, math.pi / 8, 1.0),
+    "star": (5, 0.0, 0.42),
 }
 _LIGHT, _DARK = (240, 240, 240), (20, 20, 20)
-_Colour = tuple[int, int, int]
 
 
 def shape(rng: np.random.Generator, label: int, harder: bool) -> Picture:
@@ -82,7 +60,7 @@ def count(rng: np.random.Generator, label: int, harder: bool) -> Picture:
     radius = rng.uniform(4, 6) if harder else rng.uniform(5.5, 7)
     kind = ("circle", "square", "triangle", "star")[rng.integers(4)] if harder else "circle"
     for x, y in _separate_points(rng, label + 1, radius):
-        _draw_shape(draw, kind, (x, y, radius, 0.0), PALETTE[foreground], PALETTE[background])
+        _draw_shape(draw, kind, (x, y, radius, 0.0), PALETTE[foreground])
     return Picture(image, foreground, background)
 
 
@@ -94,14 +72,33 @@ def sign(rng: np.random.Generator, label: int, harder: bool) -> Picture:
     offset = 9 if harder else 3
     x, y = CANVAS / 2 + rng.uniform(-offset, offset, 2)
     radius = rng.uniform(13, 21) if harder else rng.uniform(22, 27)
-    (colour, outline), mark = SIGNS[label][0].split(), SIGNS[label][1]
+    outline, mark = PICTURES["signs"][label]
+    colour, outline = outline.split()
     has_light_face = colour == "red" and outline != "octagon"
-    _draw_outline(draw, outline, x, y, radius, PALETTE[colour])
-    _draw_outline(draw, outline, x, y, 0.68 * radius, _LIGHT if has_light_face else PALETTE[colour])
+    face = _LIGHT if has_light_face else PALETTE[colour]
+    _draw_shape(draw, outline, (x, y, radius, 0.0), PALETTE[colour])
+    _draw_shape(draw, outline, (x, y, 0.68 * radius, 0.0), face)
     _draw_mark(draw, mark, x, y, radius, _DARK if has_light_face else _LIGHT)
     if harder:
         image = image.rotate(rng.uniform(-12, 12), fillcolor=PALETTE[background])
     return Picture(image, colour, background)
+
+
+def character(task: str, rng: np.random.Generator, label: int, harder: bool) -> Picture:
+    """Draw a character of letters, digits, symbols or glyphs; its font, size, place, turn vary."""
+    kind = PICTURES["characters"][task]
+    fonts = kind["harder_fonts" if harder else "fonts"]
+    foreground, background = contrasting_colours(rng)
+    size = rng.uniform(36, 50) if harder else rng.uniform(40, 52)
+    offset, turn = (6, 15) if harder else (3, 4)
+    place = tuple(CANVAS / 2 + rng.uniform(-offset, offset, 2))
+    mask = Image.new("L", (CANVAS, CANVAS), 0)
+    chosen = font(fonts[rng.integers(len(fonts))], int(size))
+    text = kind["characters"][label]
+    ImageDraw.Draw(mask).text(place, text, font=chosen, fill=255, anchor="mm")
+    image = canvas(background)
+    image.paste(PALETTE[foreground], mask=mask.rotate(rng.uniform(-turn, turn)))
+    return Picture(image, foreground, background)
 
 
 def _separate_points(
@@ -118,7 +115,7 @@ def _separate_points(
                     return placed
 
 
-def _disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: _Colour) -> None:
+def _disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: Colour) -> None:
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
 
@@ -126,24 +123,17 @@ def _draw_shape(
     draw: ImageDraw.ImageDraw,
     kind: str,
     placement: tuple[float, float, float, float],
-    colour: _Colour,
-    background: _Colour,
+    colour: Colour,
+    background: Colour | None = None,
 ) -> None:
-    """Draw the shape `kind`; `placement` is x, y, radius (pixels) and turn (radians)."""
+    """Draw the shape `kind`; `placement` is x, y, radius (pixels) and turn (radians).
+
+    Rings and crescents have `background` in them.
+    """
     x, y, radius, turn = placement
     match kind:
         case "circle":
             _disc(draw, x, y, radius, colour)
-        case "square":
-            draw.polygon(polygon(4, x, y, radius, turn + math.pi / 4), fill=colour)
-        case "triangle":
-            draw.polygon(polygon(3, x, y, radius, turn), fill=colour)
-        case "pentagon":
-            draw.polygon(polygon(5, x, y, radius, turn), fill=colour)
-        case "hexagon":
-            draw.polygon(polygon(6, x, y, radius, turn), fill=colour)
-        case "star":
-            draw.polygon(polygon(5, x, y, radius, turn, inner=0.42), fill=colour)
         case "cross":
             for angle in (turn, turn + math.pi / 2):
                 dx, dy = radius * math.cos(angle), radius * math.sin(angle)
@@ -158,6 +148,9 @@ def _draw_shape(
             _disc(draw, *shadow, 0.85 * radius, background)
         case "heart":
             draw.polygon(_heart(x, y, radius, turn), fill=colour)
+        case _:
+            corners, own_turn, inner = _POLYGONS[kind]
+            draw.polygon(polygon(corners, x, y, radius, turn + own_turn, inner), fill=colour)
 
 
 def _heart(x: float, y: float, radius: float, turn: float) -> list[tuple[float, float]]:
@@ -176,18 +169,8 @@ def _heart(x: float, y: float, radius: float, turn: float) -> list[tuple[float, 
     return points
 
 
-def _draw_outline(
-    draw: ImageDraw.ImageDraw, outline: str, x: float, y: float, radius: float, colour: _Colour
-) -> None:
-    if outline == "circle":
-        _disc(draw, x, y, radius, colour)
-    else:
-        corners, turn = _OUTLINES[outline]
-        draw.polygon(polygon(corners, x, y, radius, turn), fill=colour)
-
-
 def _draw_mark(
-    draw: ImageDraw.ImageDraw, mark: str, x: float, y: float, radius: float, colour: _Colour
+    draw: ImageDraw.ImageDraw, mark: str, x: float, y: float, radius: float, colour: Colour
 ) -> None:
     reach, width = 0.36 * radius, max(2, int(0.2 * radius))
     match mark:
@@ -212,3 +195,57 @@ def _draw_mark(
         case "letter":
             bold = font("DejaVuSans-Bold.ttf", int(0.9 * radius))
             draw.text((x, y), "P", font=bold, fill=colour, anchor="mm")
+
+
+def pattern(rng: np.random.Generator, label: int, harder: bool) -> Picture:
+    """Fill the canvas with a texture of random direction, scale and phase."""
+    foreground, background = contrasting_colours(rng)
+    if harder:
+        turn, period = rng.uniform(0, math.pi), rng.uniform(6, 11)
+    else:
+        turn = rng.choice([0, math.pi / 2]) + rng.uniform(-0.1, 0.1)
+        period = rng.uniform(10, 16)
+    mask = _mask(rng, PATTERNS[label], turn, period)
+    pixels = np.where(mask[..., None], PALETTE[foreground], PALETTE[background])
+    return Picture(Image.fromarray(pixels.astype(np.uint8)), foreground, background)
+
+
+def _mask(rng: np.random.Generator, kind: str, turn: float, period: float) -> np.ndarray:
+    """Where the foreground colour goes: bool [64, 64]. `period` in canvas pixels."""
+    x, y = np.meshgrid(np.arange(CANVAS), np.arange(CANVAS))
+    along = x * math.cos(turn) + y * math.sin(turn) + rng.uniform(0, period)
+    across = -x * math.sin(turn) + y * math.cos(turn)
+    half = period / 2
+    match kind:
+        case "striped":
+            return along % period < half
+        case "dotted":
+            distance = np.hypot(along % period - half, across % period - half)
+            return distance < 0.33 * period
+        case "checkered":
+            cells = along // (0.7 * period) + across // (0.7 * period)
+            return cells % 2 == 0
+        case "zigzag":
+            return (across + 1.2 * np.abs(along % period - half)) % period < half
+        case "grid":
+            return (along % period < 0.25 * period) | (across % period < 0.25 * period)
+        case "wavy":
+            wave = 0.35 * period * np.sin(2 * math.pi * along / (1.7 * period))
+            return (across + wave) % period < half
+        case "spiral":
+            centre_x, centre_y = rng.uniform(20, 44, 2)
+            radius = np.hypot(x - centre_x, y - centre_y)
+            angle = np.arctan2(y - centre_y, x - centre_x)
+            return (radius + angle * period / (2 * math.pi)) % period < half
+        case "cracked":
+            seeds = rng.uniform(0, CANVAS, (14, 2))
+            distances = np.hypot(x[..., None] - seeds[:, 0], y[..., None] - seeds[:, 1])
+            nearest = np.partition(distances, 1, axis=-1)
+            return nearest[..., 1] - nearest[..., 0] < 2.2
+        case "woven":
+            is_even = along // period % 2 == 0
+            return np.where(is_even, across % half < half / 2, along % half < half / 2)
+        case _:  # blotchy
+            coarse = rng.standard_normal((8, 8)).astype(np.float32)
+            smooth = Image.fromarray(coarse).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
+            return np.asarray(smooth) > 0

@@ -1,4 +1,4 @@
-"""Patches of real photographs that ship inside the scikit-image and scikit-learn packages.
+"""Real images that Python packages carry: photographs and scikit-learn's handwritten digits.
 
 Each photograph is cut once into a train and a test region with a gap between them, so no pixel of
 a test patch, nor of a background in a test image, is ever seen in training or pre-training.
@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from tangent.demo.drawing import CANVAS, Picture
-from tangent.demo.package_files import package_file
+from tangent.demo.drawing import CANVAS, IMAGE, PICTURES, Picture, package_file
+from tangent.jobs.errors import UserError
 
 Split = Literal["train", "test"]
 Box = tuple[int, int, int, int]
@@ -22,6 +22,9 @@ Box = tuple[int, int, int, int]
 _TRAIN_SHARE, _GAP_SHARE = 0.66, 0.04
 # Patches flatter than this (standard deviation of the grey values) show nothing; draw again.
 _LEAST_DEVIATION, _ATTEMPTS = 8.0, 20
+# Handwritten digits are split once and for all.
+TEST_IMAGES = 497
+_PARTITION_SEED = 20
 
 
 @dataclass(frozen=True)
@@ -52,35 +55,16 @@ class Photograph:
             round(share * side)
             for share, side in zip(self.subject, (width, height, width, height), strict=True)
         )
-        start, length = (left, right - left) if self.test_side == "right" else (top, bottom - top)
+        low, high = (left, right) if self.test_side == "right" else (top, bottom)
+        length = high - low
         if split == "train":
-            low, high = start, start + round(_TRAIN_SHARE * length)
+            high = low + round(_TRAIN_SHARE * length)
         else:
-            low, high = start + round((_TRAIN_SHARE + _GAP_SHARE) * length), start + length
-        if self.test_side == "right":
-            return low, top, high, bottom
-        return left, low, right, high
+            low += round((_TRAIN_SHARE + _GAP_SHARE) * length)
+        return (low, top, high, bottom) if self.test_side == "right" else (left, low, right, high)
 
 
-# In the order of the classes in tangent/tasks/photos.yaml.
-PHOTOGRAPHS = (
-    Photograph("skimage", "data/brick.png"),
-    Photograph("skimage", "data/grass.png"),
-    Photograph("skimage", "data/gravel.png"),
-    Photograph("skimage", "data/coins.png"),
-    Photograph("skimage", "data/page.png"),
-    Photograph("skimage", "data/retina.jpg", (0.1, 0.1, 0.9, 0.9)),
-    Photograph("skimage", "data/coffee.png", (0.0, 0.0, 0.85, 1.0), "bottom"),
-    Photograph("skimage", "data/chelsea.png", (0.05, 0.0, 0.85, 1.0)),
-    Photograph("skimage", "data/motorcycle_left.png", (0.1, 0.2, 1.0, 0.95)),
-    Photograph("skimage", "data/hubble_deep_field.jpg"),
-    Photograph("skimage", "data/ihc.png"),
-    Photograph("skimage", "data/astronaut.png", (0.05, 0.0, 0.95, 1.0), "bottom"),
-    Photograph("skimage", "data/moon.png"),
-    Photograph("skimage", "data/text.png"),
-    Photograph("sklearn", "datasets/images/china.jpg", (0.2, 0.05, 0.8, 1.0), "bottom"),
-    Photograph("sklearn", "datasets/images/flower.jpg", (0.38, 0.2, 0.7, 0.85), "bottom"),
-)
+PHOTOGRAPHS = tuple(Photograph(**entry) for entry in PICTURES["photographs"])
 
 
 @cache
@@ -137,3 +121,44 @@ def photo(rng: np.random.Generator, label: int, harder: bool) -> Picture:
 def background(rng: np.random.Generator, split: Split) -> Image.Image:
     """A patch of any photograph, to be blended behind a picture of the same split."""
     return patch(rng, int(rng.integers(len(PHOTOGRAPHS))), split, (0.3, 0.6))
+
+
+@cache
+def _partition() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Images uint8 [n, 8, 8] (0 to 16) and labels int64 [n] of both splits."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    order = np.random.default_rng(_PARTITION_SEED).permutation(len(data.target))
+    images, labels = data.images.astype(np.uint8)[order], data.target.astype(np.int64)[order]
+    return {
+        "test": (images[:TEST_IMAGES], labels[:TEST_IMAGES]),
+        "train": (images[TEST_IMAGES:], labels[TEST_IMAGES:]),
+    }
+
+
+def handwritten_digits(
+    rng: np.random.Generator, split: Split, images: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw different digits of one split, white on black, scaled from 8 x 8 to 32 x 32.
+
+    Returns:
+        uint8 [images, 32, 32, 3] and int64 [images].
+
+    Raises:
+        UserError: more images are asked for than the split holds.
+    """
+    small, labels = _partition()[split]
+    if images > len(labels):
+        raise UserError(
+            f"task digits has {len(labels)} {split} images, but {images} were asked for: it holds "
+            f"real handwriting, so ask for at most {len(labels)}."
+        )
+    chosen = rng.permutation(len(labels))[:images]
+    large = [
+        Image.fromarray((image * 15.9375).astype(np.uint8))
+        .resize((IMAGE, IMAGE), Image.Resampling.BICUBIC)
+        .convert("RGB")
+        for image in small[chosen]
+    ]
+    return np.stack([np.asarray(image) for image in large]), labels[chosen]

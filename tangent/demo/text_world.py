@@ -1,25 +1,32 @@
-"""The public functions of the demo's world of text: rows of a task, examples for pre-training."""
+"""The demo's world of text: reviews and sentences by grammars, rows of a task, and a tokenizer."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
+import yaml
 
-from tangent.demo.sentences import EASY, HARD, Chance, Style, review, thing_seen
-from tangent.demo.words import DOMAINS, KINDS, POLARITIES, PRETRAINING_DOMAINS, TOPICS
 from tangent.jobs.errors import UserError
+from tangent.tasks.task_files import literals, load_task
 
-TASKS = (
-    "polarity_books",
-    "polarity_films",
-    "topic_books",
-    "topic_films",
-    "domains",
-)
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+TASKS = ("polarity_books", "polarity_films", "topic_books", "topic_films", "domains")
 CONTROL_TASK = "kinds"
+
+SENTINELS = 16
+"""Tokens that stand for spans that were cut out; as in T5 the first one has the largest id."""
+
+_SPECIAL = ("<pad>", "</s>", "<unk>")
+_WORD = re.compile(r"\w+|[^\w\s]+")
 
 Row = dict[str, str]
 
@@ -27,6 +34,97 @@ _STREAMS = {"train": 0, "test": 1, "pretraining": 2}
 # Of all texts that can be written, the share that belongs to the test sets, of 256.
 _TEST_SHARE = 64
 _HARDER_SHARE = 0.1
+
+Style = SimpleNamespace
+"""How much of what makes reading hard a text has: the probabilities of `styles` in words.yaml."""
+
+_WORDS = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
+TOPICS, POLARITIES, DOMAINS = (_WORDS[key] for key in ("topics", "polarities", "domains"))
+KINDS, PRETRAINING_DOMAINS = _WORDS["kinds"], _WORDS["pretraining_domains"]
+EASY, HARD = (Style(**_WORDS["styles"][name]) for name in ("easy", "hard"))
+
+
+class Chance:
+    """A generator of random numbers with the draws that the grammars need."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+
+    def one(self, words: Sequence[str]) -> str:
+        return words[int(self.rng.integers(len(words)))]
+
+    def some(self, words: Sequence[str], n: int) -> list[str]:
+        """`n` different ones, in random order."""
+        return [words[index] for index in self.rng.permutation(len(words))[:n]]
+
+    def say(self, form: str, **fields: str) -> str:
+        """One of the ways in which something can be said, filled."""
+        return self.one(_WORDS["forms"][form]).format(**fields)
+
+    def happens(self, probability: float) -> bool:
+        return bool(self.rng.random() < probability)
+
+    def index(self, n: int) -> int:
+        return int(self.rng.integers(n))
+
+
+def review(
+    chance: Chance, domain: str, topic: int | None, polarity: int | None, style: Style
+) -> str:
+    """Say what a thing of the domain is about, and what the writer thinks of it; or one of them."""
+    sentences = []
+    if topic is not None:
+        sentences.append(_subject(chance, domain, topic, style))
+    if polarity is not None:
+        sentences.append(_opinion(chance, domain, polarity, style))
+        if chance.happens(style.repeated):
+            sentences.append(_opinion(chance, domain, polarity, style))
+    if chance.happens(style.filler):
+        sentences.append(chance.one(_WORDS["fillers"]))
+    return " . ".join(chance.some(sentences, len(sentences)))
+
+
+def _subject(chance: Chance, domain: str, topic: int, style: Style) -> str:
+    things, parts = DOMAINS[domain]
+    thing = chance.one(parts if chance.happens(style.indirect) else things)
+    of_topics = _WORDS["topic_words"]
+    common, rare = (chance.some(pool, 3) for pool in of_topics[TOPICS[topic]])
+    words = [
+        rare[i] if chance.happens(style.rare) else common[i] for i in range(2 + chance.index(2))
+    ]
+    if chance.happens(style.distraction):
+        others = [name for name in TOPICS if name != TOPICS[topic]]
+        place = chance.index(len(words) + 1)
+        words.insert(place, chance.one(of_topics[chance.one(others)][0]))
+    listed = " and ".join([" , ".join(words[:-1]), words[-1]])
+    return chance.say("subject", thing=thing, listed=listed)
+
+
+def _opinion(chance: Chance, domain: str, polarity: int, style: Style) -> str:
+    things, parts = DOMAINS[domain]
+    what = chance.one(parts if chance.happens(max(0.5, style.indirect)) else things)
+    clause = _judgement(chance, what, polarity, style)
+    if not chance.happens(style.contrast):
+        return clause
+    other = _judgement(chance, chance.one(parts), 1 - polarity, style)
+    return chance.say("contrast", other=other, clause=clause)
+
+
+def _judgement(chance: Chance, what: str, polarity: int, style: Style) -> str:
+    is_negated = chance.happens(style.negated)
+    said = POLARITIES[1 - polarity if is_negated else polarity]
+    adjective = chance.one(_WORDS["adjectives"][said][int(chance.happens(style.rare))])
+    if is_negated:
+        return chance.say("negation", what=what, adjective=adjective)
+    strong = chance.one(_WORDS["intensifiers"])
+    return chance.say("judgement", what=what, adjective=adjective, strong=strong)
+
+
+def thing_seen(chance: Chance, kind: int) -> tuple[str, str]:
+    """A sentence about a thing of a kind, and the thing."""
+    noun = chance.one(list(KINDS.values())[kind])
+    place, colour, name = (chance.one(_WORDS[key]) for key in ("places", "colours", "names"))
+    return chance.say("thing", place=place, colour=colour, name=name, noun=noun), noun
 
 
 def task_rows(task: str, split: str, n: int, seed: int) -> tuple[list[Row], np.ndarray]:
@@ -90,19 +188,13 @@ def pretraining_texts(n: int, seed: int) -> list[tuple[str, str | None]]:
     return examples
 
 
-def _polarity(domain: str) -> Callable[[Chance, int], Row]:
-    return lambda chance, label: {
-        "text": review(chance, domain, chance.index(len(TOPICS)), label, HARD)
-    }
-
-
-def _topic(domain: str) -> Callable[[Chance, int], Row]:
-    return lambda chance, label: {"text": review(chance, domain, label, chance.index(2), HARD)}
-
-
-def _domains(chance: Chance, label: int) -> Row:
-    domain, topic = list(DOMAINS)[label], chance.index(len(TOPICS))
-    return {"text": review(chance, domain, topic, chance.index(2), HARD)}
+def _about(
+    chance: Chance, domain: str, topic: int | None = None, polarity: int | None = None
+) -> Row:
+    """A review; what is not given is drawn."""
+    topic = chance.index(len(TOPICS)) if topic is None else topic
+    polarity = chance.index(2) if polarity is None else polarity
+    return {"text": review(chance, domain, topic, polarity, HARD)}
 
 
 def _kinds(chance: Chance, label: int) -> Row:
@@ -112,11 +204,11 @@ def _kinds(chance: Chance, label: int) -> Row:
 
 # What makes a row of a class, and the number of classes.
 _ROWS: dict[str, tuple[Callable[[Chance, int], Row], int]] = {
-    "polarity_books": (_polarity("books"), 2),
-    "polarity_films": (_polarity("films"), 2),
-    "topic_books": (_topic("books"), len(TOPICS)),
-    "topic_films": (_topic("films"), len(TOPICS)),
-    "domains": (_domains, len(DOMAINS)),
+    "polarity_books": (lambda chance, label: _about(chance, "books", polarity=label), 2),
+    "polarity_films": (lambda chance, label: _about(chance, "films", polarity=label), 2),
+    "topic_books": (lambda chance, label: _about(chance, "books", label), len(TOPICS)),
+    "topic_films": (lambda chance, label: _about(chance, "films", label), len(TOPICS)),
+    "domains": (lambda chance, label: _about(chance, list(DOMAINS)[label]), len(DOMAINS)),
     "kinds": (_kinds, len(KINDS)),
 }
 
@@ -137,49 +229,27 @@ def _ask_polarity(chance: Chance) -> tuple[str, str]:
     polarity = chance.index(2)
     topic = chance.index(len(TOPICS)) if chance.happens(0.4) else None
     text = review(chance, chance.one(PRETRAINING_DOMAINS), topic, polarity, _style(chance))
-    question = chance.one(
-        [
-            "{} is the opinion positive or negative ?",
-            "text : {} positive or negative ?",
-            "review : {} what is the opinion ?",
-        ]
-    )
-    return question.format(text), POLARITIES[polarity]
+    return chance.say("ask_polarity", text=text), POLARITIES[polarity]
 
 
 def _ask_topic(chance: Chance) -> tuple[str, str]:
     topic, polarity = chance.index(len(TOPICS)), chance.index(2)
     domain, polarity = chance.one(PRETRAINING_DOMAINS), polarity if chance.happens(0.4) else None
     text = review(chance, domain, topic, polarity, _style(chance))
-    question = chance.one(
-        [
-            "{} which topic is it about ?",
-            "text : {} what is the topic ?",
-            "review : {} about what ?",
-        ]
-    )
-    return question.format(text), TOPICS[topic]
+    return chance.say("ask_topic", text=text), TOPICS[topic]
 
 
 def _ask_domain(chance: Chance) -> tuple[str, str]:
     domain = chance.one(list(DOMAINS))
     topic, polarity = chance.index(len(TOPICS)), chance.index(2)
     text = review(chance, domain, topic, polarity, _style(chance))
-    question = chance.one(["{} what kind of work is it ?", "review : {} of what ?"])
-    return question.format(text), DOMAINS[domain][0][0]
+    return chance.say("ask_domain", text=text), DOMAINS[domain][0][0]
 
 
 def _ask_kind(chance: Chance) -> tuple[str, str]:
     kind = chance.index(len(KINDS))
     text, thing = thing_seen(chance, kind)
-    question = chance.one(
-        [
-            f"{text} . what kind of thing is the {thing} ?",
-            f"{text} . what is it ?",
-            f"what is a {thing} ?",
-        ]
-    )
-    return question, list(KINDS)[kind]
+    return chance.say("ask_kind", text=text, thing=thing), list(KINDS)[kind]
 
 
 # What pre-training reads, with shares.
@@ -190,3 +260,26 @@ _PRETRAINING: tuple[tuple[float, Callable[[Chance], tuple[str, str | None]]], ..
     (0.12, _ask_domain),
     (0.18, _ask_kind),
 )
+
+
+def build_tokenizer(texts: Iterable[str]) -> Tokenizer:
+    """A tokenizer, a token per word of some texts and of the prompts and answers of all tasks.
+
+    Ids: 0 is padding, 1 the end of a text, 2 an unknown word; then the words by alphabet, then the
+    sentinels.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    tasks = [load_task(name) for name in (*TASKS, CONTROL_TASK)]
+    of_tasks = [text for task in tasks for text in (*literals(task.prompt), *task.classes)]
+    words = sorted({word for text in (*texts, *of_tasks) for word in _WORD.findall(text.lower())})
+    sentinels = [f"<extra_id_{number}>" for number in reversed(range(SENTINELS))]
+    ids = {token: number for number, token in enumerate((*_SPECIAL, *words, *sentinels))}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", ids["</s>"])]
+    )
+    tokenizer.add_special_tokens([*_SPECIAL, *sentinels])
+    return tokenizer

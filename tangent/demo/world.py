@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
+from functools import partial
 from itertools import accumulate
-from typing import Protocol
 
 import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter
 
-from tangent.demo.captions import caption
-from tangent.demo.characters import glyph, letter, printed_digit, symbol
-from tangent.demo.drawing import IMAGE, Picture, to_pixels
-from tangent.demo.handwriting import handwritten_digits
-from tangent.demo.motifs import count, shape, sign
-from tangent.demo.photographs import Split, close_up, photo
-from tangent.demo.shifts import shift
-from tangent.demo.textures import pattern
+from tangent.demo.drawing import IMAGE, PICTURES, Picture, to_pixels
+from tangent.demo.motifs import character, count, pattern, shape, sign
+from tangent.demo.photographs import Split, background, close_up, handwritten_digits, photo
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import load_task
 
@@ -25,30 +22,26 @@ CONTROL_TASK = "glyphs"
 # The control task has the most classes, so pre-training shows it more often.
 _WEIGHTS = dict.fromkeys(TASKS, 1.0) | {CONTROL_TASK: 1.5}
 _HARDER_SHARE = 0.25
-_GENERIC_SHARE = 0.15
+_VAGUE_SHARE = 0.15
+_PREFIX, _PREFIX_SHARE = "a picture of ", 0.15
 # As in pre-training, the zero-shot accuracy of the control task would leave nothing to lose.
 _CONTROL_HARDER_SHARE = 0.75
 # Keys that keep the random streams of the splits and of pre-training apart.
 _STREAMS = {"train": 0, "test": 1, "pretraining": 2}
 
 
-class Renderer(Protocol):
-    """Draws a random picture of class `label`; `harder` widens fonts, places, sizes and turns."""
-
-    def __call__(self, rng: np.random.Generator, label: int, harder: bool) -> Picture: ...
-
-
-# What pre-training shows of each domain.
-RENDERERS: dict[str, Renderer] = {
+# What pre-training shows of each domain: what draws a random picture of a class (its label), and
+# with wider fonts, places, sizes and turns where it is `harder`.
+RENDERERS: dict[str, Callable[[np.random.Generator, int, bool], Picture]] = {
     "shapes": shape,
-    "letters": letter,
-    "symbols": symbol,
+    "letters": partial(character, "letters"),
+    "symbols": partial(character, "symbols"),
     "patterns": pattern,
     "signs": sign,
     "counting": count,
     "photos": photo,
-    "digits": printed_digit,
-    "glyphs": glyph,
+    "digits": partial(character, "digits"),
+    "glyphs": partial(character, "glyphs"),
 }
 
 
@@ -96,37 +89,8 @@ def _task_image(task: str, split: Split, label: int, rng: np.random.Generator) -
     if task == "photos":
         picture = close_up(rng, label, split)
     else:
-        picture = RENDERERS[task](rng, label, harder=False)
-    return to_pixels(shift(task, picture.image, rng, split), rng, harder=True)
-
-
-def pretraining_data(images: int, seed: int) -> tuple[np.ndarray, list[str]]:
-    """Make captioned, unshifted images of all domains: some are harder, some captions vague.
-
-    Photographs come from the train regions; digits are printed ones.
-
-    Returns:
-        Images uint8 [images, 32, 32, 3] and one caption for each.
-
-    Raises:
-        UserError: less than one image.
-    """
-    pixels, captions, _ = _pretraining_images(images, seed)
-    return pixels, captions
-
-
-def labelled_pretraining_data(images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The images of `pretraining_data`, labelled by task and class instead of captioned.
-
-    Returns:
-        Images uint8 [images, 32, 32, 3] and labels int64 [images], indices into
-        `pretraining_classes()`.
-
-    Raises:
-        UserError: less than one image.
-    """
-    pixels, _, labels = _pretraining_images(images, seed)
-    return pixels, labels
+        picture = RENDERERS[task](rng, label, False)
+    return to_pixels(_shift(task, picture.image, rng, split), rng, harder=True)
 
 
 def pretraining_classes() -> list[tuple[str, str]]:
@@ -134,7 +98,18 @@ def pretraining_classes() -> list[tuple[str, str]]:
     return [(task, name) for task in _WEIGHTS for name in load_task(task).classes]
 
 
-def _pretraining_images(images: int, seed: int) -> tuple[np.ndarray, list[str], np.ndarray]:
+def pretraining_data(images: int, seed: int) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Make captioned, unshifted images of all domains: some are harder, some captions vague.
+
+    Photographs come from the train regions; digits are printed ones.
+
+    Returns:
+        Images uint8 [images, 32, 32, 3], a caption for each, and labels int64 [images], indices
+        into `pretraining_classes()`.
+
+    Raises:
+        UserError: less than one image.
+    """
     if images < 1:
         raise UserError(f"pre-training needs at least one image, not {images}.")
     tasks = list(_WEIGHTS)
@@ -148,9 +123,65 @@ def _pretraining_images(images: int, seed: int) -> tuple[np.ndarray, list[str], 
         task = tasks[int(np.searchsorted(bounds, rng.random(), side="right"))]
         label = int(rng.integers(len(classes[task])))
         harder = bool(rng.random() < _HARDER_SHARE)
-        is_generic = bool(rng.random() < _GENERIC_SHARE)
+        is_vague = bool(rng.random() < _VAGUE_SHARE)
         picture = RENDERERS[task](rng, label, harder)
-        captions.append(caption(rng, task, classes[task][label], picture, is_generic))
+        captions.append(_caption(rng, task, classes[task][label], picture, is_vague))
         labels[index] = first_label[task] + label
         pixels[index] = to_pixels(picture.image, rng, harder)
     return pixels, captions, labels
+
+
+def _caption(
+    rng: np.random.Generator, task: str, name: str, picture: Picture, is_vague: bool
+) -> str:
+    """A caption that names the class, or only the domain where `is_vague`."""
+    forms = PICTURES["captions"][task]
+    if is_vague:
+        return forms["vague"]
+    form = forms["specific"][rng.integers(len(forms["specific"]))]
+    text = form.format(name=name, colour=picture.foreground, ground=picture.background)
+    is_prefixed = task != "photos" and rng.random() < _PREFIX_SHARE
+    return _PREFIX + text if is_prefixed else text
+
+
+def _shift(task: str, image: Image.Image, rng: np.random.Generator, split: Split) -> Image.Image:
+    """Give a 64 x 64 canvas what a task's images have that pre-training never showed.
+
+    Turns stay within about 45 degrees: beyond, two classes would meet (a turned N is a Z, an arrow
+    that points up one that points right). Photographs come from the region of `split`.
+    """
+    match task:
+        case "shapes":
+            return Image.blend(image, background(rng, split), 0.55)
+        case "letters":
+            return _turn(image, rng, 22, 42)
+        case "symbols":
+            turned = _turn(image, rng, 20, 42).filter(ImageFilter.GaussianBlur(1.3))
+            return Image.blend(turned, background(rng, split), 0.3)
+        case "patterns":
+            dimmed = np.asarray(image, np.float32) * -0.35 + 180
+            return Image.fromarray(dimmed.astype(np.uint8)).filter(ImageFilter.GaussianBlur(1.2))
+        case "signs":
+            faded = ImageEnhance.Color(_turn(image, rng, 20, 36)).enhance(0.5)
+            return Image.blend(faded, background(rng, split), 0.42)
+        case "counting":
+            blurred = image.filter(ImageFilter.GaussianBlur(1))
+            return Image.blend(blurred, background(rng, split), 0.4)
+        case "photos":
+            return _change_colours(image, rng).rotate(90 * int(rng.integers(4)))
+        case _:  # the control task and the handwritten digits stay as they are
+            return image
+
+
+def _turn(image: Image.Image, rng: np.random.Generator, least: float, most: float) -> Image.Image:
+    """Turn to either side by `least` to `most` degrees; new corners get the background's colour."""
+    angle = rng.choice([-1, 1]) * rng.uniform(least, most)
+    return image.rotate(angle, Image.Resampling.BILINEAR, fillcolor=image.getpixel((1, 1)))
+
+
+def _change_colours(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Permute the colour channels; invert every other image."""
+    pixels = np.asarray(image)[..., rng.permutation(3)]
+    if rng.random() < 0.5:
+        pixels = 255 - pixels
+    return Image.fromarray(np.ascontiguousarray(pixels))

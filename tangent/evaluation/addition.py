@@ -1,4 +1,4 @@
-"""Task addition with one shared α: θ0 + α Σ_t τ_t (section 5, table 1)."""
+"""Task addition with one shared α: θ0 + α τ, τ merged of all tasks' (section 5, table 1)."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ def sweep(
     tasks: Sequence[EvaluationTask],
     single_task: Mapping[str, float],
     alphas: Sequence[float],
+    vector: str,
 ) -> list[SweepPoint]:
     """Validation accuracy of every task at every α.
 
     Args:
-        edited: knows the vector `sum`.
+        edited: knows the vector.
         tasks: the tasks that are added.
         single_task: the same mode's single-task accuracy on the validation split, by task.
         alphas: the grid.
+        vector: name of the merged task vector: the method's.
     """
     points = []
     with Progress("addition, validation", len(alphas) * len(tasks), "evaluation") as progress:
         for alpha in alphas:
             for task in tasks:
-                accuracy = task.accuracy(edited, {"sum": alpha}, SPLIT).accuracy
+                accuracy = task.accuracy(edited, {vector: alpha}, SPLIT).accuracy
                 normalized = _ratio(accuracy, single_task, task.name)
                 points.append(SweepPoint(alpha, task.name, SPLIT, accuracy, normalized))
                 progress.update(values={"alpha": alpha, "accuracy": accuracy})
@@ -52,15 +54,16 @@ def evaluate(
     tasks: Sequence[EvaluationTask],
     single_task: Mapping[str, float],
     alpha: float,
+    vector: str,
 ) -> dict[str, Any]:
     """Test accuracy at the chosen α: `absolute` and `normalized` are means over the tasks.
 
     Args:
-        edited, tasks: as for `sweep`.
+        edited, tasks, vector: as for `sweep`.
         single_task: the same mode's single-task accuracy on the test split, by task.
         alpha: the α that validation chose.
     """
-    measured = {task.name: task.accuracy(edited, {"sum": alpha}, "test") for task in tasks}
+    measured = {task.name: task.accuracy(edited, {vector: alpha}, "test") for task in tasks}
     accuracies = {name: value.accuracy for name, value in measured.items()}
     per_task = {
         name: {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tangent.arithmetic.linearized import parameters_of
-from tangent.arithmetic.task_vector import SUM, TaskVector, edit_
+from tangent.arithmetic.task_vector import TaskVector, edit_
 from tangent.evaluation.feature_tables import FeatureTable
 from tangent.evaluation.features import Examples, encode
 from tangent.jobs.errors import UserError
@@ -38,7 +38,7 @@ class PlainEditedModel:
 
     Args:
         encoder: the encoder at θ0, on the device to run on; its weights change from here on.
-        task_vectors: τ by name; `sum` is understood as the sum of them all.
+        task_vectors: τ by name, of a task or merged.
         load_images: images of (data set, split) for the encoder's device, with all rows or those
             given as indices.
         initial: f(x; θ0) where it is known already: answers α = 0 without a pass.
@@ -61,7 +61,8 @@ class PlainEditedModel:
         self._theta0 = {name: value.clone() for name, value in parameters_of(encoder).items()}
         device = next(iter(self._theta0.values())).device
         self._task_vectors = {
-            name: TaskVector(task_vector).to(device) for name, task_vector in task_vectors.items()
+            name: (tau if isinstance(tau, TaskVector) else TaskVector(tau)).to(device)
+            for name, tau in task_vectors.items()
         }
         self._load_images = load_images
         self._initial = initial
@@ -110,8 +111,6 @@ class PlainEditedModel:
         return self._images[key]
 
     def _vector(self, name: str) -> TaskVector:
-        if name == SUM and SUM not in self._task_vectors:
-            self._task_vectors[SUM] = TaskVector.sum(self._task_vectors.values())
         if name not in self._task_vectors:
             raise UserError(
                 f"no task vector {name!r}, only {', '.join(self._task_vectors)}: give its file too "

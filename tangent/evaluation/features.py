@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,12 +15,8 @@ from tangent.arithmetic.forward_mode import forward_mode_attention
 from tangent.arithmetic.linearized import parameters_of, stacked_jvp_features
 from tangent.data.augmentation import central_squares, in_stored_pixels, resized_crop
 from tangent.data.preprocess import normalize, to_device
-from tangent.data.samples import sample_rows
-from tangent.data.split import AnySplit, Split, load_split
+from tangent.data.split import AnySplit, Split, TokenSplit, load_split, sample_rows
 from tangent.jobs.progress import Progress
-
-if TYPE_CHECKING:
-    from tangent.data.token_split import TokenSplit
 
 Pass = Callable[[Tensor], Tensor]
 

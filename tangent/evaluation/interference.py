@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tangent.arithmetic.linearized import parameters_of
 from tangent.kernels.coupling import CouplingResult, check_proposition1
 from tangent.kernels.gram import budget, classifier, ntk_gram
-from tangent.kernels.gram_memory import gradients_held, images_per_chunk
+from tangent.kernels.kernel_cost import gradients_held, images_per_chunk
 from tangent.models.heads.head import Head
 
 COUPLINGS = tuple(round(0.1 * step, 1) for step in range(11))

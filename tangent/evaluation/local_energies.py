@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from tangent.arithmetic.linearized import parameters_of
 from tangent.jobs.progress import Progress
 from tangent.kernels.gram import budget, classifier
-from tangent.kernels.gram_memory import gradients_held
-from tangent.kernels.kernel_cost import kernel_method, products
+from tangent.kernels.kernel_cost import gradients_held, kernel_method, products
 from tangent.kernels.localization import TangentEigenfunctions
 from tangent.kernels.matrix_free import MatrixFreeEigenfunctions
 from tangent.models.heads.head import Head
@@ -48,7 +47,7 @@ class Localization:
         energies: E_loc(x) per sample [kernels, images]; its mean on the kernel's own sample is the
             number of components, by construction.
         method: how the eigenfunctions were found: the kernels' `method`, and, matrix-free, the
-            number of `products` and their `residual` (`tangent.kernels.lanczos`).
+            number of `products` and their `residual` (`kernels.eigenfunctions`).
     """
 
     kernels: Sequence[int | str]

@@ -35,7 +35,7 @@ def dataset_products(
     Args:
         encoder: the encoder at θ0.
         files: the file of each task vector, by name.
-        vectors: names of the task vectors wanted on each split; `sum` is the sum of all files'.
+        vectors: names of the task vectors wanted on each split.
         load_images: gives the images of (data set, split), on the encoder's device.
         dataset: name of the data set.
         batch_size: most images of a pass; fewer share it with many task vectors.
@@ -87,28 +87,24 @@ def stacked_vectors(
     Args:
         theta0: the weights that they belong to.
         files: the file of each task vector, by name.
-        names: those wanted; `sum` is the sum of all files'.
+        names: those wanted.
 
     Raises:
         UserError: a name has no file, or a file cannot be read or belongs to another model.
     """
-    from tangent.arithmetic.task_vector import SUM, TaskVector, check_same_names_and_shapes
+    from tangent.arithmetic.task_vector import TaskVector, check_same_names_and_shapes
 
-    if lacking := [name for name in names if name != SUM and name not in files]:
+    if lacking := [name for name in names if name not in files]:
         raise UserError(
             f"no task vector {lacking[0]!r}, only {', '.join(files)}: give its file too "
             "(--task-vectors NAME=FILE, made by scripts.extract_task_vector)."
         )
-    stacked = {name: value.new_zeros(len(names), *value.shape) for name, value in theta0.items()}
-    for name, file in files.items():
-        rows = [row for row, wanted in enumerate(names) if wanted in (name, SUM)]
-        if rows:
-            tau = TaskVector.load(file)
-            check_same_names_and_shapes(theta0, tau, "the model", str(file))
-            for key, value in stacked.items():
-                weights = tau[key].to(value)
-                for row in rows:
-                    value[row] += weights
+    stacked = {name: value.new_empty(len(names), *value.shape) for name, value in theta0.items()}
+    for row, name in enumerate(names):
+        tau = TaskVector.load(files[name])
+        check_same_names_and_shapes(theta0, tau, "the model", str(files[name]))
+        for key, value in stacked.items():
+            value[row] = tau[key]
     return stacked
 
 

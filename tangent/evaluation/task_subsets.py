@@ -8,6 +8,8 @@ from math import comb
 
 import numpy as np
 
+from tangent.arithmetic.merging import SUM
+
 
 def subsets(tasks: Sequence[str], per_size: int) -> list[tuple[str, ...]]:
     """Subsets of every size from 1 to that of all tasks, tasks in their given order.
@@ -39,4 +41,4 @@ def _drawn(n: int, size: int, number: int) -> list[tuple[int, ...]]:
 
 def direction(subset: Collection[str], tasks: Collection[str]) -> dict[str, float]:
     """Σ τ_t over a subset of all `tasks`; that of all is the stored sum, as in table 1."""
-    return {"sum": 1.0} if set(subset) == set(tasks) else dict.fromkeys(subset, 1.0)
+    return {SUM: 1.0} if set(subset) == set(tasks) else dict.fromkeys(subset, 1.0)

@@ -24,7 +24,6 @@ ShareOfOne = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
 Names = Annotated[list[Name], Field(min_length=1)]
 RepositoryId = Annotated[str, Field(pattern=REPOSITORY_PATTERN)]
-TrainingName = Literal["standard", "linear"]
 
 
 def _count_or_all(value: Any, validate: Any) -> Any:

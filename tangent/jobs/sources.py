@@ -1,21 +1,18 @@
-"""What the registries of model and data set sources share: read an entry, call its source."""
+"""What the registries of sources share: read an entry, make its source, compare its file."""
+
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from tangent.jobs.errors import UserError
+from tangent.jobs.files import sha256_file
+from tangent.jobs.keys import Section
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A source: a function that takes exactly `options` as keywords."""
-
-    function: Callable[..., Any]
-    options: tuple[str, ...]
+T = TypeVar("T", bound=Section)
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -33,37 +30,45 @@ def parse(text: str) -> dict[str, Any]:
     return content
 
 
-def named(registry: Mapping[str, T], entry: Mapping[str, Any], key: str) -> T:
-    """The source that an entry names as `source`; `key` is the entry's in the configuration.
+def described(registry: Mapping[str, type[T]], entry: Mapping[str, Any], key: str) -> T:
+    """The source that an entry names, with the entry's keys.
+
+    Args:
+        registry: sources by name.
+        entry: holds the name as `source`, and the source's keys.
+        key: the entry's key in the configuration, for messages.
 
     Raises:
-        UserError: it is not in the registry.
+        UserError: unknown source, or a key that is missing, unknown or wrong.
     """
     name = entry.get("source")
     if name not in registry:
         raise UserError(f"{key}: unknown source {name!r}: choose one of {', '.join(registry)}.")
-    return registry[name]
+    try:
+        return registry[name].model_validate(dict(entry))
+    except ValidationError as error:
+        about, what = error.errors()[0]["loc"][0], error.errors()[0]["msg"]
+        keys = ", ".join(other for other in registry[name].model_fields if other != "source")
+        raise UserError(
+            f"{key}.{about}: {what[0].lower()}{what[1:]}. The source {name!r} takes the keys "
+            f"{keys}."
+        ) from error
 
 
-def call(
-    registry: Mapping[str, Source], entry: Mapping[str, Any], key: str, *arguments: Any
-) -> Any:
-    """Call the source that an entry names, with its options as keywords.
-
-    Args:
-        registry: sources by name.
-        entry: `source` and that source's options.
-        key: the entry's key in the configuration, for messages.
-        arguments: positional arguments of the source's function.
+def check_sha256(
+    path: str | Path,
+    expected: str,
+    key: str,
+    mishap: str = "The file was damaged or replaced: fetch it again",
+) -> None:
+    """Compare a file with the SHA-256 that the configuration gives under `key`.
 
     Raises:
-        UserError: unknown source, missing or unknown option, or whatever the source finds wrong.
+        UserError: they differ (`mishap` says why that may be, and the remedy), or there is no file.
     """
-    source, options = named(registry, entry, key), dict(entry)
-    name = options.pop("source")
-    if set(options) != set(source.options):
+    found = sha256_file(path)
+    if found != expected:
         raise UserError(
-            f"{key}: source {name!r} takes exactly the keys {', '.join(source.options)}, but was "
-            f"given {', '.join(options) or 'none'}."
+            f"{path}: SHA-256 is {found}, but the configuration ({key}) expects {expected}. "
+            f"{mishap}, or, if the new one is what you want, put its SHA-256 there."
         )
-    return source.function(*arguments, **options)

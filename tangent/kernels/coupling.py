@@ -75,15 +75,10 @@ def check_proposition1(
     results = []
     for coupling in couplings:
         own, others = _functions(gram, blocks, weights, coupling)
-        results.append(
-            CouplingResult(
-                float(coupling),
-                _localization(gram, blocks, coupling, components * len(blocks)),
-                _interference(blocks, own, others),
-                own,
-                others,
-            )
-        )
+        of_tasks = [float(others[s] @ others[s]) / float(own[s] @ own[s]) for s in blocks]
+        localization = _localization(gram, blocks, coupling, components * len(blocks))
+        interference = float(np.mean(of_tasks))
+        results.append(CouplingResult(float(coupling), localization, interference, own, others))
     return results
 
 
@@ -131,11 +126,6 @@ def _functions(
             if t != s
         )
     return own, others
-
-
-def _interference(blocks: list[np.ndarray], own: np.ndarray, others: np.ndarray) -> float:
-    ratios = [float(others[rows] @ others[rows]) / float(own[rows] @ own[rows]) for rows in blocks]
-    return float(np.mean(ratios))
 
 
 def _localization(

@@ -8,6 +8,7 @@ are made in chunks and used up at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -16,7 +17,7 @@ from torch.func import functional_call, vjp, vmap
 
 from tangent.arithmetic.forward_mode import forward_mode_attention
 from tangent.jobs.errors import UserError
-from tangent.kernels.gram_memory import CHUNK_SIZE, GRADIENT_BYTES
+from tangent.kernels.kernel_cost import CHUNK_SIZE, GRADIENT_BYTES
 from tangent.models.heads.head import TorchHead
 
 Logits = Callable[[Mapping[str, Tensor], Tensor], Tensor]
@@ -44,58 +45,137 @@ def classifier(encoder: nn.Module, head: TorchHead) -> Logits:
     return logits
 
 
-def logits_of_kernels(
-    f: Logits, theta0: Mapping[str, Tensor], images: Tensor, logits: Sequence[int] | Literal["all"]
-) -> list[list[int]]:
-    """The logits of each kernel: one kernel per logit, or one of all logits together.
+@dataclass(frozen=True)
+class LogitGradients:
+    """Per-image gradients ∇_θ f_c(x; θ0), and what is made of them.
 
-    Raises:
-        UserError: as `logit_gradients`.
-    """
-    if logits == "all":
-        return [list(range(_classes(f, theta0, images)))]
-    _check_logits(list(logits), f, theta0, images)
-    return [[logit] for logit in logits]
+    Every method raises a UserError if there is no image or no logit, or f has no logit of an index.
 
-
-def logit_gradients(
-    f: Logits,
-    theta0: Mapping[str, Tensor],
-    images: Tensor,
-    logits: Sequence[int],
-    chunk_size: int = CHUNK_SIZE,
-) -> Iterator[list[Tensor]]:
-    """Per-image gradients ∇_θ f_c(x; θ0), chunk by chunk.
-
-    Args:
+    Attributes:
         f: weights and images to logits [batch, classes], image by image (no batch statistics).
         theta0: the weights to differentiate in, P numbers in all.
-        images: [n, ...].
-        logits: indices c of the logits.
         chunk_size: images per chunk; a chunk holds len(logits) × chunk_size × P numbers.
-
-    Yields:
-        for each chunk, one tensor [logits, chunk, weights] per tensor of `theta0`, in its order.
-
-    Raises:
-        UserError: there is no image or no logit, or f has no logit of that index.
     """
-    chosen = list(logits)
-    if chunk_size < 1:
-        raise UserError(f"gradients of {chunk_size} images at once were asked for: at least 1.")
-    theta0 = {name: value.detach() for name, value in theta0.items()}
-    _check_logits(chosen, f, theta0, images)
-    weight = next(iter(theta0.values()))
-    one_hot = torch.eye(len(chosen), dtype=weight.dtype, device=weight.device)
 
-    def gradients(image: Tensor) -> dict[str, Tensor]:
-        _, pull = vjp(lambda theta: f(theta, image[None])[0, chosen], theta0)
-        return vmap(lambda cotangent: pull(cotangent)[0])(one_hot)
+    f: Logits
+    theta0: Mapping[str, Tensor]
+    chunk_size: int = CHUNK_SIZE
 
-    for chunk in images.split(chunk_size):
-        with forward_mode_attention():
-            made = vmap(gradients)(chunk)
-        yield [value.flatten(start_dim=2).transpose(0, 1).detach() for value in made.values()]
+    def kernels(self, images: Tensor, logits: Sequence[int] | Literal["all"]) -> list[list[int]]:
+        """The logits of each kernel: one kernel per logit, or one of all logits together."""
+        if logits == "all":
+            return [list(range(self._classes(images)))]
+        self._check_logits(list(logits), images)
+        return [[logit] for logit in logits]
+
+    def chunks(self, images: Tensor, logits: Sequence[int]) -> Iterator[list[Tensor]]:
+        """Gradients of images [n, ...], chunk by chunk.
+
+        Yields:
+            for each chunk, one tensor [logits, chunk, weights] per tensor of θ0, in its order.
+        """
+        chosen = list(logits)
+        if self.chunk_size < 1:
+            raise UserError(
+                f"gradients of {self.chunk_size} images at once were asked for: at least 1."
+            )
+        theta0 = {name: value.detach() for name, value in self.theta0.items()}
+        self._check_logits(chosen, images)
+        weight = next(iter(theta0.values()))
+        one_hot = torch.eye(len(chosen), dtype=weight.dtype, device=weight.device)
+
+        def gradients(image: Tensor) -> dict[str, Tensor]:
+            _, pull = vjp(lambda theta: self.f(theta, image[None])[0, chosen], theta0)
+            return vmap(lambda cotangent: pull(cotangent)[0])(one_hot)
+
+        for chunk in images.split(self.chunk_size):
+            with forward_mode_attention():
+                made = vmap(gradients)(chunk)
+            yield [value.flatten(start_dim=2).transpose(0, 1).detach() for value in made.values()]
+
+    def rows(self, images: Tensor, logits: Sequence[int]) -> Iterator[list[Tensor]]:
+        """The same as rows [chunk·C, weights]: image by image, logits within an image."""
+        for chunk in self.chunks(images, logits):
+            yield [part.transpose(0, 1).flatten(0, 1) for part in chunk]
+
+    def held(self, images: Tensor, logits: Sequence[int]) -> list[Tensor]:
+        """Gradients, all held: one tensor [n·C, weights] per tensor of θ0."""
+        held: list[Tensor] = []
+        done = 0
+        for rows in self.rows(images, logits):
+            held = held or [
+                part.new_empty(len(images) * len(logits), part.shape[1]) for part in rows
+            ]
+            for whole, part in zip(held, rows, strict=True):
+                whole[done : done + len(part)] = part
+            done += len(rows[0])
+        return held
+
+    def gram(
+        self,
+        images_1: Tensor,
+        images_2: Tensor | None,
+        logits: Sequence[int],
+        held_images: int | None = None,
+    ) -> Tensor:
+        """The kernel matrix of C logits together, with a row for each image and logit.
+
+        At most (held_images + chunk_size) × C × P numbers are in memory: the gradients of
+        `held_images` images of the second set and of a chunk of the first. Where the second set is
+        not held whole, the first set's are made again for each part; of a set with itself, only
+        those that a part has not met.
+
+        Args:
+            images_1: [n1, ...].
+            images_2: [n2, ...]; `images_1` if None, and then K is symmetric.
+            logits: their indices.
+            held_images: images of the second set whose gradients are held at once; all if None.
+
+        Returns:
+            [n1·C, n2·C]; rows are in the order of the images, logits within an image.
+        """
+        if images_2 is None:
+            return self._symmetric(images_1, logits, held_images or max(1, len(images_1)))
+        columns = []
+        for part in images_2.split(held_images or max(1, len(images_2))):
+            held = self.held(part, logits)
+            columns.append(
+                torch.cat([inner_products(rows, held) for rows in self.rows(images_1, logits)])
+            )
+        return torch.cat(columns, dim=1)
+
+    def _symmetric(self, images: Tensor, logits: Sequence[int], held_images: int) -> Tensor:
+        """K of a set with itself, part by part of its columns; what is below is mirrored.
+
+        Gradients that are made twice differ in their last bits, and so would K[i, j] and K[j, i].
+        """
+        n, per_image = len(images), len(logits)
+        gram = None
+        for start in range(0, max(1, n), held_images):
+            end = min(start + held_images, n)
+            held = self.held(images[start:end], logits)
+            block = inner_products(held, held)
+            gram = block.new_empty(n * per_image, n * per_image) if gram is None else gram
+            part, rest = slice(start * per_image, end * per_image), slice(end * per_image, None)
+            gram[part, part] = block
+            if end < n:
+                later = [inner_products(rows, held) for rows in self.rows(images[end:], logits)]
+                gram[rest, part] = torch.cat(later)
+                gram[part, rest] = gram[rest, part].T
+        return gram
+
+    def _check_logits(self, chosen: list[int], images: Tensor) -> None:
+        if not chosen:
+            raise UserError("a tangent kernel of 0 logits cannot be made: at least 1 is needed.")
+        classes = self._classes(images)
+        if min(chosen) < 0 or max(chosen) >= classes:
+            raise UserError(f"logits {chosen} were asked for, but the head has {classes} (from 0).")
+
+    def _classes(self, images: Tensor) -> int:
+        if len(images) == 0:
+            raise UserError("a tangent kernel of 0 images cannot be made: at least 1 is needed.")
+        with forward_mode_attention(), torch.no_grad():
+            return self.f(self.theta0, images[:1]).shape[1]
 
 
 def ntk_gram(
@@ -109,151 +189,17 @@ def ntk_gram(
 ) -> Tensor:
     """Kernel matrices K[c, i, j] = ∇f_c(x_i)·∇f_c(x'_j), one for each logit.
 
-    Memory is that of `joint_gram` for one logit.
-
-    Args:
-        f, theta0, chunk_size: as for `logit_gradients`.
-        images_1: [n1, ...].
-        images_2: [n2, ...]; `images_1` if None, and then K is symmetric.
-        logits: indices of the logits.
-        held_images: images of the second set whose gradients are held at once; all if None.
+    Args and errors are those of `LogitGradients` and its `gram`; memory is that of one logit.
 
     Returns:
         [logits, n1, n2], in the type of the gradients (float32 for a float32 model).
-
-    Raises:
-        UserError: as `logit_gradients`.
     """
-    grams = [
-        joint_gram(f, theta0, images_1, images_2, [logit], chunk_size, held_images)
-        for logit in logits
-    ]
-    return torch.stack(grams)
-
-
-def joint_gram(
-    f: Logits,
-    theta0: Mapping[str, Tensor],
-    images_1: Tensor,
-    images_2: Tensor | None,
-    logits: Sequence[int],
-    chunk_size: int = CHUNK_SIZE,
-    held_images: int | None = None,
-) -> Tensor:
-    """The kernel matrix of some logits together, with a row for each image and logit.
-
-    With P weights and C logits, at most (held_images + chunk_size) × C × P numbers are in memory:
-    the gradients of `held_images` images of the second set and of a chunk of the first. Where the
-    second set is not held whole, the first set's are made again for each part; of a set with
-    itself, only those that a part has not met.
-
-    Args:
-        f, theta0, images_1, images_2, logits, chunk_size, held_images: as for `ntk_gram`.
-
-    Returns:
-        [n1·C, n2·C]; rows are in the order of the images, logits within an image.
-
-    Raises:
-        UserError: as `logit_gradients`.
-    """
-    if images_2 is None:
-        return _symmetric(f, theta0, images_1, logits, chunk_size, held_images)
-    parts = images_2.split(held_images or max(1, len(images_2)))
-    return torch.cat(
-        [_columns(f, theta0, images_1, part, logits, chunk_size) for part in parts], dim=1
+    gradients = LogitGradients(f, theta0, chunk_size)
+    return torch.stack(
+        [gradients.gram(images_1, images_2, [logit], held_images) for logit in logits]
     )
-
-
-def held_gradients(
-    f: Logits,
-    theta0: Mapping[str, Tensor],
-    images: Tensor,
-    logits: Sequence[int],
-    chunk_size: int,
-) -> list[Tensor]:
-    """Gradients, all held: one tensor [n·C, weights] per tensor of `theta0`."""
-    held: list[Tensor] = []
-    done = 0
-    for chunk in logit_gradients(f, theta0, images, logits, chunk_size):
-        rows = rows_of(chunk)
-        held = held or [part.new_empty(len(images) * len(logits), part.shape[1]) for part in rows]
-        for whole, part in zip(held, rows, strict=True):
-            whole[done : done + len(part)] = part
-        done += len(rows[0])
-    return held
-
-
-def rows_of(chunk: Sequence[Tensor]) -> list[Tensor]:
-    """A chunk's gradients as rows [chunk·C, weights]: image by image, logits within an image."""
-    return [part.transpose(0, 1).flatten(0, 1) for part in chunk]
 
 
 def inner_products(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     """Inner products [n1, n2] of gradients [n1, weights] and [n2, weights] over all tensors."""
     return sum(a @ b.T for a, b in zip(first, second, strict=True))
-
-
-def _symmetric(
-    f: Logits,
-    theta0: Mapping[str, Tensor],
-    images: Tensor,
-    logits: Sequence[int],
-    chunk_size: int,
-    held_images: int | None,
-) -> Tensor:
-    """K of a set with itself, part by part of its columns; what is below is mirrored.
-
-    Gradients that are made twice differ in their last bits, and so would K[i, j] and K[j, i].
-    """
-    n, per_image = len(images), len(logits)
-    held_images = held_images or max(1, n)
-    gram = None
-    for start in range(0, max(1, n), held_images):
-        end = min(start + held_images, n)
-        held = held_gradients(f, theta0, images[start:end], logits, chunk_size)
-        block = inner_products(held, held)
-        gram = block.new_empty(n * per_image, n * per_image) if gram is None else gram
-        part, rest = slice(start * per_image, end * per_image), slice(end * per_image, None)
-        gram[part, part] = block
-        if end < n:
-            later = [
-                inner_products(rows_of(chunk), held)
-                for chunk in logit_gradients(f, theta0, images[end:], logits, chunk_size)
-            ]
-            gram[rest, part] = torch.cat(later)
-            gram[part, rest] = gram[rest, part].T
-    return gram
-
-
-def _columns(
-    f: Logits,
-    theta0: Mapping[str, Tensor],
-    images_1: Tensor,
-    images_2: Tensor,
-    logits: Sequence[int],
-    chunk_size: int,
-) -> Tensor:
-    held = held_gradients(f, theta0, images_2, logits, chunk_size)
-    return torch.cat(
-        [
-            inner_products(rows_of(chunk), held)
-            for chunk in logit_gradients(f, theta0, images_1, logits, chunk_size)
-        ]
-    )
-
-
-def _check_logits(
-    chosen: list[int], f: Logits, theta0: Mapping[str, Tensor], images: Tensor
-) -> None:
-    if not chosen:
-        raise UserError("a tangent kernel of 0 logits cannot be made: at least 1 is needed.")
-    classes = _classes(f, theta0, images)
-    if min(chosen) < 0 or max(chosen) >= classes:
-        raise UserError(f"logits {chosen} were asked for, but the head has {classes} (from 0).")
-
-
-def _classes(f: Logits, theta0: Mapping[str, Tensor], images: Tensor) -> int:
-    if len(images) == 0:
-        raise UserError("a tangent kernel of 0 images cannot be made: at least 1 is needed.")
-    with forward_mode_attention(), torch.no_grad():
-        return f(theta0, images[:1]).shape[1]

@@ -16,17 +16,8 @@ import torch
 from torch import Tensor
 
 from tangent.kernels.eigenfunctions import Eigenfunctions
-from tangent.kernels.gram import (
-    Logits,
-    budget,
-    held_gradients,
-    inner_products,
-    joint_gram,
-    logit_gradients,
-    logits_of_kernels,
-    rows_of,
-)
-from tangent.kernels.gram_memory import gradients_held, images_per_chunk
+from tangent.kernels.gram import LogitGradients, Logits, budget, inner_products
+from tangent.kernels.kernel_cost import gradients_held, images_per_chunk
 
 OnImages = Callable[[int], None]
 
@@ -59,10 +50,6 @@ class KernelEigenfunctions(ABC):
             on_images: called with the number of images of each batch, for progress; their sum is
                 `passes` times the images.
         """
-
-    def values(self, images: Tensor, on_images: OnImages | None = None) -> np.ndarray:
-        """φ_ρ(x) on one set of images; args are those of `values_on`."""
-        return self.values_on([images], on_images)[0]
 
     def local_energies(
         self, sets: Sequence[Tensor], on_images: OnImages | None = None
@@ -111,12 +98,12 @@ class TangentEigenfunctions(KernelEigenfunctions):
         memory: int | None = None,
         on_kernel: Callable[[], None] | None = None,
     ) -> None:
-        self._f, self._theta0 = f, dict(theta0)
-        kernels = logits_of_kernels(f, theta0, sample, logits)
+        kernels = LogitGradients(f, theta0).kernels(sample, logits)
         self.is_joint, self.passes = logits == "all", 1
         self._logits = [logit for kernel in kernels for logit in kernel]
         weights, memory = budget(theta0, memory)
-        self._chunk_size = images_per_chunk(weights, memory, len(self._logits))
+        chunk_size = images_per_chunk(weights, memory, len(self._logits))
+        self._gradients = LogitGradients(f, dict(theta0), chunk_size)
         self._held = max(1, gradients_held(weights, memory) // len(kernels[0]))
         self.per_kernel = []
         directions: list[list[Tensor]] = []
@@ -134,7 +121,7 @@ class TangentEigenfunctions(KernelEigenfunctions):
         self, sample: Tensor, kernel: list[int], components: int
     ) -> tuple[Eigenfunctions, list[Tensor]]:
         """Eigenpairs of one kernel and their directions v_ρ, [components, weights] per tensor."""
-        gradients = held_gradients(self._f, self._theta0, sample, kernel, self._chunk_size)
+        gradients = self._gradients.held(sample, kernel)
         gram = inner_products(gradients, gradients)
         fitted = Eigenfunctions.fit(gram.cpu().numpy(), components, len(kernel))
         coefficients = torch.from_numpy(fitted.coefficients).to(gram)
@@ -144,14 +131,13 @@ class TangentEigenfunctions(KernelEigenfunctions):
         self, sample: Tensor, kernel: list[int], components: int
     ) -> tuple[Eigenfunctions, list[Tensor]]:
         """The same for a sample whose gradients do not fit into memory together."""
-        size = self._chunk_size
-        gram = joint_gram(self._f, self._theta0, sample, None, kernel, size, self._held)
+        gram = self._gradients.gram(sample, None, kernel, self._held)
         fitted = Eigenfunctions.fit(gram.cpu().numpy(), components, len(kernel))
-        coefficients = torch.from_numpy(fitted.coefficients).to(gram).split(size * len(kernel))
-        chunks = logit_gradients(self._f, self._theta0, sample, kernel, size)
+        per_chunk = self._gradients.chunk_size * len(kernel)
+        coefficients = torch.from_numpy(fitted.coefficients).to(gram).split(per_chunk)
         directions: list[Tensor] = []
-        for rows, chunk in zip(coefficients, chunks, strict=True):
-            parts = [rows.T @ part for part in rows_of(chunk)]
+        for of_chunk, rows in zip(coefficients, self._gradients.rows(sample, kernel), strict=True):
+            parts = [of_chunk.T @ part for part in rows]
             directions = list(map(torch.add, directions, parts)) if directions else parts
         return fitted, directions
 
@@ -162,8 +148,7 @@ class TangentEigenfunctions(KernelEigenfunctions):
 
     def _values(self, images: Tensor, on_images: OnImages | None) -> np.ndarray:
         results = []
-        chunks = logit_gradients(self._f, self._theta0, images, self._logits, self._chunk_size)
-        for chunk in chunks:
+        for chunk in self._gradients.chunks(images, self._logits):
             results.append(
                 sum(
                     # Of one kernel, the directions are not copied for every logit.

@@ -51,9 +51,7 @@ def encoder_weights(config: Mapping[str, Any], weights: Mapping[str, Tensor]) ->
 def own_classifier(path: Path, encoder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Weight [classes, d] and bias [classes] of the classifier that a model was pre-trained with.
 
-    Args:
-        path: the whole model.
-        encoder: its encoder alone.
+    It is what the file `path` of the whole model has and the one of its encoder alone has not.
 
     Raises:
         UserError: a file is missing or damaged, or the model has no linear classifier with a bias.

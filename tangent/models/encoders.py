@@ -45,7 +45,11 @@ def load_encoder(
         # Tables that no checkpoint holds (in some timm models) exist only in a real construction.
         encoder = new_encoder(config)
     check_state(encoder.state_dict(), tensors, path)
-    copies = {name: _as_loaded(value).to(device) for name, value in tensors.items()}
+    # safetensors maps the file into memory; a copy is aligned and independent of the file.
+    copies = {
+        name: (value.float() if value.is_floating_point() else value).clone().to(device)
+        for name, value in tensors.items()
+    }
     encoder.load_state_dict(copies, strict=True, assign=True)
     if config["model_cfg"].get("memory_format") == "channels_last":
         encoder = encoder.to(memory_format=torch.channels_last)
@@ -70,8 +74,3 @@ def random_encoder(folder: Path, seed: int) -> nn.Module:
         constants = {name: pretrained[name] for name in family.constants}
         encoder.load_state_dict(constants, strict=False)
     return encoder.eval()
-
-
-def _as_loaded(value: torch.Tensor) -> torch.Tensor:
-    # safetensors maps the file into memory; a copy is aligned and independent of the file.
-    return value.float().clone() if value.is_floating_point() else value.clone()

@@ -16,12 +16,13 @@ from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
 from tangent.models import clip, closed_vocabulary, t5, t5_files
-from tangent.models.preprocessing import image_preprocessing
 
 if TYPE_CHECKING:
     from torch import nn
 
 ENCODER_FILE = "encoder.safetensors"
+
+_KEYS = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ class Family:
     """A kind of pre-trained model.
 
     Attributes:
-        name: as the configuration's classes call it (`tangent.config.model_sources`).
+        name: as its sources call it (`tangent.models.fetch.model_source`).
         label: for people.
         head: kind of its heads, a key of `tangent.models.heads.stored.HEADS`.
         config_file: file of the configuration in a model's folder.
         weights_file: file of the whole model.
-        other_files: text files that the folder holds besides.
         new_encoder: from the configuration to an encoder as it is initialised.
         preprocessing: from the configuration file's path to what prepared data must fit.
+        other_files: text files that the folder holds besides.
         fits_heads: whether heads are fitted on training data, so that the control task needs some.
         constants: tensors of the encoder that are no weights, such as a frozen token table: random
             encoders have the pre-trained model's, as they have its heads.
@@ -47,11 +48,26 @@ class Family:
     head: str
     config_file: str
     weights_file: str
-    other_files: tuple[str, ...]
     new_encoder: Callable[[Mapping[str, Any]], nn.Module]
     preprocessing: Callable[[Path], dict[str, Any]]
+    other_files: tuple[str, ...] = ()
     fits_heads: bool = False
     constants: tuple[str, ...] = ()
+
+
+def _image_preprocessing(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    settings = content.get("preprocess_cfg", {}) if isinstance(content, dict) else {}
+    missing = [name for name in _KEYS if name not in settings]
+    if missing:
+        raise UserError(
+            f"{path}: preprocess_cfg lacks {', '.join(missing)}. Run the step `pretrained` again."
+        )
+    chosen = {name: settings[name] for name in _KEYS}
+    size = chosen["size"]
+    chosen["size"] = (size, size) if isinstance(size, int) else tuple(size)
+    chosen["mean"], chosen["std"] = tuple(chosen["mean"]), tuple(chosen["std"])
+    return chosen
 
 
 FAMILIES: Registry[Family] = {
@@ -61,9 +77,8 @@ FAMILIES: Registry[Family] = {
         head="zero_shot",
         config_file=clip.CONFIG_FILE,
         weights_file=clip.MODEL_FILE,
-        other_files=(),
         new_encoder=clip.new_encoder,
-        preprocessing=image_preprocessing,
+        preprocessing=_image_preprocessing,
     ),
     "closed_vocabulary": Family(
         name="closed_vocabulary",
@@ -71,9 +86,8 @@ FAMILIES: Registry[Family] = {
         head="probe",
         config_file=closed_vocabulary.CONFIG_FILE,
         weights_file=closed_vocabulary.MODEL_FILE,
-        other_files=(),
         new_encoder=closed_vocabulary.new_encoder,
-        preprocessing=image_preprocessing,
+        preprocessing=_image_preprocessing,
         fits_heads=True,
     ),
     "text_to_text": Family(
@@ -127,6 +141,9 @@ def model_config(folder: Path) -> dict[str, Any]:
 
 def preprocess_config(folder: Path) -> dict[str, Any]:
     """What the model's input must be prepared as, without importing torch.
+
+    Of images `size` as (height, width), `mean` and `std` as three numbers each, `interpolation`,
+    `resize_mode` and `fill_color`; of texts `input_length` and `answer_length`, in tokens.
 
     Raises:
         UserError: the folder holds no model, or a setting is missing.

@@ -35,11 +35,7 @@ def read_tokenizer_file(path: Path) -> str:
 
 
 def parse_tokenizer(content: str, path: Path) -> Tokenizer:
-    """A tokenizer without padding and truncation.
-
-    Args:
-        content: of `tokenizer.json`.
-        path: the file's name in messages.
+    """A tokenizer without padding and truncation, from the content of its file.
 
     Raises:
         UserError: it is no tokenizer.

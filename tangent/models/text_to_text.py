@@ -87,11 +87,7 @@ class TextToText(nn.Module):
 
 
 class _Norm(nn.Module):
-    """T5's norm in the type of its input; transformers' rounds float64 to float32 within.
-
-    Args:
-        norm: transformers' module, which it replaces.
-    """
+    """T5's norm in the type of its input; transformers', which it replaces, rounds to float32."""
 
     def __init__(self, norm: T5LayerNorm) -> None:
         super().__init__()

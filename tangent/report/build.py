@@ -13,6 +13,7 @@ from tangent.report import (
     combination_tables,
     comparison_tables,
     learning_rate_section,
+    merging_section,
     report_tables,
 )
 from tangent.report.figures.catalogue import figures_of, load_figure
@@ -75,7 +76,10 @@ def build_report(folder: Path) -> str:
         ],
         table3=paper_table("table3", tables),
         per_task=[report_tables.per_task(tables, model) for model in config.models],
-        beyond_paper=combination_tables.beyond_paper(tables) if config.combinations.models else [],
+        beyond_paper=[
+            *(merging_section.merging_tables(tables["merging"]) if config.merging[1:] else []),
+            *(combination_tables.beyond_paper(tables) if config.combinations.models else []),
+        ],
         learning_rates=(
             learning_rate_section.search_tables(tables["learning_rates"]) if config.searches else []
         ),

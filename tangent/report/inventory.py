@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from tangent.arithmetic.modes import MODES, Training
+from tangent.arithmetic.modes import MODES
 from tangent.config.schema import Config
 from tangent.jobs import files
 from tangent.tasks.task_files import task_names
@@ -156,7 +156,7 @@ def published_weights(config: Config, folder: Path) -> list[PublishedWeights]:
     """
     found = []
     for model in config.models:
-        for training in get_args(Training):
+        for training in config.trainings:
             for task in config.tasks_of(model):
                 if config.published_weights(model, training, task) is None:
                     continue

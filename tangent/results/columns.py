@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Raw results, below a study's folder; `_places` says what the names in braces stand for.
 ZERO_SHOT = "zero_shot/{model}/seed{seed}/zero_shot.json"
 SINGLE_TASK = "single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json"
-ADDITION = "addition/{model}/{mode}/seed{seed}/result.json"
+ADDITION = "addition/{model}/{mode}/{first}/seed{seed}/result.json"
 NEGATION = "negation/{pretrained}/{mode}/{task}/seed{seed}/result.json"
 HEAT_MAP = "disentanglement/{model}/{mode}/{pair}/seed{seed}/"
 KERNEL = "eigenfunctions/{model}/{kernel}/seed{seed}/"
@@ -69,13 +69,17 @@ _MADE = {
     ),
     "alpha_sweep": TidyTable(
         results=(
-            "alpha/{model}/{mode}/sum/seed{seed}/sweep.csv",
+            "alpha/{model}/{mode}/{first}/seed{seed}/sweep.csv",
             "alpha/{pretrained}/{mode}/{task}/seed{seed}/sweep.csv",
         ),
         order=("model", "mode", "seed"),
     ),
     "addition": TidyTable(
-        results=("addition/{pretrained}/{mode}/seed{seed}/result.json",),
+        results=("addition/{pretrained}/{mode}/{first}/seed{seed}/result.json",),
+    ),
+    "merging": TidyTable(
+        results=("addition/{pretrained}/{mode}/{merging}/seed{seed}/result.json",),
+        when=lambda config: len(config.merging) > 1,
     ),
     "addition_tasks": TidyTable(
         results=(ADDITION,),
@@ -117,8 +121,8 @@ _MADE = {
         settings=lambda config: {
             "rates": {
                 model: {
-                    name: config.learning_rate_of(model, mode.trained_as)
-                    for name, mode in MODES.items()
+                    name: config.learning_rate_of(model, MODES[name].trained_as)
+                    for name in config.modes
                 }
                 for model in config.rate_sensitivity.models
             }
@@ -127,15 +131,15 @@ _MADE = {
     ),
     "subsets": TidyTable(
         results=(COMBINATIONS,),
-        when=lambda config: config.combinations.models,
+        when=lambda config: config.combined_models,
     ),
     "per_task_alpha": TidyTable(
         results=(COMBINATIONS,),
-        when=lambda config: config.combinations.models,
+        when=lambda config: config.combined_models,
     ),
     "analogies": TidyTable(
         results=(COMBINATIONS,),
-        when=lambda config: config.combinations.models,
+        when=lambda config: config.combined_models,
     ),
     "claims": TidyTable(
         tables=("outcomes", "single_task", "eigenfunctions", "proposition1_functions"),
@@ -161,6 +165,7 @@ _TEXT = {
     "family", "model", "mode", "task", "split", "operation", "dataset", "task_1", "task_2",
     "initialization", "claim", "statement", "criterion", "verdict", "quantity", "unit", "measured",
     "table", "within", "subset", "a", "b", "c", "d", "outcomes", "training", "unit_name", "covers",
+    "merging",
 }  # fmt: skip
 # Numbers in other tables.
 _TEXT_HERE = {"alpha_sweep": {"target"}, "claims": {"paper"}}
@@ -201,9 +206,11 @@ def _places(config: Config) -> Iterator[dict[str, list[Any]]]:
             "model": [model],
             "pretrained": [] if is_random else [model],
             "checked": [model] if model in config.eigenfunctions.models else [],
-            "combined": [model] if model in config.combinations.models else [],
-            "mode": list(MODES),
-            "linearized": [name for name in MODES if MODES[name].evaluated_as == "linearized"],
+            "combined": [model] if model in config.combined_models else [],
+            "mode": config.modes,
+            "merging": config.merging,
+            "first": config.merging[:1],
+            "linearized": config.linearized_modes,
             "task": config.tasks_of(model),
             "pair": ["/".join(pair) for pair in config.pairs_of(model)],
             "kernel": config.eigenfunction_tasks_of(model),

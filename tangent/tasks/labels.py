@@ -54,7 +54,7 @@ def match_labels(task: AnyTask, source_classes: Sequence[str]) -> np.ndarray:
         ],
     }
     if any(faults.values()):
-        said = "; ".join(f"{what}: {_first_of(names)}" for what, names in faults.items() if names)
+        said = "; ".join(f"{what}: {first_of(names)}" for what, names in faults.items() if names)
         raise UserError(
             f"task {task.name}: the data set's class names do not match the task's ({said}). If "
             "it is the right data set, add its names under `labels` in "
@@ -67,7 +67,8 @@ def _comparable(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
-def _first_of(names: list[str]) -> str:
+def first_of(names: list[str]) -> str:
+    """At most five of some names, for a message, and how many more there are."""
     rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + rest
 
@@ -80,7 +81,7 @@ def label_names(path: Path, labels: object, count: int) -> tuple[tuple[str, ...]
     users = Counter(key for names in found for key in {_comparable(name) for name in names})
     shared = [name for names in found for name in names if users[_comparable(name)] > 1]
     if shared:
-        raise UserError(f"{path}: labels of two classes must differ: {_first_of(shared)}.")
+        raise UserError(f"{path}: labels of two classes must differ: {first_of(shared)}.")
     return found
 
 

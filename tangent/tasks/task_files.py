@@ -4,31 +4,133 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
+from typing import Any, ClassVar
 
 import yaml
 
 from tangent.jobs.errors import UserError
-from tangent.tasks import image_task, text_task
-from tangent.tasks.image_task import Task
-from tangent.tasks.labels import match_labels
-from tangent.tasks.text_task import TextTask
+from tangent.tasks.labels import check_classes, label_names, strings
 
-__all__ = [
-    "AnyTask",
-    "Task",
-    "TextTask",
-    "load_task",
-    "match_labels",
-    "read_task",
-    "task_kind",
-    "task_names",
-]
+# A column, or an entry of a column that holds lists or mappings: {choices[text][0]}.
+_FIELD = re.compile(r"(?P<column>[A-Za-z_]\w*)(?P<entries>(\[\w+\])*)")
+
+
+@dataclass(frozen=True)
+class Task:
+    """An image classification task, as a zero-shot head needs it.
+
+    Attributes:
+        name: the file's name without `.yaml`.
+        description: one line for people.
+        classes: class names in the order of the labels.
+        templates: prompts; each holds exactly one `{}`, which a class name fills.
+        label_names: per class, other names under which data sets carry it (folders, identifiers);
+            empty if the file has no `labels`.
+    """
+
+    name: str
+    description: str
+    classes: tuple[str, ...]
+    templates: tuple[str, ...]
+    label_names: tuple[tuple[str, ...], ...] = ()
+
+    kind: ClassVar[str] = "image"
+
+    def prompts(self) -> list[list[str]]:
+        """Return the filled templates, [classes][templates]."""
+        return [[template.format(name) for template in self.templates] for name in self.classes]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a filled prompt.
+
+    Attributes:
+        text: what it says.
+        is_field: it comes from the data, and not from the prompt.
+    """
+
+    text: str
+    is_field: bool
+
+
+@dataclass(frozen=True)
+class TextTask:
+    """A classification task cast as text-to-text: a prompt, and one answer per class.
+
+    Attributes:
+        name, description: as of an image task.
+        prompt: text with fields such as `{text}` or `{choices[text][0]}`: a column of the data, or
+            an entry of it.
+        classes: the answers in the order of the labels, the key `answers` of the file.
+        label_names: as of an image task.
+        label: the column of the labels.
+    """
+
+    name: str
+    description: str
+    prompt: str
+    classes: tuple[str, ...]
+    label_names: tuple[tuple[str, ...], ...] = ()
+    label: str = "label"
+
+    kind: ClassVar[str] = "text"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the data that the prompt reads, in its order."""
+        return tuple(dict.fromkeys(_column(field) for _, field in _parts(self.prompt) if field))
+
+    def fill(self, row: Mapping[str, Any], where: str) -> list[Piece]:
+        """Fill the prompt.
+
+        Args:
+            row: value of each column.
+            where: what a message calls the row.
+
+        Raises:
+            UserError: the row lacks a field, or has no text there.
+        """
+        pieces = []
+        for literal, field in _parts(self.prompt):
+            if literal:
+                pieces.append(Piece(literal, is_field=False))
+            if field:
+                pieces.append(Piece(self._value(row, field, where), is_field=True))
+        return pieces
+
+    def _value(self, row: Mapping[str, Any], field: str, where: str) -> str:
+        value: Any = row
+        for key in (_column(field), *re.findall(r"\[(\w+)\]", field)):
+            try:
+                value = value[int(key) if isinstance(value, list) else key]
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise UserError(
+                    f"{where} has no {{{field}}}, which the prompt of the task {self.name} asks "
+                    f"for: correct the prompt in tangent/tasks/{self.name}.yaml, or complete the "
+                    "data."
+                ) from error
+        if not isinstance(value, str | int | float):
+            raise UserError(
+                f"{where}: {{{field}}} of the prompt of the task {self.name} holds no text but "
+                f"{_shown(value)}: let the prompt in tangent/tasks/{self.name}.yaml name a column "
+                "of text, or an entry of it as in {choices[text][0]}."
+            )
+        return str(value)
+
 
 AnyTask = Task | TextTask
 
-# How the file of each kind of task is read; a file without the key `kind` is of an image task.
-_READERS = {Task.kind: image_task, TextTask.kind: text_task}
+# By kind of task the keys that its file must have, and those that it may have. A file without the
+# key `kind` is of an image task.
+_KEYS = {
+    Task.kind: (("name", "description", "classes", "templates"), ("labels",)),
+    TextTask.kind: (("name", "description", "prompt", "answers"), ("labels", "label")),
+}
 
 _FOLDER = Path(__file__).parent
 _KIND = re.compile(r"^kind: *(?P<kind>\w+)", re.MULTILINE)
@@ -71,14 +173,85 @@ def read_task(path: Path) -> AnyTask:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read as YAML: {error}") from error
     kind = content.pop("kind", Task.kind) if isinstance(content, dict) else Task.kind
-    if kind not in _READERS:
-        raise UserError(f"{path}: kind is {kind!r}, but must be one of {', '.join(_READERS)}.")
-    reader = _READERS[kind]
-    if not isinstance(content, dict) or set(content) - set(reader.OPTIONAL) != set(reader.KEYS):
+    if kind not in _KEYS:
+        raise UserError(f"{path}: kind is {kind!r}, but must be one of {', '.join(_KEYS)}.")
+    needed, optional = _KEYS[kind]
+    if not isinstance(content, dict) or set(content) - set(optional) != set(needed):
         raise UserError(
-            f"{path} must have exactly the keys {', '.join(reader.KEYS)}, and may have "
-            f"{', '.join(reader.OPTIONAL)}."
+            f"{path} must have exactly the keys {', '.join(needed)}, and may have "
+            f"{', '.join(optional)}."
         )
     if content["name"] != path.stem:
         raise UserError(f"{path}: name is {content['name']!r}, but the file says {path.stem!r}.")
-    return reader.read(path, content)
+    key = "classes" if kind == Task.kind else "answers"
+    classes = strings(path, key, content[key])
+    labels = content.get("labels")
+    names = () if labels is None else label_names(path, labels, len(classes))
+    check_classes(path, classes, names if kind == Task.kind else ())
+    common = {
+        "name": content["name"],
+        "description": str(content["description"]),
+        "classes": classes,
+        "label_names": names,
+    }
+    if kind == Task.kind:
+        return Task(**common, templates=_valid_templates(path, content["templates"]))
+    label = content.get("label", "label")
+    if not isinstance(label, str):
+        raise UserError(f"{path}: label must be the name of a column, not {label!r}.")
+    return TextTask(**common, prompt=_valid_prompt(path, content["prompt"]), label=label)
+
+
+def _valid_templates(path: Path, templates: object) -> tuple[str, ...]:
+    texts = strings(path, "templates", templates)
+    for text in texts:
+        if text.count("{}") != 1 or text.count("{") != 1 or text.count("}") != 1:
+            raise UserError(f"{path}: template {text!r} must hold exactly one {{}}.")
+    if not texts:
+        raise UserError(f"{path}: a task needs at least one template.")
+    return texts
+
+
+def literals(prompt: str) -> list[str]:
+    """The text around the fields of a prompt."""
+    return [literal for literal, _ in _parts(prompt) if literal]
+
+
+def _valid_prompt(path: Path, prompt: object) -> str:
+    if not isinstance(prompt, str):
+        raise UserError(f"{path}: prompt must be text, not {prompt!r}.")
+    try:
+        parsed = list(Formatter().parse(prompt))
+    except ValueError as error:
+        raise UserError(
+            f"{path}: prompt {prompt!r} has a brace without its partner ({error}): write {{{{ and "
+            "}}}} for braces that are no field."
+        ) from error
+    fields = [
+        (field, spec, conversion) for _, field, spec, conversion in parsed if field is not None
+    ]
+    for field, spec, conversion in fields:
+        if spec or conversion or not _FIELD.fullmatch(field):
+            raise UserError(
+                f"{path}: prompt {prompt!r} has the field {{{field}}}, which is not the name of a "
+                "column, such as {text}, or an entry of one, such as {choices[text][0]}."
+            )
+    if not fields:
+        raise UserError(
+            f"{path}: prompt {prompt!r} has no field: name a column of the data in it, such as "
+            "{text}."
+        )
+    return prompt
+
+
+def _parts(prompt: str) -> list[tuple[str, str | None]]:
+    return [(literal, field) for literal, field, _, _ in Formatter().parse(prompt)]
+
+
+def _column(field: str) -> str:
+    return _FIELD.fullmatch(field)["column"]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

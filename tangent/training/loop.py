@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from tangent.arithmetic.activation_checkpointing import recompute_blocks
 from tangent.arithmetic.linearized import linearize
-from tangent.arithmetic.modes import Training
+from tangent.arithmetic.modes import get_training
 from tangent.jobs.errors import UserError
 from tangent.jobs.progress import Progress
 from tangent.models.heads.head import Head, TorchHead
@@ -43,7 +44,7 @@ class Settings:
     """Settings of a fine-tuning; the defaults are the protocol's.
 
     Attributes:
-        training: `standard`, or `linear` for the tangent space at θ0.
+        training: `standard`, `linear` for the tangent space at θ0, or a further one's name.
         task: name of the task; decides the random numbers together with `seed`.
         seed: the study's seed, for order and augmentation.
         epochs: passes over the training set.
@@ -63,7 +64,7 @@ class Settings:
             checkpointing, which runs the blocks one by one.
     """
 
-    training: Training
+    training: str
     task: str
     seed: int
     epochs: int
@@ -163,7 +164,17 @@ def finetune(
 
 def _trained_model(encoder: nn.Module, settings: Settings) -> nn.Module:
     saves_memory = settings.activation_checkpointing == "on"
-    if settings.training == "linear":
+    training = get_training(settings.training)
+    for name, parameter in encoder.named_parameters():
+        if not re.search(training.parameters, name):
+            parameter.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in encoder.parameters()):
+        raise UserError(
+            f"the encoder has no parameter with {training.parameters!r} in its name, which the "
+            f"training {settings.training!r} is to change: mend its entry in "
+            "tangent/arithmetic/modes.py."
+        )
+    if training.model == "linearized":
         return linearize(encoder, saves_memory)
     if saves_memory and not recompute_blocks(encoder, True):
         raise UserError(

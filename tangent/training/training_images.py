@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tangent.data.augmentation import Boxes, in_stored_pixels, random_boxes, training_images
+from tangent.data.augmentation import in_stored_pixels, random_boxes, training_images
 from tangent.data.preprocess import to_device
 from tangent.data.split import Split
 
@@ -30,8 +30,8 @@ class TrainingImages:
     def __len__(self) -> int:
         return len(self._split)
 
-    def draw(self, generator: torch.Generator, rows: Tensor) -> Boxes:
-        """Draw a crop, in stored pixels, for each of some images.
+    def draw(self, generator: torch.Generator, rows: Tensor) -> Tensor:
+        """Draw a crop [b, 4], in stored pixels, for each of some images.
 
         Args:
             generator: the random generator; its numbers go to the images in the order given.
@@ -42,7 +42,7 @@ class TrainingImages:
         return in_stored_pixels(boxes, originals, sizes)
 
     def batch(
-        self, rows: Tensor, boxes: Boxes, device: torch.device, preprocess: Mapping[str, Any]
+        self, rows: Tensor, boxes: Tensor, device: torch.device, preprocess: Mapping[str, Any]
     ) -> Tensor:
         """Augment and normalise some images.
 

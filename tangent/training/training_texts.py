@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tangent.data.token_split import TokenSplit
+from tangent.data.split import TokenSplit
 
 
 class TrainingTexts:

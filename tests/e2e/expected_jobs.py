@@ -85,13 +85,19 @@ def alone(tasks, modes, **place):
 
 def added(modes, **place):
     """What edits with the sum of all vectors, and with other sums of theirs."""
-    found = at("choose α of task addition", modes=modes, **place)
-    found |= at("task addition", modes=modes, **place)
+    found = at("choose α of task addition by sum", modes=modes, **place)
+    found |= at("task addition by sum", modes=modes, **place)
     if place.get("model", "tiny") != "tiny":
         return found
     linearized = tuple(set(modes) & set(LINEARIZED))
     found |= at("choose α of other combinations", modes=linearized, **place)
     return found | at("other combinations of task vectors", modes=linearized, **place)
+
+
+def merged(modes, **place):
+    """The vectors of task addition, by the training that each mode edits with."""
+    trainings = {"standard" if mode == "posthoc" else mode for mode in modes}
+    return at("merge the task vectors by sum", modes=trainings, **place)
 
 
 def heat_maps(modes, seed=SEED):
@@ -108,7 +114,8 @@ def edits(retrained, tasks=TASKS, modes=MODES, seed=SEED):
     """What follows from other task vectors of `retrained`, in the modes that edit with them."""
     plain, linearized = (tuple(set(modes) & set(of)) for of in (("standard",), LINEARIZED))
     found = alone(retrained, plain, seed=seed) | alone(tasks, linearized, seed=seed)
-    found |= products((*tasks, CONTROL), linearized, seed=seed) | added(modes, seed=seed)
+    found |= products((*tasks, CONTROL), linearized, seed=seed)
+    found |= merged(modes, seed=seed) | added(modes, seed=seed)
     if set(retrained) & set(TASKS):
         found |= heat_maps(plain, seed)
     return found | heat_maps(linearized, seed)
@@ -118,7 +125,7 @@ def of_random(modes=MODES, seed=SEED):
     """All that follows from the task vectors of the randomly initialised model's one task."""
     place = {"model": "tiny-random", "seed": seed}
     linearized = tuple(set(modes) & set(LINEARIZED))
-    found = alone([RANDOM_TASK], modes, **place) | added(modes, **place)
+    found = alone([RANDOM_TASK], modes, **place) | merged(modes, **place) | added(modes, **place)
     return found | products([RANDOM_TASK], linearized, **place)
 
 

@@ -24,7 +24,7 @@ NEGATION = f"{RESULTS}/negation/{MODELS[0]}/linear/digits/seed0/result.json"
 
 
 def addition(model: str) -> str:
-    return f"{RESULTS}/addition/{model}/linear/seed0/result.json"
+    return f"{RESULTS}/addition/{model}/linear/sum/seed0/result.json"
 
 
 def zero_shot(model: str) -> str:

@@ -2,10 +2,22 @@
 
 import csv
 import re
+from itertools import product
 
 import pytest
 import yaml
-from expected_jobs import ADDED, MODES, about, added, summary
+from expected_jobs import (
+    ADDED,
+    LINEARIZED,
+    MODES,
+    about,
+    added,
+    alone,
+    heat_maps,
+    merged,
+    summary,
+    trained,
+)
 from small_study import TASKS
 from workspace import ROOT
 
@@ -48,6 +60,41 @@ def test_a_grid_of_alpha(study):
         | about("task negation of", TASKS)
         | summary(ADDED)
     )
+
+
+def test_a_way_of_merging(study):
+    _, (settings,) = exercise(study, "A way of merging task vectors")
+    assert planned(study) == set()  # nothing uses it yet
+    ours = {
+        job.replace("by sum", "by ties")
+        for job in merged(MODES) | added(MODES)
+        if "combinations" not in job
+    }
+    what = "Jacobian-vector products of ties on"
+    ours |= about(what, TASKS, modes=LINEARIZED)
+    assert planned(study, settings) == ours | {"collect the tidy table merging", "write the report"}
+    study.snakemake("--configfile", "more.yaml")
+    results = study.folder / "results" / "tiny"
+    with open(results / "tables" / "merging.csv", newline="") as file:
+        rows = {(row["mode"], row["merging"]): row for row in csv.DictReader(file)}
+    assert set(rows) == set(product(MODES, ("sum", "ties")))
+    assert rows["linear", "sum"]["absolute"] != rows["linear", "ties"]["absolute"]
+    assert "ways of merging the task vectors" in (results / "report" / "index.html").read_text()
+
+
+def test_a_training(study):
+    (entry,), (settings,) = exercise(study, "A training")
+    last = '    "linear": Training("linearized"),\n'
+    study.replace("tangent/arithmetic/modes.py", last, last + entry)
+    assert planned(study) == set()  # nothing uses it yet
+    new = {"modes": ["attention"]}
+    ours = trained(TASKS, ["attention"]) | alone(TASKS, **new) | merged(**new) | added(**new)
+    ours |= heat_maps(**new)
+    jobs = planned(study, settings) - summary()
+    assert {job for job in jobs if "random" not in job} == ours
+    study.snakemake("--configfile", "more.yaml")
+    with open(study.folder / "results/tiny/tables/addition.csv", newline="") as file:
+        assert [row["mode"] for row in csv.DictReader(file)] == [*MODES, "attention"]
 
 
 def test_a_figure(study):

@@ -14,7 +14,7 @@ from tangent.jobs.files import read_metadata, sha256_file
 
 TASKS, CONTROL, MODEL = ["digits", "patterns"], "shapes", "efficientnet-lite0"
 RESULTS = "results/real-efficientnet"
-ADDITION = f"{RESULTS}/addition/{MODEL}/linear/seed0/result.json"
+ADDITION = f"{RESULTS}/addition/{MODEL}/linear/sum/seed0/result.json"
 CONTROL_HEAD = f"{RESULTS}/heads/{MODEL}/{CONTROL}/head.safetensors"
 
 

@@ -135,7 +135,7 @@ def test_every_step_that_runs_a_model_runs_with_the_larger_architectures(workspa
     targets = [
         f"zero_shot/{name}/seed0/zero_shot.json",
         f"single_task/{name}/standard/eurosat/seed0/accuracy.json",
-        f"addition/{name}/linear/seed0/result.json",
+        f"addition/{name}/linear/sum/seed0/result.json",
         f"negation/{name}/linear/svhn/seed0/result.json",
         f"negation/{name}/standard/eurosat/seed0/result.json",
         f"disentanglement/{name}/linear/svhn/eurosat/seed0/error.csv",

@@ -26,6 +26,7 @@ from expected_jobs import (
     images_of,
     jobs,
     kernels,
+    merged,
     of_model,
     of_random,
     products,
@@ -139,8 +140,7 @@ ROWS = {
         lambda study: configure(study, compute__evaluation_autocast="bfloat16"),
         features((*TASKS, CONTROL))
         | features((RANDOM_TASK, CONTROL), "tiny-random")
-        | edits(TASKS)
-        | of_random()
+        | (edits(TASKS) | of_random()) - (merged(MODES) | merged(MODES, model="tiny-random"))
         | of_model("zero-shot accuracy")
         | summary(ADDED | {"single_task", "disentanglement"}),
     ),
@@ -188,6 +188,7 @@ ROWS = {
         | features((*TASKS, CONTROL), "other")
         | products((*TASKS, CONTROL), model="other")
         | alone(TASKS, MODES, model="other")
+        | merged(MODES, model="other")
         | added(MODES, model="other")
         | of_model("zero-shot accuracy", "other")
         | summary(TABLES - OF_SOME_MODELS),
@@ -214,14 +215,15 @@ ROWS = {
     ),
     "the code of a data source or folder layout": (
         lambda study: [
-            edit(study, f"data/sources/{name}.py") for name in ("hub", "synthetic", "layouts/svhn")
+            edit(study, f"data/sources/{name}.py")
+            for name in ("hub", "synthetic", "layouts/mat_files")
         ],
         set(),
     ),
     "the code of a model family": (
         lambda study: [
             edit(study, f"models/{name}.py")
-            for name in ("text_to_text", "t5_hub", "heads/answers", "heads/probe")
+            for name in ("text_to_text", "fetch/text_models", "heads/answers", "heads/probe")
         ],
         set(),
     ),

@@ -65,7 +65,7 @@ def test_every_file_is_there(results):
 
 
 def test_every_job_has_a_log_and_a_benchmark(results):
-    evaluated = {p.parent.relative_to(results) for p in results.glob("addition/*/*/*/*.json")}
+    evaluated = {p.parent.relative_to(results) for p in results.glob("addition/*/*/*/*/*.json")}
     for folder in evaluated:
         assert (results / "logs" / f"{folder}.log").exists()
         assert (results / "benchmarks" / f"{folder}.tsv").exists()
@@ -78,7 +78,7 @@ def test_the_configuration_is_kept_and_says_what_was_asked(finished, results):
 
 
 def test_provenance_names_inputs_by_content(finished, results):
-    result = read_json(results / f"addition/{MODEL}/linear/seed{SEED}/result.json")
+    result = read_json(results / f"addition/{MODEL}/linear/sum/seed{SEED}/result.json")
     inputs = result["provenance"]["inputs"]
     assert any("alpha.json" in name for name in inputs)
     for name, digest in inputs.items():
@@ -127,7 +127,7 @@ def mean_of_ratios(results, model, mode, split, accuracies):
 @pytest.mark.parametrize("mode", MODES)
 def test_addition_table(results, mode):
     row = one(table(results, "addition"), model=MODEL, mode=mode, seed=SEED)
-    raw = read_json(results / f"addition/{MODEL}/{mode}/seed{SEED}/result.json")
+    raw = read_json(results / f"addition/{MODEL}/{mode}/sum/seed{SEED}/result.json")
     accuracies = {task: raw["tasks"][task]["accuracy"] for task in TASKS}
     assert float(row["absolute"]) == pytest.approx(statistics.fmean(accuracies.values()))
     normalized = mean_of_ratios(results, MODEL, mode, "test", accuracies)
@@ -235,7 +235,7 @@ def test_a_study_without_other_combinations_plans_none(study):
 def test_random_initialization(results):
     rows = table(results, "random_init")
     for mode in MODES:
-        raw = read_json(results / f"addition/{RANDOM}/{mode}/seed{SEED}/result.json")
+        raw = read_json(results / f"addition/{RANDOM}/{mode}/sum/seed{SEED}/result.json")
         row = one(rows, initialization="random", mode=mode)
         assert float(row["absolute"]) == pytest.approx(raw["absolute"])
         assert float(row["normalized"]) == pytest.approx(raw["normalized"])

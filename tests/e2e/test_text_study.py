@@ -11,7 +11,7 @@ from workspace import ROOT, Workspace
 
 TASKS = ["polarity_books", "topic_books"]
 MODEL = "demo-t5"
-ADDITION = f"results/text/addition/{MODEL}/linear/seed0/result.json"
+ADDITION = f"results/text/addition/{MODEL}/linear/sum/seed0/result.json"
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ DEMO = {
     "heads": TASKS + 1,
     "finetuned": 2 * TRAINED,
     "task_vector": 2 * TRAINED,
+    "merged_vector": 2 * MODELS,
     "features": TRAINED + MODELS,  # on the control task too
     "products": 2 * (TRAINED + 1),  # on the control task too
     "zero_shot": MODELS,

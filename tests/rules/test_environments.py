@@ -27,8 +27,14 @@ class WithoutTypeChecking(ast.NodeTransformer):
         return node.orelse if ast.unparse(node.test) == "TYPE_CHECKING" else node
 
 
-# The other steps know the sources' keys only (a test of planning sees what is imported for these).
-OF_DATA = ("locate_dataset", "prepare_dataset", "prepare_text")
+# Scripts that get something from a registry's sources; others know the sources' keys only
+# (a test of planning sees what is imported for these).
+USERS = {
+    "DATA_SOURCES": ("locate_dataset", "prepare_dataset", "prepare_text"),
+    "MODEL_SOURCES": ("fetch_pretrained",),
+    "OBJECTIVES": ("fetch_pretrained",),
+    "PUBLISHED_SOURCES": ("import_finetuned",),
+}
 
 
 def used_packages(*starts, **used):
@@ -162,7 +168,7 @@ def test_a_rules_environment_has_what_its_scripts_import(rule):
     imported = used_packages(
         *(f"scripts.{name}" for name in scripts),
         *(starts if rule == "plot" else []),
-        **({} if set(scripts) & set(OF_DATA) else {"DATA_SOURCES": ()}),
+        **{name: () for name, users in USERS.items() if not set(scripts) & set(users)},
     )
     by_module = metadata.packages_distributions()
     packages = {name: {canonicalize_name(one) for one in by_module[name]} for name in imported}

@@ -2,8 +2,7 @@
 
 import pytest
 
-from tangent.config.extends import extended_files
-from tangent.config.load import ConfigError
+from tangent.config.load import ConfigError, extended_files
 
 
 def test_extended_files_come_in_the_order_of_merging(tmp_path):

@@ -10,15 +10,18 @@ import pytest
 import torch
 import yaml
 from families import make, random_direction
+from small_study import ship_checkpoint
 from snakemake.utils import update_config
 from workspace import ROOT
 
 from bench import __main__ as command
-from bench import baselines, harness, planning
-from bench.tables import Line, Table, lines_table, markdown, replaced
+from bench import baselines, planning
+from bench.harness import Setting, compared, is_met, replaced, table
 from tangent.arithmetic.linearized import jvp_features, linearize, parameters_of
 from tangent.jobs.errors import UserError
 from tangent.kernels.gram import classifier, ntk_gram
+from tangent.models.fetch.fetched import write
+from tangent.models.fetch.fetching import fetch
 from tangent.models.heads.zero_shot import ZeroShotHead
 
 
@@ -26,42 +29,42 @@ def test_a_ratio_is_taken_within_a_turn(rng):
     # Each turn of the machine is slower or faster by up to ten times; the ratio is not.
     slowness = 10 ** rng.uniform(-1, 1, 40)
     ratios = rng.uniform(1, 2, 40)
-    found = harness.Ratio.of(list(ratios * slowness), list(slowness))
+    found = compared("ours", "theirs", "s", ratios * slowness, slowness)
     ordered = np.sort(ratios)
-    assert found.median == pytest.approx((ordered[19] + ordered[20]) / 2)
-    assert ordered[3] <= found.low <= ordered[4] and ordered[35] <= found.high <= ordered[36]
-    assert found.repetitions == 40
+    assert found["ratio"] == pytest.approx((ordered[19] + ordered[20]) / 2)
+    assert ordered[3] <= found["10 %"] <= ordered[4]
+    assert ordered[35] <= found["90 %"] <= ordered[36]
+    assert found["repetitions"] == 40
     with pytest.raises(ValueError):
-        harness.Ratio.of([1.0, 2.0], [1.0])
+        compared("ours", "theirs", "s", [1.0, 2.0], [1.0])
 
 
-def test_candidates_run_in_turn():
+def test_candidates_run_in_turn(monkeypatch):
     ran = []
     runs = {"a": lambda: ran.append("a"), "b": lambda: ran.append("b")}
-
-    def seconds_of(run):
-        run()
-        return float(len(ran))
-
-    times = harness.alternate(runs, seconds_of, budget=60.0, repetitions=(1, 3), warm_up=2)
+    monkeypatch.setattr(Setting, "now", lambda self: len(ran) ** 2)
+    times = Setting("cpu", 1).alternate(runs, fewest=1, most=3, warm_up=2)
     assert "".join(ran) == "aabb" + "ab" * 3
-    assert times == {"a": [5.0, 7.0, 9.0], "b": [6.0, 8.0, 10.0]}
-    ran.clear()
-    harness.alternate(runs, seconds_of, budget=0.0, repetitions=(2, 9), warm_up=0)
-    assert "".join(ran) == "abab"
+    squares = np.diff(np.square(range(4, 11)))
+    assert times == {"a": list(squares[::2]), "b": list(squares[1::2])}
+    monkeypatch.setattr("bench.harness.time.monotonic", lambda: 100.0 * len(ran))
+    for quick, repetitions in ((False, 3), (True, 2)):
+        ran.clear()
+        Setting("cpu", 1, quick=quick).alternate(runs, fewest=3, most=9, warm_up=0)
+        assert "".join(ran) == "ab" * repetitions
 
 
 def test_time_of_a_cpu_is_what_it_computed_and_not_what_it_waited():
-    clock = harness.Clock("cpu", threads=1)
-    assert clock.seconds(lambda: time.sleep(0.2)) < 0.1
+    setting = Setting("cpu", threads=1)
+    assert setting.seconds(lambda: time.sleep(0.2)) < 0.1
 
     def busy():
         end = time.thread_time() + 0.05
         while time.thread_time() < end:
             pass
 
-    assert 0.04 < clock.seconds(busy) < 0.2
-    assert harness.Clock("cpu", threads=2).seconds(busy) < 0.1
+    assert 0.04 < setting.seconds(busy) < 0.2
+    assert Setting("cpu", threads=2).seconds(busy) < 0.1
 
 
 def test_peak_memory_is_that_of_the_tensors():
@@ -73,45 +76,49 @@ def test_peak_memory_is_that_of_the_tensors():
         second = torch.ones(2000) + torch.ones(2000)  # three at once
         return second.sum()
 
-    peak = harness.peak_memory(run, "cpu", [held, held.view(10, 100)])
-    assert peak == pytest.approx(4 * (1000 + 6000), rel=0.02)
+    peak = Setting("cpu", 1).peak_memory(run, [held, held.view(10, 100)])
+    assert peak == pytest.approx(4e-6 * (1000 + 6000), rel=0.02)
 
 
 def test_a_median_is_of_what_one_run_computes():
-    clock = harness.Clock("cpu", threads=1)
-
     def busy():
         end = time.thread_time() + 0.02
         while time.thread_time() < end:
             pass
 
-    assert clock.seconds_per_run(busy, 0.1) == pytest.approx(0.02, rel=0.5)
+    assert Setting("cpu", 1).seconds_per_run(busy, 0.1) == pytest.approx(0.02, rel=0.5)
 
 
 def test_tables_are_markdown():
-    ratio = harness.Ratio.of([2.0, 2.2, 2.4], [2.0, 2.0, 2.0])
-    lines = [Line("ours", "theirs", ratio, "s", 1.7), Line("it", "it", ratio, "s", 1.0)]
-    lines.append(Line("other", "theirs", ratio, "MB"))
-    assert [line.is_met for line in lines] == [True, False, None]
-    made = lines_table("Steps", lines, ["A note."])
-    rows = [line for line in markdown(made).splitlines() if line.startswith("|")]
-    assert len({row.count("|") for row in rows}) == 1 and len(rows) == 2 + 3
-    assert "A note." in markdown(made) and "| 1.1 |" in rows[2]
+    samples = [2.0, 2.2, 2.4], [2.0, 2.0, 2.0]
+    rows = [
+        compared("ours", "theirs", "s", *samples, 1.7),
+        compared("it", "it", "s", *samples, 1.0),
+        compared("other", "theirs", "MB", *samples),
+    ]
+    assert [row["met"] for row in rows] == ["yes", "no", None]
+    assert [is_met(3.0, goal) for goal in (3.0, 2.9, None)] == ["yes", "no", None]
+    made = table("Steps", rows, "A note.")
+    lines = [line for line in made.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1 and len(lines) == 2 + 3
+    assert made.startswith("### Steps\n\n") and made.endswith("\nA note.\n")
+    assert "| 1.1 |" in lines[2] and lines[4].endswith("|  |  |")
+    assert "| 1,234 | 1,235 | 0.123 |" in table("X", [{"a": 1234, "b": 1234.6, "c": 0.1234}])
 
 
 def test_only_a_parts_own_tables_are_replaced(tmp_path):
     page = tmp_path / "benchmarks.md"
     page.write_text((ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8"))
     before = page.read_text()
-    table = Table("X", ("a",), [(1,)], ())
+    made = table("X", [{"a": 1}])
     for head in ("first", "again"):
-        page.write_text(replaced(page, "cpu growth", f"{head}\n{markdown(table)}"))
+        page.write_text(replaced(page, "cpu growth", f"{head}\n{made}"))
     text = page.read_text()
     first, last = "<!-- bench cpu growth -->", "<!-- /bench cpu growth -->"
     assert text.partition(first)[0] == before.partition(first)[0]
     assert text.partition(last)[2] == before.partition(last)[2]
     inside = text.partition(first)[2].partition(last)[0]
-    assert inside.split() == f"again {markdown(table)}".split()
+    assert inside.split() == f"again {made}".split()
     for wrong in ("cpu nothing", "cpu growth -->"):
         with pytest.raises(UserError, match="must hold the lines"):
             replaced(page, wrong, "")
@@ -131,6 +138,10 @@ def test_every_part_runs_and_writes_nothing_when_quick(tmp_path, capsys, monkeyp
     monkeypatch.chdir(ROOT)
     # Compiling, which tests of its own try, would take as long as all other tests here.
     monkeypatch.setattr("tangent.training.forward_backward.compile_for", lambda model, _: model)
+    # A tiny model takes the place of the demo's, which the parts would fetch.
+    entry = {"source": "file", "image_size": 32, "folder": str(tmp_path / "shipped")}
+    entry["sha256"] = ship_checkpoint(tmp_path / "shipped")
+    write(fetch(entry), tmp_path / "models" / "demo-vit", {})
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     arguments = {"threads": 1, "quick": "yes", "folder": tmp_path}
     command.run(command.Arguments(**arguments))

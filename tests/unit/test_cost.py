@@ -10,10 +10,9 @@ import torch
 from estimated import DEMO, OPEN_CLIP, cost, demo_config, model_config, on_meta
 from workspace import ROOT
 
-from tangent.config.cost import passes
-from tangent.config.cost.cost import splits_of
+from tangent.config.cost import throughput
 from tangent.config.cost.model_sizes import Sizes, architecture, architecture_of
-from tangent.config.cost.passes import Work
+from tangent.config.cost.throughput import Work
 from tangent.config.load import load_config
 from tangent.models.heads.zero_shot import ZeroShotHead
 
@@ -68,8 +67,8 @@ def test_the_arithmetic_of_a_step_is_what_torch_counts(training, recomputes, dem
     content["finetuning"]["models"] = {"demo-vit": own}
     task = demo.tasks[0]
     work = cost(load_config(content), "finetuned", task=task, training=training).work
-    per_image = work.images / (demo.epochs_of("demo-vit", task) * splits_of(demo, task).train)
-    forwards = per_image * passes.COST[work.kind]
+    per_image = work.images / (demo.epochs_of("demo-vit", task) * demo.splits_of(task).train)
+    forwards = per_image * throughput.COST[work.kind]
     assert 2 * forwards * architecture(config).image_flops == pytest.approx(
         flops.get_total_flops(), rel=0.05
     )
@@ -131,14 +130,15 @@ def test_the_arithmetic_of_products_is_what_torch_counts(demo):
             multi_jvp_features(model, theta0, [theta0] * vectors, images)
         return flops.get_total_flops() / len(images)
 
+    datasets = [*demo.tasks, demo.control]
     counted = sum(
-        getattr(splits_of(demo, dataset), split)
+        getattr(demo.splits_of(dataset), split)
         * per_image(len(demo.product_vectors("demo-vit", dataset, split)))
-        for dataset in demo.product_datasets("demo-vit")
+        for dataset in datasets
         for split in ("validation", "test")
     )
-    costs = [cost(demo, "products", dataset=name) for name in demo.product_datasets("demo-vit")]
-    forwards = passes.COST["tangent"] * sum(of.work.images for of in costs)
+    costs = [cost(demo, "products", dataset=name) for name in datasets]
+    forwards = throughput.COST["tangent"] * sum(of.work.images for of in costs)
     assert forwards * architecture(config).image_flops == pytest.approx(counted, rel=0.05)
 
 
@@ -148,7 +148,7 @@ def test_sizes_of_splits_are_those_of_the_protocol(demo):
     for task in demo.tasks:
         n = demo.datasets[task].train_images
         train, validation = cut_validation(n, demo.validation.fraction, demo.validation.maximum)
-        sizes = splits_of(demo, task)
+        sizes = demo.splits_of(task)
         assert (sizes.train, sizes.validation) == (len(train), len(validation))
 
 
@@ -194,7 +194,7 @@ def test_gradients_are_as_many_as_the_kernel_makes(rng):
 
 def test_kernels_of_all_logits_are_estimated_by_their_method(demo):
     from tangent.kernels import kernel_cost
-    from tangent.kernels.gram_memory import GRADIENT_BYTES
+    from tangent.kernels.kernel_cost import GRADIENT_BYTES
 
     def kernels(logits, images, components, held, device="cpu"):
         sizes = {"logits": logits, "images": images, "components": components}

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from tangent.demo.text_world import CONTROL_TASK, TASKS, pretraining_texts, task_rows
-from tangent.demo.vocabulary import build_tokenizer
-from tangent.demo.words import PRETRAINING_DOMAINS
+from tangent.demo.text_world import (
+    CONTROL_TASK,
+    PRETRAINING_DOMAINS,
+    TASKS,
+    build_tokenizer,
+    pretraining_texts,
+    task_rows,
+)
 from tangent.jobs.errors import UserError
 from tangent.models.fetch.fetching import fetch
 from tangent.tasks.task_files import load_task

@@ -10,20 +10,8 @@ from fontTools.ttLib import TTFont
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tangent.demo.characters import (
-    CLEAN_FONTS,
-    DIGITS,
-    GLYPHS,
-    HARDER_FONTS,
-    HARDER_GLYPH_FONTS,
-    LETTERS,
-    PICTOGRAM_FONTS,
-    SYMBOLS,
-)
-from tangent.demo.motifs import SHAPES, SIGNS
-from tangent.demo.package_files import package_file
+from tangent.demo.drawing import PICTURES, package_file
 from tangent.demo.photographs import PHOTOGRAPHS
-from tangent.demo.textures import PATTERNS
 from tangent.demo.world import CONTROL_TASK, RENDERERS, TASKS, pretraining_data, render_task
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import load_task
@@ -88,29 +76,28 @@ def test_bad_requests_are_refused() -> None:
 
 
 def test_drawn_classes_are_those_of_the_task_files() -> None:
-    drawn = {
-        "letters": LETTERS, "symbols": SYMBOLS, "glyphs": GLYPHS, "digits": DIGITS,
-        "signs": SIGNS, "photos": PHOTOGRAPHS, "counting": "12345678",
-    }  # fmt: skip
+    drawn = {task: kind["characters"] for task, kind in PICTURES["characters"].items()}
+    assert load_task("letters").classes == tuple(drawn["letters"].lower())
+    drawn["signs"] = [tuple(sign) for sign in PICTURES["signs"]]
+    drawn["photos"] = [photograph.file for photograph in PHOTOGRAPHS]
+    drawn["counting"] = "12345678"
+    drawn["shapes"] = "circle square triangle pentagon hexagon star cross ring crescent heart"
+    drawn["patterns"] = "striped dotted checkered zigzag grid wavy spiral cracked woven blotchy"
+    for task in ("shapes", "patterns"):  # which are drawn by the names of their classes
+        drawn[task] = drawn[task].split()
+        assert load_task(task).classes == tuple(drawn[task])
     for task, classes in drawn.items():
         assert len(classes) == len(set(classes)) == len(load_task(task).classes), task
-    assert load_task("shapes").classes == SHAPES
-    assert load_task("patterns").classes == PATTERNS
-    assert load_task("letters").classes == tuple(LETTERS.lower())
+    assert drawn.keys() == set(ALL)
 
 
-@pytest.mark.parametrize(
-    ("fonts", "characters"),
-    [
-        (CLEAN_FONTS + HARDER_FONTS, LETTERS + DIGITS),
-        (PICTOGRAM_FONTS, SYMBOLS),
-        (CLEAN_FONTS + HARDER_GLYPH_FONTS, GLYPHS),
-    ],
-)
-def test_every_font_has_its_characters(fonts: tuple[str, ...], characters: str) -> None:
-    for name in fonts:
+@pytest.mark.parametrize("task", PICTURES["characters"])
+def test_every_font_has_its_characters(task: str) -> None:
+    kind = PICTURES["characters"][task]
+    for name in {*kind["fonts"], *kind["harder_fonts"]}:
         known = TTFont(package_file("matplotlib", f"mpl-data/fonts/ttf/{name}")).getBestCmap()
-        assert not [character for character in characters if ord(character) not in known], name
+        missing = [letter for letter in kind["characters"] if ord(letter) not in known]
+        assert not missing, name
 
 
 @pytest.mark.parametrize("task", ALL)
@@ -138,9 +125,10 @@ def test_photograph_regions_are_disjoint_and_apart() -> None:
 
 
 def test_pretraining_data_are_deterministic_and_captioned() -> None:
-    pixels, captions = pretraining_data(300, seed=5)
-    again, captions_again = pretraining_data(300, seed=5)
+    pixels, captions, labels = pretraining_data(300, seed=5)
+    again, captions_again, labels_again = pretraining_data(300, seed=5)
     assert np.array_equal(pixels, again) and captions == captions_again
+    assert np.array_equal(labels, labels_again) and labels.shape == (300,)
     assert pixels.shape == (300, 32, 32, 3) and len(captions) == 300
     assert captions != pretraining_data(300, seed=6)[1]
     assert not any("{" in caption or "  " in caption for caption in captions)

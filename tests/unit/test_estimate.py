@@ -6,13 +6,19 @@ import pytest
 import yaml
 from estimated import DEMO, OPEN_CLIP, demo_config, model_config, on_meta
 
-from tangent.config.cost import passes, throughput
+from tangent.config.cost import throughput
 from tangent.config.cost.cost_table import WIDTH, as_text
 from tangent.config.cost.downloads import downloads
 from tangent.config.cost.model_sizes import architecture_of
-from tangent.config.cost.passes import Work
 from tangent.config.cost.study import CONTEXT, Costs, WorkflowJob
-from tangent.config.cost.throughput import CPU, Machine, Measurement, find_gpu, known_gpus
+from tangent.config.cost.throughput import (
+    CPU,
+    Machine,
+    Measurement,
+    Work,
+    find_gpu,
+    known_gpus,
+)
 from tangent.config.load import load_config
 from tangent.jobs.errors import UserError
 
@@ -55,15 +61,18 @@ def tiny_model(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("kind", sorted(set(passes.COST) - {"text"}))
-def test_every_kind_of_pass_is_printed_as_the_estimate_reads_it(tiny_model, kind, capsys):
+@pytest.mark.parametrize("kind", sorted(set(throughput.COST) - {"text"}))
+def test_every_kind_of_pass_is_printed_as_the_estimate_reads_it(
+    tiny_model, kind, capsys, monkeypatch
+):
     from bench.throughput import Arguments, run
 
     autocast = "bfloat16" if kind.endswith("step") else "none"
     run(Arguments(pretrained_dir=tiny_model, batch_size=4, autocast=autocast, seconds=0.01,
                   kinds=[kind]))  # fmt: skip
     [entry] = yaml.safe_load(capsys.readouterr().out)
-    found = throughput._measurement(entry)
+    monkeypatch.setattr(throughput, "_read", lambda name: [entry])
+    [found] = throughput.measurements()
     assert found.parameters == architecture_of({"folder": tiny_model}, "tiny").encoder_parameters
     assert found.images_per_second > 0
     dtype = "bfloat16" if kind.endswith("step") else "float32"
@@ -130,7 +139,7 @@ def test_measurements_are_complete_and_of_known_devices():
         assert on_a_cpu >= kinds  # from which those of other models are scaled
     for entry in found:
         assert entry.device in (CPU, *known_gpus()) and entry.dtype in ("bfloat16", "float32")
-        assert entry.what in passes.COST and entry.images_per_second > 0
+        assert entry.what in throughput.COST and entry.images_per_second > 0
 
 
 def test_a_measurement_of_another_form_is_refused(monkeypatch):

@@ -30,7 +30,7 @@ from tangent.arithmetic.linearized import (
     parameters_of,
 )
 from tangent.jobs.errors import UserError
-from tangent.kernels.operator import TangentOperator
+from tangent.kernels.matrix_free import TangentOperator
 
 pytestmark = pytest.mark.usefixtures("seed")
 families = pytest.mark.parametrize("family", FAMILIES)

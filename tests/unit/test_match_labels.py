@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from tangent.jobs.errors import UserError
-from tangent.tasks.image_task import Task
 from tangent.tasks.labels import match_labels
-from tangent.tasks.task_files import load_task
+from tangent.tasks.task_files import Task, load_task
 
 NAMES = ("cars", "dtd", "eurosat", "gtsrb", "mnist", "resisc45", "sun397", "svhn", "imagenet")
 PETS = Task("pets", "", ("cat", "tabby cat", "dog"), ("{}",), (("felis",), (), ("hound", "dog 3")))

@@ -11,13 +11,11 @@ from torch import Tensor, nn
 
 from tangent.arithmetic.linearized import parameters_of
 from tangent.jobs.errors import UserError
-from tangent.kernels import gram_memory, kernel_cost
-from tangent.kernels.eigenfunctions import Eigenfunctions
-from tangent.kernels.gram import classifier, joint_gram
-from tangent.kernels.lanczos import leading_eigenfunctions
+from tangent.kernels import kernel_cost
+from tangent.kernels.eigenfunctions import Eigenfunctions, leading_eigenfunctions
+from tangent.kernels.gram import LogitGradients, classifier
 from tangent.kernels.localization import TangentEigenfunctions
-from tangent.kernels.matrix_free import MatrixFreeEigenfunctions
-from tangent.kernels.operator import TangentOperator
+from tangent.kernels.matrix_free import MatrixFreeEigenfunctions, TangentOperator
 from tangent.models.heads.head import Head
 
 EPSILON = np.finfo(np.float64).eps
@@ -60,10 +58,11 @@ def test_a_joint_kernel_has_a_row_for_each_image_and_logit(family: str) -> None:
     f, theta0, logits = classifier(model, head.on("cpu")), parameters_of(model), [3, 0, 1]
     jacobian = rows_of(model, head, x, logits)
     expected = jacobian @ jacobian.T
+    gradients = LogitGradients(f, theta0, 2)
     for held in (None, 1, 2):
-        gram = joint_gram(f, theta0, x, None, logits, 2, held)
+        gram = gradients.gram(x, None, logits, held)
         np.testing.assert_allclose(gram, expected, atol=1e-12 * expected.max())
-        cross = joint_gram(f, theta0, x[:2], x, logits, 2, held)
+        cross = gradients.gram(x[:2], x, logits, held)
         np.testing.assert_allclose(cross, expected[:6], atol=1e-12 * expected.max())
 
 
@@ -105,7 +104,7 @@ def test_both_methods_give_the_eigenfunctions_of_the_explicit_kernel(
             assert known == (len(rows) if isinstance(way, TangentEigenfunctions) else k)
             floor = tolerance * spectrum[0]
             np.testing.assert_allclose(fitted.spectrum, spectrum[:known], atol=floor)
-            values = way.values(held_out)
+            values = way.values_on([held_out])[0]
             values = values if way.is_joint else values[[index]]
             np.testing.assert_allclose(
                 abs(values.transpose(1, 0, 2)).reshape(phi.shape),
@@ -286,7 +285,7 @@ def test_products_are_about_as_many_as_the_estimate_says(components: int) -> Non
 
     leading_eigenfunctions(multiply, 2000, components, 1e-7)
     assert 0.6 < count / kernel_cost.products(2000, components) < 1.5
-    assert gram_memory.lanczos_vectors(2000, components) < count
+    assert kernel_cost.lanczos_vectors(2000, components) < count
 
 
 VIT_B_32 = 4 * 87_849_216
@@ -308,17 +307,16 @@ VIT_B_32 = 4 * 87_849_216
     ],
 )
 def test_the_method_is_a_function_of_sizes(images, outputs, components, weights, device, method):
-    held = gram_memory.gradients_held(weights, gram_memory.GRADIENT_BYTES[device])
+    held = kernel_cost.gradients_held(weights, kernel_cost.GRADIENT_BYTES[device])
     assert kernel_cost.kernel_method(images, outputs, components, held) == method
 
 
 def test_bounded_memory_stands_against_all_gradients() -> None:
     """The issue's size: 2,000 images and 45 outputs of ViT-B-32."""
-    budget = gram_memory.GRADIENT_BYTES["cuda"]
-    dense = gram_memory.dense_bytes(2000, 45, VIT_B_32)
-    assert dense == pytest.approx(90_000 * VIT_B_32 + 8 * 90_000**2)
-    bound = gram_memory.matrix_free_bytes(2000, 45, VIT_B_32, 50, budget)
+    budget = kernel_cost.GRADIENT_BYTES["cuda"]
+    dense = 90_000 * VIT_B_32 + 8 * 90_000**2
+    bound = kernel_cost.matrix_free_bytes(2000, 45, VIT_B_32, 50, budget)
     assert bound == 18 * VIT_B_32 + 8 * 90_000 * 101
-    twice = gram_memory.matrix_free_bytes(4000, 45, VIT_B_32, 50, budget)
+    twice = kernel_cost.matrix_free_bytes(4000, 45, VIT_B_32, 50, budget)
     assert twice - bound == 8 * 90_000 * 101
     assert dense > 4000 * bound

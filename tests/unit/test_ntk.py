@@ -11,7 +11,7 @@ from tangent_kernels import explicit_jacobian, perturbation, problem
 from tangent.arithmetic.linearized import parameters_of
 from tangent.jobs.errors import UserError
 from tangent.kernels.eigenfunctions import Eigenfunctions
-from tangent.kernels.gram import classifier, logit_gradients, ntk_gram
+from tangent.kernels.gram import LogitGradients, classifier, ntk_gram
 from tangent.kernels.localization import TangentEigenfunctions
 
 families = pytest.mark.parametrize("family", FAMILIES)
@@ -49,7 +49,7 @@ def test_gradients_come_in_chunks_by_logit_and_image() -> None:
     model, x, head = problem("perceptron")
     f, theta0 = classifier(model, head.on("cpu")), parameters_of(model)
     jacobian = explicit_jacobian(model, head, x)
-    chunks = list(logit_gradients(f, theta0, x, [3, 1], chunk_size=2))
+    chunks = list(LogitGradients(f, theta0, chunk_size=2).chunks(x, [3, 1]))
     assert [chunk[0].shape[1] for chunk in chunks] == [2, 2, 1]
     together = torch.cat([torch.cat(chunk, dim=2) for chunk in chunks], dim=1)
     np.testing.assert_allclose(together, jacobian[:, [3, 1]].swapaxes(0, 1), atol=1e-10)
@@ -64,12 +64,9 @@ def test_kernels_that_cannot_be_made_are_refused(
     images: int, logits: list[int], message: str
 ) -> None:
     model, x, head = problem("perceptron", classes=4)
+    gradients = LogitGradients(classifier(model, head.on("cpu")), parameters_of(model))
     with pytest.raises(UserError, match=message):
-        list(
-            logit_gradients(
-                classifier(model, head.on("cpu")), parameters_of(model), x[:images], logits
-            )
-        )
+        list(gradients.chunks(x[:images], logits))
 
 
 def random_gram(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -88,7 +85,6 @@ def test_eigenfunctions_reproduce_the_eigenvectors_on_the_sample(rng: np.random.
     assert fitted.spectrum.sum() == pytest.approx(np.trace(gram) / n)
     extended = fitted.extend(gram)
     np.testing.assert_allclose(extended, np.sqrt(n) * fitted.eigenvectors, rtol=1e-7, atol=1e-9)
-    np.testing.assert_allclose(extended, fitted.on_sample(), rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(np.square(extended).mean(axis=0), np.ones(k))
     assert fitted.local_energy(gram).mean() == pytest.approx(k)
 
@@ -154,7 +150,7 @@ def test_eigenfunctions_of_a_model_are_those_of_its_kernel_matrix(
     fitted = TangentEigenfunctions(
         f, theta0, sample, logits, k, memory, on_kernel=lambda: seen.append(0)
     )
-    values = fitted.values(held_out, on_images=seen.append)
+    values = fitted.values_on([held_out], on_images=seen.append)[0]
     assert [seen.count(0), sum(seen)] == [2, 3]
     grams = ntk_gram(f, theta0, sample, logits=logits)
     cross = ntk_gram(f, theta0, held_out, sample, logits=logits)
@@ -170,6 +166,6 @@ def test_eigenfunctions_of_a_model_are_those_of_its_kernel_matrix(
         np.testing.assert_allclose(
             energy, np.square(phi).sum(axis=1), atol=100 * tolerance * largest**2
         )
-        np.testing.assert_allclose(
-            fitted.values(sample)[index], ours.on_sample(), atol=100 * tolerance
-        )
+        on_sample = np.sqrt(len(sample)) * ours.eigenvectors
+        again = fitted.values_on([sample])[0][index]
+        np.testing.assert_allclose(again, on_sample, atol=100 * tolerance)

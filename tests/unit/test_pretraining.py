@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tangent.demo.world import CONTROL_TASK, TASKS, labelled_pretraining_data, pretraining_classes
+from tangent.demo.world import CONTROL_TASK, TASKS, pretraining_classes, pretraining_data
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json, read_safetensors, sha256_file, write_json
 from tangent.models.compact_checkpoint import TOKEN_IDS, expand
@@ -65,7 +65,7 @@ def test_held_out_accuracy_is_that_of_the_domains_apart(seed: int) -> None:
     model = build_model("vit", len(vocabulary))
     with torch.no_grad():
         model.visual.proj.zero_()  # equal scores everywhere: the first class of each domain
-    _, labels = labelled_pretraining_data(200, seed)
+    *_, labels = pretraining_data(200, seed)
     classes = pretraining_classes()
     first = [
         classes.index(next(one for one in classes if one[0] == domain)) for domain, _ in classes

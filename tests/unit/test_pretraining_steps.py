@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from scripts import pretrain as script
-from tangent.config.recipes import Contrastive, Pretraining
+from tangent.config.model_sources import Contrastive, Pretraining
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_csv, read_json, read_safetensors
 from tangent.models.encoders import load_encoder

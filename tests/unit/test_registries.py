@@ -23,7 +23,6 @@ REGISTRIES = (
     "tangent/demo/",
     "tangent/training/pretraining/",
     "tangent/config/model_sources.py",
-    "tangent/config/recipes.py",
     "tangent/tasks/",
     "rules/code.smk",
     "rules/datasets.smk",

@@ -6,27 +6,26 @@ has none runs no model and writes little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 
-from tangent.arithmetic.modes import MODES
+from tangent.arithmetic.modes import TRAININGS
 from tangent.config.cost.downloads import side_of
 from tangent.config.cost.model_sizes import Sizes
-from tangent.config.cost.passes import COST, RECOMPUTATION, TANGENT, Pass, Work
+from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, Work
 from tangent.config.schema import Config
-from tangent.data.validation import held_out, longest_side
+from tangent.data.validation import longest_side
 from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
-from tangent.kernels.gram_memory import (
+from tangent.kernels.kernel_cost import (
     BATCH_SIZE,
     GRADIENT_BYTES,
-    gradients_held,
-    matrix_free_bytes,
-)
-from tangent.kernels.kernel_cost import (
     dense_passes,
+    gradients_held,
     gram_gradients,
     kernel_method,
+    matrix_free_bytes,
     matrix_free_passes,
 )
 from tangent.tasks.task_files import load_task
@@ -64,24 +63,8 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Splits:
-    """Images of a data set's splits."""
-
-    train: int
-    validation: int
-    test: int
-
-
-@dataclass(frozen=True)
 class Job:
-    """A job of a study: what its cost depends on.
-
-    Attributes:
-        config: the study.
-        wildcards: the rule's wildcards, by name.
-        sizes: of the model that it reads.
-        device: `cpu` or `cuda`.
-    """
+    """A job of a study: what its cost depends on; `sizes` are of the model that it reads."""
 
     config: Config
     wildcards: Mapping[str, str]
@@ -98,9 +81,20 @@ class Job:
         """The task's name."""
         return self.wildcards["task"]
 
-    def splits(self, tasks: list[str]) -> list[Splits]:
-        """Images of some tasks."""
-        return [splits_of(self.config, task) for task in tasks]
+    def images(self, tasks: Iterable[str], *splits: str, most: float = inf) -> int:
+        """Images of splits of some tasks, at most so many of each split."""
+        found = [self.config.splits_of(task) for task in tasks]
+        return sum(min(most, getattr(one, split)) for one in found for split in splits)
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that the model is fine-tuned on."""
+        return self.config.tasks_of(self.model)
+
+    @property
+    def task_and_control(self) -> list[str]:
+        """What negation looks at."""
+        return [self.task, self.config.control]
 
     def forward(self, images: float, weights: int = 2, **others: float) -> Cost:
         """Of a job that runs encoders over images; θ0 and edited weights unless it says so."""
@@ -109,25 +103,8 @@ class Job:
         return Cost(Work("forward", images), weights, **defaults | others)
 
 
-def splits_of(config: Config, task: str) -> Splits:
-    """The splits of a task by the protocol: what validation takes is not trained on."""
-    dataset = config.datasets[task]
-    if dataset.validation_images is not None:
-        return Splits(dataset.train_images, dataset.validation_images, dataset.test_images)
-    rule = config.validation
-    cut = held_out(dataset.train_images, rule.fraction, rule.maximum)
-    return Splits(dataset.train_images - cut, cut, dataset.test_images)
-
-
 def cost_of(rule: str, job: Job) -> Cost:
-    """The cost of a rule's job.
-
-    Evaluations of the linearized modes look up what others have computed.
-
-    Args:
-        rule: its name in the workflow.
-        job: its wildcards, study, model and device.
-    """
+    """The cost of a rule's job. Evaluations of the linearized modes look up what others made."""
     name, _, evaluated_as = rule.rpartition("_")
     if evaluated_as == "linearized":
         return Cost()
@@ -136,41 +113,21 @@ def cost_of(rule: str, job: Job) -> Cost:
     return COSTS.get(rule, COSTS.get(rule.partition("_")[0], lambda job: Cost()))(job)
 
 
-def _source(job: Job) -> Cost:
-    """Downloads take as long as they take."""
-    return Cost(megabytes=2000, minutes=1440)
-
-
 def _images(job: Job) -> Cost:
     """Evaluated images are kept in the model's size; of the control task no others are decoded."""
-    size, splits = int(job.wildcards["size"]), splits_of(job.config, job.task)
-    side = min(longest_side(size), side_of(job.config, job.task))
-    train = 0 if job.task == job.config.control else side**2 * splits.train
-    evaluated = size**2 * (splits.validation + splits.test)
-    return Cost(written=3 * (train + evaluated), megabytes=TORCH, minutes=240)
+    evaluated = int(job.wildcards["size"]) ** 2 * job.images([job.task], "validation", "test")
+    train = Cost() if job.task == job.config.control else _training_images(job)
+    return Cost(written=train.written + 3 * evaluated, megabytes=TORCH, minutes=240)
 
 
-def _probed_images(job: Job) -> Cost:
+def _training_images(job: Job) -> Cost:
     side = min(longest_side(int(job.wildcards["size"])), side_of(job.config, job.task))
-    written = 3 * side**2 * splits_of(job.config, job.task).train
+    written = 3 * side**2 * job.images([job.task], "train")
     return Cost(written=written, megabytes=TORCH, minutes=240)
 
 
-def _texts(job: Job) -> Cost:
-    return Cost(megabytes=2 * TORCH, minutes=120)
-
-
-def _pretraining(job: Job) -> Cost:
-    return Cost(megabytes=6000, minutes=480)
-
-
-def _pretrained(job: Job) -> Cost:
-    written = job.sizes.whole + job.sizes.encoder
+def _model(job: Job, written: int) -> Cost:
     return Cost(weights=2, written=written, megabytes=TORCH, minutes=60)
-
-
-def _new_encoder(job: Job) -> Cost:
-    return Cost(weights=2, written=job.sizes.encoder, megabytes=TORCH, minutes=60)
 
 
 def _zero_shot_head(job: Job) -> Cost:
@@ -182,15 +139,9 @@ def _zero_shot_head(job: Job) -> Cost:
 
 def _probe_head(job: Job) -> Cost:
     """The regression itself is small beside the features that it reads."""
-    splits = splits_of(job.config, job.task)
     is_own = job.config.has_own_head(job.model, job.task)
-    images = 0 if is_own else splits.train + splits.validation
+    images = 0 if is_own else job.images([job.task], "train", "validation")
     return job.forward(images, written=_head(job), megabytes=6000, minutes=120)
-
-
-def _answers_head(job: Job) -> Cost:
-    """The answers are tokenised; nothing runs."""
-    return Cost(weights=2, megabytes=TORCH)
 
 
 def _head(job: Job) -> int:
@@ -198,10 +149,11 @@ def _head(job: Job) -> int:
 
 
 def _finetuned(job: Job) -> Cost:
-    """Weights, gradients, Adam's two moments; for the linear one also θ0, point and direction."""
+    """Weights, gradients, Adam's two moments; of a linearized model also θ0, point, direction."""
     config, training = job.config, job.wildcards["training"]
-    settings, step = config.finetuning_of(job.model), f"{training} step"
-    images = config.epochs_of(job.model, job.task) * splits_of(config, job.task).train
+    is_plain = TRAININGS[training].model == "plain"
+    settings, step = config.finetuning_of(job.model), "standard step" if is_plain else "linear step"
+    images = config.epochs_of(job.model, job.task) * config.splits_of(job.task).train
     kept = job.sizes.kept
     if training in settings.activation_checkpointing:
         images *= 1 + RECOMPUTATION / COST[step]
@@ -211,7 +163,7 @@ def _finetuned(job: Job) -> Cost:
     parts = settings.accumulation_steps * settings.processes
     return Cost(
         Work(step, images),
-        weights=7 if training == "linear" else 4,
+        weights=4 if is_plain else 7,
         memory=-(-config.finetuning.batch_size // parts) * kept,
         written=job.sizes.encoder,
         megabytes=TORCH,
@@ -222,28 +174,24 @@ def _finetuned(job: Job) -> Cost:
 
 def _tuning_accuracy(job: Job) -> Cost:
     """Of a linearized model: features and one tangent, each in a pass of its own."""
-    images = splits_of(job.config, job.task).validation
-    is_plain = MODES[job.wildcards["training"]].evaluated_as == "plain"
+    is_plain = TRAININGS[job.wildcards["training"]].model == "plain"
     passes = 1 if is_plain else COST["forward"] + COST["tangent"]
-    return job.forward(passes * images, weights=3)
-
-
-def _task_vector(job: Job) -> Cost:
-    return Cost(weights=3, written=job.sizes.encoder, megabytes=2000)
+    return job.forward(passes * job.images([job.task], "validation"), weights=3)
 
 
 def _features(job: Job) -> Cost:
-    splits = splits_of(job.config, job.wildcards["dataset"])
-    images = splits.validation + splits.test
+    images = job.images([job.wildcards["dataset"]], "validation", "test")
     return job.forward(images, written=images * job.sizes.row)
 
 
 def _products(job: Job) -> Cost:
     """J(x)·τ on validation and test images, as many τ as fit in a pass."""
     dataset, encoder = job.wildcards["dataset"], job.sizes.encoder
-    splits = splits_of(job.config, dataset)
+    splits = job.config.splits_of(dataset)
     vectors = {
-        split: job.config.product_vectors(job.model, dataset, split)
+        split: [job.wildcards["merging"]]
+        if "merging" in job.wildcards
+        else job.config.product_vectors(job.model, dataset, split)
         for split in ("validation", "test")
     }
     rows = {split: getattr(splits, split) * len(names) for split, names in vectors.items()}
@@ -262,41 +210,19 @@ def _products(job: Job) -> Cost:
     )
 
 
-def _single_task(job: Job) -> Cost:
-    splits = splits_of(job.config, job.task)
-    return job.forward(splits.validation + splits.test, weights=3)
-
-
-def _validate_addition(job: Job) -> Cost:
-    """At every α but 0, which is looked up in the features; of all task vectors and their sum."""
-    tasks = job.config.tasks_of(job.model)
-    images = sum(splits.validation for splits in job.splits(tasks))
-    alphas = len(job.config.alphas) - 1
-    return job.forward(alphas * images, weights=3 + len(tasks), minutes=240)
-
-
-def _addition(job: Job) -> Cost:
-    tasks = job.config.tasks_of(job.model)
-    images = sum(splits.test for splits in job.splits(tasks))
-    return job.forward(images, weights=3 + len(tasks))
-
-
-def _validate_negation(job: Job) -> Cost:
-    splits = job.splits([job.task, job.config.control])
-    images = sum(split.validation for split in splits)
-    return job.forward((len(job.config.alphas) - 1) * images, weights=3, minutes=240)
-
-
-def _negation(job: Job) -> Cost:
-    splits = job.splits([job.task, job.config.control])
-    return job.forward(sum(split.test for split in splits), weights=3)
+def _evaluation(job: Job, tasks: Iterable[str], split: str) -> Cost:
+    """On validation images at every α but 0, which is looked up in the features."""
+    if split == "test":
+        return job.forward(job.images(tasks, "test"), weights=3)
+    images = (len(job.config.alphas) - 1) * job.images(tasks, "validation")
+    return job.forward(images, weights=3, minutes=240)
 
 
 def _disentanglement(job: Job) -> Cost:
     """A task's own edits, and all points where the other α is not 0."""
     grid = job.config.disentanglement
-    pair = job.splits([job.wildcards["task_1"], job.wildcards["task_2"]])
-    images = sum(min(grid.images, splits.test) for splits in pair)
+    pair = job.wildcards["task_1"], job.wildcards["task_2"]
+    images = job.images(pair, "test", most=grid.images)
     step = (grid.maximum - grid.minimum) / (grid.points - 1)
     changed = sum(grid.minimum + point * step != 0 for point in range(grid.points))
     passes = changed + changed * grid.points
@@ -306,9 +232,8 @@ def _disentanglement(job: Job) -> Cost:
 def _eigenfunctions(job: Job) -> Cost:
     """Of the kernels of one task, and of the energies on the sample and on held-out images."""
     config, grid, held = job.config, job.config.eigenfunctions, _gradients_held(job)
-    sample = min(grid.images, splits_of(config, job.task).train)
-    others = job.splits([*config.tasks_of(job.model), config.control])
-    held_out = sum(min(grid.images, splits.test) for splits in others)
+    sample = job.images([job.task], "train", most=grid.images)
+    held_out = job.images([*job.tasks, config.control], "test", most=grid.images)
     classes = len(_described(job.task).classes)
     is_of_all = grid.logits == "all"
     kernels, outputs = (1, classes) if is_of_all else (min(grid.logits, classes), 1)
@@ -321,9 +246,7 @@ def _eigenfunctions(job: Job) -> Cost:
 
 def _proposition1(job: Job) -> Cost:
     tasks = job.config.eigenfunction_tasks_of(job.model)
-    images = sum(
-        min(job.config.eigenfunctions.images, splits.train) for splits in job.splits(tasks)
-    )
+    images = job.images(tasks, "train", most=job.config.eigenfunctions.images)
     gradients = gram_gradients(images, _gradients_held(job))
     return _kernel(job, "gradient", COST["gradient"] * gradients, 1)
 
@@ -345,30 +268,36 @@ def _gradients_held(job: Job) -> int:
 
 
 COSTS: dict[str, Callable[[Job], Cost]] = {
-    "data_source": _source,
+    # Downloads take as long as they take.
+    "data_source": lambda job: Cost(megabytes=2000, minutes=1440),
     "dataset": _images,
     "control_dataset": _images,
-    "control_training": _probed_images,
-    "texts": _texts,
-    "control_texts": _texts,
-    "pretraining": _pretraining,
-    "pretrained": _pretrained,
-    "initial": _new_encoder,
-    "published": _new_encoder,
+    "control_training": _training_images,
+    "texts": lambda job: Cost(megabytes=2 * TORCH, minutes=120),
+    "control_texts": lambda job: Cost(megabytes=2 * TORCH, minutes=120),
+    "pretraining": lambda job: Cost(megabytes=6000, minutes=480),
+    "pretrained": lambda job: _model(job, job.sizes.whole + job.sizes.encoder),
+    "initial": lambda job: _model(job, job.sizes.encoder),
+    "published": lambda job: _model(job, job.sizes.encoder),
     "heads": _zero_shot_head,
     "probe_heads": _probe_head,
-    "answer_heads": _answers_head,
+    # The answers are tokenised; nothing runs.
+    "answer_heads": lambda job: Cost(weights=2, megabytes=TORCH),
     "finetuned": _finetuned,
     "tuning_training": _finetuned,
     "tuning_accuracy": _tuning_accuracy,
-    "task_vector": _task_vector,
+    "task_vector": lambda job: Cost(weights=3, written=job.sizes.encoder, megabytes=2000),
+    "merged_vector": lambda job: Cost(
+        weights=2 + len(job.tasks), written=job.sizes.encoder, megabytes=2000
+    ),
     "features": _features,
     "products": _products,
-    "single_task": _single_task,
-    "validate_addition": _validate_addition,
-    "addition": _addition,
-    "validate_negation": _validate_negation,
-    "negation": _negation,
+    "merged_products": _products,
+    "single_task": lambda job: job.forward(job.images([job.task], "validation", "test"), weights=3),
+    "validate_addition": lambda job: _evaluation(job, job.tasks, "validation"),
+    "addition": lambda job: _evaluation(job, job.tasks, "test"),
+    "validate_negation": lambda job: _evaluation(job, job.task_and_control, "validation"),
+    "negation": lambda job: _evaluation(job, job.task_and_control, "test"),
     "disentanglement": _disentanglement,
     "eigenfunctions": _eigenfunctions,
     "proposition1": _proposition1,

@@ -41,9 +41,7 @@ def _stage_rows(found: Estimate, unit: str) -> list[list[str]]:
     for name, cost in found.stages.items():
         basis = " + ".join(sorted(cost.bases))
         rows.append([name, *_cost(cost), _bytes(cost.results), _bytes(cost.resources), basis])
-    total = StageCost()
-    for cost in found.stages.values():
-        total += cost
+    total = sum(found.stages.values(), StageCost())
     return [*rows, ["total", *_cost(total), _bytes(total.results), _bytes(total.resources), ""]]
 
 
@@ -65,9 +63,9 @@ def _download_rows(found: Estimate) -> list[list[str]]:
 
 
 def _cost(cost: StageCost) -> list[str]:
-    hours = "" if not cost.model_jobs else _hours(cost.seconds)
-    memory = _bytes(cost.memory) if cost.memory else ""
-    return [str(cost.jobs), str(cost.model_jobs or ""), hours, memory]
+    hours = cost.seconds / 3600
+    shown = f"{hours:.{1 if hours >= 10 else 2}f}" if cost.model_jobs else ""
+    return [str(cost.jobs), str(cost.model_jobs or ""), shown, _bytes(cost.memory)]
 
 
 def _notes(costs: Costs, found: Estimate) -> str:
@@ -97,7 +95,8 @@ def _notes(costs: Costs, found: Estimate) -> str:
         f"A training keeps {_bytes(found.training_state)} to resume from while it runs. Downloads "
         "stay in the Hugging Face cache, beside results and resources.",
     ]
-    return "\n".join(_wrapped(line) for line in lines)
+    indents = {"initial_indent": "- ", "subsequent_indent": "  "}
+    return "\n".join(textwrap.fill(line, WIDTH, **indents) for line in lines)
 
 
 def _precision(autocast: str) -> str:
@@ -130,12 +129,3 @@ def _bytes(size: float) -> str:
         if size >= factor:
             return f"{size / factor:.3g} {unit}"
     return f"{size / 1e3:.3g} kB"
-
-
-def _hours(seconds: float) -> str:
-    hours = seconds / 3600
-    return f"{hours:.1f}" if hours >= 10 else f"{hours:.2f}"
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ")

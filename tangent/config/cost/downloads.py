@@ -6,24 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 
-from tangent.arithmetic.modes import Training
 from tangent.config.cost.model_sizes import Sizes
 from tangent.config.schema import Config
 
 
 @dataclass(frozen=True)
 class Download:
-    """Something to fetch.
-
-    Attributes:
-        what: for people.
-        size: bytes; None if it is not known.
-        source: where the size comes from.
-    """
+    """Something to fetch: its size in bytes, None if not known, and where that comes from."""
 
     what: str
     size: int | None
@@ -31,19 +24,14 @@ class Download:
 
 
 def downloads(config: Config, sizes: Mapping[str, Sizes]) -> list[Download]:
-    """What a machine without any of it fetches; files that are there already are not fetched.
-
-    Args:
-        config: the study.
-        sizes: of the models.
-    """
+    """What a machine without any of it fetches; files that are there already are not fetched."""
     found = []
     for model in config.models:
         entry = config.pretrained[model]
         if entry.source == "open_clip":
             what = f"{entry.name}, {entry.tag}"
             found.append(Download(what, sizes[model].whole, "its weights in float32"))
-        for training in get_args(Training):
+        for training in config.trainings:
             for task in config.tasks:
                 weights = config.published_weights(model, training, task)
                 if weights is not None and weights.source == "hub":

@@ -85,12 +85,8 @@ class Transformer:
         which fused attention does not keep.
         """
         hidden = (3 if self.quick_gelu else 2) * self.hidden
-        return int(self.layers * self.tokens * (10.5 * self.width + hidden + self.attention))
-
-    @property
-    def attention(self) -> int:
-        """Attention weights of one token in one block."""
-        return self.heads * self.tokens
+        per_token = 10.5 * self.width + hidden + self.heads * self.tokens
+        return int(self.layers * self.tokens * per_token)
 
 
 @dataclass(frozen=True)
@@ -159,11 +155,7 @@ class Architecture:
 
 
 def architecture_of(entry: Mapping[str, Any], name: str) -> Architecture:
-    """The architecture of a model of the configuration.
-
-    Args:
-        entry: its value under the key `pretrained`.
-        name: its name, for messages.
+    """The architecture of the model `name`, from its value under the key `pretrained`.
 
     Raises:
         UserError: the architecture is unknown, or is no vision transformer of open_clip's own.

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
 
 from tangent.config.cost.cost import Cost, Job, cost_of
 from tangent.config.cost.downloads import Download, downloads
 from tangent.config.cost.model_sizes import Architecture, Sizes, architecture_of
-from tangent.config.cost.passes import Pass
-from tangent.config.cost.throughput import Basis, Machine, Time
+from tangent.config.cost.throughput import Basis, Machine, Pass, Time
 from tangent.config.schema import Config
 from tangent.jobs.errors import UserError
 
@@ -37,7 +36,7 @@ class WorkflowJob:
     outputs: Sequence[str]
 
 
-@dataclass
+@dataclass(frozen=True)
 class StageCost:
     """Of a stage or of a model.
 
@@ -57,17 +56,18 @@ class StageCost:
     memory: float = 0.0
     results: float = 0.0
     resources: float = 0.0
-    bases: set[Basis] = field(default_factory=set)
+    bases: frozenset[Basis] = frozenset()
 
-    def __iadd__(self, other: StageCost) -> StageCost:
-        self.jobs += other.jobs
-        self.model_jobs += other.model_jobs
-        self.seconds += other.seconds
-        self.memory = max(self.memory, other.memory)
-        self.results += other.results
-        self.resources += other.resources
-        self.bases |= other.bases
-        return self
+    def __add__(self, other: StageCost) -> StageCost:
+        return StageCost(
+            self.jobs + other.jobs,
+            self.model_jobs + other.model_jobs,
+            self.seconds + other.seconds,
+            max(self.memory, other.memory),
+            self.results + other.results,
+            self.resources + other.resources,
+            self.bases | other.bases,
+        )
 
 
 @dataclass
@@ -88,12 +88,7 @@ class Estimate:
 
 
 class Costs:
-    """Tells what the jobs of a study take on a machine.
-
-    Args:
-        config: the study.
-        machine: what it runs on.
-    """
+    """Tells what the jobs of a study take on a machine."""
 
     def __init__(self, config: Config, machine: Machine) -> None:
         self.config, self.machine = config, machine
@@ -112,8 +107,7 @@ class Costs:
         """Megabytes that a job may take: a CPU's activations are in them, as far as known.
 
         Args:
-            rule: the job's rule.
-            wildcards: its wildcards, by name.
+            rule, wildcards: the job's.
             encoder: bytes of the model's encoder, if its architecture is not known.
             inputs: bytes of what it reads beside weights.
         """
@@ -151,8 +145,8 @@ class Costs:
         models = {model: StageCost() for model in self.config.all_models}
         for job in _last_first(jobs):
             found = self._of_job(job)
-            stage = stages.setdefault(self._stage(job), StageCost())
-            stage += found
+            stage = self._stage(job)
+            stages[stage] = stages.get(stage, StageCost()) + found
             if "model" in job.wildcards:
                 models[job.wildcards["model"]] += found
         stages = dict(reversed(stages.items()))
@@ -162,19 +156,18 @@ class Costs:
 
     def _of_job(self, job: WorkflowJob) -> StageCost:
         cost, sizes = self._cost(job.rule, job.wildcards)
-        is_shared = self._is_shared(job)
-        found = StageCost(
+        written = {"resources" if self._is_shared(job) else "results": cost.written}
+        if not cost.work:
+            return StageCost(1, **written)
+        time = self._time(job.wildcards, cost)
+        return StageCost(
             jobs=1,
-            results=0 if is_shared else cost.written,
-            resources=cost.written if is_shared else 0,
+            model_jobs=1,
+            seconds=SECONDS_TO_START[self.machine.kind] + time.seconds,
+            memory=CONTEXT + cost.weights * sizes.encoder + cost.memory,
+            bases=frozenset({time.basis}),
+            **written,
         )
-        if cost.work:
-            time = self._time(job.wildcards, cost)
-            found.model_jobs = 1
-            found.seconds = SECONDS_TO_START[self.machine.kind] + time.seconds
-            found.memory = CONTEXT + cost.weights * sizes.encoder + cost.memory
-            found.bases = {time.basis}
-        return found
 
     def _cost(
         self, rule: str, wildcards: Mapping[str, str], encoder: int = 1

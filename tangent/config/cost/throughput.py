@@ -1,4 +1,8 @@
-"""Seconds per image: measured where somebody measured, otherwise from a GPU's peak arithmetic."""
+"""Seconds per image: measured where somebody measured, otherwise from a GPU's peak arithmetic.
+
+Passes are counted in forward passes: a backward pass is 2, a tangent 2. Trainings count as eager
+(`tangent.arithmetic.linearized` says what a compiled linear step shares).
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,47 @@ from typing import Any, Literal
 import yaml
 
 from tangent.config.cost.model_sizes import Architecture
-from tangent.config.cost.passes import COST, Pass, Work
 from tangent.jobs.errors import UserError
+
+Pass = Literal["forward", "text", "tangent", "gradient", "standard step", "linear step"]
+
+COST: dict[Pass, int] = {
+    "forward": 1,
+    "text": 1,
+    "tangent": 3,
+    "gradient": 3,
+    "standard step": 3,
+    "linear step": 6,
+}
+"""Forward passes that one image (of `text`: one prompt) costs; a compiled linear step costs 5."""
+
+TANGENT = 2
+"""Forward passes that a tangent adds to the one that it shares with others."""
+
+RECOMPUTATION = 0.6
+"""Forward passes that activation checkpointing adds to a step: each block again up to its last
+product."""
 
 Basis = Literal["measured", "scaled", "assumed"]
 
 CPU = "CPU"
 _FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Work:
+    """Passes of one kind.
+
+    Attributes:
+        kind: `forward` gives features, `tangent` J(x)·τ of one τ, `gradient` one logit's gradient
+            of every image by itself, the steps are those of the two trainings. Products with
+            several τ, eigenfunctions of several logits together, and those from products with the
+            kernel count as so many `tangent`s and `gradient`s as have the same arithmetic.
+        images: how many images go through it, repetitions counted; prompts for `text`.
+    """
+
+    kind: Pass
+    images: float
 
 
 @dataclass(frozen=True)
@@ -101,7 +139,14 @@ def measurements() -> list[Measurement]:
     Raises:
         UserError: an entry lacks a key or has an unknown one.
     """
-    return [_measurement(entry) for entry in _read("measured.yaml")]
+    names, entries = {field.name for field in fields(Measurement)}, _read("measured.yaml")
+    for entry in entries:
+        if wrong := sorted(names ^ set(entry)):
+            raise UserError(
+                f"tangent/config/cost/measured.yaml: an entry has or lacks {', '.join(wrong)}; "
+                "each must be as `python -m bench.throughput` prints it."
+            )
+    return [Measurement(**entry) for entry in entries]
 
 
 class Machine:
@@ -134,25 +179,15 @@ class Machine:
 
         A CPU's figure may be scaled from another model's by the arithmetic, which is rough.
         """
-        entry = self.find(model, work.kind, dtype)
-        if entry is not None:
-            return Time(work.images / entry.images_per_second, "measured")
+        wanted = model.encoder_parameters, work.kind, dtype
+        for entry in reversed(self._measured):  # of several the last counts
+            if (entry.parameters, entry.what, entry.dtype) == wanted:
+                return Time(work.images / entry.images_per_second, "measured")
         flops = COST[work.kind] * (model.text_flops if work.kind == "text" else model.image_flops)
         if self.gpu is not None:
             peak = getattr(self.gpu, dtype) * 1e12
             return Time(work.images * flops / (peak * self.utilization), "assumed")
         return Time(work.images * flops / self._arithmetic(work.kind, dtype), "scaled")
-
-    def find(self, model: Architecture, kind: Pass, dtype: str) -> Measurement | None:
-        """What was measured for a model on this device, last if more than once."""
-        for entry in reversed(self._measured):
-            if (entry.parameters, entry.what, entry.dtype) == (
-                model.encoder_parameters,
-                kind,
-                dtype,
-            ):
-                return entry
-        return None
 
     def _arithmetic(self, kind: Pass, dtype: str) -> float:
         """Operations per second that the largest measured model reached."""
@@ -165,14 +200,3 @@ class Machine:
 @cache
 def _read(name: str) -> Any:
     return yaml.safe_load((_FOLDER / name).read_text(encoding="utf-8"))
-
-
-def _measurement(entry: dict[str, Any]) -> Measurement:
-    names = {field.name for field in fields(Measurement)}
-    wrong = sorted(names ^ set(entry))
-    if wrong:
-        raise UserError(
-            f"tangent/config/cost/measured.yaml: an entry has or lacks {', '.join(wrong)}; each "
-            "must be as `python -m bench.throughput` prints it."
-        )
-    return Measurement(**entry)

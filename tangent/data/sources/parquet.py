@@ -1,4 +1,4 @@
-"""Images of Hugging Face parquet files: a struct column `image` (bytes, path) and `label`."""
+"""Hugging Face parquet files: images in a struct column (bytes, path), or texts in any columns."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tangent.data.sources.rows import decode, no_names
+from tangent.data.sources.rows import Rows, TextRows, decode, labelled_texts, no_names
 from tangent.jobs.errors import UserError, first_line
-from tangent.tasks.image_task import Task
+from tangent.tasks.task_files import Task, TextTask
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,8 +29,8 @@ _ROWS_IN_MEMORY = 512
 _CLASS_SUFFIX = re.compile(r"_n\d{8}$")
 
 
-class ParquetRows:
-    """Rows of parquet files; only labels, and a few groups of rows, are ever in memory.
+class ParquetRows(Rows):
+    """Images of parquet files; only labels, and a few groups of rows, are ever in memory.
 
     Args:
         files: the shards of one split, in order.
@@ -49,10 +49,7 @@ class ParquetRows:
         labels: list[np.ndarray] = []
         for file in files:
             labels.append(self._add(file, sum(map(len, labels))))
-        self.labels = np.concatenate(labels)
-
-    def __len__(self) -> int:
-        return len(self.labels)
+        super().__init__(np.concatenate(labels), str(files[0]), self.classes)
 
     def name(self, row: int) -> str:
         return self._name(row, self._paths[row])
@@ -133,15 +130,7 @@ class ParquetRows:
 
 
 def read_images(task: Task, files: Mapping[str, Sequence[Path]]) -> dict[str, ParquetRows]:
-    """Open the images of all splits.
-
-    Args:
-        task: the task (not needed here: images have the columns of the library `datasets`).
-        files: the shards of each split, in order.
-
-    Raises:
-        UserError: as `ParquetRows`.
-    """
+    """Open the images of all splits, which have the columns of the library `datasets`."""
     return {split: ParquetRows(shards) for split, shards in files.items()}
 
 
@@ -166,19 +155,60 @@ def _download_again(file: Path) -> str:
     )
 
 
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} ({field.type})" for field in schema)
+
+
 def _check_columns(file: Path, schema: pa.Schema) -> None:
     import pyarrow as pa
 
-    there = ", ".join(f"{field.name} ({field.type})" for field in schema)
     for column in (IMAGE, LABEL):
         if column not in schema.names:
-            raise UserError(f"{file} has no column {column!r}; its columns are {there}.")
+            raise UserError(f"{file} has no column {column!r}; its columns are {_columns(schema)}.")
     image, label = schema.field(IMAGE).type, schema.field(LABEL).type
     has_bytes = pa.types.is_struct(image) and image.get_field_index("bytes") >= 0
     if not has_bytes or image.field("bytes").type not in (pa.binary(), pa.large_binary()):
-        raise UserError(f"{file}: {IMAGE!r} must be a struct that holds bytes; columns: {there}.")
-    if not pa.types.is_integer(label):
-        raise UserError(f"{file}: {LABEL!r} must hold whole numbers; columns: {there}.")
+        wrong, wanted = IMAGE, "be a struct that holds bytes"
+    elif not pa.types.is_integer(label):
+        wrong, wanted = LABEL, "hold whole numbers"
+    else:
+        return
+    raise UserError(f"{file}: {wrong!r} must {wanted}; columns: {_columns(schema)}.")
+
+
+def read_texts(task: TextTask, files: Mapping[str, Sequence[Path]]) -> dict[str, TextRows]:
+    """Read the texts of all splits, whose columns the task's prompt names.
+
+    Raises:
+        UserError: a file is truncated, lacks a column, or the labels are no labels.
+    """
+    return labelled_texts({split: _read(task, shards) for split, shards in files.items()})
+
+
+def _read(task: TextTask, files: Sequence[Path]) -> tuple[list, list, str, Any]:
+    import pyarrow.parquet as pq
+
+    values: list[dict[str, Any]] = []
+    labels: list[Any] = []
+    classes = None
+    asked = {**dict.fromkeys(task.columns, "prompt"), task.label: "label"}
+    for file in files:
+        with complete(file), pq.ParquetFile(file) as content:
+            schema = content.schema_arrow
+            for column, key in asked.items():
+                if column not in schema.names:
+                    raise UserError(
+                        f"{file} has no column {column!r}, which the key `{key}` of tangent/tasks/"
+                        f"{task.name}.yaml names; its columns are {_columns(schema)}."
+                    )
+            names = class_names(file, schema, task.label)
+            table = content.read([*task.columns, task.label])
+        if labels and names != classes:
+            raise UserError(f"{file} names other classes than the split's first file.")
+        classes = names
+        values += table.select(list(task.columns)).to_pylist()
+        labels += table.column(task.label).to_pylist()
+    return values, labels, str(files[0]), classes
 
 
 def class_names(file: Path, schema: pa.Schema, column: str) -> tuple[str, ...] | None:

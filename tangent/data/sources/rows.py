@@ -1,20 +1,20 @@
-"""Lazily decoded examples of one split: what a source gives, for arrays and for files."""
+"""Lazily decoded examples of one split: what a source gives, for arrays, files and texts."""
 
 from __future__ import annotations
 
 import io
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from tangent.jobs.errors import UserError, first_line
 
 
-class Rows(Protocol):
+class Rows:
     """The examples and labels of one official split, which are decoded when they are asked for.
 
     Any number of threads may ask at once. Ascending rows are the fast order: parquet files are
@@ -22,15 +22,24 @@ class Rows(Protocol):
 
     Attributes:
         labels: int64 [n], in the source's own numbering.
+        where: where they are from, for messages.
+        classes: the names that the files give to their labels, in the labels' order, if they do.
     """
 
-    labels: np.ndarray
+    def __init__(
+        self,
+        labels: Sequence[int] | np.ndarray,
+        where: str,
+        classes: tuple[str, ...] | None = None,
+    ) -> None:
+        self.labels, self.where, self.classes = np.asarray(labels, np.int64), where, classes
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        return len(self.labels)
 
     def name(self, row: int) -> str:
         """What a message calls the row, such as a file or a row of a file."""
-        ...
+        return f"{self.where}, row {row}"
 
     def key(self, row: int) -> str:
         """The example's file name without folder and suffix.
@@ -38,7 +47,7 @@ class Rows(Protocol):
         Raises:
             UserError: the source has no file names.
         """
-        ...
+        raise no_names(self.where)
 
     def __getitem__(self, row: int) -> Any:
         """Decode an example.
@@ -49,10 +58,10 @@ class Rows(Protocol):
         Raises:
             UserError: it is missing, truncated or unreadable.
         """
-        ...
+        raise NotImplementedError
 
 
-class ArrayRows:
+class ArrayRows(Rows):
     """Images in memory.
 
     Args:
@@ -62,24 +71,15 @@ class ArrayRows:
     """
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, where: str) -> None:
-        self.images, self.where = images, where
-        self.labels = np.asarray(labels, np.int64)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def name(self, row: int) -> str:
-        return f"{self.where}, row {row}"
-
-    def key(self, row: int) -> str:
-        raise no_names(self.where)
+        super().__init__(labels, where)
+        self.images = images
 
     def __getitem__(self, row: int) -> np.ndarray:
         image = self.images[row]
         return np.stack([image] * 3, axis=-1) if image.ndim == 2 else np.array(image, order="C")
 
 
-class FileRows:
+class FileRows(Rows):
     """One image file per row.
 
     Args:
@@ -88,11 +88,8 @@ class FileRows:
     """
 
     def __init__(self, paths: Sequence[str], labels: Sequence[int] | np.ndarray) -> None:
+        super().__init__(labels, "files")
         self.paths = paths
-        self.labels = np.asarray(labels, np.int64)
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def name(self, row: int) -> str:
         return self.paths[row]
@@ -109,6 +106,28 @@ class FileRows:
                 f"{path} cannot be read ({error.strerror}): restore this file of the data set."
             ) from error
         return decode(content, path, "restore this file of the data set")
+
+
+class TextRows(Rows):
+    """Texts in memory.
+
+    Args:
+        values: of each row, the values of the columns that the task's prompt reads, by name.
+        labels, where, classes: as for `Rows`.
+    """
+
+    def __init__(
+        self,
+        values: Sequence[Mapping[str, Any]],
+        labels: np.ndarray | Sequence[int],
+        where: str,
+        classes: tuple[str, ...] | None = None,
+    ) -> None:
+        super().__init__(labels, where, classes)
+        self.values = values
+
+    def __getitem__(self, row: int) -> Mapping[str, Any]:
+        return self.values[row]
 
 
 def decode(content: bytes, name: str, remedy: str) -> np.ndarray:
@@ -143,3 +162,34 @@ def no_names(where: str) -> UserError:
         f"{where}: its rows have no file names to sort by. Set the data set's key `order` to "
         "`content`."
     )
+
+
+def labelled_texts(parts: Mapping[str, tuple[list, list, str, Any]]) -> dict[str, TextRows]:
+    """Texts of all splits, whose labels are numbered alike: names in the order of the alphabet.
+
+    Args:
+        parts: of each split the values as `TextRows` has them, the labels as the files have them
+            (whole numbers or names), where it is from, and names that the files give to numbers.
+
+    Raises:
+        UserError: a row has no label, labels are of several types or neither numbers nor names.
+    """
+    for _, labels, where, _ in parts.values():
+        if None in labels:
+            raise UserError(f"{where}: {labels.count(None)} rows have no label.")
+    kinds = {type(label) for _, labels, _, _ in parts.values() for label in labels}
+    if kinds == {str}:
+        names = tuple(sorted({name for _, labels, _, _ in parts.values() for name in labels}))
+        number = {name: index for index, name in enumerate(names)}
+        return {
+            split: TextRows(values, [number[name] for name in labels], where, names)
+            for split, (values, labels, where, _) in parts.items()
+        }
+    if kinds not in ({int}, {bool}):
+        raise UserError(
+            f"{' and '.join(where for _, _, where, _ in parts.values())}: labels must all be whole "
+            "numbers, or all be names, but they are "
+            f"{', '.join(sorted(kind.__name__ for kind in kinds))}: correct the key `label` of the "
+            "task's file."
+        )
+    return {split: TextRows(*part) for split, part in parts.items()}

@@ -51,6 +51,11 @@ class SourceData:
     test: Rows
     classes: tuple[str, ...] | None
 
+    @classmethod
+    def of(cls, splits: Mapping[str, Rows], classes: tuple[str, ...] | None) -> SourceData:
+        """Rows by split; a validation set need not be among them."""
+        return cls(splits["train"], splits.get("validation"), splits["test"], classes)
+
 
 class Source(Section):
     """Where a data set may be: the entry of a configuration.

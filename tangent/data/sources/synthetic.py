@@ -8,18 +8,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tangent.data.sources.rows import no_names
+from tangent.data.sources.rows import Rows
 from tangent.data.sources.source import Sizes, Source, SourceData
 from tangent.jobs.keys import NaturalNumber, PositiveInteger
-from tangent.tasks.image_task import Task
-from tangent.tasks.task_files import AnyTask
+from tangent.tasks.task_files import AnyTask, Task
 
 # Classes differ by a coarse pattern of so many cells a side.
 _CELLS = 4
 _NOISE = 48
 
 
-class SyntheticRows:
+class SyntheticRows(Rows):
     """Images that are a blurred pattern of their class plus noise, made when they are asked for.
 
     Args:
@@ -32,20 +31,10 @@ class SyntheticRows:
     """
 
     def __init__(self, task: Task, split: str, n: int, height: int, width: int, seed: int) -> None:
-        self._where = f"synthetic {task.name} {split}"
+        super().__init__(np.arange(n) % len(task.classes), f"synthetic {task.name} {split}")
         self._stream = [seed, zlib.crc32(task.name.encode())]
         self._split = zlib.crc32(split.encode())
         self._rows, self._columns = _interpolation(height), _interpolation(width)
-        self.labels = np.arange(n, dtype=np.int64) % len(task.classes)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def name(self, row: int) -> str:
-        return f"{self._where}, row {row}"
-
-    def key(self, row: int) -> str:
-        raise no_names(self._where)
 
     def __getitem__(self, row: int) -> np.ndarray:
         of_class = np.random.default_rng([*self._stream, int(self.labels[row])])

@@ -5,76 +5,115 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from tangent.jobs.errors import UserError, first_line
-from tangent.jobs.files import (
-    read_json,
-    read_safetensors,
-    sha256_file,
-    write_json,
-    write_safetensors,
-)
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_json, read_safetensors, write_json, write_safetensors
 from tangent.jobs.hub_cache import checked_sha256
+from tangent.jobs.keys import Folder, NaturalNumber, NonEmptyString, Sha256
+from tangent.jobs.sources import check_sha256
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
 from tangent.models.families import FAMILIES
-from tangent.models.fetch.fetched import SOURCE_MODEL_FILE, Fetched, check_image_size, nearest
+from tangent.models.fetch.fetched import (
+    SOURCE_MODEL_FILE,
+    Fetched,
+    check_image_size,
+    nearest,
+    not_fetched,
+)
+from tangent.models.fetch.model_source import ImageModelSource
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def from_file(folder: str, sha256: str, image_size: int) -> Fetched:
-    """A local folder with `model.safetensors` (whole or compact) and `open_clip_config.json`."""
-    weights, config_file = Path(folder) / SOURCE_MODEL_FILE, Path(folder) / CONFIG_FILE
-    found = sha256_file(weights)
-    if found != sha256:
-        raise UserError(
-            f"{weights}: SHA-256 is {found}, but the configuration (pretrained, key sha256) "
-            f"expects {sha256}. The file was damaged or replaced: fetch it again, or, if the new "
-            "one is what you want, put its SHA-256 there."
-        )
-    return _clip(*_read_clip(weights, config_file), image_size, [weights, config_file])
+class PretrainedFile(ImageModelSource):
+    """An open_clip model in a folder: a weights file and `open_clip_config.json`."""
+
+    family: ClassVar[str] = "clip"
+
+    source: Literal["file"]
+    """`file`: a folder of this machine."""
+    folder: Folder
+    """Folder with `model.safetensors` and `open_clip_config.json`."""
+    sha256: Sha256
+    """SHA-256 of `model.safetensors`, in hexadecimal."""
+
+    def fetch(self) -> Fetched:
+        """Read the weights, whole or compact."""
+        files = [Path(self.folder) / SOURCE_MODEL_FILE, Path(self.folder) / CONFIG_FILE]
+        check_sha256(files[0], self.sha256, "pretrained, key sha256")
+        return _clip(*_read_clip(*files), self.image_size, files)
 
 
-def from_open_clip(name: str, tag: str, image_size: int) -> Fetched:
-    """A model that open_clip knows by name and tag, downloaded into its own cache."""
-    import open_clip
+class PretrainedOpenClip(ImageModelSource):
+    """A model that open_clip downloads."""
 
-    config = _architecture(name)
-    tags = open_clip.list_pretrained_tags_by_model(name)
-    if tag not in tags:
-        raise UserError(
-            f"pretrained: open_clip has no tag {tag!r} for {name}; its tags are "
-            f"{', '.join(tags) or '(none)'}."
-        )
-    _check_activation(name, tag, config)
-    with quiet_root_logger():
-        try:
-            weights = open_clip.download_pretrained(open_clip.get_pretrained_cfg(name, tag))
-            checked_sha256(Path(weights), f"pretrained: {name} ({tag})")
-            model = open_clip.create_model(name, pretrained=tag)
-        except UserError:
-            raise
-        except Exception as error:  # the hub's client has a dozen exceptions for "no network"
+    family: ClassVar[str] = "clip"
+
+    source: Literal["open_clip"]
+    """`open_clip`: one of open_clip's own models."""
+    name: NonEmptyString
+    """open_clip's name of the architecture. OpenAI's weights need the `-quickgelu` names
+    (protocol)."""
+    tag: NonEmptyString
+    """open_clip's tag of the weights, such as `openai`."""
+
+    def fetch(self) -> Fetched:
+        """Download the weights into open_clip's own cache."""
+        import open_clip
+
+        name, tag, config = self.name, self.tag, _architecture(self.name)
+        tags = open_clip.list_pretrained_tags_by_model(name)
+        if tag not in tags:
             raise UserError(
-                f"pretrained: open_clip could not get {name} ({tag}): {first_line(error)}. Check "
-                "the network (and a proxy's settings), or fetch the model once where there is a "
-                "network and copy the cache folder (HF_HOME) here."
-            ) from error
-    return _clip(model, config, image_size, [])
+                f"pretrained: open_clip has no tag {tag!r} for {name}; its tags are "
+                f"{', '.join(tags) or '(none)'}."
+            )
+        settings = open_clip.get_pretrained_cfg(name, tag)
+        # open_clip only warns of it.
+        if settings.get("quick_gelu", False) and not config.get("quick_gelu", False):
+            raise UserError(
+                f"pretrained: the weights {tag!r} were trained with QuickGELU, which {name} does "
+                f"not have: its outputs would be silently wrong. Set name to {name}-quickgelu."
+            )
+        with quiet_root_logger():
+            try:
+                weights = open_clip.download_pretrained(settings)
+                checked_sha256(Path(weights), f"pretrained: {name} ({tag})")
+                model = open_clip.create_model(name, pretrained=tag)
+            except UserError:
+                raise
+            except Exception as error:  # the hub's client has a dozen exceptions for "no network"
+                raise not_fetched(f"open_clip could not get {name} ({tag})", error) from error
+        return _clip(model, config, self.image_size, [])
 
 
-def random(name: str, seed: int, image_size: int) -> Fetched:
-    """An architecture of open_clip at its random initialisation; nothing is fetched."""
-    import open_clip
-    import torch
+class PretrainedRandom(ImageModelSource):
+    """An architecture of open_clip at random weights: to try a study out where there is no network.
 
-    config = _architecture(name)
-    torch.manual_seed(seed)
-    with quiet_root_logger():
-        model = open_clip.create_model(name, pretrained=None)
-    return _clip(model, config, image_size, [])
+    Its results mean nothing.
+    """
+
+    family: ClassVar[str] = "clip"
+
+    source: Literal["random"]
+    """`random`: random weights, nothing is fetched."""
+    name: NonEmptyString
+    """open_clip's name of the architecture."""
+    seed: NaturalNumber
+    """Seed of the weights. Not the study's seed."""
+
+    def fetch(self) -> Fetched:
+        """Draw the weights."""
+        import open_clip
+        import torch
+
+        config = _architecture(self.name)
+        torch.manual_seed(self.seed)
+        with quiet_root_logger():
+            model = open_clip.create_model(self.name, pretrained=None)
+        return _clip(model, config, self.image_size, [])
 
 
 def from_pretraining(folder: Path) -> Fetched:
@@ -134,15 +173,3 @@ def _architecture(name: str) -> dict[str, Any]:
             f"pretrained: open_clip has no model {name!r}.{nearest(name, open_clip.list_models())}"
         )
     return config
-
-
-def _check_activation(name: str, tag: str, config: Mapping[str, Any]) -> None:
-    """open_clip only warns when weights trained with QuickGELU meet an architecture without it."""
-    import open_clip
-
-    needs_quick_gelu = open_clip.get_pretrained_cfg(name, tag).get("quick_gelu", False)
-    if needs_quick_gelu and not config.get("quick_gelu", False):
-        raise UserError(
-            f"pretrained: the weights {tag!r} were trained with QuickGELU, which {name} does not "
-            f"have: its outputs would be silently wrong. Set name to {name}-quickgelu."
-        )

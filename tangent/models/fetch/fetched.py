@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tangent.jobs.errors import UserError
+from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.files import write_json, write_safetensors, write_text
 from tangent.models.families import ENCODER_FILE, Family
 
@@ -23,7 +23,6 @@ class Fetched:
     """A model as its source gives it.
 
     Attributes:
-        family: its family.
         config: the content of the family's configuration file; `model_cfg` is the architecture.
         weights: state dict of the whole model, float32.
         encoder: state dict of the encoder alone, θ0.
@@ -65,3 +64,11 @@ def nearest(name: str, known: list[str]) -> str:
     """A question that names what `name` may have been meant to be, or nothing."""
     matches = difflib.get_close_matches(name, known, n=3)
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
+
+
+def not_fetched(what: str, error: Exception) -> UserError:
+    """What to say where `what` happened because a hub's client raised `error`."""
+    return UserError(
+        f"pretrained: {what}: {first_line(error)}. Check the network (and a proxy's settings), or "
+        "fetch the model once where there is a network and copy the cache folder (HF_HOME) here."
+    )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from tangent.jobs.errors import UserError
-from tangent.models.heads.head import Head, TorchHead
+from tangent.models.heads.head import Head, TorchHead, to_device
 
 if TYPE_CHECKING:
     import torch
@@ -29,49 +29,34 @@ class AnswersHead(Head):
     padding left out, so −score is the text-to-text loss of the answer, summed and not averaged.
 
     Attributes:
-        table: the language-model head, float32 [vocabulary, d].
-        tokens: of the answers, int64 [C, T], padded with 0.
+        table: the language-model head.
+        tokens: of the answers, padded with 0.
         input_length: L, the tokens that stand before the answers in the encoder's input.
     """
 
     kind: ClassVar[str] = "answers"
+    tensors: ClassVar[dict[str, str]] = {
+        "table": "float32 [vocabulary, d]",
+        "tokens": "int64 [classes, T]",
+        "input_length": "int64 [1]",
+    }
     table: np.ndarray
     tokens: np.ndarray
     input_length: int
 
     @property
-    def classes(self) -> int:
-        return self.tokens.shape[0]
-
-    @property
     def width(self) -> int:
         return self.tokens.size * self.table.shape[1]
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        length = np.array([self.input_length], dtype=np.int64)
-        return {"table": self.table, "tokens": self.tokens, "input_length": length}
-
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], path: Path) -> AnswersHead:
-        table, tokens = arrays.get("table"), arrays.get("tokens")
-        length = arrays.get("input_length")
-        if table is None or table.ndim != 2 or table.dtype != np.float32:
-            raise UserError(f"{path} is not a head (it needs `table`, float32 [vocabulary, d]).")
-        if tokens is None or tokens.ndim != 2 or tokens.dtype != np.int64:
-            raise UserError(f"{path} is not a head (it needs `tokens`, int64 [answers, T]).")
-        if length is None or length.shape != (1,):
-            raise UserError(f"{path} is not a head (it needs `input_length`, int64 [1]).")
-        if tokens.min() < 0 or tokens.max() >= len(table):
+        head = super().from_arrays(arrays, path)
+        if head.tokens.min() < 0 or head.tokens.max() >= len(head.table):
             raise UserError(
                 f"{path}: a token of an answer has no row in `table`: delete it and run the step "
                 "`heads` again."
             )
-        return cls(table, tokens, int(length[0]))
-
-    @classmethod
-    def joined(cls, heads: Sequence[AnswersHead]) -> AnswersHead:
-        tokens = np.concatenate([head.tokens for head in heads])
-        return cls(heads[0].table, tokens, heads[0].input_length)
+        return replace(head, input_length=int(arrays["input_length"][0]))
 
     def on(self, device: torch.device | str) -> TorchHead:
         return _TorchAnswersHead(self, device)
@@ -92,12 +77,9 @@ class AnswersHead(Head):
 
 class _TorchAnswersHead(TorchHead):
     def __init__(self, head: AnswersHead, device: torch.device | str) -> None:
-        import torch
-
-        self.classes, self.device = head.classes, torch.device(device)
+        self._tokens, self._table = to_device(head.tokens, device), to_device(head.table, device)
+        self.classes, self.device = head.classes, self._table.device
         self._input_length = head.input_length
-        self._table = torch.from_numpy(np.array(head.table)).to(device)
-        self._tokens = torch.from_numpy(np.array(head.tokens)).to(device)
         self._positions = self._tokens.flatten().nonzero()[:, 0]
 
     def inputs(self, x: Tensor) -> Tensor:

@@ -20,26 +20,16 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-def answer_tokens(folder: Path, answers: Sequence[str], what: str) -> np.ndarray:
-    """A task's answers as the model reads them, int64 [answers, T], padded.
-
-    Args:
-        folder: of a text-to-text model.
-        answers: of the classes, in their order.
-        what: whose answers they are, for messages.
-
-    Raises:
-        UserError: an answer has more tokens than the model's answers, or two have the same ones; or
-            the tokenizer does not fit the model.
-    """
-    length = model_config(folder)["answer_length"]
-    return padded_answers(load_tokenizer(folder), answers, length, what)
-
-
 def padded_answers(
     tokenizer: Tokenizer, answers: Sequence[str], length: int, what: str
 ) -> np.ndarray:
-    """The same for a tokenizer and T, the `length` of an answer.
+    """A task's answers as a model reads them, int64 [answers, T], padded.
+
+    Args:
+        tokenizer: the model's.
+        answers: of the classes, in their order.
+        length: T, tokens of a padded answer, the end token included.
+        what: whose answers they are, for messages.
 
     Raises:
         UserError: an answer has more tokens, or two have the same ones.
@@ -63,15 +53,14 @@ def padded_answers(
 
 
 def build_answers_head(folder: Path, answers: Sequence[str], what: str) -> AnswersHead:
-    """The head of a task's answers for a text-to-text model.
-
-    Args:
-        folder, answers, what: as for `answer_tokens`.
+    """The head of a task's answers for the text-to-text model in a folder.
 
     Raises:
-        UserError: as `answer_tokens`, or the model's weights are missing or damaged.
+        UserError: as `padded_answers`, the tokenizer does not fit the model, or the model's weights
+            are missing or damaged.
     """
-    tokens, config = answer_tokens(folder, answers, what), model_config(folder)
+    config = model_config(folder)
+    tokens = padded_answers(load_tokenizer(folder), answers, config["answer_length"], what)
     with open_safetensors(Path(folder) / MODEL_FILE, "pt") as file:
         names = set(file.keys()).intersection(HEAD_TENSORS)
         weights = {name: file.get_tensor(name) for name in names}

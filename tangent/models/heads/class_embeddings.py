@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tangent.jobs.errors import UserError
 from tangent.models.heads.zero_shot import ZeroShotHead
-from tangent.tasks.image_task import Task
+from tangent.tasks.task_files import Task
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,7 @@ def build_head(
 
     Args:
         model: open_clip's CLIP (both encoders).
-        tokenizer: the model's, as `tangent.models.load_tokenizer` gives it.
+        tokenizer: the model's, as `tangent.models.clip.load_tokenizer` gives it.
         task: class names and templates.
 
     Raises:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -24,8 +25,8 @@ class TorchHead(ABC):
         device: where its tensors are.
     """
 
-    classes: int
-    device: torch.device
+    def __init__(self, weight: Tensor) -> None:
+        self._weight, self.classes, self.device = weight, len(weight), weight.device
 
     def inputs(self, x: Tensor) -> Tensor:
         """What the encoder must be given to answer this head's question about inputs x.
@@ -51,37 +52,56 @@ class Head(ABC):
 
     Attributes:
         kind: its name in the registry and in files.
-        classes: number of classes.
+        title: the kind, for people.
+        tensors: type and axes of what its file holds, by the name of the attribute; axes of one
+            name have one size.
         width: d.
     """
 
     kind: ClassVar[str]
+    title: ClassVar[str] = "a head"
+    tensors: ClassVar[dict[str, str]]
 
     @property
-    @abstractmethod
-    def classes(self) -> int: ...
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(getattr(self, self._of_classes()[0]))
 
     @property
     @abstractmethod
     def width(self) -> int: ...
 
-    @abstractmethod
     def arrays(self) -> dict[str, np.ndarray]:
         """The tensors that its file holds."""
+        return {name: np.atleast_1d(getattr(self, name)) for name in self.tensors}
 
     @classmethod
-    @abstractmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], path: Path) -> Head:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], path: Path) -> Self:
         """The head of a file's tensors; `path` names the file in messages.
 
         Raises:
             UserError: they are not those of such a head.
         """
+        sizes = {"1": 1}
+        for name, form in cls.tensors.items():
+            dtype, axes = form.rstrip("]").split(" [")
+            found, axes = arrays.get(name), axes.split(", ")
+            fits = found is not None and (found.dtype, found.ndim) == (dtype, len(axes))
+            of_axes = zip(axes, found.shape, strict=True) if fits else ()
+            if not fits or any(sizes.setdefault(axis, n) != n for axis, n in of_axes):
+                needed = " and ".join(f"`{name}`, {form}" for name, form in cls.tensors.items())
+                raise UserError(f"{path} is not {cls.title} (it needs {needed}).")
+        return cls(**{name: arrays[name] for name in cls.tensors})
 
     @classmethod
-    @abstractmethod
-    def joined(cls, heads: Sequence[Head]) -> Head:
+    def joined(cls, heads: Sequence[Self]) -> Self:
         """One head of all classes of several heads of a model, in their order."""
+        parts = {name: [getattr(head, name) for head in heads] for name in cls._of_classes()}
+        return replace(heads[0], **{name: np.concatenate(of) for name, of in parts.items()})
+
+    @classmethod
+    def _of_classes(cls) -> list[str]:
+        return [name for name, form in cls.tensors.items() if " [classes" in form]
 
     @abstractmethod
     def on(self, device: torch.device | str) -> TorchHead:
@@ -109,3 +129,10 @@ class Head(ABC):
     @abstractmethod
     def _scores(self, features: np.ndarray) -> np.ndarray:
         """`logits` of features that have been checked, float32."""
+
+
+def to_device(array: np.ndarray, device: torch.device | str) -> Tensor:
+    """A copy of an array on a device."""
+    import torch
+
+    return torch.from_numpy(np.array(array)).to(device)

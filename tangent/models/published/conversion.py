@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tangent.arithmetic.task_vector import TaskVector
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_metadata
-from tangent.models.published import hugging_face_names, open_clip_names
+from tangent.models.published.tensor_names import layout_of
 from tangent.models.published.tensors import read_tensors
 from tangent.models.state import check_state
 
@@ -60,7 +60,7 @@ def load_checkpoint(path: Path, encoder: nn.Module, base: str) -> Checkpoint:
             another model, or they are θ0 itself.
     """
     tensors = read_tensors(path)
-    layout = hugging_face_names.detect(tensors) or open_clip_names.detect(tensors)
+    layout = layout_of(tensors)
     theta0 = {name: value.detach() for name, value in encoder.state_dict().items()}
     origins = {name: layout.origin(name) for name in theta0}
     held = {name: origin for name, origin in origins.items() if origin is not None}

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tangent.jobs.errors import UserError
-from tangent.jobs.files import sha256_file
-from tangent.jobs.sources import Source, call
-from tangent.models.published.hub_file import download
-from tangent.models.published.published_file import Fetched
+from tangent.jobs.dependencies import Registry
+from tangent.jobs.sources import described
+from tangent.models.published.published_files import PublishedFile, PublishedHub
+
+if TYPE_CHECKING:
+    from tangent.models.published.published_files import LocalFile
+
+PUBLISHED_SOURCES: Registry[Any] = {
+    "file": PublishedFile,
+    "hub": PublishedHub,
+}
+"""By the value of an entry's key `source`."""
 
 
-def fetch(entry: Mapping[str, Any], key: str) -> Fetched:
+def fetch(entry: Mapping[str, Any], key: str) -> LocalFile:
     """Get the file that an entry names.
 
     Args:
@@ -24,27 +30,4 @@ def fetch(entry: Mapping[str, Any], key: str) -> Fetched:
         UserError: unknown source, missing or unknown option, no such file, no access, no network,
             or a file whose SHA-256 is not the expected one.
     """
-    return call(SOURCES, entry, key, key)
-
-
-def _from_file(key: str, path: str, sha256: str) -> Fetched:
-    """A file of this machine."""
-    try:
-        found = sha256_file(path)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}): {key}.path must name a readable file."
-        ) from error
-    if found != sha256:
-        raise UserError(
-            f"{path}: SHA-256 is {found}, but the configuration ({key}.sha256) expects {sha256}. "
-            "The file was damaged or replaced: fetch it again, or, if this one is what you want, "
-            "put its SHA-256 there."
-        )
-    return Fetched(Path(path), found)
-
-
-SOURCES = {
-    "hub": Source(download, ("repository", "revision", "file")),
-    "file": Source(_from_file, ("path", "sha256")),
-}
+    return described(PUBLISHED_SOURCES, entry, key).fetch(key)

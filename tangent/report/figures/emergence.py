@@ -71,25 +71,24 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     addition.set(title="addition of all tasks", ylabel="test accuracy (%)", ylim=(0, 100))
     error.set(title="weight disentanglement", ylabel="mean ξ, search box", ylim=(0, None))
     energy.set(title="local energy of the kernel at θ₀", ylabel="task / other data sets")
-    energy.axhline(1, color=style.GREY, linewidth=1.0, linestyle=(0, (4, 3)))
+    energy.axhline(1, **style.DASHED)
     energy.set_ylim(min(0.9, energy.get_ylim()[0]), None)
     for axes in (error, energy):
         axes.set_xlabel("steps of pre-training")
     _steps(figure.axes, sorted(table.step.unique()))
-    figure.legend(handles=_handles(), loc="outside lower center", ncols=4)
+    handles = style.mode_handles(MODES, linewidth=1.6, markersize=5, markeredgecolor="white")
+    label = "pre-trained, no task vector"
+    handles.append(
+        Line2D([], [], **_BEFORE, linewidth=1.6, markersize=5, markeredgecolor="white", label=label)
+    )
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, values: pd.Series, look: dict[str, object]) -> None:
     curves = rows.assign(value=values).pivot(index="step", columns="seed", values="value")
-    curves = curves.dropna(how="all")
-    axes.plot(
-        curves.index, curves.mean(axis=1), **look, linewidth=1.6, markersize=4.5,
-        markeredgecolor="white", markeredgewidth=0.6,
-    )  # fmt: skip
-    if curves.shape[1] > 1:
-        low, high = curves.min(axis=1), curves.max(axis=1)
-        axes.fill_between(curves.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
+    shown = look | style.WHITE_EDGE
+    style.draw_seeds(axes, curves.dropna(how="all"), **shown, linewidth=1.6, markersize=4.5)
 
 
 def _steps(panels: list[Axes], steps: list[int]) -> None:
@@ -111,12 +110,3 @@ def _steps(panels: list[Axes], steps: list[int]) -> None:
         axes.xaxis.set_major_locator(FixedLocator(shown))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticks(shown, labels)
-
-
-def _handles() -> list[Line2D]:
-    looks = {mode: style.mode_look(mode) for mode in MODES}
-    looks["pre-trained, no task vector"] = _BEFORE
-    return [
-        Line2D([], [], **look, linewidth=1.6, markersize=5, label=label, markeredgecolor="white")
-        for label, look in looks.items()
-    ]

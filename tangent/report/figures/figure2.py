@@ -51,7 +51,7 @@ def _draw_advantages(axes: Axes, test: pd.DataFrame, looks: scatter.Looks) -> No
     tasks, models = list(looks.colours), list(looks.markers)
     # A row is 1 high; its points stand in the middle of it.
     offsets = min(0.25, 0.7 / len(models)) * (np.arange(len(models)) - (len(models) - 1) / 2)
-    axes.axvline(0.0, color=style.GREY, linewidth=1.0, linestyle=(0, (4, 3)))
+    axes.axvline(0.0, **style.DASHED)
     for row in range(0, len(tasks), 2):
         axes.axhspan(row - 0.5, row + 0.5, color=(style.LIGHT, 0.4), linewidth=0, zorder=0)
     for (model, task), mean in means.items():

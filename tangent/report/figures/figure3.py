@@ -52,9 +52,7 @@ def caption(config: Config) -> Caption:
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Heat maps of ξ, mean over seeds: a column per pair, a row per mode; models below each other.
 
-    Where all pairs of all models fit beside each other, models are columns too. ξ is the sum of two
-    disagreement rates, so every map has the colour scale [0, 2], from light (disentangled) to dark,
-    even in the square root of ξ. The red box is the range [−1, 1] in which α is searched.
+    Where all pairs of all models fit beside each other, models are columns too.
     """
     errors = tables["disentanglement"]
     models = list(errors.model.unique())

@@ -51,17 +51,13 @@ def _kernels(logits: int | str) -> str:
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
-    """Local energies as distributions: a column per kernel's task, a row per model.
-
-    A box holds the energies of all test examples and kernels (and seeds) of one data set: median,
-    quartiles, whiskers from the 5th to the 95th percentile, and the mean as a diamond.
-    """
+    """Local energies as distributions: a column per kernel's task, a row per model."""
     energies = tables["eigenfunctions"]
     energies = energies[energies.split == "test"]
     models = list(energies.model.unique())
     tasks = list(energies.task.unique())
     datasets = list(energies.dataset.unique())
-    heights = [_datasets_of(energies, model) for model in models]
+    heights = [energies[energies.model == model].dataset.nunique() for model in models]
     figure = style.new_figure(1.5 + 2.35 * len(tasks), 0.9 + 0.27 * sum(h + 2.2 for h in heights))
     grid = figure.subplots(
         len(models), len(tasks), squeeze=False, sharex=True, sharey="row",
@@ -84,19 +80,12 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         bottom = [axes for axes in column if axes.axison][-1]
         bottom.set_xlabel("local energy")
         bottom.xaxis.set_tick_params(labelbottom=True)
-    figure.legend(
-        handles=[
-            Patch(color=style.VERMILLION, label="held-out examples of the kernel's own task"),
-            Patch(color=style.SKY, label="other data sets"),
-        ],
-        loc="outside lower center",
-        ncols=2,
-    )
+    handles = [
+        Patch(color=style.VERMILLION, label="held-out examples of the kernel's own task"),
+        Patch(color=style.SKY, label="other data sets"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
-
-
-def _datasets_of(energies: pd.DataFrame, model: str) -> int:
-    return energies[energies.model == model].dataset.nunique()
 
 
 def _row_title(random_init: pd.DataFrame, model: str) -> str:
@@ -115,8 +104,7 @@ def _panel(axes: Axes, values: pd.DataFrame, task: str, datasets: list[str]) -> 
         whiskerprops={"color": style.GREY}, capprops={"color": style.GREY},
     )  # fmt: skip
     for box, dataset in zip(boxes["boxes"], datasets, strict=True):
-        own = dataset == task
-        colour = style.VERMILLION if own else style.SKY
+        colour = style.VERMILLION if dataset == task else style.SKY
         box.set(facecolor=colour, edgecolor=style.GREY, linewidth=0.7)
     axes.set_yticks(range(1, len(datasets) + 1), datasets)
     axes.set_ylim(len(datasets) + 0.6, 0.4)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from tangent.arithmetic.modes import MODES
 from tangent.jobs.errors import UserError
@@ -54,15 +53,14 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     means = 100 * table.groupby(["mode", "rate"])[columns].mean()
     figure = style.new_figure(7.4, 3.6)
     absolute, normalized = figure.subplots(1, 2, sharex=True)
-    for axes, column, title in (
-        (absolute, "absolute", "absolute"), (normalized, "normalized", "normalised"),
-    ):  # fmt: skip
+    panels = {"absolute": (absolute, "absolute"), "normalized": (normalized, "normalised")}
+    for column, (axes, title) in panels.items():
         for mode in _MODES:
             _curve(axes, means.loc[mode], column, mode)
         axes.set(title=f"task addition, {title}", ylabel="test accuracy (%)")
         axes.set_xlabel("single-task validation accuracy (%)")
         axes.margins(0.18)
-    handles = [Line2D([], [], **style.mode_look(mode), **_SIZES, label=mode) for mode in _MODES]
+    handles = style.mode_handles(_MODES, **_SIZES)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(_MODES))
     return figure
 

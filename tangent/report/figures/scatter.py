@@ -28,7 +28,8 @@ class Looks:
     @classmethod
     def of(cls, test: pd.DataFrame) -> Looks:
         """Of all models and tasks of a table, in its order."""
-        return cls(style.model_markers(test.model.unique()), style.task_colours(test.task.unique()))
+        markers = style.assigned(style.MODEL_MARKERS, test.model.unique())
+        return cls(markers, style.assigned(style.TASK_COLOURS, test.task.unique()))
 
     @property
     def legend_height(self) -> float:
@@ -53,7 +54,7 @@ def draw_accuracies(axes: Axes, test: pd.DataFrame, looks: Looks, x: str, y: str
     points = accuracy.groupby(["model", "task"], sort=False)
     means, spreads = points.mean(), points.std(ddof=1).fillna(0.0)
     low, high = _limits(means - spreads, means + spreads)
-    axes.plot([low, high], [low, high], color=style.GREY, linewidth=1.0, linestyle=(0, (4, 3)))
+    axes.plot([low, high], [low, high], **style.DASHED)
     for (model, task), mean in means.iterrows():
         spread = spreads.loc[model, task]
         draw_point(axes, looks, model, task, (mean[x], mean[y]), (spread[x], spread[y]))
@@ -63,14 +64,10 @@ def draw_accuracies(axes: Axes, test: pd.DataFrame, looks: Looks, x: str, y: str
     axes.locator_params(nbins=6)
 
 
-def draw_point(
-    axes: Axes,
-    looks: Looks,
-    model: str,
-    task: str,
-    at: tuple[float, float],
-    spread: tuple[float, float],
-) -> None:
+Pair = tuple[float, float]
+
+
+def draw_point(axes: Axes, looks: Looks, model: str, task: str, at: Pair, spread: Pair) -> None:
     """A point (x, y) with bars of length `spread` to both sides; 0 draws none."""
     marker, colour = looks.markers[model], looks.colours[task]
     bars = {"xerr": spread[0] or None, "yerr": spread[1] or None}
@@ -97,7 +94,7 @@ def add_legend(figure: Figure, looks: Looks) -> None:
                 Line2D([], [], color=colour, linewidth=5, solid_capstyle="butt", label=task)
                 for task, colour in looks.colours.items()
             ),
-            Line2D([], [], color=style.GREY, linestyle=(0, (4, 3)), linewidth=1.0, label="equal"),
+            Line2D([], [], **style.DASHED, label="equal"),
         ],
         loc="outside right upper", handlelength=1.6,
     )  # fmt: skip

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 # Okabe & Ito's palette: distinguishable with every common colour-vision deficiency.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -23,62 +28,37 @@ TASK_COLOURS = (
     "#999933", "#000000",
 )  # fmt: skip
 
-TEXT_SIZE = 9.0  # of all text in all figures
-
-_STYLE = {
-    "font.family": "sans-serif",
-    # Text stays text, so that it can be searched; Verdana has DejaVu Sans's widths.
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],
-    "font.size": TEXT_SIZE,
-    "axes.titlesize": TEXT_SIZE,
-    "axes.labelsize": TEXT_SIZE,
-    "axes.edgecolor": GREY,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.unicode_minus": True,
-    "grid.color": LIGHT,
-    "grid.linewidth": 0.6,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": "black",
-    "ytick.labelcolor": "black",
-    "xtick.labelsize": TEXT_SIZE,
-    "ytick.labelsize": TEXT_SIZE,
-    "legend.frameon": False,
-    "legend.fontsize": TEXT_SIZE,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "tangent",
-    "pdf.fonttype": 42,
-    "figure.dpi": 100,
-}
+DASHED: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "linestyle": (0, (4, 3))}
+WHITE_EDGE = {"markeredgecolor": "white", "markeredgewidth": 0.6}
 
 
-def mode_look(mode: str) -> dict[str, object]:
+def mode_look(mode: str) -> dict[str, Any]:
     """Colour, line and marker of a mode, as Matplotlib's keywords."""
     return {
         "color": MODE_COLOURS[mode], "linestyle": MODE_LINES[mode], "marker": MODE_MARKERS[mode],
     }  # fmt: skip
 
 
+def mode_handles(modes: Iterable[str], **sizes: Any) -> list[Line2D]:
+    """A legend's entry for each mode."""
+    return [Line2D([], [], **mode_look(mode), **sizes, label=mode) for mode in modes]
+
+
+def draw_seeds(axes: Axes, curves: pd.DataFrame, **look: Any) -> None:
+    """Curves [x, seed]: their mean as a line and, of several seeds, their range as a band."""
+    axes.plot(curves.index, curves.mean(axis=1), **look)
+    if curves.shape[1] > 1:
+        low, high = curves.min(axis=1), curves.max(axis=1)
+        axes.fill_between(curves.index, low, high, color=look["color"], alpha=0.15, linewidth=0)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """A figure of `width` × `height` inches in the house style."""
-    mpl.rcParams.update(_STYLE)
+    style = Path(__file__).with_name("house.mplstyle")
+    mpl.rcParams.update(mpl.rc_params_from_file(style, use_default_template=False))
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def task_colours(tasks: Iterable[str]) -> dict[str, str]:
-    """A colour for each task, in the order given."""
-    return {task: TASK_COLOURS[i % len(TASK_COLOURS)] for i, task in enumerate(tasks)}
-
-
-def model_markers(models: Iterable[str]) -> dict[str, str]:
-    """A marker for each model, in the order given."""
-    return {model: MODEL_MARKERS[i % len(MODEL_MARKERS)] for i, model in enumerate(models)}
-
-
-def model_colours(models: Iterable[str]) -> dict[str, str]:
-    """A colour for each model, in the order given."""
-    return {model: MODEL_COLOURS[i % len(MODEL_COLOURS)] for i, model in enumerate(models)}
+def assigned(looks: Sequence[str], names: Iterable[str]) -> dict[str, str]:
+    """A colour or a marker for each name, in the order given."""
+    return {name: looks[i % len(looks)] for i, name in enumerate(names)}

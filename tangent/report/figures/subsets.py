@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 INPUTS = ("subsets", "single_task")
 
-_SIZES = {
-    "linewidth": 1.8, "markersize": 6, "markeredgecolor": "white", "markeredgewidth": 0.6,
-}  # fmt: skip
+_SIZES = {"linewidth": 1.8, "markersize": 6, **style.WHITE_EDGE}
 _PANELS = (("absolute", "mean accuracy (%)"), ("normalized", "normalised accuracy (%)"))
 
 
@@ -47,12 +45,7 @@ def caption(config: Config) -> Caption:
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
-    """A row per model: absolute and normalised test accuracy against the number of tasks added.
-
-    A subset counts with its mean over seeds. Lines are means over the subsets of a size, bands
-    their standard deviation. Dashed: the pre-trained model's mean accuracy over all tasks, and the
-    single tasks' own, 100 %.
-    """
+    """A row per model: absolute and normalised test accuracy against the number of tasks added."""
     subsets, single_task = (tables[name] for name in INPUTS)
     models = list(subsets.model.unique())
     modes = [mode for mode in MODES if mode in set(subsets["mode"])]
@@ -64,7 +57,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         for axes, (column, label), reference in zip(row, _PANELS, references, strict=True):
             for mode in modes:
                 _curve(axes, of_model[of_model["mode"] == mode], column, mode)
-            axes.axhline(reference, color=style.GREY, linewidth=1.0, linestyle=(0, (4, 3)))
+            axes.axhline(reference, **style.DASHED)
             axes.set(xlabel="number of tasks added", ylabel=label)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(models) > 1:
@@ -91,8 +84,6 @@ def _curve(axes: Axes, rows: pd.DataFrame, column: str, mode: str) -> None:
 
 
 def _handles(modes: list[str]) -> list[Line2D | Patch]:
-    lines = [Line2D([], [], **style.mode_look(mode), **_SIZES, label=mode) for mode in modes]
     band = Patch(color=style.GREY, alpha=0.2, linewidth=0, label="± standard deviation of subsets")
-    dashed = Line2D([], [], color=style.GREY, linewidth=1.0, linestyle=(0, (4, 3)),
-                    label="pre-trained; single task")  # fmt: skip
-    return [*lines, band, dashed]
+    dashed = Line2D([], [], **style.DASHED, label="pre-trained; single task")
+    return [*style.mode_handles(modes, **_SIZES), band, dashed]

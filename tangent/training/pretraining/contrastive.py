@@ -22,11 +22,10 @@ from open_clip import SimpleTokenizer
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from tangent.demo.handwriting import TEST_IMAGES
+from tangent.demo.photographs import TEST_IMAGES
 from tangent.demo.world import (
     CONTROL_TASK,
     TASKS,
-    labelled_pretraining_data,
     pretraining_classes,
     pretraining_data,
     render_task,
@@ -168,7 +167,7 @@ class ContrastiveObjective:
     def __init__(self, recipe: Recipe) -> None:
         self._tower, self._autocast = recipe.tower, recipe.autocast
         started = time.monotonic()
-        self._pixels, captions = pretraining_data(recipe.images, recipe.seed)
+        self._pixels, captions, _ = pretraining_data(recipe.images, recipe.seed)
         distinct = sorted(set(captions))
         number = {text: index for index, text in enumerate(distinct)}
         self._caption_of_image = torch.tensor([number[text] for text in captions])
@@ -263,7 +262,7 @@ def held_out_accuracy(model: CLIP, vocabulary: Vocabulary, images: int, seed: in
         seed: of the images; another one than the recipe's, so that none was trained on.
     """
     model.eval()
-    pixels, labels = labelled_pretraining_data(images, seed)
+    pixels, _, labels = pretraining_data(images, seed)
     domains = np.array([domain for domain, _ in pretraining_classes()])
     features, right = _features(model, pixels), 0
     for domain in dict.fromkeys(domains):

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from tangent.demo.world import labelled_pretraining_data, pretraining_classes
+from tangent.demo.world import pretraining_classes, pretraining_data
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_json, write_safetensors
 from tangent.models.closed_vocabulary import CONFIG_FILE, new_model
@@ -99,9 +99,9 @@ class SupervisedObjective:
     def __init__(self, recipe: Recipe) -> None:
         self._config = timm_config(recipe.tower)
         started = time.monotonic()
-        self._pixels, labels = labelled_pretraining_data(recipe.images, recipe.seed)
+        self._pixels, _, labels = pretraining_data(recipe.images, recipe.seed)
         self._labels = torch.from_numpy(labels)
-        self._held_out = labelled_pretraining_data(EVALUATION_IMAGES, recipe.seed + 1)
+        self._held_out = pretraining_data(EVALUATION_IMAGES, recipe.seed + 1)
         logger.info("%d images in %.0f s", recipe.images, time.monotonic() - started)
         self.model = new_model(self._config)
 
@@ -124,7 +124,7 @@ class SupervisedObjective:
     @torch.no_grad()
     def metrics(self) -> dict[str, Any]:
         """Accuracy, in [0, 1], on fresh images of the pre-training's distribution, by domain."""
-        pixels, labels = self._held_out
+        pixels, _, labels = self._held_out
         domains = np.array([task for task, _ in pretraining_classes()])[labels]
         self.model.eval()
         logits = [self.model(normalise(part)) for part in np.array_split(pixels, 8)]

@@ -21,8 +21,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from tangent.data.prompts import prompt_tokens
-from tangent.demo.text_world import CONTROL_TASK, TASKS, pretraining_texts, task_rows
-from tangent.demo.vocabulary import build_tokenizer
+from tangent.demo.text_world import (
+    CONTROL_TASK,
+    TASKS,
+    build_tokenizer,
+    pretraining_texts,
+    task_rows,
+)
 from tangent.jobs.files import write_json, write_safetensors, write_text
 from tangent.models import t5, t5_files
 from tangent.models.heads.answers import AnswersHead

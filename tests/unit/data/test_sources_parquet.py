@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_copies import hub_names, pictures, write_parquet
 
-from tangent.data.parallel import for_each
+from tangent.data.examined import for_each
 from tangent.data.sources import parquet
 from tangent.data.sources.hub import Hub
 from tangent.data.sources.parquet import ParquetRows

@@ -10,8 +10,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from tangent.data.prompts import prompt_tokens
 from tangent.jobs.errors import UserError
-from tangent.tasks.task_files import read_task
-from tangent.tasks.text_task import TextTask
+from tangent.tasks.task_files import TextTask, read_task
 
 WORDS = [f"{first}{second}" for first in ("ba", "co", "du", "fy") for second in ("na", "lom", "ks")]
 

@@ -88,7 +88,7 @@ def test_evaluation_pixels_are_open_clips(rng, prepared, mode, size):
 
 
 def load_digest(rows: Pictures, row: int) -> bytes:
-    from tangent.data.digest import digests
+    from tangent.data.examined import digests
 
     return digests(np.asarray(rows.open(row).convert("RGB")), rows.labels[row])[1]
 

@@ -13,14 +13,14 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tangent.data.preparation import Recipe, cut_validation, prepare
+from tangent.data.sources.rows import TextRows
 from tangent.data.sources.source import SourceData
-from tangent.data.sources.text_rows import TextRows
 from tangent.data.split import load_split
 from tangent.data.tokens import TextForm
 from tangent.evaluation.features import StoredExamples
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_metadata
-from tangent.tasks.text_task import TextTask
+from tangent.tasks.task_files import TextTask
 from tangent.training.batches import TrainingBatches
 from tangent.training.examples import training_examples
 

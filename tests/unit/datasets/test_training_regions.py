@@ -16,7 +16,7 @@ from scipy.stats import ks_2samp
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from toy_data import Pictures, encoded, noise, pictures
 
-from tangent.data.augmentation import Boxes, in_stored_pixels, random_boxes, resized_crop
+from tangent.data.augmentation import in_stored_pixels, random_boxes, resized_crop
 from tangent.data.regions import RATIO, SCALE, longest_side, reachable, reduced, stored_sizes
 from tangent.data.split import load_split
 from tangent.training.training_images import TrainingImages
@@ -37,10 +37,6 @@ def torchvisions_boxes(shape: tuple[int, int], n: int) -> np.ndarray:
     return np.array(parameters)
 
 
-def as_array(boxes: Boxes) -> np.ndarray:
-    return torch.stack([boxes.top, boxes.left, boxes.height, boxes.width], dim=1).numpy()
-
-
 def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
@@ -56,7 +52,7 @@ def test_scale_and_ratio_are_those_of_open_clips_transform():
 def test_boxes_have_torchvisions_distribution(seed, shape):
     n = 400
     theirs = torchvisions_boxes(shape, n)
-    ours = as_array(random_boxes(np.tile(shape, (4 * n, 1)), generator(seed)))
+    ours = random_boxes(np.tile(shape, (4 * n, 1)), generator(seed)).numpy()
     for side in range(4):
         p = ks_2samp(theirs[:, side], ours[:, side]).pvalue
         assert p > SIGNIFICANCE / (4 * len(SHAPES)), (side, p)
@@ -67,9 +63,9 @@ def test_boxes_have_torchvisions_distribution(seed, shape):
 
 def test_images_of_many_sizes_are_drawn_as_each_alone(seed):
     originals = np.array(SHAPES * 300)
-    mixed = as_array(random_boxes(originals, generator(seed)))
+    mixed = random_boxes(originals, generator(seed)).numpy()
     for number, shape in enumerate(SHAPES):
-        alone = as_array(random_boxes(np.tile(shape, (600, 1)), generator(seed + 1)))
+        alone = random_boxes(np.tile(shape, (600, 1)), generator(seed + 1)).numpy()
         for side in range(4):
             p = ks_2samp(mixed[number :: len(SHAPES), side], alone[:, side]).pvalue
             assert p > SIGNIFICANCE / (4 * len(SHAPES))
@@ -83,7 +79,7 @@ def test_boxes_of_equal_sizes_are_the_old_formulas(seed):
     low, high = math.log(3 / 4), math.log(4 / 3)
     aspect = (low + (high - low) * uniform[1]).exp()
     width, height = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
-    boxes = as_array(random_boxes(np.tile([rows, columns], (50, 1)), generator(seed)))
+    boxes = random_boxes(np.tile([rows, columns], (50, 1)), generator(seed)).numpy()
     for image, box in enumerate(boxes.tolist()):
         fits = (width[image] <= columns) & (height[image] <= rows)
         if fits.any():
@@ -100,7 +96,7 @@ sides = st.one_of(st.integers(1, 60), st.integers(1, 4000))
 def test_the_region_holds_every_crop(height, width, seed):
     torch.manual_seed(seed)
     many = random_boxes(np.tile([height, width], (300, 1)), generator(seed))
-    boxes = np.concatenate([torchvisions_boxes((height, width), 3), as_array(many)])
+    boxes = np.concatenate([torchvisions_boxes((height, width), 3), many.numpy()])
     top, left, region_height, region_width = reachable(np.array([[height, width]]))[0]
     assert (boxes[:, 0] >= top).all() and (boxes[:, 1] >= left).all()
     assert (boxes[:, 0] + boxes[:, 2] <= top + region_height).all()
@@ -123,13 +119,13 @@ def test_no_crop_is_enlarged_because_the_region_was_reduced(height, width, size,
     originals = np.tile([height, width], (50, 1))
     sizes, region = stored_sizes(originals, size), reachable(originals)
     boxes = random_boxes(originals, generator(seed))
-    stored = as_array(in_stored_pixels(boxes, originals, sizes))
+    stored = in_stored_pixels(boxes, originals, sizes).numpy()
     assert sizes.max() <= longest_side(size)
     for side in (0, 1):
         if sizes[0, side] < region[0, 2 + side]:
             assert (stored[:, 2 + side] >= size).all()
         else:
-            assert (stored[:, 2 + side] == as_array(boxes)[:, 2 + side]).all()
+            assert (stored[:, 2 + side] == boxes.numpy()[:, 2 + side]).all()
     assert stored[:, :2].min() >= 0
     assert (stored[:, :2] + stored[:, 2:] <= sizes[0] + 1e-9).all()
 
@@ -166,7 +162,7 @@ def test_crops_of_small_images_are_the_originals(seed, rng, prepared):
         ours = resized_crop(picture, originals[row : row + 1], (size, size))[0]
         assert torch.equal(crop, ours / 255)
         if max(shapes[row]) <= size:  # enlarged: Pillow 13 rounds in the same order
-            theirs = pillows_crop(train.open(row), as_array(originals)[row], size)
+            theirs = pillows_crop(train.open(row), originals.numpy()[row], size)
             assert (ours - theirs).abs().max() <= 2
 
 
@@ -183,5 +179,5 @@ def test_crops_of_photographs_differ_by_less_than_two_levels(seed):
         boxes = random_boxes(originals, generator(seed))
         stored = channels_first(np.stack([reduced(picture, regions[0], sizes[0])] * 2))
         ours = resized_crop(stored, in_stored_pixels(boxes, originals, sizes), (224, 224))
-        theirs = torch.stack([pillows_crop(picture, box, 224) for box in as_array(boxes)])
+        theirs = torch.stack([pillows_crop(picture, box, 224) for box in boxes.numpy()])
         assert (ours - theirs).abs().mean() < 2  # of 255

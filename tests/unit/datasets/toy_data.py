@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tangent.jobs.errors import UserError
-from tangent.tasks.image_task import Task
+from tangent.tasks.task_files import Task
 
 TASK = Task("toy", "", ("a", "b", "c"), ("a {}",))
 

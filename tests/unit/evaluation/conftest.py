@@ -82,9 +82,8 @@ class Study:
             *self.features_flag(),
         ]
         if mode == "standard":
-            names = TASKS if vectors == ("sum",) else vectors
             shared += [*self.encoder_flags(), "--batch-size", 16, "--threads", 1, "--device", "cpu"]
-            shared += ["--task-vectors", *(f"{n}={self.vector_file(n)}" for n in names)]
+            shared += ["--task-vectors", *(f"{n}={self.vector_file(n)}" for n in vectors)]
         else:
             folders = {task: self.root / "products" / task for task in (*TASKS, CONTROL)}
             shared += ["--products", *(f"{task}={folder}" for task, folder in folders.items())]
@@ -190,12 +189,16 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     tasks = (*TASKS, CONTROL)
     common = [*study.encoder_flags(), "--datasets-dir", root / "datasets", "--batch-size", 16]
     common += ["--threads", 1, "--device", "cpu"]
+    study.script(
+        *("merge_task_vectors", "--method", "sum", "--output", study.vector_file("sum")),
+        *("--task-vectors", *(f"{n}={study.vector_file(n)}" for n in TASKS)),
+    )
     for task in tasks:
         output = root / "features" / task
         study.script("initial_features", *common, "--dataset", task, "--output-dir", output)
         study.script(
             *("jacobian_products", *common, "--dataset", task),
-            *("--task-vectors", *(f"{n}={study.vector_file(n)}" for n in TASKS)),
+            *("--task-vectors", *(f"{n}={study.vector_file(n)}" for n in ("sum", *TASKS))),
             *("--validation", "sum", *TASKS, "--test", "sum", *TASKS),
             *("--output-dir", root / "products" / task),
         )

@@ -25,7 +25,7 @@ def validate(study, mode: str, output: Path, *flags: object) -> tuple[dict, list
 
 def common(study, mode: str) -> list[object]:
     single_task = (f"{t}={study.root}/single_task/{mode}/{t}.json" for t in study.tasks)
-    return ["--tasks", *study.tasks, "--single-task", *single_task]
+    return ["--merging", "sum", "--tasks", *study.tasks, "--single-task", *single_task]
 
 
 @pytest.mark.parametrize("mode", ["standard", "linear"])

@@ -95,7 +95,10 @@ def test_the_set_of_all_tasks_is_task_addition(study, tested, tmp_path):
         ("validate_addition", (*GRID, "--output-dir", tmp_path)),
         ("addition", ("--alpha", tmp_path / "alpha.json", "--output", tmp_path / "result.json")),
     ):
-        study.evaluate(step, "linear", *common(study), *flags, vectors=("sum",))
+        study.evaluate(
+            *(step, "linear", "--merging", "sum", *common(study), *flags),
+            vectors=("sum",),
+        )
     addition = study.json(str(tmp_path / "result.json"))
     last = tested["subsets"][-1]
     for name in ("alpha", "absolute", "normalized"):

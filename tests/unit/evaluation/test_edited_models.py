@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tangent.arithmetic.task_vector import TaskVector
 from tangent.data.split import Split
 from tangent.evaluation.edited_linearized import LinearizedEditedModel
 from tangent.evaluation.edited_plain import PlainEditedModel, image_budget
@@ -41,10 +42,15 @@ def load_images(study) -> StoredExamples:
     return StoredExamples(study.root / "datasets", preprocess_config(study.root / "pretrained"))
 
 
+def vectors(study) -> dict[str, TaskVector]:
+    """Those of the tasks, and their sum."""
+    return study.task_vectors | {"sum": TaskVector.sum(study.task_vectors.values())}
+
+
 @pytest.fixture
 def plain(study) -> PlainEditedModel:
     return PlainEditedModel(
-        copy.deepcopy(study.model), study.task_vectors, load_images(study), batch_size=16
+        copy.deepcopy(study.model), vectors(study), load_images(study), batch_size=16
     )
 
 
@@ -112,7 +118,7 @@ def test_known_answers_cost_no_pass_and_images_are_loaded_once(study):
     encoder = CountingEncoder(copy.deepcopy(study.model))
     task_vectors = {
         name: {f"encoder.{key}": value for key, value in tau.items()}
-        for name, tau in study.task_vectors.items()
+        for name, tau in vectors(study).items()
     }
     loaded = []
     load = load_images(study)
@@ -140,7 +146,7 @@ def test_images_that_are_kept_give_the_same_bits_and_are_read_once(study, monkey
     for budget in (0, 50 * size + 36 * size, None):  # none fits, the first one does, both do
         encoder = copy.deepcopy(study.model)
         plain = PlainEditedModel(
-            encoder, study.task_vectors, load_images(study), batch_size=16, image_bytes=budget
+            encoder, vectors(study), load_images(study), batch_size=16, image_bytes=budget
         )
         read.clear()
         found[budget] = [

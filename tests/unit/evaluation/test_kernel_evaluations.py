@@ -10,7 +10,7 @@ import torch
 from torch.func import functional_call
 
 from tangent.jobs.errors import UserError
-from tangent.kernels.gram_memory import GRADIENT_BYTES
+from tangent.kernels.kernel_cost import GRADIENT_BYTES
 
 IMAGES, COMPONENTS, LOGITS = 12, 4, 2
 

@@ -36,7 +36,14 @@ def alone(study):
 
 def test_linearized_evaluations_import_no_torch(alone, tmp_path):
     red = ("--task", "red", "--control", "grey")
-    every = ["--tasks", "red", "--single-task", f"red={alone.root}/single_task/linear/red.json"]
+    every = [
+        "--merging",
+        "sum",
+        "--tasks",
+        "red",
+        "--single-task",
+        f"red={alone.root}/single_task/linear/red.json",
+    ]
     output = ("--output", tmp_path / "result.json")
     folder = ("--output-dir", tmp_path, "--alphas", 0, 0.5, 1)
     alpha = ("--alpha", tmp_path / "alpha.json")

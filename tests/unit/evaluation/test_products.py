@@ -19,7 +19,7 @@ WANTED = {"validation": ["sum", "red"], "test": ["sum", "red", "blue", "green"]}
 
 
 def files(study):
-    return {name: study.vector_file(name) for name in study.tasks}
+    return {name: study.vector_file(name) for name in (*study.tasks, "sum")}
 
 
 def products(study, wanted, autocast="none"):
@@ -77,12 +77,14 @@ def test_stacked_vectors_are_the_files_and_their_sum(study):
 
 def test_a_missing_vector_and_one_of_another_model_are_named(study, tmp_path):
     theta0 = parameters_of(study.model)
-    with pytest.raises(UserError, match="no task vector 'violet', only red, green, blue: give its"):
+    with pytest.raises(
+        UserError, match="no task vector 'violet', only red, green, blue, sum: give"
+    ):
         stacked_vectors(theta0, files(study), ["sum", "violet"])
     other = tmp_path / "other.safetensors"
     save_file({"weight": torch.zeros(3)}, other)
     with pytest.raises(UserError, match=r"the model has .*, .*other\.safetensors does not"):
-        stacked_vectors(theta0, {**files(study), "other": other}, ["sum"])
+        stacked_vectors(theta0, {**files(study), "other": other}, ["red", "other"])
 
 
 def test_bfloat16_is_near_float32(study):

@@ -218,7 +218,7 @@ def _addition(folder, random, model, mode, seed, zero, single, peak) -> None:
     normalized = {t: added[t]["accuracy"] / single[t] for t in single}
     files.write_json(folder / path / "alpha.json", {"alpha": alpha, "provenance": PROVENANCE})
     files.write_json(
-        folder / f"addition/{model}/{mode}/seed{seed}/result.json",
+        folder / f"addition/{model}/{mode}/sum/seed{seed}/result.json",
         {
             "model": model, "mode": mode, "seed": seed, "alpha": alpha,
             "absolute": float(np.mean([added[t]["accuracy"] for t in single])),

@@ -178,7 +178,7 @@ def test_random_init_compares_the_same_tasks(study, config):
         if row["initialization"] == "pretrained":
             assert row["absolute"] == row["normalized"] == row["tasks_added"] == ""
         else:
-            path = "addition/demo-vit-random/{mode}/seed{seed}/result.json".format(**row)
+            path = "addition/demo-vit-random/{mode}/sum/seed{seed}/result.json".format(**row)
             assert float(row["absolute"]) == pytest.approx(read(study / path)["absolute"])
             assert float(row["tasks_added"]) == len(tasks)
 
@@ -233,8 +233,8 @@ def test_a_kernel_of_all_logits_keeps_its_name_up_to_the_figure(tmp_path):
 @pytest.mark.parametrize(
     ("name", "path", "content", "message"),
     [
-        ("addition", "addition/m/linear/seed0/result.json", None, "does not exist"),
-        ("addition", "addition/m/linear/seed0/result.json", "{", "not valid JSON"),
+        ("addition", "addition/m/linear/sum/seed0/result.json", None, "does not exist"),
+        ("addition", "addition/m/linear/sum/seed0/result.json", "{", "not valid JSON"),
         ("addition", "result.json", '{"model": "m", "alpha": 1}', "lacks 'mode'"),
         ("single_task", "result.json", '{"model": "m", "seed": 0}', "lacks 'task'"),
         ("single_task", "result.json", "[]", "lacks .*another version. Delete it"),
@@ -257,7 +257,7 @@ def test_a_table_is_read_from_what_the_configuration_implies(study, config):
         paths = raw_results(config, name)
         assert len(paths) == len(set(paths)) and all((study / path).exists() for path in paths)
     assert raw_results(config, "addition") == [
-        f"addition/{model}/{mode}/seed{seed}/result.json"
+        f"addition/{model}/{mode}/sum/seed{seed}/result.json"
         for model in config.models
         for mode in MODES
         for seed in config.seeds
@@ -294,7 +294,7 @@ def test_emergence_equals_the_results_of_each_checkpoint(study, config):
             read(study / f"single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json")
             for task in config.tasks
         ]
-        added = read(study / f"addition/{model}/{mode}/seed{seed}/result.json")
+        added = read(study / f"addition/{model}/{mode}/sum/seed{seed}/result.json")
         errors = []
         for path in study.glob(f"disentanglement/{model}/{mode}/*/*/seed{seed}/error.csv"):
             header, *lines = read_csv(path)

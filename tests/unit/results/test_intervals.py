@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from simulated_coverage import MIXES, coverage
 
-from bench.coverage import MIXES, coverage
 from tangent.results.intervals import FEWEST_UNITS, Interval, of_other_units, of_these_units
 
 
@@ -106,7 +106,7 @@ def test_order_and_scale_do_not_matter(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("seeds", [5, 1])
 def test_simulated_intervals_hold_the_truth(seeds: int, rng: np.random.Generator) -> None:
-    """95 %, give or take four standard errors of 300 studies; bench.coverage has all mixes."""
+    """95 %, give or take four standard errors of 300 studies; the simulation has all mixes."""
     mix = {mix.name: mix for mix in MIXES}["a seed moves all tasks alike"]
     found = coverage(mix, seeds, 300, rng)
     for quantity in ("absolute", "normalised"):

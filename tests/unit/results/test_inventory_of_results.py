@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
-from tangent.config.model_sources import PretrainedByRecipe, PublishedTrainings
+from tangent.config.model_sources import PretrainedByRecipe, Published
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_json, write_safetensors
 from tangent.report.build import build_report
@@ -61,10 +62,11 @@ def test_usage_counts_the_jobs_of_this_configuration(page_study, tmp_path):
     assert steps["datasets"].jobs == 2
     assert list(steps)[:4] == ["pretraining", "initial", "datasets", "control_training"]
     assert set(modes["standard"]) == {"disentanglement"}
-    weights = PublishedTrainings.model_validate(
-        {"linear": {"symbols": {"source": "file", "path": "symbols.pt", "sha256": "0" * 64}}}
+    weights = TypeAdapter(Published).validate_python(
+        {"source": "file", "path": "symbols.pt", "sha256": "0" * 64}
     )
-    taken = config.model_copy(update={"published": {"demo-vit": weights}})
+    published = {"demo-vit": {"linear": {"symbols": weights}}}
+    taken = config.model_copy(update={"published": published})
     (tmp_path / "published/demo-vit/linear").mkdir(parents=True)
     (tmp_path / "published/demo-vit/linear/symbols.tsv").write_text("s\n1\n")
     assert "published" not in usage(config, tmp_path)[0]

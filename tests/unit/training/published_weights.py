@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tangent.jobs.files import write_json, write_safetensors
-from tangent.models.published import hugging_face_names
+from tangent.models.published.tensor_names import layout_of
 
 TINY = {
     "embed_dim": 24,
@@ -90,7 +90,7 @@ def as_transformers(base: Base, kind: str) -> nn.Module:
     else:
         config = transformers.CLIPVisionConfig(**vision_config)
     model = getattr(transformers, kind)(config).eval()
-    layout = hugging_face_names.detect(model.state_dict())
+    layout = layout_of(model.state_dict())
     weights = {}
     for name, value in base.theta_star.items():
         if origin := layout.origin(name):

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from tangent.arithmetic.modes import TRAININGS, Training
 from tangent.data.split import load_split
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_csv, read_json
@@ -52,6 +53,22 @@ def train(pretrained, dataset, heads):
         return finetune(encoder, head, images, preprocess, settings, record), record
 
     return run
+
+
+@pytest.mark.parametrize("model", ["plain", "linearized"])
+def test_a_training_of_some_parameters_leaves_the_others_at_theta0(
+    train, pretrained, monkeypatch, model
+):
+    monkeypatch.setitem(TRAININGS, "attention", Training(model, r"\.attn\."))
+    result, _ = train(training="attention")
+    theta0 = load_encoder(pretrained).state_dict()
+    changed = {name for name in theta0 if not torch.equal(result.state[name], theta0[name])}
+    assert changed == {name for name in theta0 if ".attn." in name}
+    monkeypatch.setitem(TRAININGS, "attention", Training(model, "attention"))
+    with pytest.raises(UserError, match="no parameter with 'attention' in its name.*modes.py"):
+        train(training="attention")
+    with pytest.raises(UserError, match="unknown training 'linea': the trainings are standard, "):
+        train(training="linea")
 
 
 def test_the_schedule_is_the_closed_form():

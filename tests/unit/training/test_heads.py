@@ -11,8 +11,7 @@ from tangent.jobs.errors import UserError
 from tangent.models.clip import load_model, load_tokenizer
 from tangent.models.heads.class_embeddings import build_head
 from tangent.models.heads.stored import load_head
-from tangent.tasks.image_task import Task
-from tangent.tasks.task_files import load_task
+from tangent.tasks.task_files import Task, load_task
 
 
 def test_heads_equal_open_clips_classifier_times_the_scale(pretrained, heads):

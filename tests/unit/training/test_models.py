@@ -148,7 +148,8 @@ def test_openai_weights_without_quickgelu_are_refused():
             "its tags are openai",
         ),
         ({"source": "hub", "name": "x"}, "unknown source 'hub': choose one of file, open_clip"),
-        ({"source": "file", "folder": "x"}, "takes exactly the keys folder, sha256"),
+        ({"source": "file", "folder": "x"}, "pretrained.image_size: field required"),
+        ({"source": "file", "folder": "x"}, "'file' takes the keys image_size, folder, sha256"),
     ],
 )
 def test_bad_entries_are_answered_with_what_is_allowed(entry, message):

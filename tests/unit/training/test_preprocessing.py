@@ -58,7 +58,7 @@ def channels_first(images: np.ndarray) -> torch.Tensor:
 def pillow_crops(images, boxes, size):
     crops = []
     for index, image in enumerate(images):
-        box = [int(side[index]) for side in (boxes.top, boxes.left, boxes.height, boxes.width)]
+        box = boxes[index].tolist()
         crop = torchvision.resized_crop(
             Image.fromarray(image), *box, size, InterpolationMode.BICUBIC
         )
@@ -95,7 +95,7 @@ def test_the_training_transform_is_open_clips():
     boxes = random_boxes(np.full((8, 2), 32), generator(0))
     ours = training_images(channels_first(images), boxes, SETTINGS)
     for index, image in enumerate(images):
-        box = [int(side[index]) for side in (boxes.top, boxes.left, boxes.height, boxes.width)]
+        box = boxes[index].tolist()
         picture = torchvision.resized_crop(
             Image.fromarray(image), *box, crop.size, crop.interpolation
         )

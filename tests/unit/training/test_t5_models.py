@@ -22,7 +22,7 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
 from tangent.models.encoders import load_encoder
 from tangent.models.families import preprocess_config
-from tangent.models.heads.candidates import answer_tokens
+from tangent.models.heads.candidates import build_answers_head
 from tangent.models.heads.stored import load_head
 from tangent.models.t5_tokenizer import load_tokenizer, token_ids
 from tangent.tasks.task_files import load_task
@@ -231,10 +231,10 @@ def test_random_encoders_are_as_transformers_initialises_them(fetched, script, t
 def test_answers_that_a_model_cannot_read_are_refused(fetched) -> None:
     folder = fetched[0] / "tied"
     known = TASK.classes[0].split()[0]
-    tokens = answer_tokens(folder, [known, f"{known} {known}"], "task t")
+    tokens = build_answers_head(folder, [known, f"{known} {known}"], "task t").tokens
     assert tokens.shape == (2, ANSWER) and (tokens[0] != 0).sum() == 2 and tokens[1, -1] == 1
     assert tokens.dtype == np.int64
     with pytest.raises(UserError, match=r"has 4 tokens with its end token, but the model reads 3"):
-        answer_tokens(folder, [f"{known} {known} {known}"], "task t")
+        build_answers_head(folder, [f"{known} {known} {known}"], "task t")
     with pytest.raises(UserError, match=r"task t: .* does not tell the answers 'abc' and 'xyz'"):
-        answer_tokens(folder, ["abc", known, "xyz"], "task t")
+        build_answers_head(folder, ["abc", known, "xyz"], "task t")

@@ -8,8 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from tangent.data.split import load_split
-from tangent.demo.text_world import pretraining_texts
-from tangent.demo.vocabulary import build_tokenizer
+from tangent.demo.text_world import build_tokenizer, pretraining_texts
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
 from tangent.models import t5
@@ -100,7 +99,7 @@ def test_the_accuracy_is_that_of_transformers_own_losses(script, folders, refere
     logits = load_head(folders / "heads" / TASK / "head.safetensors", "answers").logits(
         load_file(features / "test.safetensors")["features"].numpy()
     )
-    from tangent.data.digest import text_digests
+    from tangent.data.examined import digests
 
     place = {row.tobytes(): number for number, row in enumerate(np.asarray(split.hashes))}
     checked = 0
@@ -114,7 +113,7 @@ def test_the_accuracy_is_that_of_transformers_own_losses(script, folders, refere
             target = torch.tensor([tokenizer.encode(answer).ids])
             with torch.no_grad():
                 losses.append(model(input_ids=ids, labels=target).loss.item() * target.shape[1])
-        number = place[text_digests(source.test[row], label)[1]]
+        number = place[digests(source.test[row], label)[1]]
         np.testing.assert_allclose(-logits[number], losses, rtol=1e-4)
         assert split.labels[number] == label
         checked += 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from tangent.data.sources.rows import FileRows
 from tangent.data.sources.source import SourceData
 from tangent.jobs.errors import UserError
+from tangent.tasks.labels import first_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -23,14 +24,11 @@ def read(places: Mapping[str, Path]) -> SourceData:
             ("train", split, set(names) - set(classes)),
         ):
             if only:
-                more = f" and {len(only) - 5} more" if len(only) > 5 else ""
                 raise UserError(
                     f"{places[lacking]} lacks class folders that {places[having]} has: "
-                    f"{', '.join(sorted(only)[:5])}{more}. Every split needs a folder for every "
-                    "class."
+                    f"{first_of(sorted(only))}. Every split needs a folder for every class."
                 )
-    rows = {split: part for split, (part, _) in splits.items()}
-    return SourceData(rows["train"], rows.get("validation"), rows["test"], classes)
+    return SourceData.of({split: rows for split, (rows, _) in splits.items()}, classes)
 
 
 def list_folder(
@@ -53,7 +51,9 @@ def list_folder(
     labels: list[int] = []
     for label, name in enumerate(names):
         for place, _, files in sorted(os.walk(folder / name, followlinks=True)):
-            images = sorted(file for file in files if _is_image(file, suffixes))
+            images = sorted(
+                file for file in files if file.lower().endswith(suffixes) and file[0] != "."
+            )
             paths += [os.path.join(place, file) for file in images]
             labels += [label] * len(images)
     return FileRows(paths, labels), names
@@ -72,7 +72,3 @@ def class_names(folder: Path) -> tuple[str, ...]:
     if not names:
         raise UserError(f"{folder} holds no class folders: unpack the data set there.")
     return tuple(names)
-
-
-def _is_image(file: str, suffixes: tuple[str, ...]) -> bool:
-    return file.lower().endswith(suffixes) and not file.startswith(".")

@@ -1,12 +1,18 @@
-"""Images that a list or an annotation file names."""
+"""Images that lists or tables beside them name: DTD, RESISC45 and GTSRB."""
 
 from __future__ import annotations
 
+import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from tangent.data.sources.layouts import class_folders
+from tangent.data.sources.layouts.class_folders import class_names, list_folder
 from tangent.data.sources.rows import FileRows
+from tangent.data.sources.source import SourceData
 from tangent.jobs.errors import UserError
 
 
@@ -62,3 +68,89 @@ def check_files(list_file: Path, folder: Path, names: Sequence[str]) -> None:
             f"{list_file} names {len(missing)} images that are not in {folder}, such as "
             f"{missing[0]}: complete the folder."
         )
+
+
+def read_dtd(places: Mapping[str, Path]) -> SourceData:
+    """DTD in class folders: `train` and `test`, or with `official_test` the archive's three parts.
+
+    The earlier code bases put both training parts into `train` and the test images into `val`.
+    Where there is a third folder, `val` is the official validation part and belongs to training.
+    """
+    if "official_test" not in places:
+        return class_folders.read(places)
+    folders = {
+        "train": places["train"],
+        "validation": places["test"],
+        "test": places["official_test"],
+    }
+    data = class_folders.read(folders)
+    return SourceData(_together(data.train, data.validation), None, data.test, data.classes)
+
+
+def read_dtd_partition(places: Mapping[str, Path]) -> SourceData:
+    """DTD in torchvision's layout: `images` (class folders), `labels` (lists of partitions)."""
+    classes = class_names(places["images"])
+    parts = {}
+    for part in ("train", "val", "test"):
+        file = places["labels"] / f"{part}1.txt"
+        files = [line.partition("/")[::2] for line in read_lines(file)]
+        parts[part] = listed_rows(file, places["images"], files, classes)
+    return SourceData(_together(parts["train"], parts["val"]), None, parts["test"], classes)
+
+
+def _together(first: FileRows, second: FileRows) -> FileRows:
+    return FileRows([*first.paths, *second.paths], np.concatenate([first.labels, second.labels]))
+
+
+def read_resisc45(places: Mapping[str, Path]) -> SourceData:
+    """RESISC45: `images` (class folders) by the lists `train` and `test`, lines CLASS_NNN.jpg.
+
+    The protocol does not use the official validation list. Rows are sorted by class and name, as
+    the earlier code bases have them.
+    """
+    classes = class_names(places["images"])
+    splits = {}
+    for split in ("train", "test"):
+        files = sorted((name.rpartition("_")[0], name) for name in read_lines(places[split]))
+        splits[split] = listed_rows(places[split], places["images"], files, classes)
+    return SourceData.of(splits, classes)
+
+
+def read_gtsrb(places: Mapping[str, Path]) -> SourceData:
+    """GTSRB: `train` (folders 00000 to 00042), `test` (images) and `annotations` (its table)."""
+    train, classes = list_folder(places["train"], (".ppm",))
+    names, numbers = _read_table(places["annotations"])
+    label = {name: number for number, name in enumerate(classes)}
+    folders = [f"{number:05d}" for number in numbers]
+    for folder in dict.fromkeys(folders):
+        if folder not in label:
+            raise UserError(
+                f"{places['annotations']} has test images of class {int(folder)}, but "
+                f"{places['train'] / folder} is missing: complete the training images."
+            )
+    check_files(places["annotations"], places["test"], names)
+    paths = [os.path.join(places["test"], name) for name in names]
+    test = FileRows(paths, [label[folder] for folder in folders])
+    return SourceData(train, None, test, classes)
+
+
+def _read_table(file: Path) -> tuple[list[str], list[int]]:
+    """File names and class numbers of a table that is separated by semicolons."""
+    try:
+        with open(file, newline="", encoding="utf-8", errors="replace") as content:
+            reader = csv.DictReader(content, delimiter=";", skipinitialspace=True)
+            columns, rows = reader.fieldnames or [], list(reader)
+    except (OSError, csv.Error) as error:
+        raise UserError(f"{file} cannot be read ({error}): restore it.") from error
+    if not {"Filename", "ClassId"} <= set(columns):
+        raise UserError(
+            f"{file} must have the columns Filename and ClassId (separated by semicolons); it "
+            f"has {', '.join(columns) or 'none'}. GT-final_test.csv is the table with classes."
+        )
+    for number, row in enumerate(rows, start=2):
+        if not row["Filename"] or not (row["ClassId"] or "").isdecimal():
+            raise UserError(
+                f"{file}, line {number}: a file name and a class number are needed; restore this "
+                "file from GTSRB_Final_Test_GT.zip."
+            )
+    return [row["Filename"] for row in rows], [int(row["ClassId"]) for row in rows]

@@ -33,7 +33,7 @@ def read_unnamed(places: Mapping[str, Path]) -> SourceData:
                 f"{places[f'{split}_labels']} {len(labels)} labels: get both again."
             )
         splits[split] = ArrayRows(images, labels, str(places[f"{split}_images"]))
-    return SourceData(splits["train"], None, splits["test"], None)
+    return SourceData.of(splits, None)
 
 
 def _read_idx(file: Path, dimensions: int) -> np.ndarray:

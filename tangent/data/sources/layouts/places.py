@@ -1,16 +1,62 @@
-"""Where the earlier code bases have each data set below their data folder, as data."""
+"""Where the earlier code bases have each data set below their data folder, and how it is read."""
 
-from tangent.data.sources.layouts import (
-    class_folders,
-    dtd,
-    gtsrb,
-    mnist,
-    resisc45,
-    stanford_cars,
-    svhn,
-)
-from tangent.data.sources.layouts.layout import Layout
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tangent.data.sources.layouts import class_folders, listed, mat_files, mnist
+from tangent.data.sources.source import Absent, SourceData
 from tangent.jobs.dependencies import Registry
+from tangent.jobs.errors import UserError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout of one data set on disk.
+
+    Attributes:
+        parts: each part's places below the root; the first that is there is taken.
+        read: opens the parts, given their paths.
+        optional: names of parts that need not be there.
+    """
+
+    parts: Mapping[str, tuple[str, ...]]
+    read: Callable[[Mapping[str, Path]], SourceData]
+    optional: frozenset[str] = frozenset()
+
+    def found(self, root: Path) -> dict[str, Path]:
+        """The parts that are there."""
+        places = {
+            part: next((root / place for place in alternatives if (root / place).exists()), None)
+            for part, alternatives in self.parts.items()
+        }
+        return {part: path for part, path in places.items() if path is not None}
+
+    def places(self, root: Path) -> dict[str, Path]:
+        """The path of every part.
+
+        Raises:
+            Absent: none of them is there.
+            UserError: some are missing.
+        """
+        found = self.found(root)
+        required = [part for part in self.parts if part not in self.optional]
+        missing = [self.parts[part][0] for part in required if part not in found]
+        if not set(found) & set(required):
+            raise Absent(f"{root} has none of {', '.join(missing)}: put the data set there")
+        if missing:
+            raise UserError(
+                f"{root} has only a part of the data set: beside {next(iter(found.values()))}, "
+                f"these are missing: {', '.join(missing)}. Complete it, or move it out of the way."
+            )
+        return found
+
+    def open_copy(self, details: Mapping[str, Any]) -> SourceData:
+        """Read the parts from the `places` that a source located."""
+        return self.read({part: Path(path) for part, path in details["places"].items()})
 
 
 def _idx(folder: str) -> dict[str, tuple[str, ...]]:
@@ -35,11 +81,11 @@ LAYOUTS: Registry[Layout] = {
             ),
             "names": ("stanford_cars/devkit/cars_meta.mat",),
         },
-        stanford_cars.read,
+        mat_files.read_cars,
     ),
     "dtd": Layout(
         {"train": ("dtd/train",), "test": ("dtd/val",), "official_test": ("dtd/test",)},
-        dtd.read,
+        listed.read_dtd,
         optional=frozenset({"official_test"}),
     ),
     "eurosat": Layout(
@@ -58,7 +104,7 @@ LAYOUTS: Registry[Layout] = {
             "test": ("gtsrb/GTSRB/Final_Test/Images",),
             "annotations": ("gtsrb/GT-final_test.csv",),
         },
-        gtsrb.read,
+        listed.read_gtsrb,
     ),
     "imagenet": Layout(
         {"train": ("imagenet/train",), "test": ("imagenet/val_in_folder", "imagenet/val")},
@@ -71,10 +117,10 @@ LAYOUTS: Registry[Layout] = {
             "train": ("resisc45/resisc45-train.txt",),
             "test": ("resisc45/resisc45-test.txt",),
         },
-        resisc45.read,
+        listed.read_resisc45,
     ),
     "sun397": Layout({"train": ("sun397/train",), "test": ("sun397/val",)}, class_folders.read),
     "svhn": Layout(
-        {"train": ("svhn/train_32x32.mat",), "test": ("svhn/test_32x32.mat",)}, svhn.read
+        {"train": ("svhn/train_32x32.mat",), "test": ("svhn/test_32x32.mat",)}, mat_files.read_svhn
     ),
 }

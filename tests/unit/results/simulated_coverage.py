@@ -1,4 +1,4 @@
-"""How often the claims' 95 % intervals hold the truth, by simulation: `python -m bench.coverage`.
+"""How often the claims' 95 % intervals hold the truth, by simulation.
 
 A made-up study of T tasks and S seeds: image i of task t is right in mode m, seed s and measurement
 q (single task, sum) if a normal score exceeds 0,

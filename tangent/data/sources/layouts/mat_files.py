@@ -1,0 +1,99 @@
+"""MATLAB files: Stanford Cars' annotations, and SVHN's images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tangent.data.sources.layouts.listed import check_files
+from tangent.data.sources.rows import ArrayRows, FileRows
+from tangent.data.sources.source import SourceData
+from tangent.jobs.errors import UserError, first_line
+
+
+def read_mat(file: Path, variables: tuple[str, ...], **options: Any) -> list[Any]:
+    """Variables of a .mat file.
+
+    Args:
+        file: the file.
+        variables: their names.
+        options: options of scipy.io.loadmat.
+
+    Raises:
+        UserError: the file is damaged or has other variables.
+    """
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(file, **options)
+    except Exception as error:  # a damaged file ends in any kind of exception
+        raise UserError(
+            f"{file} cannot be read as a .mat file ({error}): it is damaged or incomplete. Delete "
+            "it and get it again."
+        ) from error
+    missing = [name for name in variables if name not in content]
+    if missing:
+        there = ", ".join(name for name in content if not name.startswith("__"))
+        raise UserError(f"{file} has no variable {missing[0]!r}; it has {there or 'none'}.")
+    return [content[name] for name in variables]
+
+
+def read_cars(places: Mapping[str, Path]) -> SourceData:
+    """Stanford Cars: `train` and `test` (images), their `*_annotations`, `names` (of classes)."""
+    (names,) = read_mat(places["names"], ("class_names",), squeeze_me=True)
+    classes = tuple(str(name) for name in np.atleast_1d(names))
+    splits = {
+        split: _read_annotated(places[split], places[f"{split}_annotations"], len(classes))
+        for split in ("train", "test")
+    }
+    return SourceData.of(splits, classes)
+
+
+def _read_annotated(images: Path, file: Path, classes: int) -> FileRows:
+    (annotations,) = read_mat(file, ("annotations",), squeeze_me=True)
+    annotations = np.atleast_1d(annotations)
+    fields = annotations.dtype.names or ()
+    if not {"fname", "class"} <= set(fields):
+        raise UserError(
+            f"{file}: annotations must have the fields fname and class; they have "
+            f"{', '.join(fields) or 'none'}. cars_test_annos_withlabels.mat has the test classes."
+        )
+    names = [str(name) for name in annotations["fname"]]
+    try:
+        labels = annotations["class"].astype(np.int64) - 1  # the file counts from 1
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{file}: not every class is a number ({first_line(error)}). Delete it and get it "
+            "again."
+        ) from error
+    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
+        raise UserError(
+            f"{file}: classes go from {labels.min() + 1} to {labels.max() + 1}, not from 1 to "
+            f"{classes} as in cars_meta.mat. The two files do not belong together."
+        )
+    check_files(file, images, names)
+    return FileRows([os.path.join(images, name) for name in names], labels)
+
+
+def read_svhn(places: Mapping[str, Path]) -> SourceData:
+    """SVHN's cropped digits: in `train` and `test`, X uint8 [h, w, 3, n] and y [n, 1]; 10 is 0."""
+    train, test = _read_digits(places["train"]), _read_digits(places["test"])
+    return SourceData(train, None, test, tuple("0123456789"))
+
+
+def _read_digits(file: Path) -> ArrayRows:
+    images, labels = read_mat(file, ("X", "y"))
+    labels = np.asarray(labels).reshape(-1)
+    shape = images.shape
+    if images.dtype != np.uint8 or len(shape) != 4 or shape[2:] != (3, len(labels)):
+        raise UserError(
+            f"{file}: X must be uint8 [height, width, 3, n] for the {len(labels)} labels in y, not "
+            f"{images.dtype} {list(shape)}. Take the cropped digits, such as train_32x32.mat."
+        )
+    if not set(np.unique(labels)) <= set(range(1, 11)):
+        raise UserError(f"{file}: labels must be 1 to 10; get this file again.")
+    return ArrayRows(images.transpose(3, 0, 1, 2), labels % 10, str(file))
