@@ -1,6 +1,5 @@
 """What the registries of sources share: read an entry, make its source, compare its file."""
 
-
 import json
 from collections.abc import Mapping
 from pathlib import Path
