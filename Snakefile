@@ -32,7 +32,6 @@ include: "rules/common.smk"
 include: "rules/code.smk"
 include: "rules/paths.smk"
 include: "rules/parameters.smk"
-include: "rules/summary.smk"
 include: "rules/runs.smk"
 
 

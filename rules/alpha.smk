@@ -16,7 +16,6 @@ rule validate_addition_plain:
         settings=lambda wildcards: flags(
             tasks=tasks_of(wildcards), alphas=CONFIG.alphas
         ),
-        output_dir=subpath(output.alpha, parent=True),
     message:
         "choose α of task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
@@ -47,7 +46,6 @@ rule validate_negation_plain:
             alphas=CONFIG.alphas,
             **CONFIG.negation.model_dump(),
         ),
-        output_dir=subpath(output.alpha, parent=True),
     message:
         "choose α of negating {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"

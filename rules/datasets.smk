@@ -34,7 +34,6 @@ rule dataset:
     params:
         splits="train validation test",
         settings=dataset_flags,
-        output_dir=subpath(output.description, parent=True),
         code=code_of_data("prepare_dataset"),
     message:
         "prepare the images of {wildcards.task} in {wildcards.size} pixels"
@@ -82,8 +81,6 @@ rule texts:
     params:
         splits="train validation test",
         settings=dataset_flags,
-        pretrained_dir=subpath(input.config, parent=True),
-        output_dir=subpath(output.description, parent=True),
         code=code_of_data("prepare_text"),
     message:
         "tokenise the texts of {wildcards.task} for {wildcards.model}"

@@ -13,7 +13,6 @@ rule disentanglement_plain:
     params:
         evaluation=evaluation_flags,
         settings=flags(**CONFIG.disentanglement.model_dump(exclude={"models", "pairs"})),
-        output_dir=subpath(output.error, parent=True),
     message:
         "heat map of {wildcards.task_1} and {wildcards.task_2} ({wildcards.model},"
         " {wildcards.mode}, seed {wildcards.seed})"

@@ -15,7 +15,6 @@ rule eigenfunctions:
     threads: CONFIG.compute.threads
     params:
         encoder=encoder_flags,
-        output_dir=subpath(output.energies, parent=True),
         settings=eigenfunction_flags,
     message:
         "eigenfunctions of {wildcards.task} ({wildcards.model}, seed {wildcards.seed})"
@@ -37,7 +36,6 @@ rule proposition1:
     threads: CONFIG.compute.threads
     params:
         encoder=encoder_flags,
-        output_dir=subpath(output.interference, parent=True),
         settings=flags(
             tasks=CONFIG.eigenfunctions.tasks,
             images=CONFIG.eigenfunctions.images,

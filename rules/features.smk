@@ -12,7 +12,6 @@ rule features:
     threads: CONFIG.compute.threads
     params:
         encoder=encoder_flags,
-        output_dir=subpath(output.test, parent=True),
         settings=flags(**EVALUATION),
     message:
         "features of {wildcards.dataset} at the initial weights ({wildcards.model}, seed"
@@ -36,7 +35,6 @@ rule products:
     threads: CONFIG.compute.threads
     params:
         encoder=encoder_flags,
-        output_dir=subpath(output.test, parent=True),
         settings=product_flags,
     message:
         "Jacobian-vector products on {wildcards.dataset} ({wildcards.model}, {wildcards.mode}, seed"

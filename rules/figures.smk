@@ -13,10 +13,7 @@ rule plot:
         "<logs>/figures/{figure}.log",
     wildcard_constraints:
         figure=one_of(FIGURES_OF_STUDY),
-    conda:
-        "../envs/report.yaml"
     params:
-        tables_dir=lambda wildcards, input: subpath(input.tables[0], parent=True),
         code=lambda wildcards: code(
             "plot", f"tangent.report.figures.{wildcards.figure}"
         ),

@@ -10,18 +10,11 @@ rule finetuned:
         train=training_images,
         rate=chosen_rate,
     output:
-        encoder="<results>/finetuned/{model}/{training}/{task}/seed{seed}/encoder.safetensors",
-        history="<results>/finetuned/{model}/{training}/{task}/seed{seed}/log.csv",
-        metrics="<results>/finetuned/{model}/{training}/{task}/seed{seed}/metrics.json",
-        events=directory(
-            "<results>/finetuned/{model}/{training}/{task}/seed{seed}/events"
-        ),
+        **training_files("<results>/finetuned/{model}/{training}/{task}/seed{seed}"),
     threads: lambda wildcards: CONFIG.compute.threads * processes_of(wildcards)
     params:
         launcher=finetuning_launcher,
-        pretrained_dir=subpath(input.config, parent=True),
         data_dir=subpath(input.train, parent=True),
-        output_dir=subpath(output.encoder, parent=True),
         settings=finetuning_flags,
     message:
         "fine-tune {wildcards.model} on {wildcards.task} ({wildcards.training}, seed"

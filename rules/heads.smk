@@ -12,7 +12,6 @@ rule heads:
         model=one_of(models_with_heads("zero_shot")),
     threads: CONFIG.compute.threads
     params:
-        pretrained_dir=subpath(input.config, parent=True),
         settings=flags(**DEVICE),
         code=code_of_head("build_head"),
     message:
@@ -34,7 +33,6 @@ rule answer_heads:
         model=one_of(models_with_heads("answers")),
     threads: CONFIG.compute.threads
     params:
-        pretrained_dir=subpath(input.config, parent=True),
         code=code_of_head("build_answers"),
     message:
         "build the head of answers of {wildcards.model} for {wildcards.task}"

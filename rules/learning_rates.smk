@@ -9,11 +9,8 @@ use rule finetuned as tuning_training with:
         head=heads(["{task}"]),
         train=training_images,
     output:
-        encoder="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/encoder.safetensors",
-        history="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/log.csv",
-        metrics="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/metrics.json",
-        events=directory(
-            "<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/events"
+        **training_files(
+            "<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}"
         ),
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
@@ -50,7 +47,7 @@ rule tuning_accuracy:
 
 checkpoint chosen_learning_rate:
     input:
-        accuracies=lambda wildcards: tuning_accuracies(*searched(wildcards)),
+        accuracies=tuning_accuracies,
     output:
         chosen="<results>/learning_rates/{model}/{training}/seed{seed}/chosen.json",
     log:
@@ -75,19 +72,13 @@ rule adopted_training:
         chosen_rate,
         tuning_trainings,
     output:
-        encoder="<results>/finetuned/{model}/{training}/{task}/seed{seed}/encoder.safetensors",
-        history="<results>/finetuned/{model}/{training}/{task}/seed{seed}/log.csv",
-        metrics="<results>/finetuned/{model}/{training}/{task}/seed{seed}/metrics.json",
-        events=directory(
-            "<results>/finetuned/{model}/{training}/{task}/seed{seed}/events"
-        ),
+        **training_files("<results>/finetuned/{model}/{training}/{task}/seed{seed}"),
     wildcard_constraints:
         # A model's name counts with the training that comes after it in the path.
         model="|".join(f"{re.escape(m)}(?=/{t}/)" for m, t in CONFIG.searches) or "(?!)",
         seed=CONFIG.tuning_seed,
     params:
         settings=adoption_flags,
-        output_dir=subpath(output.encoder, parent=True),
     message:
         "take the training of {wildcards.model} on {wildcards.task} at the chosen learning rate"
         " ({wildcards.training}, seed {wildcards.seed})"

@@ -16,11 +16,6 @@ def base_model(wildcards):
     return CONFIG.base_model(wildcards.model)
 
 
-def models_of_family(name):
-    """The models of the configuration that are of a family."""
-    return [model for model in CONFIG.models if CONFIG.family_of(model) == name]
-
-
 def models_with_heads(kind):
     """The models of the configuration whose heads are of a kind."""
     return [m for m in CONFIG.models if FAMILIES[CONFIG.family_of(m)].head == kind]
@@ -152,16 +147,31 @@ def candidates(model, training, tasks, file):
     }
 
 
-def tuning_accuracies(model, training):
+def tuning_accuracies(wildcards):
     """What a learning rate is chosen by: every rate on every task that is trained here."""
-    tasks = CONFIG.trained_tasks(model, training)
-    return list(candidates(model, training, tasks, "accuracy.json").values())
+    names = searched(wildcards)
+    tasks = CONFIG.trained_tasks(*names)
+    return list(candidates(*names, tasks, "accuracy.json").values())
+
+
+TRAINED = {
+    "encoder": "encoder.safetensors",
+    "history": "log.csv",
+    "metrics": "metrics.json",
+    "events": "events",
+}
+"""What a training writes, by name."""
+
+
+def training_files(folder):
+    """The outputs of a training in a folder."""
+    files = {name: f"{folder}/{file}" for name, file in TRAINED.items()}
+    return files | {"events": directory(files["events"])}
 
 
 def tuning_trainings(wildcards):
     """What the trainings of a task at every rate have written."""
-    files = ["encoder.safetensors", "log.csv", "metrics.json", "events"]
-    names, tasks = searched(wildcards), [wildcards.task]
+    names, tasks, files = searched(wildcards), [wildcards.task], TRAINED.values()
     return [path for file in files for path in candidates(*names, tasks, file).values()]
 
 
@@ -169,19 +179,14 @@ def training_images(wildcards):
     return f"<resources>/datasets/{form(wildcards)}/{wildcards.task}/train.safetensors"
 
 
-def probe_training_images(wildcards):
-    """What a linear probe is fitted on; the control task's images are prepared for that alone."""
-    if wildcards.task in CONFIG.tasks:
-        return training_images(wildcards)
-    return f"<resources>/control_training/{form(wildcards)}/{wildcards.task}/train.safetensors"
-
-
 def probe_data(wildcards):
     """Images that a linear probe sees; none if the model's own classifier takes its place."""
     if CONFIG.has_own_head(wildcards.model, wildcards.task):
         return []
-    validation = f"{datasets_dir(wildcards)}/{wildcards.task}/validation.safetensors"
-    return [probe_training_images(wildcards), validation]
+    # The control task's training images are prepared for probes alone.
+    kind = "datasets" if wildcards.task in CONFIG.tasks else "control_training"
+    train = f"<resources>/{kind}/{form(wildcards)}/{wildcards.task}/train.safetensors"
+    return [train, f"{datasets_dir(wildcards)}/{wildcards.task}/validation.safetensors"]
 
 
 # Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.

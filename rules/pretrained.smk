@@ -17,14 +17,13 @@ for family in FAMILIES.values():
                 for name in family.other_files
             ],
         wildcard_constraints:
-            model=one_of(models_of_family(family.name)),
+            model=one_of(m for m in CONFIG.models if CONFIG.family_of(m) == family.name),
         # Downloads: nodes of a cluster often have no network.
         localrule: True
         threads: CONFIG.compute.threads
         params:
             source=lambda wildcards: json.dumps(CONFIG.source_of(wildcards.model)),
             architecture=architecture_digest,
-            output_dir=subpath(output.config, parent=True),
             code=code_of_source,
         message:
             "get the model {wildcards.model}"
@@ -40,8 +39,6 @@ rule initial:
     output:
         encoder="<results>/initial/{model}/seed{seed}/encoder.safetensors",
     threads: CONFIG.compute.threads
-    params:
-        pretrained_dir=subpath(input.config, parent=True),
     message:
         "draw random weights for {wildcards.model} (seed {wildcards.seed})"
     shell:

@@ -13,7 +13,6 @@ rule published:
     threads: CONFIG.compute.threads
     params:
         source=lambda wildcards: published(wildcards).model_dump_json(),
-        pretrained_dir=subpath(input.config, parent=True),
         code=code_of_published,
     message:
         "take published weights of {wildcards.model} on {wildcards.task} ({wildcards.training})"

@@ -9,8 +9,6 @@ rule report:
         figures=expand("<results>/figures/{figure}.svg", figure=FIGURES_OF_STUDY),
     output:
         report="<results>/report/index.html",
-    conda:
-        "../envs/report.yaml"
     params:
         study_dir=subpath(input.config, parent=True),
     message:

@@ -3,6 +3,14 @@
 from snakemake.resources import Resources
 
 LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus}
+FOLDERS = {
+    "output_dir": lambda wildcards, output: str(Path(output[0]).parent),
+    "pretrained_dir": lambda wildcards, input: str(Path(input.config).parent),
+    "tables_dir": lambda wildcards, input: str(Path(input.tables[0]).parent),
+}
+"""Parameters of commands that name them."""
+WITHOUT_TORCH = ["tables", "figures", "report"]
+"""Files of rules whose steps need no torch."""
 
 
 def complete(step):
@@ -12,7 +20,8 @@ def complete(step):
     """
     outputs = step.ruleinfo.output
     first, *_ = [*outputs.paths, *outputs.kwpaths.values()]
-    step.conda_env = step.conda_env or "../envs/train.yaml"
+    stage = "report" if Path(step.snakefile).stem in WITHOUT_TORCH else "train"
+    step.conda_env = step.conda_env or f"../envs/{stage}.yaml"
     step.resources.update(Resources.from_mapping(LIMITS))
     # What a profile or `--set-resources` gives to the rule wins, as in Snakemake itself.
     given = workflow.resource_settings._parsed_overwrite_resources
@@ -28,11 +37,14 @@ def complete(step):
     step.benchmark_modifier = step.log_modifier
     path = re.sub(r"<logs>|<resources>/logs", "<benchmarks>", log)
     step.benchmark = path.removesuffix(".log") + ".tsv"
-    if "code" not in step.params.keys():
-        (script,) = re.findall(r"python -m scripts\.(\w+)", step.shellcmd)
-        of_model = "model" in step.wildcard_names
-        step.set_params(code=code_of_model(script) if of_model else code(script))
+    (script,) = re.findall(r"python -m scripts\.(\w+)", step.shellcmd)
+    of_model = "model" in step.wildcard_names
+    of_code = code_of_model(script) if of_model else lambda wildcards: code(script)
     step.shellcmd += " --code {params.code} --log {log}"
+    defaults = {"code": of_code, **FOLDERS}
+    for name, value in defaults.items():
+        if f"{{params.{name}}}" in step.shellcmd and name not in step.params.keys():
+            step.set_params(**{name: value})
 
 
 for step in workflow.rules:

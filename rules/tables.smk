@@ -6,8 +6,6 @@ rule resolved_config:
         config="<results>/config.yaml",
     log:
         "<logs>/config.log",
-    conda:
-        "../envs/report.yaml"
     params:
         config=CONFIG_JSON,
     message:
@@ -26,8 +24,6 @@ rule collect_table:
         "<logs>/tables/{table}.log",
     wildcard_constraints:
         table=one_of(name for name in TABLES_OF_STUDY if TABLES[name].results),
-    conda:
-        "../envs/report.yaml"
     params:
         entry=entry_of,
     message:
@@ -50,11 +46,8 @@ rule derived_table:
             for name in TABLES_OF_STUDY
             if TABLES[name].tables and name != "claims"
         ),
-    conda:
-        "../envs/report.yaml"
     params:
         settings=lambda wildcards: json.dumps(TABLES[wildcards.table].settings(CONFIG)),
-        tables_dir=subpath(output.table, parent=True),
         markdown="",
         entry=entry_of,
         code=code_of_table,
@@ -92,10 +85,6 @@ rule paper_table:
         "<logs>/tables/{table}.log",
     wildcard_constraints:
         table=one_of(PAPER_TABLES),
-    conda:
-        "../envs/report.yaml"
-    params:
-        tables_dir=subpath(output.md, parent=True),
     message:
         "write {wildcards.table} of the paper"
     shell:

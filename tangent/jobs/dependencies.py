@@ -143,10 +143,7 @@ def _read(module: str, root: Path) -> _Source:
 class _Part:
     """A statement at the top of a module, or an entry of a registry.
 
-    Attributes:
-        words: its syntax, without what cannot change what it does.
-        names: what it refers to.
-        imported: local names of this repository's modules, and of what is in them, that it imports.
+    Its syntax, the names that it refers to, and the local names of what it imports from here.
     """
 
     words: list[str] = field(default_factory=list)
@@ -163,7 +160,6 @@ class _Source:
     """What a module says.
 
     Attributes:
-        module, path, root: its dotted name, its file, and the folder of the packages.
         imports: by local name what is imported as it, here or there in the module: a module, and
             the name in it (None: the module itself).
         data: files beside the module that it names.

@@ -6,8 +6,6 @@ operating system (`flock`), which drops them however a process ends. What a proc
 `os.exec` keeps them.
 """
 
-from __future__ import annotations
-
 import fcntl
 import logging
 import os

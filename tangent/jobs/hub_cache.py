@@ -1,7 +1,5 @@
 """The Hugging Face client's cache: what the hub says of a file there, without a network."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re

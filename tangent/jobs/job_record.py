@@ -5,8 +5,6 @@ record has both: the job's provenance block, and the SHA-256 of every file that 
 `tangent.jobs.verify` compares files and records.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

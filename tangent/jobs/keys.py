@@ -1,7 +1,5 @@
 """Keys of YAML files: strict, closed and frozen mappings, and the types of what they hold."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator

@@ -1,7 +1,5 @@
 """Out of memory: known by its many exceptions, answered by what to change."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

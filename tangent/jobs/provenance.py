@@ -4,8 +4,6 @@ This module also remembers all inputs that a process has named, for the record t
 itself (`tangent.jobs.job_record`).
 """
 
-from __future__ import annotations
-
 import platform
 import subprocess
 import sys
@@ -14,6 +12,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import to_jsonable_python
 
 from tangent.jobs.files import read_metadata, sha256_file
 
@@ -61,7 +61,7 @@ def record_of_process(settings: Mapping[str, Any], code: str) -> dict[str, Any]:
 
 def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as a block holds them: of JSON's types alone."""
-    return {name: _plain(value) for name, value in settings.items()}
+    return to_jsonable_python(dict(settings))
 
 
 def _block(digests: dict[str, str], settings: Mapping[str, Any], code: str) -> dict[str, Any]:
@@ -97,16 +97,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value
 
 
 @cache

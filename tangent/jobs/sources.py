@@ -1,7 +1,5 @@
 """What the registries of sources share: read an entry, make its source, compare its file."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -103,9 +103,10 @@ def rules():
     """Each rule that runs scripts, by name: its scripts and its conda environment."""
     found = {}
     steps = (ROOT / "rules" / "steps.smk").read_text(encoding="utf-8")
-    default = re.search(r'step.conda_env or "../envs/(\w+).yaml"', steps)[1]
+    without_torch = ast.literal_eval(re.search(r"WITHOUT_TORCH = (.*)", steps)[1])
     for path in sorted((ROOT / "rules").glob("*.smk")):
         text = path.read_text(encoding="utf-8")
+        default = "report" if path.stem in without_torch else "train"
         for block in re.split(r"^(?=rule |checkpoint )", text, flags=re.M)[1:]:
             block = re.split(r"^(?:use rule|for|def) ", block, flags=re.M)[0]
             scripts = re.findall(r"python -m scripts\.(\w+)", block)

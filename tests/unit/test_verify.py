@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 from tangent.jobs import files, provenance
-from tangent.jobs.verify.difference import first_difference
 from tangent.jobs.verify.plan import PlannedJob, in_order
-from tangent.jobs.verify.verification import failure, summary, verify
+from tangent.jobs.verify.verification import failure, first_difference, summary, verify
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """The jobs of a study as the workflow would run them today, in the order in which it does."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
