@@ -1,5 +1,6 @@
 """comparison.csv and the report's tables from it, against plain loops over random tables."""
 
+import json
 import math
 from statistics import mean, stdev
 
@@ -48,7 +49,7 @@ def tables():
 
 @pytest.fixture(scope="module")
 def comparison(tables):
-    return derived_table("comparison", tables)
+    return derived_table("comparison", tables, modes=MODES)
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_the_range_of_reruns_has_a_margin_for_rounding(changeable, ours, within)
         ours
     )
     where = {"table": "addition", "model": "ViT-B-32", "mode": "standard", "quantity": "absolute"}
-    row = one(derived_table("comparison", changeable), **where)
+    row = one(derived_table("comparison", changeable, modes=MODES), **where)
     assert row["ours"] == pytest.approx(ours) and row["within"] == within
 
 
@@ -144,7 +145,7 @@ def test_one_rerun_has_a_margin_of_a_point(changeable, off, within):
     rerun = rerun_accuracies()["ViT-L-14"]["standard"]["test"]["dtd"]
     chosen = (single.model == "ViT-L-14") & (single["mode"] == "standard") & (single.task == "dtd")
     single.loc[chosen & (single.split == "test"), "accuracy"] = rerun + off
-    comparison = derived_table("comparison", changeable)
+    comparison = derived_table("comparison", changeable, modes=MODES)
     row = one(comparison, table="single_task", model="ViT-L-14", mode="standard", task="dtd")
     assert row["difference"] == pytest.approx(off) and row["within"] == within
     table = comparison_tables.tasks_against_rerun(comparison, "ViT-L-14")
@@ -168,7 +169,7 @@ def test_one_rerun_has_a_margin_of_a_point(changeable, off, within):
 )
 def test_another_scale_has_no_differences(changed):
     tables = paper_study.tables(**changed)
-    comparison = derived_table("comparison", tables)
+    comparison = derived_table("comparison", tables, modes=MODES)
     assert comparison.difference.isna().all() and set(comparison.within) == {""}
     model = changed.get("models", MODELS)[0]
     row = one(comparison, table="addition", model=model, mode="linear", quantity="absolute")
@@ -238,7 +239,7 @@ def test_tasks_against_the_rerun(comparison):
 
 def test_one_model_and_one_seed_leave_the_rest_not_run():
     tables = paper_study.tables(models=("ViT-B-32",), seeds=(7,))
-    comparison = derived_table("comparison", tables)
+    comparison = derived_table("comparison", tables, modes=MODES)
     assert comparison.spread.isna().all()
     ours = comparison[comparison.model == "ViT-B-32"]
     assert (ours.seeds == 1).all() and (comparison[comparison.model != "ViT-B-32"].seeds == 0).all()
@@ -256,7 +257,7 @@ def test_one_model_and_one_seed_leave_the_rest_not_run():
 def test_a_mode_that_was_not_run(tables, mode):
     """Everything is made without it, and says so."""
     rest = without(tables, mode=mode, model="ViT-B-16")
-    comparison = derived_table("comparison", rest)
+    comparison = derived_table("comparison", rest, modes=MODES)
     for kind in (SINGLE_TASK, ADDITION, NEGATION):
         rows = cells_by_model(comparison_tables.against_paper(comparison, kind))
         assert "not run" in rows["ViT-B-16"][mode]
@@ -292,7 +293,7 @@ def test_an_artefact_that_was_not_run(tables, left_out):
     quantities = {"negation": ["target", "control"], "all": []}.get(left_out, [left_out])
     for quantity in quantities:
         rest = without(rest, quantity=quantity)
-    comparison = derived_table("comparison", rest)
+    comparison = derived_table("comparison", rest, modes=MODES)
     run = comparison[(comparison.seeds > 0) & (comparison["mode"] != "zero_shot")]
     assert set(run.table) == {"single_task", "addition", "negation"} - {*names}
     if left_out in ("single_task", "all"):
@@ -324,7 +325,7 @@ def test_no_study_from_random_weights(tables):
 def test_a_seed_that_lacks_a_task_does_not_count(tables):
     gone = without(tables, model="ViT-B-32", mode="linear", task="svhn", seed=1)
     where = {"table": "negation", "model": "ViT-B-32", "mode": "linear", "quantity": "target"}
-    row = one(derived_table("comparison", gone), **where)
+    row = one(derived_table("comparison", gone, modes=MODES), **where)
     values = per_seed(gone, "negation", "target", model=["ViT-B-32"], mode=["linear"], seed=[0, 2])
     assert row["seeds"] == 2 and row["ours"] == pytest.approx(mean(values))
 
@@ -353,7 +354,14 @@ def test_a_seed_that_ran_one_of_two_modes_is_not_judged(tables):
 def test_the_script_writes_what_can_be_read_back(tables, comparison, tmp_path):
     for name in ("single_task", "addition", "negation"):
         tables[name].to_csv(tmp_path / f"{name}.csv", index=False)
-    argv = ["--table", "comparison", "--settings-json", "{}", "--tables-dir", str(tmp_path)]
+    argv = [
+        "--table",
+        "comparison",
+        "--settings-json",
+        json.dumps({"modes": [*MODES]}),
+        "--tables-dir",
+        str(tmp_path),
+    ]
     argv += ["--output", str(tmp_path / "comparison.csv")]
     derive_table.run(cli.parse(derive_table.Arguments, argv))
     found = load_tables(tmp_path, ["comparison"])["comparison"]
