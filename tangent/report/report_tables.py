@@ -51,7 +51,7 @@ def per_task(tables: Tables, model: str) -> Table:
     test = tables["single_task"].query("model == @model and split == 'test'")
     added = tables["addition_tasks"].query("model == @model")
     negated = tables["negation"].query("model == @model")
-    modes = modes_in(test)
+    modes = modes_in(tables["single_task"])
     rows = []
     for task in fine_tuned_tasks(tables, model):
         cells = [percent(_of(test, task, "zero_shot").accuracy.unique())]

@@ -87,7 +87,7 @@ def _random_init(tables: Tables) -> Table:
     rows = {
         f"{mode}, {label}": (mode, initialization)
         for initialization, label in (("pretrained", "pre-trained"), ("random", "random"))
-        for mode in modes_in(table)
+        for mode in modes_in(tables["single_task"])
     }
 
     def cells(model: str, row: tuple[str, str]) -> Sequence[str]:

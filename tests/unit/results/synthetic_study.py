@@ -373,7 +373,7 @@ def _benchmarks(folder, config) -> None:
     tasks = [f"standard/{task}/seed0" for task in config["tasks"]]
     for step, seconds, jobs in (
         ("finetuned", 42.5, tasks), ("single_task", 6.25, tasks),
-        ("addition", 0.4, ["standard/seed0"]),
+        ("addition", 0.4, ["standard/sum/seed0"]),
     ):  # fmt: skip
         for job in jobs:
             memory = "-" if step == "addition" else "812.5"
