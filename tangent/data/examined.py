@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -137,7 +139,7 @@ def for_each(
     has begun are left out.
     """
     ascending = np.sort(rows)
-    jobs = [ascending[i : i + _ROWS_PER_JOB] for i in range(0, len(rows), _ROWS_PER_JOB)]
+    jobs = (ascending[i : i + _ROWS_PER_JOB] for i in range(0, len(rows), _ROWS_PER_JOB))
 
     def job(part: np.ndarray) -> int:
         for row in part.tolist():
@@ -145,8 +147,11 @@ def for_each(
         return len(part)
 
     with ThreadPoolExecutor(threads) as pool:
+        # Not `pool.map`: its threads would be far ahead before an error is seen.
+        waiting = deque(pool.submit(job, part) for part in islice(jobs, 2 * threads))
         try:
-            for done in pool.map(job, jobs):
-                progress.update(done)
+            while waiting:
+                progress.update(waiting.popleft().result())
+                waiting.extend(pool.submit(job, part) for part in islice(jobs, 1))
         finally:
             pool.shutdown(cancel_futures=True)
