@@ -46,7 +46,7 @@ class JsonLines(Source):
 
 def _read(task: TextTask, path: Path) -> tuple[list, list, str, None]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path} cannot be read as UTF-8 text ({first_line(error)}): restore it, or delete the "
@@ -55,7 +55,8 @@ def _read(task: TextTask, path: Path) -> tuple[list, list, str, None]:
     values, labels = [], []
     for number, line in enumerate(io.StringIO(text), start=1):
         try:
-            row = json.loads(line)
+            row = json.loads(line, parse_constant=_no_number)
+            json.dumps(row, ensure_ascii=False).encode()  # escapes may stand for no character
             labels.append(row[task.label])
             values.append({column: row[column] for column in task.columns})
         except (ValueError, TypeError) as error:
@@ -68,3 +69,7 @@ def _read(task: TextTask, path: Path) -> tuple[list, list, str, None]:
                 f"names; it has {', '.join(row)}: correct the line or the task's file."
             ) from error
     return values, labels, str(path), None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

@@ -121,11 +121,11 @@ def read_located(path: str | Path) -> Located:
 
 def _source(task: AnyTask, entry: Mapping[str, Any], key: str) -> Source:
     """The source that an entry describes, if it has data sets of the task's kind."""
-    source = described(DATA_SOURCES, entry, key)
-    if task.kind not in source.gives:
+    kind = DATA_SOURCES.get(entry.get("source"))
+    if kind is not None and task.kind not in kind.gives:
         fitting = (other for other, of in DATA_SOURCES.items() if task.kind in of.gives)
         raise UserError(
             f"{key}: the source {entry['source']!r} has no {task.kind}s, but {task.name} is a task "
             f"about {task.kind}s: choose one of {', '.join(fitting)}."
         )
-    return source
+    return described(DATA_SOURCES, entry, key)

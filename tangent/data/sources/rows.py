@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
 import os
-import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,8 @@ class TextRows(Rows):
 def decode(content: bytes, name: str, remedy: str) -> np.ndarray:
     """Decode an image file as torchvision's loader does: Pillow, converted to RGB.
 
+    Grey levels of 16 bits keep their upper 8, as Pillow does with colours of 16 bits.
+
     Args:
         content: the file's bytes.
         name: what a message calls the image.
@@ -142,15 +144,27 @@ def decode(content: bytes, name: str, remedy: str) -> np.ndarray:
         uint8 [height, width, 3].
 
     Raises:
-        UserError: it is no image, or a damaged or truncated one.
+        UserError: it is no image, a damaged or truncated one, a huge one, or one whose pixels have
+            no known range.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content)) as image:
+            if math.prod(image.size) > Image.MAX_IMAGE_PIXELS:
+                width, height = image.size
+                raise UserError(f"{name} has {width} × {height} pixels, too many: make it smaller.")
+            if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+                grey = np.array(image).astype(np.uint32) >> 8
+                return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+            if image.mode in ("I", "F"):
+                raise UserError(
+                    f"{name} has pixels of 32 bits, whose range is not known: save it with 8 bits."
+                )
             return np.array(image.convert("RGB"))
-    # What Pillow's decoders raise for damaged files.
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's decoders of damaged files raise errors of all kinds
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "no known image format" if unknown else first_line(error)
         raise UserError(f"{name} is no complete image ({reason}): {remedy}.") from error

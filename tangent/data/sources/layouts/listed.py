@@ -23,7 +23,7 @@ def read_lines(file: Path) -> list[str]:
         UserError: it cannot be read as text.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read ({error}): restore it.") from error
     return [line.strip() for line in lines if line.strip()]
@@ -137,7 +137,7 @@ def read_gtsrb(places: Mapping[str, Path]) -> SourceData:
 def _read_table(file: Path) -> tuple[list[str], list[int]]:
     """File names and class numbers of a table that is separated by semicolons."""
     try:
-        with open(file, newline="", encoding="utf-8", errors="replace") as content:
+        with open(file, newline="", encoding="utf-8-sig", errors="replace") as content:
             reader = csv.DictReader(content, delimiter=";", skipinitialspace=True)
             columns, rows = reader.fieldnames or [], list(reader)
     except (OSError, csv.Error) as error:

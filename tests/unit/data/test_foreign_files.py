@@ -1,0 +1,109 @@
+"""Images and texts as other programs save them: 16 bits, huge, damaged, with byte order marks."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_sources_folder import from_folder, write
+
+from tangent.data.sources.json_lines import _read
+from tangent.data.sources.layouts.listed import read_lines
+from tangent.data.sources.rows import decode
+from tangent.jobs.errors import UserError
+from tangent.tasks.task_files import TextTask
+
+MARK = "\ufeff".encode()
+
+
+def encoded(image: Image.Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_grey_levels_of_16_bits_keep_their_upper_8(rng, kind):
+    pixels = rng.integers(0, 2**16, (5, 7)).astype(np.uint16)
+    found = decode(encoded(Image.fromarray(pixels), kind), "grey", "restore it")
+    assert found.dtype == np.uint8 and found.shape == (5, 7, 3)
+    for channel in range(3):
+        assert (found[..., channel] == pixels // 256).all()
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_pixels_of_32_bits_are_refused_by_name(rng, dtype):
+    image = Image.fromarray((1000 * rng.random((4, 4))).astype(dtype))
+    with pytest.raises(UserError, match=r"^scan\.tif has pixels of 32 bits, whose range is not"):
+        decode(encoded(image, "TIFF"), "scan.tif", "restore it")
+
+
+def test_huge_images_are_refused_before_they_are_decoded():
+    image = encoded(Image.new("1", (20_000, 5_000)), "PNG")
+    with pytest.raises(UserError, match=r"^big\.png has 20000 × 5000 pixels, too many"):
+        decode(image, "big.png", "restore it")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "GIF", "BMP", "WEBP", "PPM"])
+def test_damaged_images_are_answered_by_name(rng, kind):
+    """Bytes changed, cut out and put in at random: an image or one `UserError`, nothing else."""
+    image = Image.fromarray(rng.integers(0, 256, (16, 16, 3)).astype(np.uint8))
+    whole = np.frombuffer(encoded(image, kind), np.uint8)
+    for _ in range(150):
+        damaged = whole.copy()
+        places = rng.integers(0, min(len(whole), 400), int(rng.integers(1, 12)))
+        damaged[places] = rng.integers(0, 256, len(places))
+        if rng.random() < 0.3:
+            damaged = damaged[: rng.integers(0, len(damaged))]
+        try:
+            assert decode(damaged.tobytes(), "it", "restore it").ndim == 3
+        except UserError as error:
+            assert str(error).startswith("it ")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
+    file = tmp_path / "list.txt"
+    file.write_bytes(MARK + b"airplane_001.jpg\r\nbeach_002.jpg\r\n")
+    assert read_lines(file) == ["airplane_001.jpg", "beach_002.jpg"]
+    folder = write(tmp_path / "data", "gtsrb")
+    table = folder / "GT-final_test.csv"
+    expected = list(from_folder(tmp_path / "data", "gtsrb").test.labels)
+    table.write_bytes(MARK + table.read_bytes())
+    assert list(from_folder(tmp_path / "data", "gtsrb").test.labels) == expected
+    shutil.rmtree(folder)
+
+
+def lines(path: Path, *texts: str, mark: bytes = b"") -> Path:
+    path.write_bytes(mark + "\n".join(texts).encode() + b"\n")
+    return path
+
+
+TASK = TextTask("t", "", "{text} ?", ("negative", "positive"), label="mood")
+
+
+def test_json_lines_with_a_mark_are_read(tmp_path):
+    row = json.dumps({"text": "größer", "mood": 1})
+    values, labels, *_ = _read(TASK, lines(tmp_path / "train.jsonl", row, row, mark=MARK))
+    assert values == [{"text": "größer"}] * 2 and labels == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ('{"text": "a", "mood": NaN}', "NaN is no JSON"),
+        ('{"text": "a", "mood": -Infinity}', "-Infinity is no JSON"),
+        ('{"text": "\\ud800", "mood": 1}', "surrogates not allowed"),
+        ('["text", "mood"]', "list indices"),
+        ("", "Expecting value"),
+    ],
+)
+def test_lines_that_are_no_rows_are_named(tmp_path, row, reason):
+    path = lines(tmp_path / "train.jsonl", '{"text": "a", "mood": 0}', row)
+    with pytest.raises(UserError, match=rf"train\.jsonl, line 2 is no JSON object \(.*{reason}"):
+        _read(TASK, path)
