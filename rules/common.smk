@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tangent.config.load import ConfigError, load_config
+from tangent.config.load import load_config
 from tangent.config.sharing import shared_conflicts
 from tangent.training.pretraining.objectives import OBJECTIVES
 from tangent.jobs.errors import UserError
@@ -21,6 +21,7 @@ from tangent.report.figures.catalogue import FIGURES, figures_of
 from tangent.jobs.gpus import auto_device, visible_gpus
 from tangent.arithmetic.modes import MODES
 from tangent.results.columns import COMBINATIONS, TABLES, raw_results, tables_of
+from tangent.jobs.yaml_files import read_yaml
 from tangent.results.paper_tables import PAPER_TABLES
 
 
@@ -31,8 +32,12 @@ def checked_config(mapping):
     files = [*workflow.configfiles[given:], *workflow.configfiles[:given]]
     files = dict.fromkeys(map(os.path.relpath, files))
     try:
+        # Snakemake has read them already, and kept the last of a key that stands twice.
+        for file in files:
+            if file.endswith((".yaml", ".yml")):
+                read_yaml(file)
         checked = load_config(mapping, source=" with ".join(files))
-    except ConfigError as error:
+    except UserError as error:
         sys.exit(str(error))
     # Not again in the jobs that this one starts: it would end them, whatever they have done.
     if workflow.is_main_process and (conflicts := shared_conflicts(checked)):

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from tangent.config.checks import problems_across_keys
 from tangent.config.schema import Config
 from tangent.jobs.errors import UserError
 from tangent.jobs.keys import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SHA256_PATTERN
+from tangent.jobs.yaml_files import read_yaml
 
 Location = tuple[str | int, ...]
 
@@ -82,23 +82,23 @@ def extended_files(extends: Any) -> list[str]:
         if extends in files:
             raise ConfigError([f"extends: {' → '.join([*files, extends])} goes in a circle"])
         files.append(extends)
-        content = read_yaml(extends, "extends: ")
+        content = read_checked(extends, "extends: ")
         if not isinstance(content, dict):
             raise ConfigError([f"extends: {extends} must be a mapping of keys"])
         extends = content.get("extends")
     return files[::-1]
 
 
-def read_yaml(path: str, prefix: str = "") -> Any:
-    """The content of a file.
+def read_checked(path: str, prefix: str = "") -> Any:
+    """`read_yaml` of a configuration's file.
 
     Raises:
-        ConfigError: it is not YAML; the message begins with `prefix`.
+        ConfigError: as `read_yaml`; the message begins with `prefix`.
     """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{prefix}{path} is not YAML: {error}"]) from error
+        return read_yaml(path)
+    except UserError as error:
+        raise ConfigError([f"{prefix}{error}"]) from error
 
 
 def descriptions(error: ValidationError, root: type[BaseModel], content: Any) -> list[str]:

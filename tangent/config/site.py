@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from tangent.config.load import ConfigError, descriptions, read_yaml
+from tangent.config.load import ConfigError, descriptions, read_checked
 from tangent.jobs.keys import NonEmptyString, PositiveInteger, Section
 
 Resource = Literal[
@@ -122,7 +122,7 @@ def read_site(path: str, rules: str = "rules") -> Site:
         example = path.replace(".yaml", ".example.yaml")
         remedy = f"copy {example} to {path} and put your partition and account in (docs/cluster.md)"
         raise ConfigError([f"{path} does not exist: {remedy}"])
-    content = read_yaml(path)
+    content = read_checked(path)
     try:
         site = Site.model_validate({} if content is None else content)
     except ValidationError as error:

@@ -47,6 +47,7 @@ NEVER = {
     "tangent.jobs.progress",
     "tangent.jobs.provenance",
     "tangent.jobs.run_lock",
+    "tangent.jobs.yaml_files",
     "tangent.results.columns",  # rules have the entry of their table as a parameter
 }
 """Modules that read, write, record or report a result, or pick its place, but do not make it."""

@@ -10,9 +10,8 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, ClassVar
 
-import yaml
-
 from tangent.jobs.errors import UserError
+from tangent.jobs.yaml_files import read_yaml
 from tangent.tasks.labels import check_classes, label_names, strings
 
 # A column, or an entry of a column that holds lists or mappings: {choices[text][0]}.
@@ -169,10 +168,7 @@ def load_task(name: str) -> AnyTask:
 
 def read_task(path: Path) -> AnyTask:
     """Read and check a task file; raises `UserError` as `load_task` does."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read as YAML: {error}") from error
+    content = read_yaml(path)
     kind = content.pop("kind", Task.kind) if isinstance(content, dict) else Task.kind
     if kind not in _KEYS:
         raise UserError(f"{path}: kind is {kind!r}, but must be one of {', '.join(_KEYS)}.")

@@ -21,7 +21,7 @@ def test_extended_files_come_in_the_order_of_merging(tmp_path):
         ("extends: {folder}/file.yaml", "goes in a circle"),
         ("extends: [a.yaml]", "must be one path, not ['a.yaml']"),
         ("- study", "file.yaml must be a mapping of keys"),
-        ("a: b: c", "file.yaml is not YAML"),
+        ("a: b: c", "file.yaml, line 1: it is no YAML"),
     ],
 )
 def test_what_cannot_be_extended_is_named(tmp_path, content, message):
