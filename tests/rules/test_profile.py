@@ -39,7 +39,7 @@ def problems(folder, text):
         ("rules: {finetuned: {memory: 9}}", "memory"),
         ("rules: {finetuned: {runtime: -1}}", "runtime"),
         ("[1, 2]", "must be a mapping of keys"),
-        ("a: [", "is not YAML"),
+        ("a: [", "line 1: it is no YAML"),
     ],
 )
 def test_a_wrong_site_file_is_answered_with_its_name_and_the_key(text, expected, tmp_path):
