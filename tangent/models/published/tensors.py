@@ -16,21 +16,33 @@ if TYPE_CHECKING:
 
 _SAFETENSORS = (".safetensors",)
 _TORCH = (".pt", ".pth", ".bin", ".ckpt")
-# What wrapping modules put before every name: data-parallel training, and encoders that hold a CLIP
-# model as their attribute `model`, as the paper's authors' does.
-_PREFIXES = ("module.", "model.")
+# What wrapping modules put before every name: data-parallel training, torch.compile, and encoders
+# that hold a CLIP model as their attribute `model`, as the paper's authors' does.
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+_CONTENTS = ("state_dict", "model", "model_state_dict")
+"""Keys under which training checkpoints keep a state dict beside other things."""
+
+_PART = re.compile(r"-\d+-of-\d+\b|\.index\.json$")
+_ADAPTER = re.compile(r"\blora_[A-Z]|\blora_embedding_|\bhada_|\blokr_|\bia3_")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a state dict on the CPU; large files are mapped into memory where the format allows it.
 
-    A torch file may also hold a mapping with the state dict under `state_dict`, as training
-    checkpoints do; the other entries are left out. A prefix that all names share because of a
-    wrapping module is taken off.
+    A torch file may also hold a mapping with the state dict under one of `_CONTENTS`, as training
+    checkpoints do; the other entries are left out. Prefixes that all names share because of
+    wrapping modules are taken off.
 
     Raises:
-        UserError: the file is damaged, of another format, or holds anything but named tensors.
+        UserError: the file is damaged, of another format, one of several, an adapter, or holds
+            anything but named tensors.
     """
+    if part := _PART.search(path.name):
+        what = "an index" if path.suffix == ".json" else f"one file of several ({part[0]})"
+        raise UserError(
+            f"{path} is {what}, not all weights: load the model from its folder and save "
+            "model.state_dict() into one file."
+        )
     suffix = path.suffix.lower()
     if suffix in _SAFETENSORS:
         content = _read_safetensors(path)
@@ -41,7 +53,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path}: the ending tells the format and must be one of "
             f"{', '.join((*_SAFETENSORS, *_TORCH))}. Rename the file if it is one of these."
         )
-    return _without_prefixes(_named_tensors(content, path))
+    tensors = _without_prefixes(_named_tensors(content, path))
+    if adapted := next((name for name in tensors if _ADAPTER.search(name)), None):
+        raise UserError(
+            f"{path} is an adapter (it holds {adapted}), not whole weights: merge it into its base "
+            "model (in PEFT: model.merge_and_unload()) and save the state dict of that."
+        )
+    return tensors
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -75,7 +93,9 @@ def _holds_objects(path: Path, which: str) -> UserError:
     return UserError(
         f"{path} holds pickled objects ({which}), not only tensors. It is refused because loading "
         "them runs code from the file. In the environment that made it, save the weights alone: "
-        f"torch.save(torch.load({path.name!r}, weights_only=False).state_dict(), 'weights.pt')"
+        "torch.save({k: v for k, v in (lambda c: c.state_dict() if hasattr(c, 'state_dict') else "
+        f"next((c[k] for k in {_CONTENTS} if k in c), c))(torch.load({path.name!r}, "
+        "weights_only=False)).items() if torch.is_tensor(v)}, 'weights.pt')"
     )
 
 
@@ -89,8 +109,9 @@ def _damaged(path: Path, kind: str, reason: str) -> UserError:
 def _named_tensors(content: Any, path: Path) -> dict[str, Tensor]:
     import torch
 
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    if isinstance(content, Mapping):
+        inside = (content[key] for key in _CONTENTS if isinstance(content.get(key), Mapping))
+        content = next(inside, content)
     if not isinstance(content, Mapping):
         raise UserError(
             f"{path} holds a {type(content).__name__}, not a state dict: save "
