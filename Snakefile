@@ -1,5 +1,6 @@
 # From the repository root: snakemake --cores 2 [target] [--configfile overlay.yaml]
 import gc
+import os
 import sys
 
 from snakemake.utils import min_version
@@ -7,6 +8,10 @@ from snakemake.utils import min_version
 from tangent.config.load import ConfigError, extended_files
 
 min_version("9.19")
+
+# Jobs run `python -m scripts.…` and name files from here.
+if not os.path.samefile(os.getcwd(), workflow.basedir):
+    sys.exit(f"start Snakemake in the repository's folder: cd {workflow.basedir}")
 
 # Planning makes objects by the million that live on: looking for garbage among them takes a tenth
 # of its time.

@@ -166,3 +166,17 @@ def test_a_person_can_ask_for_one_artefact_by_name(workspace):
     counts = workspace.job_counts("table1", "figure3", "claims", "figures", "pretrain_demo")
     assert counts["pretraining_demo-vit"] == 1
     assert counts["plot"] == 7 and counts["paper_table"] == 1 and "report" not in counts
+
+
+def test_another_folder_is_answered_with_the_right_one(tmp_path):
+    """With a copy of config.yaml there too: a dry run would succeed, and every job fail."""
+    for there in (tmp_path, tmp_path / "copy"):
+        there.mkdir(exist_ok=True)
+        if there.name == "copy":
+            (there / "config.yaml").write_bytes((ROOT / "config.yaml").read_bytes())
+        for where, flags in ((there, []), (ROOT, ["--directory", str(there)])):
+            command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-n"]
+            done = subprocess.run([*command, *flags], cwd=where, capture_output=True, text=True)
+            assert done.returncode == 1
+            said = done.stderr.splitlines()[-1]
+            assert said == f"start Snakemake in the repository's folder: cd {ROOT}"
