@@ -19,6 +19,7 @@ rule addition_plain:
     shell:
         "python -m scripts.addition {params.evaluation} --merging {wildcards.merging}"
         " --tasks {params.tasks} --alpha {input.alpha} --output {output.result}"
+        " --code {params.code} --log {log}"
 
 
 use rule addition_plain as addition_linearized with:

@@ -22,6 +22,7 @@ rule validate_addition_plain:
     shell:
         "python -m scripts.validate_addition {params.evaluation} --merging {wildcards.merging}"
         " {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"
 
 
 use rule validate_addition_plain as validate_addition_linearized with:
@@ -52,6 +53,7 @@ rule validate_negation_plain:
     shell:
         "python -m scripts.validate_negation {params.evaluation} --task {wildcards.task}"
         " {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"
 
 
 use rule validate_negation_plain as validate_negation_linearized with:

@@ -20,6 +20,7 @@ rule validate_combinations:
     shell:
         "python -m scripts.validate_combinations {params.evaluation} {params.settings}"
         " --output {output.choices}"
+        " --code {params.code} --log {log}"
 
 
 rule evaluate_combinations:
@@ -42,3 +43,4 @@ rule evaluate_combinations:
     shell:
         "python -m scripts.evaluate_combinations {params.evaluation} --tasks {params.tasks}"
         " --choices {input.choices} --output {output.result}"
+        " --code {params.code} --log {log}"

@@ -18,6 +18,7 @@ rule data_source:
     shell:
         "python -m scripts.locate_dataset --task {wildcards.task} {params.sources} {params.sizes}"
         " --output {output.located}"
+        " --code {params.code} --log {log}"
 
 
 rule dataset:
@@ -41,6 +42,7 @@ rule dataset:
         "python -m scripts.prepare_dataset --task {wildcards.task} --located {input.located}"
         " --image-size {wildcards.size} --splits {params.splits} {params.settings}"
         " --threads {threads} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"
 
 
 # No model is fine-tuned on the control task: its training images need not be decoded.
@@ -88,6 +90,7 @@ rule texts:
         "python -m scripts.prepare_text --task {wildcards.task} --located {input.located}"
         " --pretrained-dir {params.pretrained_dir} --splits {params.splits} {params.settings}"
         " --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"
 
 
 use rule texts as control_texts with:

@@ -19,6 +19,7 @@ rule disentanglement_plain:
     shell:
         "python -m scripts.disentanglement {params.evaluation} --task-1 {wildcards.task_1} --task-2"
         " {wildcards.task_2} {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"
 
 
 use rule disentanglement_plain as disentanglement_linearized with:

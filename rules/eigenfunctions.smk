@@ -21,6 +21,7 @@ rule eigenfunctions:
     shell:
         "python -m scripts.eigenfunctions {params.encoder} --task {wildcards.task}"
         " {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"
 
 
 rule proposition1:
@@ -47,3 +48,4 @@ rule proposition1:
     shell:
         "python -m scripts.proposition1 {params.encoder} {params.settings}"
         " --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"

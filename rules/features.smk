@@ -19,6 +19,7 @@ rule features:
     shell:
         "python -m scripts.initial_features {params.encoder} --dataset {wildcards.dataset}"
         " {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"
 
 
 rule products:
@@ -42,6 +43,7 @@ rule products:
     shell:
         "python -m scripts.jacobian_products {params.encoder} --dataset {wildcards.dataset}"
         " {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"
 
 
 # A file of its own for each further method: with one more, what the others gave stays.

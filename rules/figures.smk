@@ -22,3 +22,4 @@ rule plot:
     shell:
         "python -m scripts.plot --figure {wildcards.figure} --tables-dir {params.tables_dir}"
         " --output-svg {output.svg} --output-pdf {output.pdf}"
+        " --code {params.code} --log {log}"

@@ -24,3 +24,4 @@ rule finetuned:
         " --initial-encoder {input.initial} --head {input.head} --data-dir {params.data_dir}"
         " --training {wildcards.training} --task {wildcards.task} --model {wildcards.model}"
         " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"

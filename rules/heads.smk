@@ -19,6 +19,7 @@ rule heads:
     shell:
         "python -m scripts.build_head --pretrained-dir {params.pretrained_dir}"
         " --task {wildcards.task} {params.settings} --output {output.head}"
+        " --code {params.code} --log {log}"
 
 
 # The answers of text-to-text models, as tokens beside the language-model head.
@@ -39,6 +40,7 @@ rule answer_heads:
     shell:
         "python -m scripts.build_answers --pretrained-dir {params.pretrained_dir}"
         " --task {wildcards.task} --output {output.head}"
+        " --code {params.code} --log {log}"
 
 
 # The linear probes of closed-vocabulary models, from the training images of each task.
@@ -61,3 +63,4 @@ rule probe_heads:
     shell:
         "python -m scripts.fit_probe {params.encoder} --task {wildcards.task}"
         " {params.settings} --output {output.head}"
+        " --code {params.code} --log {log}"

@@ -43,6 +43,7 @@ rule tuning_accuracy:
         "python -m scripts.tuning_accuracy {params.encoder} --finetuned-encoder {input.finetuned}"
         " --training {wildcards.training} --task {wildcards.task} --learning-rate {wildcards.rate}"
         " {params.compute} --output {output.accuracy}"
+        " --code {params.code} --log {log}"
 
 
 checkpoint chosen_learning_rate:
@@ -61,6 +62,7 @@ checkpoint chosen_learning_rate:
         "python -m scripts.choose_learning_rate --model {wildcards.model}"
         " --training {wildcards.training} --seed {wildcards.seed} --accuracies {input.accuracies}"
         " --output {output.chosen}"
+        " --code {params.code} --log {log}"
 
 
 # On the seed of the search the winner is not trained again.
@@ -85,3 +87,4 @@ rule adopted_training:
     shell:
         "python -m scripts.adopt_training --model {wildcards.model} --training {wildcards.training}"
         " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir}"
+        " --code {params.code} --log {log}"

@@ -19,6 +19,7 @@ rule negation_plain:
     shell:
         "python -m scripts.negation {params.evaluation} --task {wildcards.task} --control"
         " {params.control} --alpha {input.alpha} --output {output.result}"
+        " --code {params.code} --log {log}"
 
 
 use rule negation_plain as negation_linearized with:

@@ -30,6 +30,7 @@ for family in FAMILIES.values():
         shell:
             "python -m scripts.fetch_pretrained --source {params.source:q}"
             " --output-dir {params.output_dir}"
+            " --code {params.code} --log {log}"
 
 
 rule initial:
@@ -44,3 +45,4 @@ rule initial:
     shell:
         "python -m scripts.initialize_random --pretrained-dir {params.pretrained_dir}"
         " --seed {wildcards.seed} --output {output.encoder}"
+        " --code {params.code} --log {log}"

@@ -31,6 +31,7 @@ for recipe_name, recipe in CONFIG.pretraining.items():
             # Threads that wait for each other sleep instead of spinning: cores may be shared.
             "GOMP_SPINCOUNT=2000 python -m scripts.pretrain --recipe {params.recipe:q}"
             " --metrics {output.metrics} --history {output.history}"
+            " --code {params.code} --log {log}"
 
 
 rule pretrain_demo:

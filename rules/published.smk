@@ -20,3 +20,4 @@ rule published:
         "python -m scripts.import_finetuned --source {params.source:q} --pretrained-dir"
         " {params.pretrained_dir} --initial-encoder {input.initial} --training {wildcards.training}"
         " --task {wildcards.task} --model {wildcards.model} --output {output.encoder}"
+        " --code {params.code} --log {log}"

@@ -15,3 +15,4 @@ rule report:
         "write the report"
     shell:
         "python -m scripts.report --study-dir {params.study_dir} --output {output.report}"
+        " --code {params.code} --log {log}"

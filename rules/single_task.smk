@@ -14,6 +14,7 @@ rule zero_shot:
         "zero-shot accuracy of {wildcards.model} (seed {wildcards.seed})"
     shell:
         "python -m scripts.zero_shot {params.features} --output {output.accuracy}"
+        " --code {params.code} --log {log}"
 
 
 rule single_task_plain:
@@ -32,6 +33,7 @@ rule single_task_plain:
     shell:
         "python -m scripts.single_task {params.evaluation} --task {wildcards.task}"
         " --output {output.accuracy}"
+        " --code {params.code} --log {log}"
 
 
 use rule single_task_plain as single_task_linearized with:

@@ -14,9 +14,9 @@ WITHOUT_TORCH = ["tables", "figures", "report"]
 
 
 def complete(step):
-    """Give a step its environment, limits, log, benchmark, fingerprint of code, and their flags.
+    """Give a step its environment, limits, log, benchmark, and fingerprint of code.
 
-    What its rule says itself stays.
+    What its rule says itself stays. Its command, which Snakemake has compiled by now, names them.
     """
     outputs = step.ruleinfo.output
     first, *_ = [*outputs.paths, *outputs.kwpaths.values()]
@@ -40,7 +40,6 @@ def complete(step):
     (script,) = re.findall(r"python -m scripts\.(\w+)", step.shellcmd)
     of_model = "model" in step.wildcard_names
     of_code = code_of_model(script) if of_model else lambda wildcards: code(script)
-    step.shellcmd += " --code {params.code} --log {log}"
     defaults = {"code": of_code, **FOLDERS}
     for name, value in defaults.items():
         if f"{{params.{name}}}" in step.shellcmd and name not in step.params.keys():

@@ -12,6 +12,7 @@ rule resolved_config:
         "keep the study's configuration beside its results"
     shell:
         "python -m scripts.resolved_config --config {params.config:q} --output {output.config}"
+        " --code {params.code} --log {log}"
 
 
 # A script's command line holds no thousands of paths, but the shell's own `printf` takes them.
@@ -31,6 +32,7 @@ rule collect_table:
     shell:
         "printf '%s\\n' {input.results:q} | python -m scripts.collect_table --table {wildcards.table}"
         " --results /dev/stdin --output {output.table}"
+        " --code {params.code} --log {log}"
 
 
 rule derived_table:
@@ -56,6 +58,7 @@ rule derived_table:
     shell:
         "python -m scripts.derive_table --table {wildcards.table} --settings-json {params.settings:q}"
         " --tables-dir {params.tables_dir} --output {output.table} {params.markdown}"
+        " --code {params.code} --log {log}"
 
 
 use rule derived_table as claims_table with:
@@ -90,3 +93,4 @@ rule paper_table:
     shell:
         "python -m scripts.paper_table --table {wildcards.table} --tables-dir {params.tables_dir}"
         " --output-md {output.md} --output-tex {output.tex}"
+        " --code {params.code} --log {log}"

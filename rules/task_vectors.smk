@@ -14,6 +14,7 @@ rule task_vector:
     shell:
         "python -m scripts.extract_task_vector --initial-encoder {input.initial}"
         " --finetuned-encoder {input.finetuned} --output {output.tau}"
+        " --code {params.code} --log {log}"
 
 
 rule merged_vector:
@@ -35,3 +36,4 @@ rule merged_vector:
     shell:
         "python -m scripts.merge_task_vectors --method {wildcards.merging} {params.task_vectors}"
         " --output {output.tau}"
+        " --code {params.code} --log {log}"
