@@ -32,7 +32,7 @@ from tangent.results.render import Table
 _FOLDER = Path(__file__).parent
 _TABLES = {
     "single_task", "addition", "addition_tasks", "negation", "random_init", "claims", "comparison",
-    "per_task_alpha", "analogies", "learning_rates",
+    "merging", "per_task_alpha", "analogies", "learning_rates",
 }  # fmt: skip
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
 _MARKS = {"reproduced": "✓", "not reproduced": "✗", "undecided": "?", "not run": "–"}
