@@ -69,13 +69,13 @@ class Recipe(recipes.Recipe):
     """
 
     tower: str = "vit"
-    images: int = 200_000
-    epochs: int = 7
+    images: int = 800_000
+    epochs: int = 3
     batch_size: int = 512
     learning_rate: float = 1e-3
     seed: int = 0
-    threads: int = 2
-    autocast: str = "none"
+    threads: int = 1
+    autocast: str = "bfloat16"
 
     def __post_init__(self) -> None:
         super().__post_init__()
