@@ -31,9 +31,17 @@ def entries_of_model(model):
     }
 
 
+def training_used(wildcards):
+    """The entry of the training whose weights a step makes or edits with, if it is of one."""
+    is_of_one = {"training", "mode"} & {*wildcards.keys()}
+    return {"TRAININGS": (training_of(wildcards),) if is_of_one else ()}
+
+
 def code_of_model(script):
     """The fingerprint of a step of a model, as a function of its wildcards."""
-    return lambda wildcards: code(script, **entries_of_model(wildcards.model))
+    return lambda wildcards: code(
+        script, **entries_of_model(wildcards.model), **training_used(wildcards)
+    )
 
 
 def code_of_head(script):
