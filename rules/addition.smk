@@ -17,7 +17,7 @@ rule addition_plain:
     message:
         "task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.addition {params.evaluation} --merging {wildcards.merging}"
+        "python -m scripts.addition {params.evaluation} {params.compute} --merging {wildcards.merging}"
         " --tasks {params.tasks} --alpha {input.alpha} --output {output.result}"
         " --code {params.code} --log {log}"
 

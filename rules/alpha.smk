@@ -20,7 +20,7 @@ rule validate_addition_plain:
         "choose α of task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.validate_addition {params.evaluation} --merging {wildcards.merging}"
+        "python -m scripts.validate_addition {params.evaluation} {params.compute} --merging {wildcards.merging}"
         " {params.settings} --output-dir {params.output_dir}"
         " --code {params.code} --log {log}"
 
@@ -51,7 +51,7 @@ rule validate_negation_plain:
         "choose α of negating {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.validate_negation {params.evaluation} --task {wildcards.task}"
+        "python -m scripts.validate_negation {params.evaluation} {params.compute} --task {wildcards.task}"
         " {params.settings} --output-dir {params.output_dir}"
         " --code {params.code} --log {log}"
 

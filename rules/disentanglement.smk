@@ -17,7 +17,7 @@ rule disentanglement_plain:
         "heat map of {wildcards.task_1} and {wildcards.task_2} ({wildcards.model},"
         " {wildcards.mode}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.disentanglement {params.evaluation} --task-1 {wildcards.task_1} --task-2"
+        "python -m scripts.disentanglement {params.evaluation} {params.compute} --task-1 {wildcards.task_1} --task-2"
         " {wildcards.task_2} {params.settings} --output-dir {params.output_dir}"
         " --code {params.code} --log {log}"
 

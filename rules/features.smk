@@ -36,12 +36,14 @@ rule products:
     threads: CONFIG.compute.threads
     params:
         encoder=encoder_flags,
+        task_vectors=vector_flags,
         settings=product_flags,
     message:
         "Jacobian-vector products on {wildcards.dataset} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.jacobian_products {params.encoder} --dataset {wildcards.dataset}"
+        "python -m scripts.jacobian_products {params.encoder} {params.task_vectors}"
+        " --dataset {wildcards.dataset}"
         " {params.settings} --output-dir {params.output_dir}"
         " --code {params.code} --log {log}"
 

@@ -56,11 +56,12 @@ rule probe_heads:
     threads: CONFIG.compute.threads
     params:
         encoder=encoder_flags,
+        folder=probe_folder,
         settings=probe_flags,
         code=code_of_head("fit_probe"),
     message:
         "fit the linear probe of {wildcards.model} for {wildcards.task}"
     shell:
         "python -m scripts.fit_probe {params.encoder} --task {wildcards.task}"
-        " {params.settings} --output {output.head}"
+        " {params.folder} {params.settings} --output {output.head}"
         " --code {params.code} --log {log}"

@@ -17,7 +17,7 @@ rule negation_plain:
         "task negation of {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.negation {params.evaluation} --task {wildcards.task} --control"
+        "python -m scripts.negation {params.evaluation} {params.compute} --task {wildcards.task} --control"
         " {params.control} --alpha {input.alpha} --output {output.result}"
         " --code {params.code} --log {log}"
 

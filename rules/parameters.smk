@@ -1,4 +1,8 @@
-"""Parameters, of the wildcards and inputs: what goes into a command beside paths; no rules."""
+"""Parameters, of the wildcards and inputs: what goes into a command beside paths; no rules.
+
+Snakemake runs no job again for a parameter that is computed from inputs: those say only where files
+are, and what the configuration says is in others.
+"""
 
 
 def datasets_dir(wildcards):
@@ -72,10 +76,21 @@ def evaluation_flags(wildcards, input):
         given["products"] = named_folders(input.products)
     else:
         given |= {"pretrained_dir": Path(input.config).parent, "encoder": input.encoder}
-        given |= {"task_vectors": named(input.task_vectors), **EVALUATION}
+        given |= {"task_vectors": named(input.task_vectors)}
     if "single_task" in input.keys():
         given["single_task"] = named(input.single_task)
     return f"{stored_features_flags(wildcards, input)} {flags(**given)}"
+
+
+def compute_flags(wildcards):
+    """How the edited model is run, where it is."""
+    is_run = MODES[wildcards.mode].evaluated_as == "plain"
+    return flags(**EVALUATION) if is_run else ""
+
+
+def vector_flags(wildcards, input):
+    """The files of task vectors."""
+    return flags(task_vectors=named(input.task_vectors))
 
 
 def vectors_of_products(wildcards, split="test"):
@@ -85,10 +100,10 @@ def vectors_of_products(wildcards, split="test"):
     return CONFIG.product_vectors(wildcards.model, wildcards.dataset, split)
 
 
-def product_flags(wildcards, input):
-    """The task vectors, and those whose products are made on each split of a data set."""
+def product_flags(wildcards):
+    """The task vectors whose products are made on each split of a data set, and how."""
     vectors = {split: vectors_of_products(wildcards, split) for split in SPLITS}
-    return flags(task_vectors=named(input.task_vectors), **vectors, **EVALUATION)
+    return flags(**vectors, **EVALUATION)
 
 
 def combination_flags(wildcards):
@@ -158,7 +173,12 @@ def finetuning_flags(wildcards):
     )
 
 
-def probe_flags(wildcards, input):
+def probe_folder(wildcards, input):
+    """Where the images are that a linear probe is fitted on, if it is."""
+    return flags(train_dir=Path(input.data[0]).parent) if input.data else ""
+
+
+def probe_flags(wildcards):
     """How a linear probe is fitted."""
     probe = CONFIG.probe
     settings = {
@@ -167,8 +187,7 @@ def probe_flags(wildcards, input):
         # Of the control task, which is never fine-tuned, nothing need be left.
         "share": probe.share if wildcards.task in CONFIG.tasks else 1.0,
     }
-    folder = {"train_dir": Path(input.data[0]).parent} if input.data else {}
-    return flags(**folder, **settings, **EVALUATION)
+    return flags(**settings, **EVALUATION)
 
 
 def eigenfunction_flags(wildcards):

@@ -31,7 +31,7 @@ rule single_task_plain:
         "single-task accuracy on {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.single_task {params.evaluation} --task {wildcards.task}"
+        "python -m scripts.single_task {params.evaluation} {params.compute} --task {wildcards.task}"
         " --output {output.accuracy}"
         " --code {params.code} --log {log}"
 

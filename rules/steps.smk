@@ -6,6 +6,7 @@ LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus}
 FOLDERS = {
     "output_dir": lambda wildcards, output: str(Path(output[0]).parent),
     "pretrained_dir": lambda wildcards, input: str(Path(input.config).parent),
+    "compute": compute_flags,
     "tables_dir": lambda wildcards, input: str(Path(input.tables[0]).parent),
 }
 """Parameters of commands that name them."""

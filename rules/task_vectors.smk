@@ -24,9 +24,7 @@ rule merged_vector:
         tau="<results>/task_vectors/{model}/{training}/{merging}/seed{seed}/task_vector.safetensors",
     threads: CONFIG.compute.threads
     params:
-        task_vectors=lambda wildcards, input: flags(
-            task_vectors=named(input.task_vectors)
-        ),
+        task_vectors=vector_flags,
         code=lambda wildcards: code(
             "merge_task_vectors", f"tangent.arithmetic.merging.{wildcards.merging}"
         ),
