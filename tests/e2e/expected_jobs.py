@@ -13,8 +13,9 @@ MODES = ("standard", "posthoc", "linear")
 TRAININGS = ("standard", "linear")
 LINEARIZED = ("posthoc", "linear")
 PAIR = "shapes and counting"
-# The small study has no checkpoints of a pre-training, and neither chooses nor compares rates.
-TABLES = set(ALL_TABLES) - {"emergence", "learning_rates", "rate_sensitivity"}
+# The small study has no checkpoints of a pre-training, one way of merging, and neither chooses nor
+# compares rates.
+TABLES = set(ALL_TABLES) - {"emergence", "learning_rates", "merging", "rate_sensitivity"}
 TABLES -= {"claims", "comparison"}
 PAPER_TABLES = {f"write table{number} of the paper" for number in (1, 2, 3)}
 SUMMARY = {"test the paper's claims", "derive the tidy table comparison", "write the report"}
