@@ -112,7 +112,8 @@ def _comparisons(
     """Single tasks, addition, negation: `compared` against the paper, other models beside it."""
     comparison, claims = tables["comparison"], tables["claims"]
     others = [model for model in config.models if model not in compared]
-    is_family = paper_numbers()["family"] in set(claims[claims.model.isin(others)].family)
+    of_paper = paper_numbers()["family"]
+    is_family = of_paper in set(claims[claims.model.isin(others)].family)
     kinds = {
         comparison_tables.SINGLE_TASK: (seeds_note(tables["single_task"]),),
         comparison_tables.ADDITION: paper_table("table1", tables).notes,

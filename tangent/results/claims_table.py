@@ -214,11 +214,12 @@ def judge(claim: Claim, model: str, family: str, tables: Tables) -> dict[str, ob
     `not run` if there are no results to judge. Of several parts, all must be reproduced, and one
     that is refuted refutes the claim.
     """
+    of_paper = paper_numbers()["family"]
     row: dict[str, object] = {
         "family": family, "model": model, "claim": claim.name, "statement": claim.statement,
         "criterion": claim.criterion, "quantity": claim.quantity, "unit": claim.unit,
         "unit_name": claim.over,
-        "paper": claim.paper if family == paper_numbers()["family"] else "",
+        "paper": claim.paper if family == of_paper else "",
     }  # fmt: skip
     try:
         parts = claim.measure(tables, model)

@@ -271,11 +271,11 @@ class Study:
     def edited(self, mode: str):
         """Ours: a look-up of products in the linearized modes, else the model with new weights."""
         encoder = copy.deepcopy(self.clip.visual)
-        if mode == "standard":
-            load = lambda dataset, split, rows: InMemory(self.x[dataset, split])  # noqa: E731
-            return PlainEditedModel(encoder, self.taus, load, batch_size=16)
         total = {name: sum(tau[name] for tau in self.taus.values()) for name in self.taus["a"]}
         vectors = self.taus | {"sum": total}
+        if mode == "standard":
+            load = lambda dataset, split, rows: InMemory(self.x[dataset, split])  # noqa: E731
+            return PlainEditedModel(encoder, vectors, load, batch_size=16)
         stacked = {name: torch.stack([tau[name] for tau in vectors.values()]) for name in total}
         features, products = {}, {name: {} for name in vectors}
         for place, x in self.x.items():
@@ -302,7 +302,7 @@ def check_addition(study, edited):
         split: {task: study.accuracy(task, split, "single", 1.0) for task in TASKS}
         for split in SPLITS
     }
-    points = addition.sweep(edited, tasks, single["validation"], study.alphas)
+    points = addition.sweep(edited, tasks, single["validation"], study.alphas, "sum")
     assert len(points) == len(study.alphas) * len(TASKS)
     for point in points:
         accuracy = study.accuracy(point.task, "validation", "sum", point.alpha)
@@ -325,7 +325,7 @@ def check_addition(study, edited):
     if len({tuple(study.right[t, "validation", "sum", a] for t in TASKS)
             for a in study.alphas if means[a] == means[best]}) == 1:  # fmt: skip
         assert chosen == best  # other ties are broken by rounding, there and here
-    found = addition.evaluate(edited, tasks, single["test"], chosen)
+    found = addition.evaluate(edited, tasks, single["test"], chosen, "sum")
     accuracies = {task: study.accuracy(task, "test", "sum", chosen) for task in TASKS}
     ratios = [accuracies[task] / single["test"][task] for task in TASKS]
     assert found["absolute"] == pytest.approx(sum(accuracies.values()) / 3, abs=1e-10)

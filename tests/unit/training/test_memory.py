@@ -179,7 +179,7 @@ def test_too_little_memory_for_a_step_says_what_to_change_and_keeps_the_state(fi
 def test_too_little_memory_of_one_process_ends_all_with_one_message(finetuning, tmp_path):
     log = tmp_path / "log"
     flags = finetuning | {"training": "linear", "log": log, "batch_size": 72, "processes": 2}
-    started = ranks.start(2, flags, {1: 22 * 2**20})
+    started = ranks.start(2, flags, {1: 15 * 2**20})
     assert ranks.statuses(started) == [1, 1]
     assert "accumulation_steps" in out_of_memory(log)
 
