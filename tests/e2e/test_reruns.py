@@ -389,7 +389,7 @@ def test_a_new_seed_and_a_new_task_change_no_old_result_and_are_as_from_nothing(
     half.snakemake(*(name.format(SEED) for name in of_shapes))
     old |= made(folder, "f*/**/seed3/*", "task_vectors/**/seed3/*")
     half.write("config.yaml", whole | {"seeds": [4, SEED]})
-    half.snakemake(f"results/tiny/addition/tiny/linear/seed{SEED}/result.json")
+    half.snakemake(f"results/tiny/addition/tiny/linear/sum/seed{SEED}/result.json")
     assert old == {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in old}
     new = [file.relative_to(folder) for file in folder.glob("*/tiny/**/seed3/*") if file.is_file()]
     assert {name.parts[0] for name in new} >= {"finetuned", "features", "products", "addition"}
