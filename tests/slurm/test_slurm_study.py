@@ -5,9 +5,13 @@ import shutil
 from dataclasses import dataclass
 
 import pytest
+import yaml
 from studies import jobs_of, on_slurm
 from workspace import ROOT, Workspace
 
+from tangent.config.cost.study import Costs
+from tangent.config.cost.throughput import CPU, Machine
+from tangent.config.load import load_config
 from tangent.jobs.files import read_csv
 
 # Computed on the CPU, but asked for like a study on GPUs: Slurm's GPUs are fakes.
@@ -16,8 +20,8 @@ GPU_RULES = [
     "addition_plain", "validate_negation_plain", "negation_plain", "disentanglement_plain",
     "eigenfunctions", "proposition1",
 ]  # fmt: skip
-# These use a GPU too, but the study fits no probes and chooses no learning rate.
-OF_OTHER_STUDIES = {"probe_heads", "tuning_training", "tuning_accuracy"}
+# These use a GPU too, but the study fits no probes, chooses no learning rate and merges in one way.
+OF_OTHER_STUDIES = {"probe_heads", "tuning_training", "tuning_accuracy", "merged_products"}
 LOCAL_RULES = ["pretrained_clip", "data_source"]
 OTHER_MINUTES = 7
 BLOCK = r"^(?=rule |use rule |checkpoint )"
@@ -103,12 +107,12 @@ def test_jobs_on_gpus_hold_one_and_others_none(finished):
 def test_the_profile_names_the_rules_that_use_a_gpu():
     text = "\n".join(file.read_text("utf-8") for file in (ROOT / "rules").glob("*.smk"))
     blocks = re.split(BLOCK, text, flags=re.M)[1:]
-    using = {
-        re.match(r"(?:use rule \w+ as|rule|checkpoint) (\w+)", block).group(1)
-        for block in blocks
-        if re.search(r"gpu=(?!0)", block)
-    }
-    using |= {"tuning_training"}  # as `finetuned`, whose resources it has
+    names = [re.match(r"(?:use rule \w+ as|rule|checkpoint) (\w+)", one).group(1) for one in blocks]
+    config = load_config(yaml.safe_load((ROOT / "config.yaml").read_text("utf-8")))
+    costs = Costs(config, Machine(CPU, 0.35))
+    wildcards = dict.fromkeys(("task", "task_1", "task_2", "dataset"), config.tasks[0])
+    wildcards |= {"model": config.models[0], "mode": "linear", "training": "linear", "size": "32"}
+    using = {name for name in names if costs.processes_on_device(name, wildcards)}
     assert using == {*GPU_RULES, *OF_OTHER_STUDIES}
     profile = (ROOT / "profiles/slurm/config.yaml").read_text("utf-8")
     listed = re.search(r"gpu_rules = \[(.*?)\]", profile, re.S).group(1)
