@@ -33,7 +33,7 @@ def checked_config(mapping):
     files = dict.fromkeys(map(os.path.relpath, files))
     try:
         # Snakemake has read them already, and kept the last of a key that stands twice.
-        for file in files:
+        for file in files if workflow.is_main_process else ():
             if file.endswith((".yaml", ".yml")):
                 read_yaml(file)
         checked = load_config(mapping, source=" with ".join(files))

@@ -3,13 +3,13 @@
 from snakemake.resources import Resources
 
 LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus}
-FOLDERS = {
+PARAMETERS = {
     "output_dir": lambda wildcards, output: str(Path(output[0]).parent),
     "pretrained_dir": lambda wildcards, input: str(Path(input.config).parent),
     "compute": compute_flags,
     "tables_dir": lambda wildcards, input: str(Path(input.tables[0]).parent),
 }
-"""Parameters of commands that name them."""
+"""Of commands that name them, beside `code`."""
 WITHOUT_TORCH = ["tables", "figures", "report"]
 """Files of rules whose steps need no torch."""
 
@@ -41,7 +41,7 @@ def complete(step):
     (script,) = re.findall(r"python -m scripts\.(\w+)", step.shellcmd)
     of_model = "model" in step.wildcard_names
     of_code = code_of_model(script) if of_model else lambda wildcards: code(script)
-    defaults = {"code": of_code, **FOLDERS}
+    defaults = {"code": of_code, **PARAMETERS}
     for name, value in defaults.items():
         if f"{{params.{name}}}" in step.shellcmd and name not in step.params.keys():
             step.set_params(**{name: value})

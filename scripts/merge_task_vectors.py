@@ -1,6 +1,5 @@
 """Merge the task vectors of all tasks into one, which task addition scales by α."""
 
-import json
 from pathlib import Path
 
 from scripts import cli
@@ -18,10 +17,9 @@ def run(arguments: Arguments) -> None:
     from tangent.arithmetic.task_vector import TaskVector
 
     files = arguments.task_vectors
-    block = arguments.provenance(files.values())
     merged = merge_by(arguments.method, [TaskVector.load(path) for path in files.values()])
     about = {"merging": arguments.method, "tasks": "+".join(files)}
-    merged.save(arguments.output, about | {"provenance": json.dumps(block)})
+    merged.save(arguments.output, arguments.metadata(files.values(), **about))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Sweep α of θ0 + α Σ τ_t on the validation split of every task and choose the best."""
+"""Sweep α of θ0 + ατ, τ merged from all tasks, on every validation split; choose the best."""
 
 from pathlib import Path
 

@@ -31,8 +31,10 @@ def check_modules(model: nn.Module) -> None:
     for name, module in model.named_modules():
         what = _named(name, module)
         if isinstance(module, torch.jit.ScriptModule):
-            raise UserError(f"{what} is TorchScript, which has no forward-mode derivative: give "
-                            "the Python module that it was made of.")  # fmt: skip
+            raise UserError(
+                f"{what} is TorchScript, which has no forward-mode derivative: give the Python "
+                "module that it was made of."
+            )
         if isinstance(module, _WRAPPERS):
             raise UserError(f"{what} wraps a model for several GPUs: give its attribute `module`.")
         for key, value in vars(module).items():

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
+
+T = TypeVar("T")
 
 Model = Literal["plain", "linearized"]
 """`plain` is f(x; θ); `linearized` is f_lin(x; θ), its Taylor expansion at θ0."""
@@ -73,9 +75,7 @@ def get_training(name: str) -> Training:
     Raises:
         UserError: there is no such training.
     """
-    if name not in TRAININGS:
-        raise UserError(f"unknown training {name!r}: the trainings are {', '.join(TRAININGS)}.")
-    return TRAININGS[name]
+    return _get(TRAININGS, "training", name)
 
 
 def get_mode(name: str) -> Mode:
@@ -84,6 +84,10 @@ def get_mode(name: str) -> Mode:
     Raises:
         UserError: there is no such mode.
     """
-    if name not in MODES:
-        raise UserError(f"unknown mode {name!r}: the modes are {', '.join(MODES)}.")
-    return MODES[name]
+    return _get(MODES, "mode", name)
+
+
+def _get(entries: dict[str, T], what: str, name: str) -> T:
+    if name not in entries:
+        raise UserError(f"unknown {what} {name!r}: the {what}s are {', '.join(entries)}.")
+    return entries[name]

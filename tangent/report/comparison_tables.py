@@ -11,6 +11,7 @@ import pandas as pd
 from tangent.results.comparison_table import ALL_TASKS, ONE_RUN, ROUNDING
 from tangent.results.paper_numbers import paper_models, paper_numbers
 from tangent.results.render import MISSING, NOT_RUN, Row, Table, decimal, percent_with_spread
+from tangent.results.studied import mode_label
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,9 @@ def against_paper(comparison: pd.DataFrame, kind: Kind, notes: Sequence[str] = (
         rows.append((model, ()))
         for mode in comparison["mode"].unique():
             found = [_texts(means, model, mode, quantity) for quantity in kind.quantities]
-            rows.append((_label(mode), [texts[column] for texts in found for column in columns]))
+            rows.append(
+                (mode_label(mode), [texts[column] for texts in found for column in columns])
+            )
     return Table(
         f"{kind.name}-against-paper",
         kind.caption,
@@ -108,7 +111,7 @@ def beside_paper(
         for model, whose in places:
             texts = [_texts(means, model, mode, quantity)[whose] for quantity in kind.quantities]
             cells.append(_joined(kind.form, texts))
-        rows.append((_label(mode), cells))
+        rows.append((mode_label(mode), cells))
     names = [title.lower() for title in kind.quantities.values()]
     other = "other tasks" if set(models) <= set(paper_models()) else "another scale"
     groups = [("this study", models), (f"{kind.source}; {other}", others)]
@@ -176,7 +179,7 @@ def tasks_against_rerun(comparison: pd.DataFrame, model: str) -> Table:
         f"{model}-tasks-against-rerun",
         f"{model}, every single task beside an independent re-run: test accuracy in %",
         "Task",
-        [(_label(mode), _COLUMNS["single_task"][:3]) for mode in modes],
+        [(mode_label(mode), _COLUMNS["single_task"][:3]) for mode in modes],
         body,
         (
             f"Difference: this study − re-run, in points; * more than {100 * ONE_RUN:g} point: "
@@ -188,7 +191,9 @@ def tasks_against_rerun(comparison: pd.DataFrame, model: str) -> Table:
 def later_work() -> Table:
     """Addition by re-runs and later methods on the paper's protocol."""
     known = paper_numbers()
-    reruns = {f"{_label(row['mode'])}, independent re-runs": row for row in known["rerun_addition"]}
+    reruns = {
+        f"{mode_label(row['mode'])}, independent re-runs": row for row in known["rerun_addition"]
+    }
     rows = []
     for label, row in (reruns | {row["label"]: row for row in known["later_addition"]}).items():
         pairs = zip(row["absolute"], row["normalized"], strict=True)
@@ -205,7 +210,3 @@ def later_work() -> Table:
 def _printed(number: float | list[float]) -> str:
     numbers = number if isinstance(number, list) else [number]
     return "–".join(f"{one:.1f}" for one in numbers)
-
-
-def _label(mode: str) -> str:
-    return "Pre-trained" if mode == "zero_shot" else mode

@@ -63,7 +63,7 @@ def per_task(tables: Tables, model: str) -> Table:
         f"{model}, every task: test accuracy in %",
         "Task",
         (
-            ("Single task", ("Pre-trained", *modes)),
+            ("Single task", tuple(mode_rows(tables))),
             ("After addition of all τ", tuple(modes)),
             ("After negation of its τ", tuple(modes)),
         ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tangent.config.schema import RANDOM_SUFFIX
 from tangent.results.render import MISSING, Row, Table, percent
-from tangent.results.studied import fine_tuned_tasks, modes_in, studied_models
+from tangent.results.studied import fine_tuned_tasks, mode_label, modes_in, studied_models
 
 # Planning reads the registry and does without pandas.
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ Tables = dict[str, "pd.DataFrame"]
 
 def mode_rows(tables: Tables) -> dict[str, str]:
     """Labels of the rows of tables 1 and 2 -> what `mode` is in the tidy tables."""
-    return {"Pre-trained": "zero_shot"} | {mode: mode for mode in modes_in(tables["single_task"])}
+    return {mode_label(mode): mode for mode in ("zero_shot", *modes_in(tables["single_task"]))}
 
 
 class PaperTable(NamedTuple):

@@ -27,6 +27,11 @@ def modes_in(table: pd.DataFrame) -> list[str]:
     return [mode for mode in MODES if mode in found]
 
 
+def mode_label(mode: str) -> str:
+    """What tables write for what `mode` is in the tidy tables."""
+    return "Pre-trained" if mode == "zero_shot" else mode
+
+
 def fine_tuned_tasks(tables: dict[str, pd.DataFrame], model: str) -> list[str]:
     """The tasks of which `model` has single-task accuracies: not the control task."""
     single_task = tables["single_task"]

@@ -39,9 +39,9 @@ def caption(config: Config) -> Caption:
     return Caption(
         "Figure 3. Weight-disentanglement error ξ(α₁, α₂)",
         "How often the model edited with both task vectors and the model edited with one of them "
-        "predict different classes, on the one's own task: ξ is the sum of these two disagreement "
-        "rates, from 0 (light: disentangled) to 2 (dark), with colours even in its square root, "
-        "which tells small errors apart. The red box is the range [−1, 1] of the α search. "
+        "predict different classes on that one's task: ξ is the sum of the two disagreement rates, "
+        "from 0 (light: disentangled) to 2 (dark), with colours even in its square root, which "
+        "tells small errors apart. The red box is the range [−1, 1] of the α search. "
         f"{maps.points} × {maps.points} points, up to {maps.images} test examples per task"
         + (f", mean over {seeds} seeds." if seeds > 1 else "."),
         "ξ compares predictions, not accuracies: two models that are wrong together agree. "

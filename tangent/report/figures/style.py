@@ -23,7 +23,13 @@ GREY, LIGHT = "#5F6B76", "#D9DEE3"
 _COLOURS = (BLUE, ORANGE, VERMILLION, GREEN, PURPLE, SKY)
 _LINES = ("-", (0, (5, 2)), (0, (1.2, 1.2)), "-.", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
-MODE_COLOURS = dict(zip(MODES, cycle(_COLOURS), strict=False))
+_MODE_LOOKS = {
+    mode: {"color": colour, "linestyle": line, "marker": marker}
+    for mode, (colour, line, marker) in zip(
+        MODES, cycle(zip(_COLOURS, _LINES, _MARKERS, strict=True)), strict=False
+    )
+}
+MODE_COLOURS = {mode: look["color"] for mode, look in _MODE_LOOKS.items()}
 MODEL_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MODEL_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 # Paul Tol's "muted" palette and black: more colours than the above, as distinguishable.
@@ -38,8 +44,7 @@ WHITE_EDGE = {"markeredgecolor": "white", "markeredgewidth": 0.6}
 
 def mode_look(mode: str) -> dict[str, Any]:
     """Colour, line and marker of a mode, as Matplotlib's keywords."""
-    place = list(MODES).index(mode) % len(_COLOURS)
-    return {"color": _COLOURS[place], "linestyle": _LINES[place], "marker": _MARKERS[place]}
+    return dict(_MODE_LOOKS[mode])
 
 
 def mode_handles(modes: Iterable[str], **sizes: Any) -> list[Line2D]:
