@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from small_study import configuration, ship_checkpoint
 from workspace import Workspace
 
@@ -22,11 +24,15 @@ def sources(tmp_path_factory) -> Workspace:
 
 @pytest.fixture(scope="session")
 def finished(sources, tmp_path_factory) -> Workspace:
-    """The finished study. Tests must not change it."""
-    folder = tmp_path_factory.mktemp("finished") / "study"
-    shutil.copytree(sources.folder, folder)
-    workspace = Workspace(folder)
-    workspace.snakemake()
+    """The finished study, which pytest's processes make once for all. Tests must not change it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    workspace, made = Workspace(folder), folder.with_suffix(".made")
+    with FileLock(f"{folder}.lock"):
+        if not made.exists():
+            shutil.copytree(sources.folder, folder, dirs_exist_ok=True)
+            workspace.snakemake()
+            made.touch()
     return workspace
 
 

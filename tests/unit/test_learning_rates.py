@@ -2,8 +2,12 @@
 
 import math
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 
 from tangent.jobs.errors import UserError
 from tangent.training.learning_rates import (
@@ -12,6 +16,22 @@ from tangent.training.learning_rates import (
     paired_standard_error,
     standard_error_of_mean,
 )
+
+ROOT = Path(__file__).parents[2]
+SEARCHES = {"configs/real-efficientnet.yaml": "docs/demo/real_learning_rates.csv"}
+
+
+@pytest.mark.parametrize(("study", "search"), SEARCHES.items())
+def test_a_shipped_study_has_the_rates_that_its_committed_search_chose(study, search):
+    tasks = pd.read_csv(ROOT / search).query("task != 'mean'")
+    means = tasks.groupby(["training", "rate"])["accuracy"].mean()
+    best = {training: by_rate.idxmax()[1] for training, by_rate in means.groupby("training")}
+    settings = yaml.safe_load((ROOT / study).read_text("utf-8"))["finetuning"]
+    assert settings["learning_rate"] == best
+    chosen = tasks[tasks["chosen"]].groupby("training")["rate"].unique()
+    assert {training: list(rates) for training, rates in chosen.items()} == {
+        training: [rate] for training, rate in best.items()
+    }
 
 
 def test_the_best_mean_over_the_tasks_wins():
