@@ -95,5 +95,9 @@ def has_failed(job):
 
 
 onstart:
+    # With its limit of 100 starts a second, each time Snakemake looks for jobs makes it look again a
+    # second later, beside the looks after each finished job: they multiply until they take a core.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
     if workflow.is_main_process:
         begin_run()

@@ -130,6 +130,14 @@ def test_a_failed_job_does_not_keep_others_from_the_shared_folder(workspace):
     assert "1 of 3 steps" in output, output
 
 
+def test_snakemake_looks_for_jobs_no_more_often_than_jobs_finish(workspace):
+    """Not once a second for each job that has finished, which takes a core after some hundred."""
+    tasks = yaml.safe_load((workspace.folder / "config.yaml").read_text("utf-8"))["datasets"]
+    targets = [f"resources/sources/{task}.json" for task in tasks]
+    output = workspace.snakemake("--cores", "1", "--verbose", *targets)
+    assert output.count("Ready jobs: ") <= len(targets) + 1, output
+
+
 def is_free(path):
     """Whether a file was locked, and is not any more."""
     if not path.exists() or path.stat().st_size == 0:
