@@ -25,7 +25,7 @@ class Arguments(cli.Common):
     threads: int = cli.argument("CPU threads", 1)
     only: list[str] = cli.argument("parts to run; the others' tables stay", [])
     page: Path = cli.argument("where the tables go", Path("docs/benchmarks.md"))
-    folder: Path = cli.argument("for models and data sets", Path("resources/bench"))
+    folder: Path = cli.argument("for models", Path("resources/bench"))
     quick: str = cli.argument("yes: few images, shows that everything runs; is printed", "no")
 
 
@@ -46,8 +46,8 @@ def run(arguments: Arguments) -> None:
     runtime.setup(arguments.threads, arguments.device, seed=0)
     is_quick = arguments.quick == "yes"
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    folder, batch = arguments.folder.resolve(), 4 if is_quick else 128
-    setting = Setting(arguments.device, arguments.threads, folder, is_quick, batch)
+    folder = arguments.folder.resolve()
+    setting = Setting(arguments.device, arguments.threads, folder, is_quick)
     for name in arguments.only or SECTIONS:
         part, head, started = f"{arguments.device} {name}", setting.description(), time.monotonic()
         if not is_quick:

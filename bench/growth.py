@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from bench.evaluation import all_products
 from bench.harness import Setting, table
 from bench.subjects import subject_of
@@ -10,15 +12,13 @@ from bench.subjects import subject_of
 def run(setting: Setting) -> str:
     """One table: J(x)·τ of the same images with more and more task vectors."""
     subject = subject_of(setting)
-    encoder, images = subject.encoder(), subject.test_images(setting.scaled(64, 640, 8))
+    encoder, images = subject.encoder(), subject.pictures(setting.scaled(64, 640, 8))
     rows = []
     for count in (2, 4) if setting.quick else (2, 4, 8, 20):
         directions = subject.task_vectors(count)
 
-        def products(directions=directions) -> None:
-            all_products(encoder, directions, images)
-
-        seconds = setting.seconds_per_run(products, 0.0 if setting.quick else 2.0)
+        products = partial(all_products, encoder, directions, images)
+        seconds = setting.seconds(products, 0.0 if setting.quick else 2.0)
         peak = setting.peak_memory(products, [*encoder.parameters(), *directions.values()])
         row = {"task vectors": count, "s": seconds, "s per vector": seconds / count}
         rows.append(row | {"peak MB": peak})

@@ -1,16 +1,15 @@
-"""Measuring: alternating runs, samples in pairs, peak memory, and the page's tables.
+"""Measuring: runs in turn, ratios within a turn, peak memory, and the page's tables.
 
 Times on a CPU are those that the process's threads computed, divided by their number: on a machine
 that is shared, waiting for others is in the wall clock's time and not in this. Threads that wait
-for each other may do so in loops that count, so one thread is measured best. Each repetition runs
-all candidates in turn, and a ratio is taken within a repetition, so what slows the machine for a
-while (its clock, its caches, other programs) slows both of its parts.
+for each other may do so in loops that count, so one thread is measured best.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from tangent.jobs.errors import UserError
 
 Run = Callable[[], object]
 Row = dict[str, str | int | float | None]
+TURNS = 5
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,14 @@ class Setting:
     Attributes:
         device: `cpu` or `cuda`.
         threads: of the CPU.
-        folder: for models and data sets; may be shared by runs.
-        quick: few images, no repetitions: shows that everything runs, no times.
-        images_per_step: batch size of training steps.
+        folder: for models; may be shared by runs.
+        quick: few images, one turn: shows that everything runs, no times.
     """
 
     device: str
     threads: int
     folder: Path = Path()
     quick: bool = False
-    images_per_step: int = 128
 
     def scaled(self, cpu: int, cuda: int, quick: int) -> int:
         """A size by device."""
@@ -58,43 +56,16 @@ class Setting:
             return time.process_time() / self.threads
         return timer()  # waits for the GPU
 
-    def seconds(self, run: Run) -> float:
-        """Run once."""
-        started = self.now()
-        run()
-        return self.now() - started
-
-    def seconds_per_run(self, run: Run, least: float) -> float:
-        """The median of blocks of runs, after a warm-up, which take so many seconds together."""
-        names = {"run": run}
-        timed = Timer("run()", globals=names, timer=self.now, num_threads=self.threads)
+    def seconds(self, run: Run, least: float = 0.0) -> float:
+        """The median of runs, after a warm-up, which take so many seconds together; of one if 0."""
+        timed = Timer("run()", globals={"run": run}, timer=self.now, num_threads=self.threads)
         return timed.blocked_autorange(min_run_time=least).median
 
-    def alternate(
-        self, runs: Mapping[Any, Run], fewest: int = 4, most: int = 40, warm_up: int = 1
-    ) -> dict[Any, list[float]]:
-        """Times of several candidates, run in turn: A B C A B C …, until there were enough.
-
-        Args:
-            runs: the candidates by name.
-            fewest: repetitions, whatever they take; none starts after some seconds.
-            most: repetitions at most; where it is quick, two.
-            warm_up: runs of each before; they compile, fill memory pools and choose kernels.
-
-        Returns:
-            for each candidate, one time per repetition.
-        """
-        for run in runs.values():
-            for _ in range(warm_up):
-                run()
-        times: dict[Any, list[float]] = {name: [] for name in runs}
-        ends = time.monotonic() + (12.0 if self.device == "cpu" else 4.0)
-        for done in range(2 if self.quick else most):
-            if done >= fewest and time.monotonic() > ends:
-                break
-            for name, run in runs.items():
-                times[name].append(self.seconds(run))
-        return times
+    def in_turn(self, runs: Mapping[Any, Run]) -> dict[Any, list[float]]:
+        """Seconds of all runs, turn by turn: what slows the machine for a while slows them all."""
+        turns = range(1 if self.quick else TURNS)
+        times = [{name: self.seconds(run) for name, run in runs.items()} for _ in turns]
+        return {name: [turn[name] for turn in times] for name in runs}
 
     def peak_memory(self, run: Run, held: Iterable[torch.Tensor] = ()) -> float:
         """MB of tensors at the peak of a run, those that were there before included.
@@ -110,11 +81,9 @@ class Setting:
         storages = {value.untyped_storage().data_ptr(): value.untyped_storage() for value in held}
         before = sum(storage.nbytes() for storage in storages.values())
         if self.device == "cuda":
-            torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
             others = torch.cuda.memory_allocated()
             run()
-            torch.cuda.synchronize()
             return (before + torch.cuda.max_memory_allocated() - others) / 1e6
         with torch.profiler.profile(
             activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True, acc_events=True
@@ -128,13 +97,12 @@ class Setting:
 
     def description(self) -> str:
         """What is measured on, as a sentence: processor, device, versions, load, commit, date."""
-        block = provenance.record([], {}, "")
-        info = Path("/proc/cpuinfo")
-        lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-        models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-        processor = (models or [platform.processor() or platform.machine()])[0]
+        block, info = provenance.record([], {}, ""), Path("/proc/cpuinfo")
+        text = info.read_text(encoding="utf-8") if info.exists() else ""
+        named = re.search("^model name.*: (.*)", text, re.MULTILINE)
         facts = [
-            f"{processor}, {os.cpu_count()} cores, {self.threads} threads",
+            f"{named[1] if named else platform.machine()}, {os.cpu_count()} cores, "
+            f"{self.threads} threads",
             *([torch.cuda.get_device_name()] if self.device == "cuda" else []),
             f"Python {block['versions']['python']}, torch {block['versions']['torch']}",
             f"load {os.getloadavg()[0]:.1f} at the start",
@@ -176,9 +144,8 @@ def is_met(value: float, goal: float | None) -> str | None:
 
 def table(title: str, rows: Sequence[Row], note: str = "") -> str:
     """A heading, rows of one kind and a note as Markdown; of no value (None) the cell is empty."""
-    columns = list(rows[0])
-    cells = [columns, ["---", *["--:"] * (len(columns) - 1)]]
-    cells += [[_cell(row[column]) for column in columns] for row in rows]
+    cells = [list(rows[0]), ["---", *["--:"] * (len(rows[0]) - 1)]]
+    cells += [[_cell(value) for value in row.values()] for row in rows]
     lines = "".join(f"| {' | '.join(row)} |\n" for row in cells)
     return f"### {title}\n\n{lines}" + (f"\n{note}\n" if note else "")
 
@@ -202,11 +169,10 @@ def replaced(page: Path, part: str, text: str) -> str:
     """
     first, last = f"<!-- bench {part} -->", f"<!-- /bench {part} -->"
     content = page.read_text(encoding="utf-8") if page.exists() else ""
-    before, found, rest = content.partition(first)
-    _, closed, after = rest.partition(last)
-    if not (found and closed) or content.count(first) + content.count(last) != 2:
+    found = re.split(f"{first}.*?{last}", content, flags=re.DOTALL)
+    if len(found) != 2 or content.count(first) + content.count(last) != 2:
         raise UserError(
             f"{page} must hold the lines {first} and {last} once, in this order: the tables go "
             "between them."
         )
-    return f"{before}{first}\n{text}\n{last}{after}"
+    return f"{first}\n{text}\n{last}".join(found)

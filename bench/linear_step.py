@@ -2,42 +2,72 @@
 
 from __future__ import annotations
 
-import shutil
-import sysconfig
-from pathlib import Path
+from itertools import product
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, jvp
 
-from bench.baselines import EagerLinearizedModel
 from bench.harness import Row, Setting, compared, table
 from bench.subjects import Subject, subject_of
+from tangent.arithmetic.forward_mode import forward_mode_attention
 from tangent.arithmetic.linearized import linearize
 from tangent.training.forward_backward import ForwardBackward
 
-STEP_GOAL, MEMORY_GOAL, REFERENCE_GOAL = 1.7, 1.15, 1 / 3
+STEP_GOAL, MEMORY_GOAL = 1.7, 1.15
+
+
+class EagerLinearizedModel(nn.Module):
+    """f(x; θ0) + J(x)·(θ − θ0) by `torch.func.jvp`, differentiated by autograd as it stands.
+
+    Reverse mode goes through value and tangent alike, so the graph of both is kept and walked.
+
+    Args:
+        model: f, at θ0.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.initial = model.requires_grad_(False)
+        self.theta = nn.ParameterList(value.clone() for value in model.parameters())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[batch, 3, height, width] to [batch, d]."""
+        theta0 = dict(self.initial.named_parameters())
+        pairs = zip(theta0.items(), self.theta, strict=True)
+        direction = {name: value - initial for (name, initial), value in pairs}
+
+        def f(weights: dict[str, Tensor]) -> Tensor:
+            return functional_call(self.initial, weights, (images,))
+
+        with forward_mode_attention():
+            value, product = jvp(f, (theta0,), (direction,))
+        return value + product
+
+
+MODELS = {"standard": lambda f: f, "linear": linearize, "reference": EagerLinearizedModel}
+"""Kind of step -> what it trains, made of the encoder."""
 
 
 class Step:
     """A step as `tangent.training` takes it, without reading images: forward, backward, AdamW.
 
     Args:
-        model: images to features; trained in place.
-        subject: whose head and images are used.
-        dtype: of the matrix products: `bfloat16` (autocast) or `float32`.
+        subject: whose encoder and head are used.
+        kind: of `MODELS`.
+        images: of a step.
+        autocast: `bfloat16` or `none`.
         compiled: whether forward and backward pass are compiled, as the pipeline does it.
     """
 
-    def __init__(self, model: nn.Module, subject: Subject, dtype: str, compiled: bool) -> None:
-        self._images = subject.batch(subject.setting.images_per_step)
-        self._head = subject.head()
-        self._labels = (
-            torch.arange(len(self._images), device=self._head.device) % self._head.classes
-        )
-        self.model = model
-        autocast = "bfloat16" if dtype == "bfloat16" else "none"
-        self._forward_backward = ForwardBackward(model, self._head, autocast)
-        self._parameters = [value for value in model.parameters() if value.requires_grad]
+    def __init__(
+        self, subject: Subject, kind: str, images: int, autocast: str, compiled: bool
+    ) -> None:
+        self._images, head = subject.noise(images), subject.head()
+        self._labels = torch.arange(images, device=head.device) % head.classes
+        self.model = MODELS[kind](subject.encoder())
+        self._forward_backward = ForwardBackward(self.model, head, autocast)
+        self._parameters = [value for value in self.model.parameters() if value.requires_grad]
         self._optimizer = torch.optim.AdamW(self._parameters, lr=1e-5, weight_decay=0.1, fused=True)
         if compiled:
             self._forward_backward.compile(self._images)
@@ -57,22 +87,13 @@ class Step:
         return [*own, self._images, self._labels]
 
 
-MODELS = {"standard": lambda f: f, "linear": linearize, "reference": EagerLinearizedModel}
-"""Kind of step -> what it trains, made of the encoder: plain, ours, `torch.func.jvp` as it is."""
-
-
-def step_of(subject: Subject, kind: str, dtype: str, compiled: bool = False) -> Step:
-    """A step of a kind of `MODELS`."""
-    return Step(MODELS[kind](subject.encoder()), subject, dtype, compiled)
-
-
 def run(setting: Setting) -> str:
     """Time and memory of the steps, in the types that are trained in."""
-    dtypes = ["bfloat16", "float32"] if setting.device == "cuda" else ["bfloat16"]
-    subject = subject_of(setting)
-    rows = [row for dtype in dtypes for row in _rows(subject, dtype)]
+    autocasts = ["bfloat16", "none"] if setting.device == "cuda" else ["bfloat16"]
+    subject, images = subject_of(setting), setting.scaled(128, 128, 4)
+    rows = [row for autocast in autocasts for row in _rows(subject, images, autocast)]
     note = (
-        f"{subject.folder.name}, batches of {setting.images_per_step} random images; a step is "
+        f"{subject.folder.name}, batches of {images} random images; a step is "
         "forward, backward, clipping and AdamW. The arithmetic's floor of linear over standard is "
         "5/3. The reference differentiates `torch.func.jvp` as it stands. Memory is that of all "
         "tensors: weights, optimiser, activations."
@@ -80,33 +101,25 @@ def run(setting: Setting) -> str:
     return table("Linear fine-tuning step", rows, note)
 
 
-def _rows(subject: Subject, dtype: str) -> list[Row]:
-    setting, forms = subject.setting, ["eager", "compiled"] if can_compile() else ["eager"]
-    last = forms[-1]
-    steps = {"reference": step_of(subject, "reference", dtype)}
-    for form in forms:
-        for kind in ("standard", "linear"):
-            steps[kind, form] = step_of(subject, kind, dtype, form == "compiled")
-    times = setting.alternate(steps, warm_up=2)
+def _rows(subject: Subject, images: int, autocast: str) -> list[Row]:
+    setting, forms = subject.setting, ("eager", "compiled")
+    dtype = "float32" if autocast == "none" else autocast
+    steps = {
+        (kind, form): Step(subject, kind, images, autocast, form == "compiled")
+        for kind, form in [*product(("standard", "linear"), forms), ("reference", "eager")]
+    }
+    times = setting.in_turn(steps)
     peaks = {name: [setting.peak_memory(step, step.rest())] for name, step in steps.items()}
-
-    def beside_standard(what: str, unit: str, samples: dict, goal: float, goal_of: str) -> None:
+    rows = []
+    for what, unit, samples, goal in (
+        ("linear step", "s", times, STEP_GOAL),
+        ("peak memory of a linear step", "MB", peaks, MEMORY_GOAL),
+    ):
         for form in forms:
+            label, baseline = f"{what}, {form}, {dtype}", f"standard step, {form}"
             pair = samples["linear", form], samples["standard", form]
-            baseline, goals = f"standard step, {form}", goal if form == goal_of else None
-            rows.append(compared(f"{what}, {form}, {dtype}", baseline, unit, *pair, goals))
-
-    rows: list[Row] = []
-    beside_standard("linear step", "s", times, STEP_GOAL, "compiled")
-    goal = REFERENCE_GOAL if setting.device == "cuda" else None
-    pair = times["linear", last], times["reference"]
-    baseline = "eager torch.func.jvp step"
-    rows.append(compared(f"linear step, {last}, {dtype}", baseline, "s", *pair, goal))
-    beside_standard("peak memory of a linear step", "MB", peaks, MEMORY_GOAL, last)
-    return rows
-
-
-def can_compile() -> bool:
-    """Whether there is what `torch.compile` needs: a C++ compiler and Python's headers."""
-    has_headers = Path(sysconfig.get_path("include"), "Python.h").exists()
-    return has_headers and any(shutil.which(name) for name in ("c++", "g++", "clang++"))
+            of_form = goal if form == "compiled" else None
+            rows.append(compared(label, baseline, unit, *pair, of_form))
+    pair = times["linear", "compiled"], times["reference", "eager"]
+    what = f"linear step, compiled, {dtype}"
+    return [*rows, compared(what, "eager torch.func.jvp step", "s", *pair)]

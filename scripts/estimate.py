@@ -1,7 +1,6 @@
 """Print what a study costs before it is run: GPU-hours, memory, disk, downloads."""
 
 import json
-from dataclasses import fields
 from typing import Literal
 
 from scripts import cli
@@ -17,17 +16,14 @@ class Arguments(PlanArguments):
 
 def run(arguments: Arguments) -> None:
     from tangent.config.cost.cost_table import as_text
-    from tangent.config.cost.study import Costs, WorkflowJob
+    from tangent.config.cost.study import Costs
     from tangent.config.cost.throughput import CPU, Machine
     from tangent.config.load import load_config
 
     config = load_config(json.loads(arguments.study))
     device = CPU if arguments.device == "cpu" else config.estimate.gpu
     costs = Costs(config, Machine(device, config.estimate.utilization))
-    costs.check()
-    names = [field.name for field in fields(WorkflowJob)]
-    planned = [WorkflowJob(**{name: job[name] for name in names}) for job in arguments.plan(True)]
-    print(as_text(costs, costs.estimate(planned)), end="")
+    print(as_text(costs, costs.estimate(arguments.plan(True))), end="")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import difflib
 import functools
-import operator
-import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,6 +19,7 @@ from tangent.jobs.keys import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SH
 from tangent.jobs.yaml_files import read_yaml
 
 Location = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
 
 
 class ConfigError(UserError):
@@ -43,19 +41,13 @@ def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Conf
         ConfigError: anything is wrong; every problem is listed, one line each.
     """
     problems: list[str] = []
-    config = None
     try:
         config = Config.model_validate(mapping)
     except ValidationError as error:
-        problems = descriptions(error, Config, mapping)
+        problems, config = _descriptions(error, Config, mapping), None
         # Where unknown keys are the only problems so far, those across keys can be listed too.
-        if {details["type"] for details in error.errors()} == {"extra_forbidden"}:
-            known = copy.deepcopy(mapping)
-            for details in error.errors():
-                *parents, key = _shown_location(details["loc"], mapping)
-                del functools.reduce(operator.getitem, parents, known)[key]
-            with contextlib.suppress(ValidationError):
-                config = Config.model_validate(known)
+        with contextlib.suppress(ValidationError):
+            config = Config.model_validate(mapping, extra="ignore")
     if config is not None:
         problems += problems_across_keys(config)
     if problems:
@@ -101,14 +93,26 @@ def read_checked(path: str, prefix: str = "") -> Any:
         raise ConfigError([f"{prefix}{error}"]) from error
 
 
-def descriptions(error: ValidationError, root: type[BaseModel], content: Any) -> list[str]:
-    """One line about each error of pydantic's in the `content` of a file that `root` describes."""
+def validated(model: type[M], content: Any, source: str) -> M:
+    """The `content` of a file that `model` describes.
+
+    Raises:
+        ConfigError: anything is wrong; every problem has a line, which begins with `source`.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = _descriptions(error, model, content)
+        raise ConfigError([f"{source}: {problem}" for problem in problems]) from error
+
+
+def _descriptions(error: ValidationError, root: type[BaseModel], content: Any) -> list[str]:
     return [_described(details, root, content) for details in error.errors(include_url=False)]
 
 
 def _described(error: Mapping[str, Any], root: type[BaseModel], content: Any) -> str:
     location, kind, value = _shown_location(error["loc"], content), error["type"], error["input"]
-    key, context = _dotted(location) or "the file", error.get("ctx", {})
+    key, context = dotted(location) or "the file", error.get("ctx", {})
     if kind == "extra_forbidden":
         branch = error["loc"][-2] if len(error["loc"]) > len(location) else None
         return f"{key} is not a known key; {_suggestion(location, branch, root)}"
@@ -121,7 +125,7 @@ def _described(error: Mapping[str, Any], root: type[BaseModel], content: Any) ->
         return f"{key} must be one of {context['expected_tags']}, not {context['tag']!r}"
     if kind == "string_pattern_mismatch":
         return f"{key}: {value!r} {_PATTERNS[context['pattern']]}"
-    wanted = _WANTED.get(kind, error["msg"][:1].lower() + error["msg"][1:]).format(**context)
+    wanted = _WANTED.get(kind, error["msg"].replace("Input should", "must")).format(**context)
     hint = ""
     if isinstance(value, str) and kind in ("float_type", "int_type"):
         with contextlib.suppress(ValueError):
@@ -140,10 +144,7 @@ _WANTED = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
     "too_short": "must have at least {min_length} entries",
     "too_long": "must have at most {max_length} entries",
@@ -175,7 +176,8 @@ def _shown_location(location: Location, content: Any) -> Location:
     return tuple(shown)
 
 
-def _dotted(location: Sequence[str | int]) -> str:
+def dotted(location: Sequence[str | int]) -> str:
+    """A location as people write it: `datasets.shapes.sources[0]`."""
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -185,41 +187,47 @@ def _dotted(location: Sequence[str | int]) -> str:
 def _suggestion(location: Location, branch: str | int | None, root: type[BaseModel]) -> str:
     """What an unknown key may have been meant to be; of a mapping of the kind `branch` if given."""
     *parents, wrong = location
-    here = [
-        (path[-1], model)
-        for path, model in _all_keys(root)
-        if len(path) == len(location)
-        and all(one in ("NAME", 0, other) for one, other in zip(path, parents, strict=False))
-    ]
-    of_kind = [key for key, model in here if branch in _tags(model)]
-    siblings = sorted(set(of_kind or [key for key, _ in here]))
+    here = [model for path, model in sections(root) if _is_at(path, parents)]
+    of_kind = [model for model in here if branch in _tags(model)]
+    siblings = sorted({key for model in of_kind or here for key in model.model_fields})
     near = functools.partial(difflib.get_close_matches, str(wrong), siblings, n=1)
-    candidates = [_dotted([*parents, sibling]) for sibling in near()]
+    candidates = [dotted([*parents, sibling]) for sibling in near()]
     if branch is None and not near(cutoff=0.8):
         # A key in the wrong section is as frequent a slip as a misspelt one.
-        candidates += [_dotted(path) for path, _ in _all_keys(root) if path[-1] == wrong]
+        elsewhere = [path for path, model in sections(root) if wrong in model.model_fields]
+        candidates += [dotted([*path, wrong]) for path in elsewhere]
     if candidates:
         return f"did you mean {' or '.join(dict.fromkeys(candidates))}?"
     return f"known keys here: {', '.join(siblings)}"
 
 
-def _all_keys(
-    model: type[BaseModel], prefix: Location = ()
-) -> Iterator[tuple[Location, type[BaseModel]]]:
-    """Every key with its section; on the way to it, NAME is any name and 0 any position."""
-    for name, field in model.model_fields.items():
-        yield (*prefix, name), model
-        inside = {dict: ("NAME",), list: (0,)}.get(typing.get_origin(field.annotation), ())
-        for inner in _models(field.annotation):
-            yield from _all_keys(inner, (*prefix, name, *inside))
+def sections(model: Any, path: Location = ()) -> Iterator[tuple[Location, type[BaseModel]]]:
+    """A model and all in its fields (or those in another type), with the ways to them.
+
+    On a way NAME is any name, {a,b} one of these, and 0 any position.
+    """
+    parts = typing.get_args(model)
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        yield path, model
+        for name, field in model.model_fields.items():
+            yield from sections(field.annotation, (*path, name))
+    elif typing.get_origin(model) is dict:
+        is_literal = typing.get_origin(parts[0]) is typing.Literal
+        name = f"{{{','.join(typing.get_args(parts[0]))}}}" if is_literal else "NAME"
+        yield from sections(parts[1], (*path, name))
+    elif typing.get_origin(model) is list:
+        yield from sections(parts[0], (*path, 0))
+    else:  # annotated, or one of several
+        for part in parts:
+            yield from sections(part, path)
 
 
-def _models(hint: Any) -> list[type[BaseModel]]:
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
-        return [hint]
-    if typing.get_origin(hint) in (dict, list, typing.Annotated, typing.Union, types.UnionType):
-        return [model for part in typing.get_args(hint) for model in _models(part)]
-    return []
+def _is_at(path: Location, location: Sequence[str | int]) -> bool:
+    """Whether a way that `sections` gives leads to a location."""
+    return len(path) == len(location) and all(
+        one in ("NAME", 0) or other in one.strip("{}").split(",")
+        for one, other in zip(path, location, strict=True)
+    )
 
 
 def _tags(model: type[BaseModel]) -> set[Any]:

@@ -1,18 +1,19 @@
-"""docs/config.md, generated from the schema: `python -m tangent.config.reference`."""
+"""docs/config.md and config.schema.json, of the models: `python -m tangent.config.reference`."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tangent.config.load import dotted, sections
 from tangent.config.schema import Config
 from tangent.jobs.files import write_text
 from tangent.jobs.keys import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SHA256_PATTERN
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "config.md"
+SCHEMA = PAGE.with_suffix(".schema.json")
 
 _HEADER = """# The configuration
 
@@ -43,84 +44,33 @@ Schema = dict[str, Any]
 
 
 def reference() -> str:
-    """The page in Markdown: a table of the top-level keys, then a table per section."""
-    schema = Config.model_json_schema()
-    definitions = schema["$defs"]
-    rows, sections = [], ""
-    for name, field in schema["properties"].items():
-        if _sections(field, definitions):
-            sections += _section(name, field, definitions)
-        else:
-            rows.append(_row(name, field))
-    return f"{_HEADER}\n## Study\n\n{_table(rows)}{sections}"
-
-
-def _section(path: str, field: Schema, definitions: Schema, level: int = 2) -> str:
-    """A heading and a table of keys for each mapping that may stand at a key.
-
-    Where one of several mappings may stand at a key in turn, it gets sections of its own.
-    """
-    entry = _entry(path, field)
-    text = f"\n{'#' * level} `{entry}`\n"
-    text += f"\n{_description(field)}\n" if "description" in field else ""
-    for section in _sections(field, definitions):
-        keys = list(_keys(section, entry, definitions))
-        rows = [_row(name, inner) for name, inner, is_row in keys if is_row]
-        text += f"\n{section['description']}\n" + (f"\n{_table(rows)}" if rows else "")
-        for name, inner, is_row in keys:
-            text += "" if is_row else _section(name, inner, definitions, level + 1)
+    """The page in Markdown: a heading for each place of a mapping, a table for each that may be."""
+    text, place = _HEADER, None
+    for path, model in sections(Config):
+        schema = model.model_json_schema()
+        if path != place:
+            text += f"\n## `{dotted(path)}`\n" if path else "\n## The study\n"
+            place = path
+        # A key of one section alone says nothing that the section does not.
+        keys = {key: x for key, x in schema["properties"].items() if "description" in x}
+        rows = "".join(_row(dotted([*path, key]), x) for key, x in keys.items())
+        text += f"\n{_description(schema)}\n\n| key | value | meaning |\n|---|---|---|\n{rows}"
     return text
 
 
-def _keys(section: Schema, prefix: str, definitions: Schema) -> Iterator[tuple[str, Schema, bool]]:
-    """The keys of a mapping, and whether each is a row or needs sections of its own."""
-    for name, field in section["properties"].items():
-        path, inner = f"{prefix}.{name}", _sections(field, definitions)
-        value = _innermost(field)
-        is_list = "items" in value
-        # A number, say, may stand where a mapping may stand too.
-        if not inner or not is_list and any("$ref" not in x for x in _alternatives(value)):
-            yield path, field, True
-        if len(inner) == 1:
-            yield from _keys(inner[0], _entry(path, field), definitions)
-        elif inner:
-            yield path, field, False
+def for_editors() -> str:
+    """The JSON Schema of a study's file, which may leave any key to the files that it changes."""
+    return json.dumps(_partial(Config.model_json_schema()), indent=1, ensure_ascii=False) + "\n"
 
 
-def _entry(path: str, field: Schema) -> str:
-    """How the mappings inside a field are addressed: by names, by position, or as the field."""
-    while value := _named_value(field):
-        names = field.get("propertyNames", {}).get("enum")
-        path, field = f"{path}.{{{','.join(names)}}}" if names else f"{path}.NAME", value
-    return f"{path}[0]" if "items" in field else path
-
-
-def _sections(field: Schema, definitions: Schema) -> list[Schema]:
-    """The mappings of keys that a field may hold: itself, by name, or as items of a list."""
-    value = _innermost(field)
-    references = [item.get("$ref") for item in _alternatives(value.get("items", value))]
-    return [definitions[reference.rsplit("/", 1)[-1]] for reference in references if reference]
-
-
-def _alternatives(field: Schema) -> list[Schema]:
-    return field.get("oneOf", field.get("anyOf", [field]))
-
-
-def _innermost(field: Schema) -> Schema:
-    """What a mapping from names holds in the end, of which there may be several in each other."""
-    while value := _named_value(field):
-        field = value
-    return field
-
-
-def _named_value(field: Schema) -> Schema:
-    """What the entries of a mapping from names hold; empty for any other field."""
-    values = field.get("patternProperties", {}).values()
-    return next(iter(values), field.get("additionalProperties", {}))
-
-
-def _table(rows: list[str]) -> str:
-    return "| key | value | meaning |\n|---|---|---|\n" + "".join(rows)
+def _partial(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return list(map(_partial, schema))
+    if not isinstance(schema, dict):
+        return schema
+    # Without the key that tells them apart, a mapping may be of several kinds.
+    names = {"oneOf": "anyOf"}
+    return {names.get(key, key): _partial(x) for key, x in schema.items() if key != "required"}
 
 
 def _row(key: str, field: Schema) -> str:
@@ -143,19 +93,20 @@ def _default(field: Schema) -> str:
 def _value(field: Schema) -> str:
     """What a key may hold, in words."""
     if alternatives := field.get("anyOf", field.get("oneOf")):
-        return " or ".join(_value(alternative) for alternative in alternatives)
+        return " or ".join(dict.fromkeys(map(_value, alternatives)))
     if "$ref" in field:
-        return "a mapping"
+        return "mapping"
     if "const" in field or "enum" in field:
         return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
     if field["type"] == "array":
         number = f"{field['maxItems']} " if "maxItems" in field else ""
-        plural = re.sub("^(name|whole number|number|list)", r"\1s", _value(field["items"]))
+        plural = re.sub("^(name|whole number|number|list|mapping)", r"\1s", _value(field["items"]))
         return f"list of {number}{plural}"
     if field["type"] == "object":
         names = field.get("propertyNames", {}).get("enum")
         shown = ", ".join(f"`{name}`" for name in names) if names else "names"
-        return f"{shown}, each with a {_value(_named_value(field))}"
+        [value] = field.get("patternProperties", {}).values() or [field["additionalProperties"]]
+        return f"{shown}, each with a {_value(value)}"
     if "pattern" in field:
         return _PATTERNS[field["pattern"]]
     limits = [f"{sign} {field[name]:g}" for name, sign in _LIMITS.items() if name in field]
@@ -164,3 +115,4 @@ def _value(field: Schema) -> str:
 
 if __name__ == "__main__":
     write_text(PAGE, reference())
+    write_text(SCHEMA, for_editors())

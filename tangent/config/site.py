@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from tangent.config.load import ConfigError, descriptions, read_checked
+from tangent.config.load import ConfigError, read_checked, validated
 from tangent.jobs.keys import NonEmptyString, PositiveInteger, Section
 
 Resource = Literal[
@@ -123,11 +123,7 @@ def read_site(path: str, rules: str = "rules") -> Site:
         remedy = f"copy {example} to {path} and put your partition and account in (docs/cluster.md)"
         raise ConfigError([f"{path} does not exist: {remedy}"])
     content = read_checked(path)
-    try:
-        site = Site.model_validate({} if content is None else content)
-    except ValidationError as error:
-        problems = descriptions(error, Site, content)
-        raise ConfigError([f"{path}: {problem}" for problem in problems]) from error
+    site = validated(Site, {} if content is None else content, path)
     known = rule_names(rules)
     if unknown := [name for name in site.rules if name not in known]:
         names = ", ".join(sorted(known))

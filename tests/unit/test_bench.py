@@ -8,15 +8,15 @@ import time
 import numpy as np
 import pytest
 import torch
-import yaml
 from families import make, random_direction
 from small_study import ship_checkpoint
-from snakemake.utils import update_config
 from workspace import ROOT
 
 from bench import __main__ as command
-from bench import baselines, planning
-from bench.harness import Setting, compared, is_met, replaced, table
+from bench.evaluation import re_evaluated_sweep
+from bench.harness import TURNS, Setting, compared, is_met, replaced, table
+from bench.kernels import dense_kernel
+from bench.linear_step import EagerLinearizedModel
 from tangent.arithmetic.linearized import jvp_features, linearize, parameters_of
 from tangent.jobs.errors import UserError
 from tangent.kernels.gram import classifier, ntk_gram
@@ -39,19 +39,16 @@ def test_a_ratio_is_taken_within_a_turn(rng):
         compared("ours", "theirs", "s", [1.0, 2.0], [1.0])
 
 
-def test_candidates_run_in_turn(monkeypatch):
+def test_candidates_run_in_turn_each_after_a_warm_up(monkeypatch):
     ran = []
     runs = {"a": lambda: ran.append("a"), "b": lambda: ran.append("b")}
-    monkeypatch.setattr(Setting, "now", lambda self: len(ran) ** 2)
-    times = Setting("cpu", 1).alternate(runs, fewest=1, most=3, warm_up=2)
-    assert "".join(ran) == "aabb" + "ab" * 3
-    squares = np.diff(np.square(range(4, 11)))
-    assert times == {"a": list(squares[::2]), "b": list(squares[1::2])}
-    monkeypatch.setattr("bench.harness.time.monotonic", lambda: 100.0 * len(ran))
-    for quick, repetitions in ((False, 3), (True, 2)):
+    monkeypatch.setattr(Setting, "now", lambda self: float(4 ** len(ran)))
+    for quick, turns in ((False, TURNS), (True, 1)):
         ran.clear()
-        Setting("cpu", 1, quick=quick).alternate(runs, fewest=3, most=9, warm_up=0)
-        assert "".join(ran) == "ab" * repetitions
+        times = Setting("cpu", 1, quick=quick).in_turn(runs)
+        assert "".join(ran) == "aabb" * turns
+        assert times["a"] == [3.0 * 4 ** (4 * turn + 1) for turn in range(turns)]
+        assert times["b"] == [3.0 * 4 ** (4 * turn + 3) for turn in range(turns)]
 
 
 def test_time_of_a_cpu_is_what_it_computed_and_not_what_it_waited():
@@ -86,7 +83,7 @@ def test_a_median_is_of_what_one_run_computes():
         while time.thread_time() < end:
             pass
 
-    assert Setting("cpu", 1).seconds_per_run(busy, 0.1) == pytest.approx(0.02, rel=0.5)
+    assert Setting("cpu", 1).seconds(busy, 0.1) == pytest.approx(0.02, rel=0.5)
 
 
 def test_tables_are_markdown():
@@ -154,7 +151,6 @@ def test_every_part_runs_and_writes_nothing_when_quick(tmp_path, capsys, monkeyp
         "Dry runs",
     ):
         assert f"### {title}" in printed
-    assert "standard mode" in printed
     assert not re.search(r"\bnan\b", printed)
     assert (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8") == page
     with pytest.raises(UserError, match="the parts are linear_step"):
@@ -167,13 +163,13 @@ def test_baselines_compute_what_ours_compute(seed):
     theta0 = parameters_of(model)
     value, product = jvp_features(model, theta0, tau, images)
     alphas = [0.0, 0.3, 1.0]
-    found = baselines.re_evaluated_sweep(model, tau, lambda: [images[:2], images[2:]], alphas)
+    found = re_evaluated_sweep(model, tau, [images[:2], images[2:]], alphas)
     for alpha, features in zip(alphas, found, strict=True):
         torch.testing.assert_close(features, value + alpha * product, rtol=1e-10, atol=1e-10)
 
     head = torch.randn(2, value.shape[1], dtype=torch.float64)
     f = classifier(model, ZeroShotHead(head.numpy()).on("cpu"))
-    dense = baselines.dense_kernel(f, theta0, images, chunk=2).view(3, 2, 3, 2)
+    dense = dense_kernel(f, theta0, images, chunk=2).view(3, 2, 3, 2)
     ours = ntk_gram(f, theta0, images, logits=[0, 1])
     of_logits = torch.stack([dense[:, c, :, c] for c in (0, 1)])
     torch.testing.assert_close(of_logits, ours, rtol=1e-10, atol=1e-10)
@@ -182,7 +178,7 @@ def test_baselines_compute_what_ours_compute(seed):
 def test_the_eager_reference_has_our_gradients(seed):
     model, images = make("vision transformer")
     step = random_direction(model)
-    ours, reference = linearize(model), baselines.EagerLinearizedModel(copy.deepcopy(model))
+    ours, reference = linearize(model), EagerLinearizedModel(copy.deepcopy(model))
     with torch.no_grad():
         moved = {name: value + step[name] for name, value in model.named_parameters()}
         ours.load_parameters(moved)
@@ -193,15 +189,6 @@ def test_the_eager_reference_has_our_gradients(seed):
     gradients = dict(ours.model.named_parameters())
     for value, name in zip(reference.theta, moved, strict=True):
         torch.testing.assert_close(value.grad, gradients[name].grad, rtol=1e-9, atol=1e-9)
-
-
-def test_a_planned_study_has_its_size():
-    content = planning.study(tasks=7, models=2, seeds=3)
-    merged = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    # Tasks that have no file of classes are a problem only where they are missing.
-    assert len(content["datasets"]) == 8 and len(content["pretrained"]) == 2
-    update_config(merged, content)
-    assert merged["seeds"] == [0, 1, 2] and len(content["disentanglement"]["pairs"]) == 3
 
 
 def test_the_library_does_not_know_the_bench():

@@ -1,24 +1,14 @@
 """The estimate's numbers: times, limits, downloads and the table."""
 
-import dataclasses
-
 import pytest
-import yaml
-from estimated import DEMO, OPEN_CLIP, demo_config, model_config, on_meta
+from estimated import DEMO, OPEN_CLIP, demo_config, on_meta
 
 from tangent.config.cost import throughput
 from tangent.config.cost.cost_table import WIDTH, as_text
 from tangent.config.cost.downloads import downloads
 from tangent.config.cost.model_sizes import architecture_of
-from tangent.config.cost.study import CONTEXT, Costs, WorkflowJob
-from tangent.config.cost.throughput import (
-    CPU,
-    Machine,
-    Measurement,
-    Work,
-    find_gpu,
-    known_gpus,
-)
+from tangent.config.cost.study import CONTEXT, Costs
+from tangent.config.cost.throughput import CPU, Machine, Measurement, Work, known_gpus
 from tangent.config.load import load_config
 from tangent.jobs.errors import UserError
 
@@ -28,70 +18,29 @@ def demo():
     return demo_config()
 
 
+def job(rule, wildcards, inputs, outputs):
+    return {"rule": rule, "wildcards": wildcards, "inputs": inputs, "outputs": outputs}
+
+
 def planned(config):
     """Some jobs of each stage, as Snakemake lists them."""
     study = f"{config.paths.results}/{config.study}"
-    jobs = [WorkflowJob("pretrained_clip", {"model": "demo-vit"}, [], ["resources/pretrained/a"])]
+    jobs = [job("pretrained_clip", {"model": "demo-vit"}, [], ["resources/pretrained/a"])]
     for task in config.tasks:
         wildcards = {"model": "demo-vit", "task": task, "training": "linear", "seed": "0"}
         encoder = f"{study}/finetuned/demo-vit/linear/{task}/seed0/encoder.safetensors"
-        jobs.append(WorkflowJob("finetuned", wildcards, ["resources/pretrained/a"], [encoder]))
+        jobs.append(job("finetuned", wildcards, ["resources/pretrained/a"], [encoder]))
         tau = f"{study}/task_vectors/demo-vit/linear/{task}/seed0/task_vector.safetensors"
-        jobs.append(WorkflowJob("task_vector", wildcards, [encoder], [tau]))
-    page = WorkflowJob("report", {}, [tau], [f"{study}/report/index.html"])
+        jobs.append(job("task_vector", wildcards, [encoder], [tau]))
+    page = job("report", {}, [tau], [f"{study}/report/index.html"])
     return [page, *reversed(jobs)]
-
-
-@pytest.fixture(scope="module")
-def tiny_model(tmp_path_factory):
-    import open_clip
-
-    from tangent.models.families import FAMILIES
-    from tangent.models.fetch.fetched import Fetched, write
-
-    config = model_config("demo-vit")
-    config["vision_cfg"] |= {"layers": 1, "width": 32, "head_width": 16, "image_size": 16}
-    config["text_cfg"] |= {"layers": 1, "vocab_size": 50}
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    preprocessing = {"size": 16, "mean": [0.5] * 3, "std": [0.3] * 3}
-    content = {"model_cfg": config, "preprocess_cfg": preprocessing}
-    model = open_clip.CLIP(**config)
-    states = model.state_dict(), model.visual.state_dict()
-    write(Fetched(FAMILIES["clip"], content, *states, []), folder, {})
-    return folder
-
-
-@pytest.mark.parametrize("kind", sorted(set(throughput.COST) - {"text"}))
-def test_every_kind_of_pass_is_printed_as_the_estimate_reads_it(
-    tiny_model, kind, capsys, monkeypatch
-):
-    from bench.throughput import Arguments, run
-
-    autocast = "bfloat16" if kind.endswith("step") else "none"
-    run(Arguments(pretrained_dir=tiny_model, batch_size=4, autocast=autocast, seconds=0.01,
-                  kinds=[kind]))  # fmt: skip
-    [entry] = yaml.safe_load(capsys.readouterr().out)
-    monkeypatch.setattr(throughput, "_read", lambda name: [entry])
-    [found] = throughput.measurements()
-    assert found.parameters == architecture_of({"folder": tiny_model}, "tiny").encoder_parameters
-    assert found.images_per_second > 0
-    dtype = "bfloat16" if kind.endswith("step") else "float32"
-    assert (found.model, found.device, found.what, found.dtype) == ("tiny", CPU, kind, dtype)
-
-
-def test_an_unknown_kind_of_pass_is_refused(tiny_model):
-    from bench.throughput import Arguments, run
-
-    with pytest.raises(UserError, match="nothing is known about passes of the kind 'backward'"):
-        run(Arguments(pretrained_dir=tiny_model, kinds=["backward"]))
 
 
 def measured(**changes):
     model = architecture_of(DEMO, "demo-vit")
     values = dict(
         model="demo-vit", parameters=model.encoder_parameters, flops=model.image_flops,
-        device="H200", dtype="float32", what="forward", batch_size=128, images_per_second=1e5,
-        date="2026-01-01", commit="0", how="by hand",
+        device="H200", dtype="float32", what="forward", images_per_second=1e5, how="by hand",
     )  # fmt: skip
     return Measurement(**values | changes)
 
@@ -143,16 +92,18 @@ def test_measurements_are_complete_and_of_known_devices():
 
 
 def test_a_measurement_of_another_form_is_refused(monkeypatch):
-    entry = dataclasses.asdict(measured())
-    del entry["date"]
-    monkeypatch.setattr(throughput, "_read", lambda name: [entry | {"speed": 1}])
-    with pytest.raises(UserError, match="has or lacks date, speed"):
+    entry = measured().model_dump()
+    del entry["how"]
+    monkeypatch.setattr(throughput, "facts", lambda name: [entry | {"speed": 1}])
+    with pytest.raises(
+        UserError, match=r"measured.yaml: how is missing\n.*speed is not a known key"
+    ):
         throughput.measurements()
 
 
 def test_an_unknown_gpu_is_answered_with_the_known_ones():
     with pytest.raises(UserError, match="estimate.gpu: .*'H2000'; known: H200, H100"):
-        find_gpu("H2000")
+        Machine("H2000", 0.35)
 
 
 @pytest.mark.parametrize(
@@ -233,15 +184,16 @@ def test_the_table_fits_its_width_and_adds_up(demo, device):
     found = costs.estimate(jobs)
     text = as_text(costs, found)
     assert max(map(len, text.splitlines())) <= WIDTH
-    assert list(found.stages) == ["pretrained", "finetuned", "task_vectors", "report"]
-    assert sum(stage.jobs for stage in found.stages.values()) == len(jobs)
+    assert f"demo-vit         {2 * len(demo.tasks) + 1:>4}  {len(demo.tasks):>12}  " in text
+    assert list(found.stages.index) == ["pretrained", "finetuned", "task_vectors", "report"]
+    assert found.stages.jobs.sum() == found.total.jobs.item() == len(jobs)
     tasks = len(demo.tasks)
-    assert found.models["demo-vit"].jobs == 2 * tasks + 1 == len(jobs) - 1
-    assert found.stages["finetuned"].model_jobs == tasks
+    assert found.models.jobs.to_dict() == {"demo-vit": 2 * tasks + 1, "demo-vit-random": 0}
     weights = architecture_of(DEMO, "demo-vit").sizes.encoder
-    assert found.stages["finetuned"].results == tasks * weights
-    assert found.stages["pretrained"].resources > weights > found.stages["pretrained"].results == 0
-    assert found.stages["finetuned"].memory > 7 * weights + CONTEXT
+    finetuned, pretrained = found.stages.loc["finetuned"], found.stages.loc["pretrained"]
+    assert (finetuned.model_jobs, finetuned.results) == (tasks, tasks * weights)
+    assert pretrained.resources > weights > pretrained.results == 0
+    assert finetuned.memory > 7 * weights + CONTEXT
     assert ("CPU-h" in text) == (device == CPU) and ("GPU-h" in text) == (device != CPU)
     assert "unknown" not in text
     assert ("- measured:" in text) == (device == CPU)

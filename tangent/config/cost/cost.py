@@ -91,11 +91,6 @@ class Job:
         """The tasks that the model is fine-tuned on."""
         return self.config.tasks_of(self.model)
 
-    @property
-    def task_and_control(self) -> list[str]:
-        """What negation looks at."""
-        return [self.task, self.config.control]
-
     def forward(self, images: float, weights: int = 2, **others: float) -> Cost:
         """Of a job that runs encoders over images; θ0 and edited weights unless it says so."""
         passing = self.config.compute.evaluation_batch_size * self.sizes.passing
@@ -296,8 +291,8 @@ COSTS: dict[str, Callable[[Job], Cost]] = {
     "single_task": lambda job: job.forward(job.images([job.task], "validation", "test"), weights=3),
     "validate_addition": lambda job: _evaluation(job, job.tasks, "validation"),
     "addition": lambda job: _evaluation(job, job.tasks, "test"),
-    "validate_negation": lambda job: _evaluation(job, job.task_and_control, "validation"),
-    "negation": lambda job: _evaluation(job, job.task_and_control, "test"),
+    "validate_negation": lambda job: _evaluation(job, [job.task, job.config.control], "validation"),
+    "negation": lambda job: _evaluation(job, [job.task, job.config.control], "test"),
     "disentanglement": _disentanglement,
     "eigenfunctions": _eigenfunctions,
     "proposition1": _proposition1,

@@ -1,20 +1,21 @@
-"""The estimate as plain text, at most 100 columns wide."""
+"""The estimate as plain text, about 100 columns wide."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
-from tangent.config.cost.study import SECONDS_TO_START, Costs, Estimate, StageCost
+from tangent.config.cost.study import SECONDS_TO_START, Costs, Estimate
 from tangent.config.cost.throughput import CPU
 
 WIDTH = 100
 
 _MEANING = {
+    "assumed": "assumed: arithmetic, at a share of the GPU's peak; expect a factor of two.",
     "measured": "measured: this model's images per second on this device "
     "(tangent/config/cost/measured.yaml).",
     "scaled": "scaled: arithmetic, at the speed of another model measured on this device; rough.",
-    "assumed": "assumed: arithmetic, at a share of the GPU's peak; expect a factor of two.",
 }
 
 
@@ -24,30 +25,19 @@ def as_text(costs: Costs, found: Estimate) -> str:
     unit = "CPU-h" if device == CPU else "GPU-h"
     where = "1 CPU job at a time" if device == CPU else device
     title = f"Estimate for the study {costs.config.study}, from nothing, on {where}"
+    columns = ["jobs", "with a model", unit, "peak memory"]
+    stages = [["stage", *columns, "results", "resources", "time is"]]
+    for cost in [*found.stages.itertuples(), *found.total.assign(basis="").itertuples()]:
+        stages.append([*_cost(cost), _bytes(cost.results), _bytes(cost.resources), cost.basis])
+    models = map(_cost, found.models.itertuples())
     parts = [
         f"{title}\n{'=' * len(title)}",
-        _table(_stage_rows(found, unit)),
-        _table(_model_rows(found, unit)),
+        _table(stages),
+        _table([["model", *columns], *models]),
         _table(_download_rows(found)),
         _notes(costs, found),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _stage_rows(found: Estimate, unit: str) -> list[list[str]]:
-    rows = [
-        ["stage", "jobs", "with a model", unit, "peak memory", "results", "resources", "time is"]
-    ]
-    for name, cost in found.stages.items():
-        basis = " + ".join(sorted(cost.bases))
-        rows.append([name, *_cost(cost), _bytes(cost.results), _bytes(cost.resources), basis])
-    total = sum(found.stages.values(), StageCost())
-    return [*rows, ["total", *_cost(total), _bytes(total.results), _bytes(total.resources), ""]]
-
-
-def _model_rows(found: Estimate, unit: str) -> list[list[str]]:
-    rows = [["model", "jobs", "with a model", unit, "peak memory"]]
-    return [*rows, *([name, *_cost(cost)] for name, cost in found.models.items())]
 
 
 def _download_rows(found: Estimate) -> list[list[str]]:
@@ -62,16 +52,17 @@ def _download_rows(found: Estimate) -> list[list[str]]:
     return [*rows, ["total", ("at least " if is_partial else "") + _bytes(sum(known)), ""]]
 
 
-def _cost(cost: StageCost) -> list[str]:
+def _cost(cost: Any) -> list[str]:
     hours = cost.seconds / 3600
     shown = f"{hours:.{1 if hours >= 10 else 2}f}" if cost.model_jobs else ""
-    return [str(cost.jobs), str(cost.model_jobs or ""), shown, _bytes(cost.memory)]
+    numbers = str(cost.jobs), str(cost.model_jobs or "")
+    return [cost.Index, *numbers, shown, _bytes(cost.memory)]
 
 
 def _notes(costs: Costs, found: Estimate) -> str:
     machine, compute = costs.machine, costs.config.compute
-    bases = sorted({basis for cost in found.stages.values() for basis in cost.bases})
-    lines = [_MEANING[basis] for basis in bases]
+    bases = found.total.basis.item()
+    lines = [meaning for basis, meaning in _MEANING.items() if basis in bases]
     if machine.gpu is not None:
         gpu = machine.gpu
         lines.append(
@@ -82,7 +73,7 @@ def _notes(costs: Costs, found: Estimate) -> str:
             f"Trainings in {_precision(compute.autocast)}, evaluations in "
             f"{_precision(compute.evaluation_autocast)}, kernels in float32."
         )
-        largest = max(cost.memory for cost in found.stages.values())
+        largest = found.total.memory.item()
         if largest > gpu.memory * 1e9:
             lines.append(
                 f"WARNING: {_bytes(largest)} do not fit into this GPU: see finetuning.models "
@@ -105,21 +96,12 @@ def _precision(autocast: str) -> str:
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
     """Columns of equal width, the first and the last to the left; a rule under the header."""
-    columns = list(zip(*rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    widths[-1] = min(widths[-1], WIDTH - sum(widths[:-1]) - 2 * (len(widths) - 1))
-    lines = [_row(row, widths) for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *middle, last in [rows[0], ["-" * width for width in widths], *rows[1:]]:
+        shown = [cell.rjust(width) for cell, width in zip(middle, widths[1:-1], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *shown, last]).rstrip())
     return "\n".join(lines)
-
-
-def _row(row: Sequence[str], widths: Sequence[int]) -> str:
-    first, *middle, last = row
-    if len(last) > widths[-1]:
-        last = last[: widths[-1] - 1] + "…"
-    cells = [first.ljust(widths[0])]
-    cells += [cell.rjust(width) for cell, width in zip(middle, widths[1:-1], strict=True)]
-    return "  ".join([*cells, last]).rstrip()
 
 
 def _bytes(size: float) -> str:

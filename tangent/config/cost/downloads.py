@@ -37,7 +37,7 @@ def downloads(config: Config, sizes: Mapping[str, Sizes]) -> list[Download]:
                 if weights is not None and weights.source == "hub":
                     size = sizes[model].encoder
                     found.append(Download(weights.repository, size, "an encoder in float32"))
-    known = _facts()["downloads"]
+    known = facts("datasets.yaml")["downloads"]
     for task in [*config.tasks, config.control]:
         for source in config.datasets[task].sources:
             if source.source == "hub":
@@ -55,10 +55,10 @@ def side_of(config: Config, task: str) -> int:
         return 32
     if source.source == "synthetic":
         return max(source.height, source.width)
-    return _facts()["sides"].get(task, 2**31)
+    return facts("datasets.yaml")["sides"].get(task, 2**31)
 
 
 @cache
-def _facts() -> dict[str, Any]:
-    path = Path(__file__).parent / "datasets.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+def facts(name: str) -> Any:
+    """The content of a YAML file of this folder."""
+    return yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))

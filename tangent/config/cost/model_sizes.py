@@ -187,23 +187,19 @@ def architecture(config: Mapping[str, Any]) -> Architecture:
         KeyError, TypeError: it is not a vision transformer of open_clip's own.
     """
     vision, text = config["vision_cfg"], config["text_cfg"]
-    width, patch, size = vision["width"], vision["patch_size"], vision["image_size"]
-    image = Transformer(
-        layers=int(vision["layers"]),
-        width=width,
-        heads=width // vision.get("head_width", 64),
-        hidden=int(width * vision.get("mlp_ratio", 4.0)),
-        tokens=(size // patch) ** 2 + 1,
-        quick_gelu=config.get("quick_gelu", False),
-    )
-    texts = Transformer(
-        layers=text["layers"],
-        width=text["width"],
-        heads=text["heads"],
-        hidden=int(text["width"] * text.get("mlp_ratio", 4.0)),
-        tokens=text["context_length"],
-    )
+    patch, size = vision["patch_size"], vision["image_size"]
+    heads, tokens = vision["width"] // vision.get("head_width", 64), (size // patch) ** 2 + 1
+    image = _blocks(vision, heads, tokens, config.get("quick_gelu", False))
+    texts = _blocks(text, text["heads"], text["context_length"])
     return Architecture(image, texts, config["embed_dim"], patch, size, text["vocab_size"])
+
+
+def _blocks(
+    section: Mapping[str, Any], heads: int, tokens: int, quick_gelu: bool = False
+) -> Transformer:
+    width = section["width"]
+    hidden = int(width * section.get("mlp_ratio", 4.0))
+    return Transformer(int(section["layers"]), width, heads, hidden, tokens, quick_gelu)
 
 
 @cache

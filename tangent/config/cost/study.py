@@ -7,13 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
 from tangent.config.cost.cost import Cost, Job, cost_of
 from tangent.config.cost.downloads import Download, downloads
 from tangent.config.cost.model_sizes import Architecture, Sizes, architecture_of
-from tangent.config.cost.throughput import Basis, Machine, Pass, Time
+from tangent.config.cost.throughput import Machine, Pass, Time
 from tangent.config.schema import Config
 from tangent.jobs.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SECONDS_TO_START = {"cpu": 4.0, "cuda": 15.0}
 """Of each job that runs a model: torch starts and weights are read. Measured on a CPU, assumed for
@@ -26,63 +30,31 @@ MARGIN = 4
 """A job may take so many times its estimate."""
 
 
-@dataclass(frozen=True)
-class WorkflowJob:
-    """A job that Snakemake would run: its rule, the values of its wildcards, and its files."""
-
-    rule: str
-    wildcards: Mapping[str, str]
-    inputs: Sequence[str]
-    outputs: Sequence[str]
+WorkflowJob = Mapping[str, Any]
+"""A job that Snakemake would run, as `scripts.planned_jobs` prints it: its `rule`, the values of
+its `wildcards`, its `inputs` and `outputs`."""
 
 
 @dataclass(frozen=True)
-class StageCost:
-    """Of a stage or of a model.
-
-    Attributes:
-        jobs: all of them.
-        model_jobs: those that run a model, on the GPU if there is one.
-        seconds: of these on the device; starting is counted.
-        memory: of the device at its peak, in bytes.
-        results: bytes below the study's folder.
-        resources: bytes in the folder that studies share.
-        bases: what the seconds rest on.
-    """
-
-    jobs: int = 0
-    model_jobs: int = 0
-    seconds: float = 0.0
-    memory: float = 0.0
-    results: float = 0.0
-    resources: float = 0.0
-    bases: frozenset[Basis] = frozenset()
-
-    def __add__(self, other: StageCost) -> StageCost:
-        return StageCost(
-            self.jobs + other.jobs,
-            self.model_jobs + other.model_jobs,
-            self.seconds + other.seconds,
-            max(self.memory, other.memory),
-            self.results + other.results,
-            self.resources + other.resources,
-            self.bases | other.bases,
-        )
-
-
-@dataclass
 class Estimate:
     """Of a study.
 
     Attributes:
-        stages: cost by stage: the folder that its jobs write to, in the workflow's order.
-        models: cost by model (no jobs without a model).
+        stages: costs by stage: the folder that its jobs write to, in the workflow's order.
+        models: costs by model (no jobs without a model).
+        total: the cost of all jobs, one row.
         training_state: bytes that a training keeps to resume from: weights and AdamW's moments.
         downloads: what is fetched.
+
+    Columns of costs: number of `jobs`, and of those with a model (`model_jobs`), `seconds` of these
+    on the device (starting is counted), `memory` of the device at its peak, and what is written to
+    the study's folder (`results`) and to the one that studies share (`resources`), in bytes;
+    `basis` says what the seconds rest on.
     """
 
-    stages: dict[str, StageCost]
-    models: dict[str, StageCost]
+    stages: pd.DataFrame
+    models: pd.DataFrame
+    total: pd.DataFrame
     training_state: int
     downloads: list[Download]
 
@@ -130,44 +102,42 @@ class Costs:
         cost, _ = self._cost(rule, wildcards)
         return cost.processes if cost.work else 0
 
-    def check(self) -> None:
-        """Refuse a study that cannot be estimated.
+    def estimate(self, jobs: Sequence[WorkflowJob]) -> Estimate:
+        """Add up what jobs take.
 
         Raises:
             UserError: a model's architecture is not known.
         """
-        for model in self.config.models:
-            self._architecture(model)
+        import pandas as pd  # planning, which needs limits only, must stay fast
 
-    def estimate(self, jobs: Sequence[WorkflowJob]) -> Estimate:
-        """Add up what jobs take, of a study that `check` does not refuse."""
-        stages: dict[str, StageCost] = {}
-        models = {model: StageCost() for model in self.config.all_models}
-        for job in _last_first(jobs):
-            found = self._of_job(job)
-            stage = self._stage(job)
-            stages[stage] = stages.get(stage, StageCost()) + found
-            if "model" in job.wildcards:
-                models[job.wildcards["model"]] += found
-        stages = dict(reversed(stages.items()))
-        sizes = {name: model.sizes for name, model in self._architectures.items()}
+        sizes = {model: self._architecture(model).sizes for model in self.config.models}
+        table = pd.DataFrame(map(self._row, _last_first(jobs)))
+        models = _added(table, "model").drop(columns="basis")
+        models = models.reindex(self.config.all_models, fill_value=0)
+        stages, total = _added(table, "stage")[::-1], _added(table.assign(all="total"), "all")
         largest = max(of_model.encoder for of_model in sizes.values())
-        return Estimate(stages, models, 3 * largest, downloads(self.config, sizes))
+        return Estimate(stages, models, total, 3 * largest, downloads(self.config, sizes))
 
-    def _of_job(self, job: WorkflowJob) -> StageCost:
-        cost, sizes = self._cost(job.rule, job.wildcards)
-        written = {"resources" if self._is_shared(job) else "results": cost.written}
-        if not cost.work:
-            return StageCost(1, **written)
-        time = self._time(job.wildcards, cost)
-        return StageCost(
-            jobs=1,
-            model_jobs=1,
-            seconds=SECONDS_TO_START[self.machine.kind] + time.seconds,
-            memory=CONTEXT + cost.weights * sizes.encoder + cost.memory,
-            bases=frozenset({time.basis}),
-            **written,
-        )
+    def _row(self, job: WorkflowJob) -> dict[str, Any]:
+        cost, sizes = self._cost(job["rule"], job["wildcards"])
+        stage, is_shared = self._stage(job["outputs"][0])
+        row = {
+            "stage": stage,
+            "model": job["wildcards"].get("model"),
+            "jobs": 1,
+            "model_jobs": int(cost.work is not None),
+            "seconds": 0.0,
+            "memory": 0.0,
+            "results": 0.0 if is_shared else cost.written,
+            "resources": cost.written if is_shared else 0.0,
+            "basis": "",
+        }
+        if cost.work:
+            time = self._time(job["wildcards"], cost)
+            row["seconds"] = SECONDS_TO_START[self.machine.kind] + time.seconds
+            row["memory"] = CONTEXT + cost.weights * sizes.encoder + cost.memory
+            row["basis"] = time.basis
+        return row
 
     def _cost(
         self, rule: str, wildcards: Mapping[str, str], encoder: int = 1
@@ -186,27 +156,32 @@ class Costs:
     def _architecture(self, model: str) -> Architecture:
         return architecture_of(self.config.pretrained[model].model_dump(), model)
 
-    def _is_shared(self, job: WorkflowJob) -> bool:
-        return PurePath(job.outputs[0]).is_relative_to(self.config.paths.resources)
+    def _stage(self, output: str) -> tuple[str, bool]:
+        """The first folder, below the study's or the shared one, and whether it is the latter."""
+        paths, path = self.config.paths, PurePath(output)
+        is_shared = path.is_relative_to(paths.resources)
+        root = paths.resources if is_shared else f"{paths.results}/{self.config.study}"
+        folder, *below = path.relative_to(root).parts
+        return folder if below else "configuration", is_shared
 
-    def _stage(self, job: WorkflowJob) -> str:
-        """The first folder, below the study's or the shared one, that a job writes to."""
-        paths = self.config.paths
-        root = paths.resources if self._is_shared(job) else f"{paths.results}/{self.config.study}"
-        folder, *below = PurePath(job.outputs[0]).relative_to(root).parts
-        return folder if below else "configuration"
+
+def _added(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The costs of all jobs with one value in a column, in the order in which these come."""
+    how = dict.fromkeys(["jobs", "model_jobs", "seconds", "results", "resources"], "sum")
+    how |= {"memory": "max", "basis": lambda bases: " + ".join(sorted({*bases} - {""}))}
+    return table.groupby(column, sort=False).agg(how)
 
 
 def _last_first(jobs: Sequence[WorkflowJob]) -> list[WorkflowJob]:
     """By the number of jobs that come before each, one after the other."""
-    made_by = {output: job for job in jobs for output in job.outputs}
+    made_by = {output: job for job in jobs for output in job["outputs"]}
 
     @cache
     def depth(output: str) -> int:
-        needed = [path for path in made_by[output].inputs if path in made_by]
+        needed = [path for path in made_by[output]["inputs"] if path in made_by]
         return max((1 + depth(path) for path in needed), default=0)
 
-    return sorted(jobs, key=lambda job: depth(job.outputs[0]), reverse=True)
+    return sorted(jobs, key=lambda job: depth(job["outputs"][0]), reverse=True)
 
 
 def _dtype(config: Config, kind: Pass) -> str:

@@ -7,15 +7,14 @@ Passes are counted in forward passes: a backward pass is 2, a tangent 2. Trainin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-import yaml
-
+from tangent.config.cost.downloads import facts
 from tangent.config.cost.model_sizes import Architecture
+from tangent.config.load import validated
 from tangent.jobs.errors import UserError
+from tangent.jobs.keys import Section
 
 Pass = Literal["forward", "text", "tangent", "gradient", "standard step", "linear step"]
 
@@ -39,7 +38,6 @@ product."""
 Basis = Literal["measured", "scaled", "assumed"]
 
 CPU = "CPU"
-_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -58,95 +56,57 @@ class Work:
     images: float
 
 
-@dataclass(frozen=True)
-class Gpu:
-    """A GPU of gpus.yaml.
+class GpuFigures(Section):
+    """An entry of gpus.yaml."""
 
-    Attributes:
-        name: as in the configuration's key `estimate.gpu`.
-        bfloat16, float32: peak arithmetic in TFLOP/s.
-        memory: in GB.
-        source: where the figures come from.
-    """
-
-    name: str
     bfloat16: float
+    """Peak arithmetic in TFLOP/s."""
     float32: float
+    """Likewise."""
     memory: float
+    """In GB."""
     source: str
+    """Where the figures come from."""
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """An entry of measured.yaml, as `python -m bench.throughput` prints it.
-
-    Attributes:
-        model: name of the model.
-        parameters: weights of its image encoder: what tells equal names apart.
-        flops: operations of one image's forward pass.
-        device: `CPU`, or a GPU of gpus.yaml.
-        dtype: type of the matrix products.
-        what: kind of the pass.
-        batch_size: images per pass.
-        images_per_second: throughput.
-        date, commit, how: when, with which version, and by what on which machine.
-    """
+class Measurement(Section):
+    """An entry of measured.yaml."""
 
     model: str
     parameters: int
+    """Weights of its image encoder: what tells equal names apart."""
     flops: int
+    """Operations of one image's forward pass."""
     device: str
-    dtype: str
+    """`CPU`, or a GPU of gpus.yaml."""
+    dtype: Literal["float32", "bfloat16"]
+    """Type of the matrix products."""
     what: Pass
-    batch_size: int
     images_per_second: float
-    date: str
-    commit: str
     how: str
+    """By what, when, on which machine."""
 
 
-@dataclass(frozen=True)
-class Time:
+class Time(NamedTuple):
     """Seconds, and what they rest on."""
 
     seconds: float
     basis: Basis
 
 
-def known_gpus() -> dict[str, Gpu]:
+def known_gpus() -> dict[str, GpuFigures]:
     """The GPUs of gpus.yaml by name."""
-    return {name: Gpu(name, **entry) for name, entry in _read("gpus.yaml").items()}
-
-
-def find_gpu(name: str) -> Gpu:
-    """A GPU by name.
-
-    Raises:
-        UserError: there is none of that name; the message lists them all.
-    """
-    gpus = known_gpus()
-    if name not in gpus:
-        raise UserError(
-            f"estimate.gpu: there are no figures for {name!r}; known: {', '.join(gpus)}. Another "
-            "GPU needs a line in tangent/config/cost/gpus.yaml."
-        )
-    return gpus[name]
+    return {name: GpuFigures(**entry) for name, entry in facts("gpus.yaml").items()}
 
 
 def measurements() -> list[Measurement]:
     """The entries of measured.yaml.
 
     Raises:
-        UserError: an entry lacks a key or has an unknown one.
+        ConfigError: an entry lacks a key or has an unknown one.
     """
-    names, entries = {field.name for field in fields(Measurement)}, _read("measured.yaml")
-    for entry in entries:
-        if wrong := sorted(names ^ set(entry)):
-            raise UserError(
-                f"tangent/config/cost/measured.yaml: an entry has or lacks {', '.join(wrong)}; "
-                "each must be as `python -m bench.throughput` prints it."
-            )
-    return [Measurement(**entry) for entry in entries]
+    file = "tangent/config/cost/measured.yaml"
+    return [validated(Measurement, entry, file) for entry in facts("measured.yaml")]
 
 
 class Machine:
@@ -168,7 +128,13 @@ class Machine:
     def __init__(
         self, device: str, utilization: float, measured: Sequence[Measurement] | None = None
     ) -> None:
-        self.gpu = None if device == CPU else find_gpu(device)
+        gpus = known_gpus()
+        if device not in (CPU, *gpus):
+            raise UserError(
+                f"estimate.gpu: there are no figures for {device!r}; known: {', '.join(gpus)}. "
+                "Another GPU needs a line in tangent/config/cost/gpus.yaml."
+            )
+        self.gpu = gpus.get(device)
         self.kind = "cpu" if device == CPU else "cuda"
         self.device, self.utilization = device, utilization
         everything = measurements() if measured is None else measured
@@ -195,8 +161,3 @@ class Machine:
         entries = [entry for entry in self._measured if (entry.what, entry.dtype) == (like, dtype)]
         largest = max(entries, key=lambda entry: entry.flops)
         return largest.images_per_second * COST[like] * largest.flops
-
-
-@cache
-def _read(name: str) -> Any:
-    return yaml.safe_load((_FOLDER / name).read_text(encoding="utf-8"))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sysconfig
+from pathlib import Path
+
 import pytest
 import ranks
 import torch
@@ -11,7 +15,6 @@ from test_distributed import in_parallel, weights_agree
 from torch import nn
 from torch.func import functional_call, jvp
 
-from bench.linear_step import can_compile
 from tangent.arithmetic.forward_mode import forward_mode_attention
 from tangent.arithmetic.linearized import linearize
 from tangent.jobs.errors import UserError
@@ -22,8 +25,11 @@ from tangent.training.compile_cache import VARIABLE
 from tangent.training.compiling import compile_for
 from tangent.training.forward_backward import ForwardBackward
 
+can_compile = Path(sysconfig.get_path("include"), "Python.h").exists() and any(
+    map(shutil.which, ("c++", "g++", "clang++"))
+)
 needs_compiler = pytest.mark.skipif(
-    not can_compile(), reason="there is no C++ compiler, or Python has no headers"
+    not can_compile, reason="there is no C++ compiler, or Python has no headers"
 )
 
 
