@@ -108,8 +108,7 @@ class TangentEigenfunctions(KernelEigenfunctions):
         self.per_kernel = []
         directions: list[list[Tensor]] = []
         for kernel in kernels:
-            fit = self._fit if len(sample) <= self._held else self._fit_in_parts
-            fitted, of_kernel = fit(sample, kernel, components)
+            fitted, of_kernel = self._fit(sample, kernel, components)
             self.per_kernel.append(fitted)
             directions.append(of_kernel)
             if on_kernel is not None:
@@ -121,23 +120,18 @@ class TangentEigenfunctions(KernelEigenfunctions):
         self, sample: Tensor, kernel: list[int], components: int
     ) -> tuple[Eigenfunctions, list[Tensor]]:
         """Eigenpairs of one kernel and their directions v_ρ, [components, weights] per tensor."""
-        gradients = self._gradients.held(sample, kernel)
-        gram = inner_products(gradients, gradients)
+        if len(sample) <= self._held:
+            gradients = [self._gradients.held(sample, kernel)]
+            gram = inner_products(gradients[0], gradients[0])
+        else:
+            gram = self._gradients.gram(sample, None, kernel, self._held)
+            gradients = self._gradients.rows(sample, kernel)  # made again
         fitted = Eigenfunctions.fit(gram.cpu().numpy(), components, len(kernel))
         coefficients = torch.from_numpy(fitted.coefficients).to(gram)
-        return fitted, [coefficients.T @ part for part in gradients]
-
-    def _fit_in_parts(
-        self, sample: Tensor, kernel: list[int], components: int
-    ) -> tuple[Eigenfunctions, list[Tensor]]:
-        """The same for a sample whose gradients do not fit into memory together."""
-        gram = self._gradients.gram(sample, None, kernel, self._held)
-        fitted = Eigenfunctions.fit(gram.cpu().numpy(), components, len(kernel))
-        per_chunk = self._gradients.chunk_size * len(kernel)
-        coefficients = torch.from_numpy(fitted.coefficients).to(gram).split(per_chunk)
         directions: list[Tensor] = []
-        for of_chunk, rows in zip(coefficients, self._gradients.rows(sample, kernel), strict=True):
-            parts = [of_chunk.T @ part for part in rows]
+        for rows in gradients:
+            of_rows, coefficients = coefficients.tensor_split([len(rows[0])])
+            parts = [of_rows.T @ part for part in rows]
             directions = list(map(torch.add, directions, parts)) if directions else parts
         return fitted, directions
 

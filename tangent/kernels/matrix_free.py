@@ -46,6 +46,10 @@ class TangentOperator:
         logits: indices of the C logits.
         batch_size: images per backward pass; in forward mode images times directions are 8 times
             as many.
+
+    Attributes:
+        outputs: C, the rows of J per image.
+        precision: relative rounding error of the weights' type.
     """
 
     def __init__(
@@ -59,16 +63,7 @@ class TangentOperator:
         self._like = next(iter(self._theta0.values()))
         self._chosen = torch.tensor(list(logits), device=self._like.device)
         self._logits, self._batch_size = f, batch_size
-
-    @property
-    def outputs(self) -> int:
-        """C, the rows of J per image."""
-        return len(self._chosen)
-
-    @property
-    def precision(self) -> float:
-        """Relative rounding error of the weights' type."""
-        return torch.finfo(self._like.dtype).eps
+        self.outputs, self.precision = len(self._chosen), torch.finfo(self._like.dtype).eps
 
     def kernel_product(self, images: Tensor, vector: np.ndarray) -> np.ndarray:
         """K v [n·C] (float64) of images [n, ...]; passes compute in the type of the weights.
