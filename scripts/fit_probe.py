@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tangent.models.heads.head import Head
-    from tangent.models.heads.regression import Labelled
+    from tangent.models.heads.probe import Labelled
     from tangent.tasks.task_files import Task
 
 
@@ -55,10 +55,11 @@ def _own_classifier(arguments: Arguments, task: Task) -> tuple[Head, list[Path],
 
 
 def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[str, str]]:
+    import numpy as np
     from threadpoolctl import threadpool_limits
 
     from tangent.data.split import split_path
-    from tangent.models.heads.regression import fit, grid
+    from tangent.models.heads.probe import fit
 
     folders = {"train": arguments.train_dir, "validation": arguments.datasets_dir / task.name}
     encoder = arguments.load_encoder()
@@ -66,14 +67,14 @@ def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[st
         _labelled(arguments, encoder, folder, split) for split, folder in folders.items()
     )
     with threadpool_limits(arguments.threads):  # the last bits of a sum depend on it
-        strengths = grid(*arguments.strengths)
+        minimum, maximum, points = arguments.strengths
+        strengths = np.geomspace(minimum, maximum, int(points)).tolist()
         found = fit(train, validation, task.classes, strengths, task.name, arguments.deviation)
-    accuracies = dict(zip(found.strengths, found.accuracies, strict=True))
     details = {
         "made_by": "logistic regression",
         "fitted_images": str(len(train.labels)),
         "C": repr(found.chosen),
-        "validation_accuracies": json.dumps(accuracies),
+        "validation_accuracies": json.dumps(found.accuracies),
     }
     return found.head, [split_path(folder, split) for split, folder in folders.items()], details
 
@@ -85,7 +86,7 @@ def _labelled(arguments: Arguments, encoder: nn.Module, folder: Path, split: str
     from tangent.evaluation.features import Images, encode
     from tangent.jobs.progress import Progress
     from tangent.models.families import preprocess_config
-    from tangent.models.heads.regression import Labelled
+    from tangent.models.heads.probe import Labelled
 
     preprocess = preprocess_config(arguments.pretrained_dir)
     stored = load_split(folder, split, preprocess)

@@ -29,7 +29,12 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> nn.Module:
     import open_clip
 
     folder = Path(folder)
-    _check(folder)
+    content = read_json(folder / CONFIG_FILE)
+    if not isinstance(content, dict) or not isinstance(content.get("model_cfg"), dict):
+        raise UserError(
+            f"{folder / CONFIG_FILE}: model_cfg is missing; the file must be in open_clip's hub "
+            "format."
+        )
     if not (folder / MODEL_FILE).exists():
         raise UserError(f"{folder / MODEL_FILE} does not exist: run the step `pretrained`.")
     with quiet_root_logger():
@@ -47,7 +52,6 @@ def load_tokenizer(folder: Path) -> Callable[..., torch.Tensor]:
     """Load the model's tokenizer: it maps texts to int64 [texts, context_length]."""
     import open_clip
 
-    _check(Path(folder))
     return open_clip.get_tokenizer(f"local-dir:{folder}")
 
 
@@ -80,15 +84,6 @@ def quiet_root_logger() -> Iterator[None]:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
-
-
-def _check(folder: Path) -> None:
-    content = read_json(folder / CONFIG_FILE)
-    if not isinstance(content, dict) or not isinstance(content.get("model_cfg"), dict):
-        raise UserError(
-            f"{folder / CONFIG_FILE}: model_cfg is missing; the file must be in open_clip's hub "
-            "format."
-        )
 
 
 def _first_fault(error: Exception) -> str:

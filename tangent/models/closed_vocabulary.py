@@ -19,7 +19,7 @@ from tangent.jobs.files import read_safetensors
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor, nn
+    from torch import nn
 
 CONFIG_FILE = "timm_config.json"
 MODEL_FILE = "timm_model.safetensors"
@@ -37,15 +37,6 @@ def new_encoder(config: Mapping[str, Any]) -> nn.Module:
 def new_model(config: Mapping[str, Any]) -> nn.Module:
     """The same with its classifier: images to scores of its own classes."""
     return _create(config, num_classes=config["model_cfg"]["num_classes"])
-
-
-def encoder_weights(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The encoder's part of a whole model's state dict."""
-    import torch
-
-    with torch.device("meta"):
-        names = new_encoder(config).state_dict()
-    return {name: weights[name] for name in names if name in weights}
 
 
 def own_classifier(path: Path, encoder: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -46,8 +46,7 @@ def planned(config):
 def tiny_model(tmp_path_factory):
     import open_clip
 
-    from tangent.models.families import FAMILIES
-    from tangent.models.fetch.fetched import Fetched, write
+    from tangent.models.fetch.model_source import Fetched
 
     config = model_config("demo-vit")
     config["vision_cfg"] |= {"layers": 1, "width": 32, "head_width": 16, "image_size": 16}
@@ -57,7 +56,7 @@ def tiny_model(tmp_path_factory):
     content = {"model_cfg": config, "preprocess_cfg": preprocessing}
     model = open_clip.CLIP(**config)
     states = model.state_dict(), model.visual.state_dict()
-    write(Fetched(FAMILIES["clip"], content, *states, []), folder, {})
+    Fetched("clip", content, *states, []).write(folder, {})
     return folder
 
 

@@ -13,7 +13,6 @@ from tangent.demo.world import CONTROL_TASK, TASKS, pretraining_classes, pretrai
 from tangent.jobs.errors import UserError
 from tangent.models.closed_vocabulary import own_classifier
 from tangent.models.encoders import load_encoder
-from tangent.models.fetch.fetched import write
 from tangent.models.fetch.fetching import fetch
 from tangent.training.pretraining.pixels import normalise
 from tangent.training.pretraining.steps import pretrain
@@ -59,7 +58,7 @@ def test_a_classifier_learns_and_is_a_closed_vocabulary_model(tower: str, tmp_pa
     made, folder = tmp_path / "pretraining", tmp_path / "pretrained"
     objective.write(made)
     entry = {"source": "pretraining", "recipe": {"objective": "supervised"}, "step": recipe.steps}
-    write(fetch(entry | {"folder": str(made)}), folder, {})
+    fetch(entry | {"folder": str(made)}).write(folder, {})
     weight, bias = own_classifier(folder / "timm_model.safetensors", folder / "encoder.safetensors")
     images = normalise(pretraining_data(4, 1)[0])
     objective.model.eval()

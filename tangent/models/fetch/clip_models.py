@@ -13,15 +13,14 @@ from tangent.jobs.hub_cache import checked_sha256
 from tangent.jobs.keys import Folder, NaturalNumber, NonEmptyString, Sha256
 from tangent.jobs.sources import check_sha256
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
-from tangent.models.families import FAMILIES
-from tangent.models.fetch.fetched import (
+from tangent.models.fetch.model_source import (
     SOURCE_MODEL_FILE,
     Fetched,
+    ImageModelSource,
     check_image_size,
     nearest,
     not_fetched,
 )
-from tangent.models.fetch.model_source import ImageModelSource
 
 if TYPE_CHECKING:
     from torch import nn
@@ -133,7 +132,7 @@ def _clip(
     check_image_size(preprocessing["size"], image_size)
     model = model.float().eval()
     return Fetched(
-        FAMILIES["clip"],
+        "clip",
         {"model_cfg": dict(config), "preprocess_cfg": preprocessing},
         model.state_dict(),
         model.visual.state_dict(),

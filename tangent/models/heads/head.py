@@ -16,17 +16,24 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from tangent.tasks.task_files import AnyTask
+
 
 class TorchHead(ABC):
     """A head on a device: differentiable, and image by image, so that `vmap` can run it.
 
     Attributes:
         classes: number of classes.
-        device: where its tensors are.
+        tensors: those of the head's file, by name.
+        device: where they are.
     """
 
-    def __init__(self, weight: Tensor) -> None:
-        self._weight, self.classes, self.device = weight, len(weight), weight.device
+    def __init__(self, head: Head, device: torch.device | str) -> None:
+        import torch
+
+        arrays = head.arrays()
+        self.tensors = {name: torch.tensor(of, device=device) for name, of in arrays.items()}
+        self.classes, self.device = head.classes, next(iter(self.tensors.values())).device
 
     def inputs(self, x: Tensor) -> Tensor:
         """What the encoder must be given to answer this head's question about inputs x.
@@ -56,11 +63,13 @@ class Head(ABC):
         tensors: type and axes of what its file holds, by the name of the attribute; axes of one
             name have one size.
         width: d.
+        on_device: the class of the same head on a device.
     """
 
     kind: ClassVar[str]
     title: ClassVar[str] = "a head"
     tensors: ClassVar[dict[str, str]]
+    on_device: ClassVar[type[TorchHead]]
 
     @property
     def classes(self) -> int:
@@ -103,9 +112,19 @@ class Head(ABC):
     def _of_classes(cls) -> list[str]:
         return [name for name, form in cls.tensors.items() if " [classes" in form]
 
-    @abstractmethod
+    @classmethod
+    def build(cls, folder: Path, task: AnyTask, device: torch.device) -> Self:
+        """A task's head for the model in a folder, from the texts of the task's classes.
+
+        Raises:
+            UserError: a head of this kind is not made from texts, the model's files are missing or
+                damaged, or its tokenizer does not suit the texts.
+        """
+        raise UserError(f"the model in {folder} has {cls.title}, which scripts.fit_probe makes.")
+
     def on(self, device: torch.device | str) -> TorchHead:
         """The same head on a device."""
+        return self.on_device(self, device)
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Class scores [n, classes] (float32) of features [n, d].
@@ -129,10 +148,3 @@ class Head(ABC):
     @abstractmethod
     def _scores(self, features: np.ndarray) -> np.ndarray:
         """`logits` of features that have been checked, float32."""
-
-
-def to_device(array: np.ndarray, device: torch.device | str) -> Tensor:
-    """A copy of an array on a device."""
-    import torch
-
-    return torch.from_numpy(np.array(array)).to(device)

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from tangent.arithmetic.task_vector import TaskVector
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_metadata
+from tangent.models.encoders import check_state
 from tangent.models.published.tensor_names import layout_of
 from tangent.models.published.tensors import read_tensors
-from tangent.models.state import check_state
 
 # Largest accepted ‖θ* − θ0‖ / ‖θ0‖. Shapes cannot tell OpenAI's weights from LAION's, but weights
 # that have nothing to do with θ0 are nearly orthogonal to it: then the distance is √(1 + r²) ≥ 1,
@@ -62,19 +62,16 @@ def load_checkpoint(path: Path, encoder: nn.Module, base: str) -> Checkpoint:
     tensors = read_tensors(path)
     layout = layout_of(tensors)
     theta0 = {name: value.detach() for name, value in encoder.state_dict().items()}
-    origins = {name: layout.origin(name) for name in theta0}
-    held = {name: origin for name, origin in origins.items() if origin is not None}
-    expected = {
-        theirs: part
-        for name, origin in held.items()
-        for theirs, part in origin.split(theta0[name]).items()
-    }
+    expected: dict[str, Tensor] = {}
+    for name, value in theta0.items():
+        expected |= layout.split(name, value)
     found = {name: value for name, value in tensors.items() if not layout.is_left_out(name)}
     check_state(expected, found, path)  # in the file's names, which the user can look up
     _check_numbers(expected, found, path)
 
     parameters = dict(encoder.named_parameters())
-    published = {name: origin.join(found) for name, origin in held.items()}
+    held = [name for name in theta0 if layout.names_of(name)]
+    published = {name: layout.join(name, found) for name in held}
     compared = {name: value for name, value in published.items() if name in parameters}
     state = {name: published.get(name, value) for name, value in theta0.items()}
     return Checkpoint(

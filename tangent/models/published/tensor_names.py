@@ -21,7 +21,7 @@ _NOT_VISUAL = re.compile(
     r"|positional_embedding|text_projection(\.weight|\.bias)?|logit_scale|logit_bias|attn_mask"
     r"|input_resolution|context_length|vocab_size"
 )
-_PROJECTION = "visual_projection.weight"
+_PROJECTION = "visual_projection.weight"  # transposed
 _MARKS = ("embeddings.", "encoder.layers.")
 _ENCODER = {
     "class_embedding": "embeddings.class_embedding",
@@ -43,44 +43,33 @@ _TEXT = re.compile(r"text_model\..*|text_projection\.weight|logit_scale")
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Where a tensor of the encoder lies in a file.
-
-    Attributes:
-        names: the file's tensors that make it up; several are joined along their first dimension.
-        is_transposed: whether the file holds the transposed matrix (of one name).
-    """
-
-    names: tuple[str, ...]
-    is_transposed: bool = False
-
-    def split(self, value: Tensor) -> dict[str, Tensor]:
-        """The file's tensors for the encoder's tensor `value`."""
-        if len(self.names) == 1:
-            return {self.names[0]: value.T if self.is_transposed else value}
-        return dict(zip(self.names, value.chunk(len(self.names)), strict=True))
-
-    def join(self, tensors: Mapping[str, Tensor]) -> Tensor:
-        """The encoder's tensor, from the file's."""
-        if len(self.names) == 1:
-            value = tensors[self.names[0]]
-            return value.T.contiguous() if self.is_transposed else value
-        return torch.cat([tensors[name] for name in self.names])
-
-
-@dataclass(frozen=True)
 class Layout:
     """The names of one kind of file.
 
     Attributes:
         title: the kind, for people.
-        origin: from a name of the encoder to its `Origin`; None if such a file does not hold it.
+        names_of: from a name of the encoder to the names of the file's tensors that make it up,
+            joined along their first dimension; none if such a file does not hold it.
         is_left_out: whether a name of the file is known to be no part of the image encoder.
     """
 
     title: str
-    origin: Callable[[str], Origin | None]
+    names_of: Callable[[str], list[str]]
     is_left_out: Callable[[str], bool]
+
+    def split(self, name: str, value: Tensor) -> dict[str, Tensor]:
+        """The file's tensors for the encoder's tensor `name`."""
+        names = self.names_of(name)
+        if len(names) > 1:
+            return dict(zip(names, value.chunk(len(names)), strict=True))
+        return {theirs: value.T if theirs == _PROJECTION else value for theirs in names}
+
+    def join(self, name: str, tensors: Mapping[str, Tensor]) -> Tensor:
+        """The encoder's tensor `name`, from the file's."""
+        first, *others = self.names_of(name)
+        if others:
+            return torch.cat([tensors[theirs] for theirs in (first, *others)])
+        return tensors[first].T.contiguous() if first == _PROJECTION else tensors[first]
 
 
 def layout_of(names: Collection[str]) -> Layout:
@@ -95,23 +84,23 @@ def layout_of(names: Collection[str]) -> Layout:
     if any(name.startswith("visual.") for name in names):
         return Layout(
             "open_clip model",
-            lambda name: Origin((f"visual.{name}",)),
+            lambda name: [f"visual.{name}"],
             lambda name: bool(_NOT_VISUAL.fullmatch(name)),
         )
-    return Layout("open_clip image encoder", lambda name: Origin((name,)), lambda name: False)
+    return Layout("open_clip image encoder", lambda name: [name], lambda name: False)
 
 
 def _hugging_face(prefix: str, has_projection: bool) -> Layout:
-    def origin(name: str) -> Origin | None:
+    def names_of(name: str) -> list[str]:
         if name == "proj":
-            return Origin((_PROJECTION,), is_transposed=True) if has_projection else None
-        return Origin(tuple(prefix + theirs for theirs in _their_names(name)))
+            return [_PROJECTION] if has_projection else []
+        return [prefix + theirs for theirs in _their_names(name)]
 
     def is_left_out(name: str) -> bool:
         # Position ids are a table 0, 1, 2, … that older versions stored.
         return name == f"{prefix}embeddings.position_ids" or bool(_TEXT.fullmatch(name))
 
-    return Layout("Hugging Face CLIP", origin, is_left_out)
+    return Layout("Hugging Face CLIP", names_of, is_left_out)
 
 
 def _their_names(name: str) -> list[str]:
