@@ -3,6 +3,7 @@
 The tangent kernel between tasks is weakened step by step, and all tasks are learned with it.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 
 from scripts import cli
@@ -39,19 +40,21 @@ def run(arguments: Arguments) -> None:
     tasks = [EvaluationTask.load(name, *folders, kind) for name in arguments.tasks]
     load = arguments.images_of()
 
+    drawn = []
+
     def sample(task: EvaluationTask) -> TaskImages:
         rows, images = load.sample(task.name, "train", arguments.images, arguments.seed)
-        return TaskImages(rows, images.whole(), task.labels("train")[rows])
+        drawn.append(rows)
+        return TaskImages(images.whole(), task.labels("train")[rows])
 
     head = type(tasks[0].head).joined([task.head for task in tasks])
     logit = int(sample_rows(head.classes, 1, arguments.seed)[0])
     samples = [sample(task) for task in tasks]
     results = proposition1(arguments.load_encoder(), head, samples, logit, arguments.components)
-    rows = [[getattr(result, column) for column in COLUMNS] for result in results]
+    rows = [[asdict(result)[column] for column in COLUMNS] for result in results]
     about = arguments.chosen("model", "seed")
     write_csv(arguments.output_dir / "interference.csv", COLUMNS, rows, about)
-    pairs = zip(arguments.tasks, samples, strict=True)
-    images = [(name, int(row)) for name, of in pairs for row in of.rows]
+    images = [(task.name, int(row)) for task, of in zip(tasks, drawn, strict=True) for row in of]
     functions = zip(images, results[-1].own, results[-1].others, strict=True)
     rows = [(*image, own, others) for image, own, others in functions]
     columns = ("task", "image", "own", "others")

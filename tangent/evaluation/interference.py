@@ -23,12 +23,10 @@ class TaskImages:
     """Images of one task.
 
     Attributes:
-        rows: which images of the training split [images].
         images: normalised [images, 3, height, width].
         labels: classes [images].
     """
 
-    rows: np.ndarray
     images: Tensor
     labels: np.ndarray
 
