@@ -28,30 +28,19 @@ class Arguments(EncodingArguments):
 
 def run(arguments: Arguments) -> None:
     """Write the head; its metadata say how it was made."""
+    from tangent.models.closed_vocabulary import MODEL_FILE
+    from tangent.models.heads.probe import own_classifier
     from tangent.models.heads.stored import save_head
     from tangent.tasks.task_files import load_task
 
     task = load_task(arguments.task)
-    make = _own_classifier if arguments.train_dir is None else _fitted
-    head, inputs, details = make(arguments, task)
+    if arguments.train_dir is None:
+        inputs, details = [arguments.pretrained_dir / MODEL_FILE], {"made_by": "pre-training"}
+        head = own_classifier(inputs[0], arguments.encoder, task)
+    else:
+        head, inputs, details = _fitted(arguments, task)
     metadata = arguments.metadata(inputs, model=arguments.pretrained_dir.name, **details)
     save_head(arguments.output, head, task, metadata)
-
-
-def _own_classifier(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[str, str]]:
-    from tangent.jobs.errors import UserError
-    from tangent.models.closed_vocabulary import MODEL_FILE, own_classifier
-    from tangent.models.heads.probe import ProbeHead
-
-    path = arguments.pretrained_dir / MODEL_FILE
-    head = ProbeHead(*own_classifier(path, arguments.encoder))
-    if head.classes != len(task.classes):
-        raise UserError(
-            f"the classifier of {arguments.pretrained_dir} knows {head.classes} classes, but the "
-            f"task {task.name} has {len(task.classes)}: remove the model from the config key "
-            "probe.own_classifier, and a probe is fitted."
-        )
-    return head, [path], {"made_by": "pre-training"}
 
 
 def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[str, str]]:

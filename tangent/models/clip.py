@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -29,12 +28,6 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> nn.Module:
     import open_clip
 
     folder = Path(folder)
-    content = read_json(folder / CONFIG_FILE)
-    if not isinstance(content, dict) or not isinstance(content.get("model_cfg"), dict):
-        raise UserError(
-            f"{folder / CONFIG_FILE}: model_cfg is missing; the file must be in open_clip's hub "
-            "format."
-        )
     if not (folder / MODEL_FILE).exists():
         raise UserError(f"{folder / MODEL_FILE} does not exist: run the step `pretrained`.")
     with quiet_root_logger():

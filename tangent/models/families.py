@@ -38,7 +38,6 @@ class Family:
         preprocessing: keys of what prepared data must fit, in the configuration's `preprocess_cfg`;
             of texts in the configuration itself.
         other_files: text files that the folder holds besides.
-        fits_heads: whether heads are fitted on training data, so that the control task needs some.
         constants: tensors of the encoder that are no weights, such as a frozen token table: random
             encoders have the pre-trained model's, as they have its heads.
     """
@@ -50,7 +49,6 @@ class Family:
     new_encoder: Callable[[Mapping[str, Any]], nn.Module]
     preprocessing: tuple[str, ...] = _OF_IMAGES
     other_files: tuple[str, ...] = ()
-    fits_heads: bool = False
     constants: tuple[str, ...] = ()
 
 
@@ -68,7 +66,6 @@ FAMILIES: Registry[Family] = {
         config_file=closed_vocabulary.CONFIG_FILE,
         weights_file=closed_vocabulary.MODEL_FILE,
         new_encoder=closed_vocabulary.new_encoder,
-        fits_heads=True,
     ),
     "text_to_text": Family(
         label="text-to-text",

@@ -145,9 +145,13 @@ def _read_clip(weights: Path, config_file: Path) -> tuple[nn.Module, dict[str, A
     from tangent.models import compact_checkpoint
 
     config = read_json(config_file)
+    if not isinstance(config, dict) or not isinstance(config.get("model_cfg"), dict):
+        raise UserError(
+            f"{config_file}: model_cfg is missing; the file must be in open_clip's hub format."
+        )
     tensors, _ = read_safetensors(weights)
     if compact_checkpoint.TOKEN_IDS in tensors:
-        text_config = config.get("model_cfg", {}).get("text_cfg", {})
+        text_config = config["model_cfg"].get("text_cfg", {})
         if "vocab_size" not in text_config:
             raise UserError(f"{config_file}: model_cfg.text_cfg.vocab_size is missing.")
         tensors = compact_checkpoint.expand(tensors, text_config["vocab_size"])

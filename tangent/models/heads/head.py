@@ -1,4 +1,7 @@
-"""What every kind of head can do, with numpy alone and with torch."""
+"""Heads: what every kind can do, with numpy alone and with torch, and how often one is right.
+
+Accuracies are defined in docs/protocol.md, "Selecting α".
+"""
 
 from __future__ import annotations
 
@@ -145,6 +148,68 @@ class Head(ABC):
             )
         return self._scores(features)
 
+    def outcomes(self, features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Whether each image's predicted class is its label, bool [n].
+
+        Args:
+            features: encoder features [n, d].
+            labels: classes [n], integers.
+
+        Raises:
+            UserError: there are no images, the number of labels differs, a label has no class in
+                the head, or as `logits`.
+        """
+        labels = np.asarray(labels)
+        if len(labels) != len(features) or len(labels) == 0:
+            raise UserError(
+                f"{len(features)} features and {len(labels)} labels: accuracy needs one label for "
+                "each image and at least one image."
+            )
+        if labels.min() < 0 or labels.max() >= self.classes:
+            raise UserError(
+                f"labels run from {labels.min()} to {labels.max()}, but the head has "
+                f"{self.classes} classes: head and data set belong to different tasks."
+            )
+        return predictions(features, self) == labels
+
     @abstractmethod
     def _scores(self, features: np.ndarray) -> np.ndarray:
         """`logits` of features that have been checked, float32."""
+
+
+def predictions(features: np.ndarray, head: Head) -> np.ndarray:
+    """Predicted classes [n] (int64): the largest logit, the first one among equals.
+
+    Raises:
+        UserError: as `Head.logits`.
+    """
+    return head.logits(features).argmax(axis=1)
+
+
+def accuracy(features: np.ndarray, labels: np.ndarray, head: Head) -> float:
+    """Fraction of images, in [0, 1], whose predicted class is the label; as `Head.outcomes`."""
+    return float(np.mean(head.outcomes(features, labels)))
+
+
+def normalized_accuracy(edited: Mapping[str, float], single_task: Mapping[str, float]) -> float:
+    """Mean over tasks of edited accuracy / single-task accuracy (a mean of ratios).
+
+    Args:
+        edited: accuracy of the edited model, by task.
+        single_task: accuracy of the same mode's model fine-tuned on that task alone, same split.
+
+    Raises:
+        UserError: the tasks differ, there are none, or a single-task accuracy is not positive.
+    """
+    if not edited or edited.keys() != single_task.keys():
+        raise UserError(
+            f"accuracies of {sorted(edited)} cannot be normalised by those of "
+            f"{sorted(single_task)}: both must have the same tasks, at least one."
+        )
+    for task, reference in single_task.items():
+        if not reference > 0:
+            raise UserError(
+                f"the single-task accuracy on {task} is {reference:g}, so nothing can be "
+                "normalised by it: fine-tune that task longer or give it more images."
+            )
+    return float(np.mean([edited[task] / single_task[task] for task in edited]))

@@ -18,18 +18,21 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
 from tangent.jobs.errors import UserError
-from tangent.models.heads.head import Head, TorchHead
-from tangent.models.heads.metrics import accuracy
+from tangent.jobs.files import read_safetensors
+from tangent.models.heads.head import Head, TorchHead, accuracy
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
     from torch import Tensor
+
+    from tangent.tasks.task_files import Task
 
 logger = logging.getLogger("tangent")
 
@@ -66,6 +69,30 @@ class ProbeHead(Head):
 
     def _scores(self, features: np.ndarray) -> np.ndarray:
         return features @ self.weight.T + self.bias
+
+
+def own_classifier(path: Path, encoder: Path, task: Task) -> ProbeHead:
+    """The classifier that a model was pre-trained with, as the head of a task of its classes.
+
+    It is what the file `path` of the whole model has and the one of its encoder alone has not.
+
+    Raises:
+        UserError: a file is missing or damaged, or the model has no linear classifier with a bias
+            of as many classes.
+    """
+    whole, _ = read_safetensors(path, framework="np")
+    rest = whole.keys() - read_safetensors(encoder, framework="np")[0].keys()
+    others = {name.rpartition(".")[2]: whole[name] for name in rest}
+    remedy = "remove the model from the config key probe.own_classifier, and a probe is fitted."
+    if len(rest) != 2 or set(others) != {"weight", "bias"} or others["weight"].ndim != 2:
+        raise UserError(f"{path} has no linear classifier of its own: {remedy}")
+    head = ProbeHead(others["weight"], others["bias"])
+    if head.classes != len(task.classes):
+        raise UserError(
+            f"the classifier of {path.parent} knows {head.classes} classes, but the task "
+            f"{task.name} has {len(task.classes)}: {remedy}"
+        )
+    return head
 
 
 @dataclass(frozen=True)
@@ -116,10 +143,19 @@ def fit(
         UserError: a class has no training image, a feature is not a finite number, or a fit does
             not converge.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    _check_classes(train.labels, classes, task)
+    missing = sorted(set(range(len(classes))) - set(train.labels.tolist()))
+    if missing:
+        others = f" and of {len(missing) - 1} more classes" if len(missing) > 1 else ""
+        raise UserError(
+            f"task {task}: its training split has no image of the class "
+            f"{classes[missing[0]]!r}{others}, so a linear probe cannot learn it: use more "
+            f"training images (datasets.{task}.train_images) or a copy of the data set that has "
+            "all classes."
+        )
     for split in (train, validation):
         if not np.isfinite(split.features).all():
             raise UserError(
@@ -134,40 +170,19 @@ def fit(
     heads, accuracies = [], []
     for strength in strengths:
         model.set_params(C=strength)
-        _converge(model, standardised, train.labels, task)
+        with warnings.catch_warnings(action="error", category=ConvergenceWarning):
+            try:
+                model.fit(standardised, train.labels)
+            except ConvergenceWarning as warning:
+                raise UserError(
+                    f"task {task}: the linear probe has not converged at C = {strength:g} within "
+                    f"{ITERATIONS} iterations: lower probe.maximum."
+                ) from warning
         heads.append(_of_raw_features(model, scaler))
         accuracies.append(accuracy(validation.features, validation.labels, heads[-1]))
         logger.info("C = %g: validation accuracy %.4f", strength, accuracies[-1])
     best = accuracies.index(max(accuracies))
     return Fit(heads[best], strengths[best], dict(zip(strengths, accuracies, strict=True)))
-
-
-def _check_classes(labels: np.ndarray, classes: Sequence[str], task: str) -> None:
-    missing = sorted(set(range(len(classes))) - set(labels.tolist()))
-    if missing:
-        others = f" and of {len(missing) - 1} more classes" if len(missing) > 1 else ""
-        raise UserError(
-            f"task {task}: its training split has no image of the class "
-            f"{classes[missing[0]]!r}{others}, so a linear probe cannot learn it: use more "
-            f"training images (datasets.{task}.train_images) or a copy of the data set that has "
-            "all classes."
-        )
-
-
-def _converge(
-    model: LogisticRegression, features: np.ndarray, labels: np.ndarray, task: str
-) -> None:
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        try:
-            model.fit(features, labels)
-        except ConvergenceWarning as warning:
-            raise UserError(
-                f"task {task}: the linear probe has not converged at C = {model.C:g} within "
-                f"{ITERATIONS} iterations: lower probe.maximum."
-            ) from warning
 
 
 def _of_raw_features(model: LogisticRegression, scaler: StandardScaler) -> ProbeHead:

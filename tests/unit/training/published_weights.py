@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tangent.jobs.files import write_json, write_safetensors
-from tangent.models.published.tensor_names import layout_of
+from tangent.models.published.conversion import layout_of
 
 TINY = {
     "embed_dim": 24,
