@@ -18,8 +18,12 @@ CONFIG_FILE = "open_clip_config.json"
 MODEL_FILE = "open_clip_model.safetensors"
 
 
-def load_model(folder: Path, device: str | torch.device = "cpu") -> nn.Module:
+def load_model(
+    folder: Path, device: str | torch.device = "cpu", copied_from: Path | None = None
+) -> nn.Module:
     """Load the whole CLIP model (image and text encoder) in evaluation mode, float32.
+
+    Where the folder's weights are a copy, a message names the file that the user gave.
 
     Raises:
         UserError: a file is missing or damaged, or the weights do not fit the architecture (the
@@ -35,8 +39,8 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> nn.Module:
             model = open_clip.create_model(f"local-dir:{folder}", device=device)
         except Exception as error:  # open_clip raises many types; each means an unusable folder
             raise UserError(
-                f"{folder / MODEL_FILE} cannot be loaded with {CONFIG_FILE} beside it: "
-                f"{_first_fault(error)}"
+                f"{copied_from or folder / MODEL_FILE} cannot be loaded with {CONFIG_FILE} beside "
+                f"it: {_first_fault(error)}"
             ) from error
     return model.eval()
 

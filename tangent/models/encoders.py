@@ -71,8 +71,7 @@ def random_encoder(folder: Path, seed: int) -> nn.Module:
     encoder = family.new_encoder(model_config(folder))
     if family.constants:
         pretrained = load_encoder(folder).state_dict()
-        constants = {name: pretrained[name] for name in family.constants}
-        encoder.load_state_dict(constants, strict=False)
+        encoder.load_state_dict({name: pretrained[name] for name in family.constants}, strict=False)
     return encoder.eval()
 
 

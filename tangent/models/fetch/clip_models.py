@@ -158,13 +158,7 @@ def _read_clip(weights: Path, config_file: Path) -> tuple[nn.Module, dict[str, A
     with tempfile.TemporaryDirectory() as temporary:
         write_json(Path(temporary) / CONFIG_FILE, config)
         write_safetensors(Path(temporary) / MODEL_FILE, tensors)
-        try:
-            model = load_model(Path(temporary))
-        except UserError as error:
-            # The user knows the file he gave, not the temporary copy.
-            message = str(error).replace(str(Path(temporary) / MODEL_FILE), str(weights))
-            raise UserError(message) from error
-    return model, config["model_cfg"]
+        return load_model(Path(temporary), copied_from=weights), config["model_cfg"]
 
 
 def _architecture(name: str) -> dict[str, Any]:

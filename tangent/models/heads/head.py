@@ -65,7 +65,6 @@ class Head(ABC):
         title: the kind, for people.
         tensors: type and axes of what its file holds, by the name of the attribute; axes of one
             name have one size.
-        width: d.
         on_device: the class of the same head on a device.
     """
 
@@ -80,8 +79,9 @@ class Head(ABC):
         return len(getattr(self, self._of_classes()[0]))
 
     @property
-    @abstractmethod
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """d, numbers of a feature."""
+        return self.weight.shape[1]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The tensors that its file holds."""

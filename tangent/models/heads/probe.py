@@ -63,10 +63,6 @@ class ProbeHead(Head):
     weight: np.ndarray
     bias: np.ndarray
 
-    @property
-    def width(self) -> int:
-        return self.weight.shape[1]
-
     def _scores(self, features: np.ndarray) -> np.ndarray:
         return features @ self.weight.T + self.bias
 

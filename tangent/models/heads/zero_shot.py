@@ -42,10 +42,6 @@ class ZeroShotHead(Head):
     on_device: ClassVar[type[TorchHead]] = _TorchZeroShotHead
     weight: np.ndarray
 
-    @property
-    def width(self) -> int:
-        return self.weight.shape[1]
-
     @classmethod
     def build(cls, folder: Path, task: Task, device: torch.device) -> ZeroShotHead:
         return build_head(load_model(folder, device), load_tokenizer(folder), task)

@@ -216,22 +216,18 @@ def _hugging_face(prefix: str, has_projection: bool) -> Layout:
     def names_of(name: str) -> list[str]:
         if name == "proj":
             return [_PROJECTION] if has_projection else []
-        return [prefix + theirs for theirs in _their_names(name)]
+        if (block := _IN_BLOCK.fullmatch(name)) is None:
+            module, _, kind = name.rpartition(".")
+            theirs = _ENCODER.get(name) or f"{_ENCODER.get(module, module)}.{kind}"
+            return [prefix + theirs]
+        number, module, kind = block.groups()
+        parts = [_BLOCK.get(module, module)]
+        if module == "attn.in_proj":
+            parts = [f"self_attn.{part}_proj" for part in "qkv"]
+        return [f"{prefix}encoder.layers.{number}.{part}.{kind}" for part in parts]
 
     def is_left_out(name: str) -> bool:
         # Position ids are a table 0, 1, 2, … that older versions stored.
         return name == f"{prefix}embeddings.position_ids" or bool(_TEXT.fullmatch(name))
 
     return Layout("Hugging Face CLIP", names_of, is_left_out)
-
-
-def _their_names(name: str) -> list[str]:
-    block = _IN_BLOCK.fullmatch(name)
-    if block is None:
-        module, _, kind = name.rpartition(".")
-        return [_ENCODER[name] if name in _ENCODER else f"{_ENCODER.get(module, module)}.{kind}"]
-    number, module, kind = block.groups()
-    layer = f"encoder.layers.{number}"
-    if module == "attn.in_proj":
-        return [f"{layer}.self_attn.{part}_proj.{kind}" for part in "qkv"]
-    return [f"{layer}.{_BLOCK.get(module, module)}.{kind}"]
