@@ -20,7 +20,6 @@ from tangent.demo.world import render_task
 from tangent.evaluation.features import Images
 from tangent.models.encoders import load_encoder
 from tangent.models.families import preprocess_config
-from tangent.models.fetch.fetched import write
 from tangent.models.fetch.fetching import fetch
 from tangent.models.heads.head import TorchHead
 from tangent.models.heads.zero_shot import ZeroShotHead
@@ -39,7 +38,7 @@ def subject_of(setting: Setting) -> Subject:
         entry |= {"folder": str(ROOT / entry["folder"])}
     folder = setting.folder / "models" / name
     if not (folder / "encoder.safetensors").exists():
-        write(fetch(entry), folder, {})
+        fetch(entry).write(folder, {})
     return Subject(folder, setting)
 
 

@@ -34,11 +34,11 @@ rule answer_heads:
         model=one_of(models_with_heads("answers")),
     threads: CONFIG.compute.threads
     params:
-        code=code_of_head("build_answers"),
+        code=code_of_head("build_head"),
     message:
         "build the head of answers of {wildcards.model} for {wildcards.task}"
     shell:
-        "python -m scripts.build_answers --pretrained-dir {params.pretrained_dir}"
+        "python -m scripts.build_head --pretrained-dir {params.pretrained_dir}"
         " --task {wildcards.task} --output {output.head}"
         " --code {params.code} --log {log}"
 

@@ -1,11 +1,11 @@
 # θ0: pre-trained models in the format of their family, and random encoders (table 3).
 
 
-for family in FAMILIES.values():
+for kind, family in FAMILIES.items():
 
     rule:
         name:
-            f"pretrained_{family.name}"
+            f"pretrained_{kind}"
         input:
             source_files,
         output:
@@ -17,7 +17,7 @@ for family in FAMILIES.values():
                 for name in family.other_files
             ],
         wildcard_constraints:
-            model=one_of(m for m in CONFIG.models if CONFIG.family_of(m) == family.name),
+            model=one_of(m for m in CONFIG.models if CONFIG.family_of(m) == kind),
         # Downloads: nodes of a cluster often have no network.
         localrule: True
         threads: CONFIG.compute.threads

@@ -12,12 +12,11 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     from tangent.jobs import sources
-    from tangent.models.fetch.fetched import write
     from tangent.models.fetch.fetching import fetch
 
     fetched = fetch(sources.parse(arguments.source))
     folder = arguments.output_dir
-    write(fetched, folder, arguments.metadata(fetched.files, model=folder.name))
+    fetched.write(folder, arguments.metadata(fetched.files, model=folder.name))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tangent.models.heads.head import Head
-    from tangent.models.heads.regression import Labelled
+    from tangent.models.heads.probe import Labelled
     from tangent.tasks.task_files import Task
 
 
@@ -28,37 +28,27 @@ class Arguments(EncodingArguments):
 
 def run(arguments: Arguments) -> None:
     """Write the head; its metadata say how it was made."""
+    from tangent.models.closed_vocabulary import MODEL_FILE
+    from tangent.models.heads.probe import own_classifier
     from tangent.models.heads.stored import save_head
     from tangent.tasks.task_files import load_task
 
     task = load_task(arguments.task)
-    make = _own_classifier if arguments.train_dir is None else _fitted
-    head, inputs, details = make(arguments, task)
+    if arguments.train_dir is None:
+        inputs, details = [arguments.pretrained_dir / MODEL_FILE], {"made_by": "pre-training"}
+        head = own_classifier(inputs[0], arguments.encoder, task)
+    else:
+        head, inputs, details = _fitted(arguments, task)
     metadata = arguments.metadata(inputs, model=arguments.pretrained_dir.name, **details)
     save_head(arguments.output, head, task, metadata)
 
 
-def _own_classifier(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[str, str]]:
-    from tangent.jobs.errors import UserError
-    from tangent.models.closed_vocabulary import MODEL_FILE, own_classifier
-    from tangent.models.heads.probe import ProbeHead
-
-    path = arguments.pretrained_dir / MODEL_FILE
-    head = ProbeHead(*own_classifier(path, arguments.encoder))
-    if head.classes != len(task.classes):
-        raise UserError(
-            f"the classifier of {arguments.pretrained_dir} knows {head.classes} classes, but the "
-            f"task {task.name} has {len(task.classes)}: remove the model from the config key "
-            "probe.own_classifier, and a probe is fitted."
-        )
-    return head, [path], {"made_by": "pre-training"}
-
-
 def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[str, str]]:
+    import numpy as np
     from threadpoolctl import threadpool_limits
 
     from tangent.data.split import split_path
-    from tangent.models.heads.regression import fit, grid
+    from tangent.models.heads.probe import fit
 
     folders = {"train": arguments.train_dir, "validation": arguments.datasets_dir / task.name}
     encoder = arguments.load_encoder()
@@ -66,14 +56,14 @@ def _fitted(arguments: Arguments, task: Task) -> tuple[Head, list[Path], dict[st
         _labelled(arguments, encoder, folder, split) for split, folder in folders.items()
     )
     with threadpool_limits(arguments.threads):  # the last bits of a sum depend on it
-        strengths = grid(*arguments.strengths)
+        minimum, maximum, points = arguments.strengths
+        strengths = np.geomspace(minimum, maximum, int(points)).tolist()
         found = fit(train, validation, task.classes, strengths, task.name, arguments.deviation)
-    accuracies = dict(zip(found.strengths, found.accuracies, strict=True))
     details = {
         "made_by": "logistic regression",
         "fitted_images": str(len(train.labels)),
         "C": repr(found.chosen),
-        "validation_accuracies": json.dumps(accuracies),
+        "validation_accuracies": json.dumps(found.accuracies),
     }
     return found.head, [split_path(folder, split) for split, folder in folders.items()], details
 
@@ -85,7 +75,7 @@ def _labelled(arguments: Arguments, encoder: nn.Module, folder: Path, split: str
     from tangent.evaluation.features import Images, encode
     from tangent.jobs.progress import Progress
     from tangent.models.families import preprocess_config
-    from tangent.models.heads.regression import Labelled
+    from tangent.models.heads.probe import Labelled
 
     preprocess = preprocess_config(arguments.pretrained_dir)
     stored = load_split(folder, split, preprocess)

@@ -22,11 +22,12 @@ def run(arguments: Arguments) -> None:
     from tangent.models.encoders import load_encoder
     from tangent.models.families import config_path
     from tangent.models.published.conversion import describe_base, load_checkpoint
-    from tangent.models.published.fetch_published import fetch
+    from tangent.models.published.published_files import PUBLISHED_SOURCES
 
     identity = arguments.chosen("model", "training", "task")
     entry = sources.parse(arguments.source)
-    fetched = fetch(entry, ".".join(("published", *identity.values())))
+    key = ".".join(("published", *identity.values()))
+    fetched = sources.described(PUBLISHED_SOURCES, entry, key).fetch(key)
 
     checkpoint = load_checkpoint(
         fetched.path,

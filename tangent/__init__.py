@@ -22,7 +22,7 @@ _NAMES = {
     "tangent.evaluation.edited_plain": ("PlainEditedModel",),
     "tangent.jobs.errors": ("UserError",),
     "tangent.models.heads.stored": ("load_head",),
-    "tangent.models.heads.head": ("Head",),
+    "tangent.models.heads.head": ("Head", "accuracy", "normalized_accuracy", "predictions"),
     "tangent.models.heads.zero_shot": ("ZeroShotHead",),
     "tangent.arithmetic.linearized": (
         "LinearizedModel",
@@ -31,7 +31,6 @@ _NAMES = {
         "multi_jvp_features",
         "parameters_of",
     ),
-    "tangent.models.heads.metrics": ("accuracy", "normalized_accuracy", "predictions"),
     "tangent.kernels.eigenfunctions": ("Eigenfunctions",),
     "tangent.kernels.gram": ("classifier", "ntk_gram"),
     "tangent.kernels.localization": ("TangentEigenfunctions",),

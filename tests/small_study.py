@@ -34,13 +34,22 @@ PREPROCESSING = {"mean": [0.5] * 3, "std": [0.3] * 3, "interpolation": "bicubic"
 PREPROCESSING |= {"resize_mode": "shortest"}
 
 
+def compact(state: dict[str, Any], tokens: list[int]) -> dict[str, Any]:
+    """A compact checkpoint (tangent/models/compact_checkpoint.py) with the rows of these tokens."""
+    import torch
+
+    table = "token_embedding.weight"
+    kept = {**state, table: state[table][tokens]}
+    kept = {n: value.half() if value.is_floating_point() else value for n, value in kept.items()}
+    return kept | {"token_ids": torch.tensor(tokens)}
+
+
 def ship_checkpoint(folder: Path, seed: int = 0) -> str:
     """Write a model of random weights in the shipped format; returns the weights' SHA-256."""
     import open_clip
     import torch
 
     from tangent.jobs.files import sha256_file, write_json, write_safetensors
-    from tangent.models.compact_checkpoint import compact
     from tangent.tasks.task_files import load_task
 
     torch.manual_seed(seed)

@@ -9,7 +9,7 @@ from pydantic import Field
 from tangent.jobs.keys import Name, NaturalNumber, PositiveInteger, PositiveNumber, Section
 from tangent.models.fetch.fetching import MODEL_SOURCES
 from tangent.models.fetch.model_source import ModelDescription
-from tangent.models.published.fetch_published import PUBLISHED_SOURCES
+from tangent.models.published.published_files import PUBLISHED_SOURCES
 
 
 class PretrainedByRecipe(Section):

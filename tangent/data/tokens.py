@@ -14,7 +14,7 @@ from tangent.data.examined import Member
 from tangent.data.prompts import prompt_tokens
 from tangent.data.split import split_path
 from tangent.jobs.files import write_safetensors
-from tangent.models.heads.candidates import padded_answers
+from tangent.models.t5_tokenizer import padded_answers
 from tangent.tasks.task_files import TextTask
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tangent.evaluation.edited_model import EditedModel
 from tangent.evaluation.evaluation_task import EvaluationTask
 from tangent.evaluation.sweep import SPLIT, SweepPoint
 from tangent.jobs.progress import Progress
-from tangent.models.heads.metrics import normalized_accuracy
+from tangent.models.heads.head import normalized_accuracy
 
 
 def sweep(

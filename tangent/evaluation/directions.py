@@ -14,7 +14,7 @@ from tangent.evaluation.edited_linearized import LinearizedEditedModel
 from tangent.evaluation.edited_model import EditedModel
 from tangent.evaluation.evaluation_task import Accuracy, EvaluationTask
 from tangent.evaluation.sweep import SPLIT
-from tangent.models.heads.metrics import normalized_accuracy
+from tangent.models.heads.head import normalized_accuracy
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tangent.jobs.errors import UserError
-from tangent.models.heads.head import Head
-from tangent.models.heads.metrics import predictions
+from tangent.models.heads.head import Head, predictions
 
 if TYPE_CHECKING:
     from tangent.evaluation.edited_model import EditedModel

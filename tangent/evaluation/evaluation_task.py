@@ -15,7 +15,6 @@ from tangent.evaluation import outcomes
 from tangent.evaluation.edited_model import EditedModel
 from tangent.evaluation.feature_tables import read_entry
 from tangent.jobs.errors import UserError
-from tangent.models.heads import metrics
 from tangent.models.heads.head import Head
 from tangent.models.heads.stored import load_head
 
@@ -119,7 +118,7 @@ class EvaluationTask:
         """
         labels = self.labels(split)
         try:
-            return Accuracy(metrics.outcomes(features, labels, self.head), self.head.classes)
+            return Accuracy(self.head.outcomes(features, labels), self.head.classes)
         except UserError as error:
             raise UserError(f"{self.name}, split {split}: {error}") from error
 

@@ -74,9 +74,16 @@ def check_proposition1(
     weights = _regressions(gram, blocks, targets, ridge)
     results = []
     for coupling in couplings:
-        own, others = _functions(gram, blocks, weights, coupling)
+        coupled = coupling * gram
+        for rows in blocks:
+            coupled[np.ix_(rows, rows)] = gram[np.ix_(rows, rows)]
+        own, others = np.zeros((2, len(gram)))
+        for s, rows in enumerate(blocks):
+            answers = [coupled[np.ix_(rows, of)] @ a for of, a in zip(blocks, weights, strict=True)]
+            own[rows] = answers.pop(s)
+            others[rows] = sum(answers)
         of_tasks = [float(others[s] @ others[s]) / float(own[s] @ own[s]) for s in blocks]
-        localization = _localization(gram, blocks, coupling, components * len(blocks))
+        localization = _localization(coupled, blocks, coupling == 0, components * len(blocks))
         interference = float(np.mean(of_tasks))
         results.append(CouplingResult(float(coupling), localization, interference, own, others))
     return results
@@ -114,38 +121,17 @@ def _regressions(
     return weights
 
 
-def _functions(
-    gram: np.ndarray, blocks: list[np.ndarray], weights: list[np.ndarray], coupling: float
-) -> tuple[np.ndarray, np.ndarray]:
-    own, others = np.zeros((2, len(gram)))
-    for s, rows in enumerate(blocks):
-        own[rows] = gram[np.ix_(rows, rows)] @ weights[s]
-        others[rows] = sum(
-            coupling * gram[np.ix_(rows, blocks[t])] @ weights[t]
-            for t in range(len(blocks))
-            if t != s
-        )
-    return own, others
-
-
 def _localization(
-    gram: np.ndarray, blocks: list[np.ndarray], coupling: float, components: int
+    kernel: np.ndarray, blocks: list[np.ndarray], is_uncoupled: bool, components: int
 ) -> float:
-    values, shares = [], []
-    if coupling == 0:
+    if is_uncoupled:
         # Block by block: eigenvalues that two blocks share would mix their eigenvectors otherwise.
-        for rows in blocks:
-            values.append(np.linalg.eigvalsh(gram[np.ix_(rows, rows)]))
-            shares.append(np.ones(len(rows)))
+        values = np.concatenate([np.linalg.eigvalsh(kernel[np.ix_(of, of)]) for of in blocks])
+        shares = np.ones(len(values))
     else:
-        coupled = coupling * gram
-        for rows in blocks:
-            coupled[np.ix_(rows, rows)] = gram[np.ix_(rows, rows)]
-        eigenvalues, vectors = np.linalg.eigh(coupled)
-        values.append(eigenvalues)
-        shares.append(np.max([np.square(vectors[rows]).sum(axis=0) for rows in blocks], axis=0))
-    all_values, all_shares = np.concatenate(values), np.concatenate(shares)
-    leading = np.argsort(-all_values, kind="stable")[:components]
-    weight = np.maximum(all_values[leading], 0.0)
+        values, vectors = np.linalg.eigh(kernel)
+        shares = np.max([np.square(vectors[rows]).sum(axis=0) for rows in blocks], axis=0)
+    leading = np.argsort(-values, kind="stable")[:components]
+    weight = np.maximum(values[leading], 0.0)
     # Rounding may lead a weighted mean of ones past one.
-    return min(1.0, float(weight @ all_shares[leading] / weight.sum()))
+    return min(1.0, float(weight @ shares[leading] / weight.sum()))

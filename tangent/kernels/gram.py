@@ -63,10 +63,8 @@ class LogitGradients:
 
     def kernels(self, images: Tensor, logits: Sequence[int] | Literal["all"]) -> list[list[int]]:
         """The logits of each kernel: one kernel per logit, or one of all logits together."""
-        if logits == "all":
-            return [list(range(self._classes(images)))]
-        self._check_logits(list(logits), images)
-        return [[logit] for logit in logits]
+        chosen = self._chosen(images, logits)
+        return [chosen] if logits == "all" else [[logit] for logit in chosen]
 
     def chunks(self, images: Tensor, logits: Sequence[int]) -> Iterator[list[Tensor]]:
         """Gradients of images [n, ...], chunk by chunk.
@@ -74,13 +72,12 @@ class LogitGradients:
         Yields:
             for each chunk, one tensor [logits, chunk, weights] per tensor of θ0, in its order.
         """
-        chosen = list(logits)
         if self.chunk_size < 1:
             raise UserError(
                 f"gradients of {self.chunk_size} images at once were asked for: at least 1."
             )
         theta0 = {name: value.detach() for name, value in self.theta0.items()}
-        self._check_logits(chosen, images)
+        chosen = self._chosen(images, logits)
         weight = next(iter(theta0.values()))
         one_hot = torch.eye(len(chosen), dtype=weight.dtype, device=weight.device)
 
@@ -100,12 +97,9 @@ class LogitGradients:
 
     def held(self, images: Tensor, logits: Sequence[int]) -> list[Tensor]:
         """Gradients, all held: one tensor [n·C, weights] per tensor of θ0."""
-        held: list[Tensor] = []
-        done = 0
+        n, done = len(images) * len(logits), 0
+        held = [value.new_empty(n, value.numel()) for value in self.theta0.values()]
         for rows in self.rows(images, logits):
-            held = held or [
-                part.new_empty(len(images) * len(logits), part.shape[1]) for part in rows
-            ]
             for whole, part in zip(held, rows, strict=True):
                 whole[done : done + len(part)] = part
             done += len(rows[0])
@@ -164,18 +158,17 @@ class LogitGradients:
                 gram[part, rest] = gram[rest, part].T
         return gram
 
-    def _check_logits(self, chosen: list[int], images: Tensor) -> None:
-        if not chosen:
-            raise UserError("a tangent kernel of 0 logits cannot be made: at least 1 is needed.")
-        classes = self._classes(images)
-        if min(chosen) < 0 or max(chosen) >= classes:
-            raise UserError(f"logits {chosen} were asked for, but the head has {classes} (from 0).")
-
-    def _classes(self, images: Tensor) -> int:
+    def _chosen(self, images: Tensor, logits: Sequence[int] | Literal["all"]) -> list[int]:
         if len(images) == 0:
             raise UserError("a tangent kernel of 0 images cannot be made: at least 1 is needed.")
         with forward_mode_attention(), torch.no_grad():
-            return self.f(self.theta0, images[:1]).shape[1]
+            classes = self.f(self.theta0, images[:1]).shape[1]
+        chosen = list(range(classes) if logits == "all" else logits)
+        if not chosen:
+            raise UserError("a tangent kernel of 0 logits cannot be made: at least 1 is needed.")
+        if min(chosen) < 0 or max(chosen) >= classes:
+            raise UserError(f"logits {chosen} were asked for, but the head has {classes} (from 0).")
+        return chosen
 
 
 def ntk_gram(

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-Method = Literal["dense", "matrix-free"]
-
 PRODUCT = 6
 """Forward passes per image of a product J(Jᵀv): a gradient, then a value with its tangent."""
 
@@ -38,7 +36,9 @@ DIRECTIONS = 16
 """Directions of one pass: more save no time, and leave too few images for efficient products."""
 
 
-def kernel_method(images: int, outputs: int, components: int, held: int) -> Method:
+def kernel_method(
+    images: int, outputs: int, components: int, held: int
+) -> Literal["dense", "matrix-free"]:
     """How to find the leading eigenfunctions of one kernel: the cheaper way of those that can.
 
     Dense needs a matrix of at most `DENSE_ROWS` rows, and of several logits together the gradients

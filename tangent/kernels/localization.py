@@ -22,6 +22,10 @@ from tangent.kernels.kernel_cost import gradients_held, images_per_chunk
 OnImages = Callable[[int], None]
 
 
+def ignore(*counts: int) -> None:
+    """Progress that nobody wants to see."""
+
+
 class KernelEigenfunctions(ABC):
     """The leading eigenfunctions of tangent kernels at θ0 on a sample: one kernel per logit, or one
     of all logits together.
@@ -37,9 +41,7 @@ class KernelEigenfunctions(ABC):
     passes: int
 
     @abstractmethod
-    def values_on(
-        self, sets: Sequence[Tensor], on_images: OnImages | None = None
-    ) -> list[np.ndarray]:
+    def values_on(self, sets: Sequence[Tensor], on_images: OnImages = ignore) -> list[np.ndarray]:
         """φ_ρ(x) on several sets of images, each [logits, m, components] (float64).
 
         With a kernel per logit that is the kernel's own φ_ρ, with one kernel its component for
@@ -52,7 +54,7 @@ class KernelEigenfunctions(ABC):
         """
 
     def local_energies(
-        self, sets: Sequence[Tensor], on_images: OnImages | None = None
+        self, sets: Sequence[Tensor], on_images: OnImages = ignore
     ) -> list[np.ndarray]:
         """E_loc(x) = Σ_ρ ‖φ_ρ(x)‖² of every kernel on several sets of images, each [kernels, m].
 
@@ -61,9 +63,9 @@ class KernelEigenfunctions(ABC):
         energies = [np.square(values).sum(axis=2) for values in self.values_on(sets, on_images)]
         return [e.sum(axis=0, keepdims=True) if self.is_joint else e for e in energies]
 
-    def local_energy(self, images: Tensor, on_images: OnImages | None = None) -> np.ndarray:
+    def local_energy(self, images: Tensor) -> np.ndarray:
         """The same on one set of images."""
-        return self.local_energies([images], on_images)[0]
+        return self.local_energies([images])[0]
 
 
 class TangentEigenfunctions(KernelEigenfunctions):
@@ -96,24 +98,22 @@ class TangentEigenfunctions(KernelEigenfunctions):
         logits: Sequence[int] | Literal["all"],
         components: int,
         memory: int | None = None,
-        on_kernel: Callable[[], None] | None = None,
+        on_kernel: Callable[[], None] = ignore,
     ) -> None:
         kernels = LogitGradients(f, theta0).kernels(sample, logits)
         self.is_joint, self.passes = logits == "all", 1
         self._logits = [logit for kernel in kernels for logit in kernel]
         weights, memory = budget(theta0, memory)
         chunk_size = images_per_chunk(weights, memory, len(self._logits))
-        self._gradients = LogitGradients(f, dict(theta0), chunk_size)
+        self._gradients = LogitGradients(f, theta0, chunk_size)
         self._held = max(1, gradients_held(weights, memory) // len(kernels[0]))
         self.per_kernel = []
         directions: list[list[Tensor]] = []
         for kernel in kernels:
-            fit = self._fit if len(sample) <= self._held else self._fit_in_parts
-            fitted, of_kernel = fit(sample, kernel, components)
+            fitted, of_kernel = self._fit(sample, kernel, components)
             self.per_kernel.append(fitted)
             directions.append(of_kernel)
-            if on_kernel is not None:
-                on_kernel()
+            on_kernel()
         # One tensor [kernels, components, weights] per tensor of θ0.
         self._directions = [torch.stack(parts) for parts in zip(*directions, strict=True)]
 
@@ -121,32 +121,25 @@ class TangentEigenfunctions(KernelEigenfunctions):
         self, sample: Tensor, kernel: list[int], components: int
     ) -> tuple[Eigenfunctions, list[Tensor]]:
         """Eigenpairs of one kernel and their directions v_ρ, [components, weights] per tensor."""
-        gradients = self._gradients.held(sample, kernel)
-        gram = inner_products(gradients, gradients)
+        if len(sample) <= self._held:
+            gradients = [self._gradients.held(sample, kernel)]
+            gram = inner_products(gradients[0], gradients[0])
+        else:
+            gram = self._gradients.gram(sample, None, kernel, self._held)
+            gradients = self._gradients.rows(sample, kernel)  # made again
         fitted = Eigenfunctions.fit(gram.cpu().numpy(), components, len(kernel))
         coefficients = torch.from_numpy(fitted.coefficients).to(gram)
-        return fitted, [coefficients.T @ part for part in gradients]
-
-    def _fit_in_parts(
-        self, sample: Tensor, kernel: list[int], components: int
-    ) -> tuple[Eigenfunctions, list[Tensor]]:
-        """The same for a sample whose gradients do not fit into memory together."""
-        gram = self._gradients.gram(sample, None, kernel, self._held)
-        fitted = Eigenfunctions.fit(gram.cpu().numpy(), components, len(kernel))
-        per_chunk = self._gradients.chunk_size * len(kernel)
-        coefficients = torch.from_numpy(fitted.coefficients).to(gram).split(per_chunk)
         directions: list[Tensor] = []
-        for of_chunk, rows in zip(coefficients, self._gradients.rows(sample, kernel), strict=True):
-            parts = [of_chunk.T @ part for part in rows]
+        for rows in gradients:
+            of_rows, coefficients = coefficients.tensor_split([len(rows[0])])
+            parts = [of_rows.T @ part for part in rows]
             directions = list(map(torch.add, directions, parts)) if directions else parts
         return fitted, directions
 
-    def values_on(
-        self, sets: Sequence[Tensor], on_images: OnImages | None = None
-    ) -> list[np.ndarray]:
+    def values_on(self, sets: Sequence[Tensor], on_images: OnImages = ignore) -> list[np.ndarray]:
         return [self._values(images, on_images) for images in sets]
 
-    def _values(self, images: Tensor, on_images: OnImages | None) -> np.ndarray:
+    def _values(self, images: Tensor, on_images: OnImages) -> np.ndarray:
         results = []
         for chunk in self._gradients.chunks(images, self._logits):
             results.append(
@@ -156,6 +149,5 @@ class TangentEigenfunctions(KernelEigenfunctions):
                     for part, direction in zip(chunk, self._directions, strict=True)
                 )
             )
-            if on_images is not None:
-                on_images(chunk[0].shape[1])
+            on_images(chunk[0].shape[1])
         return torch.cat(results, dim=1).double().cpu().numpy()

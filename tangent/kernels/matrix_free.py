@@ -8,6 +8,7 @@ passes per image, and no image's own gradient is ever made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from tangent.arithmetic.forward_mode import (
     value_and_product,
 )
 from tangent.jobs.errors import UserError
-from tangent.kernels.eigenfunctions import Eigenfunctions, leading_eigenfunctions
+from tangent.kernels.eigenfunctions import leading_eigenfunctions
 from tangent.kernels.gram import LogitGradients, Logits, budget
 from tangent.kernels.kernel_cost import (
     BATCH_SIZE,
@@ -29,7 +30,7 @@ from tangent.kernels.kernel_cost import (
     directions_per_pass,
     gradients_held,
 )
-from tangent.kernels.localization import KernelEigenfunctions, OnImages
+from tangent.kernels.localization import KernelEigenfunctions, OnImages, ignore
 
 Directions = list[Tensor]
 """k directions in the space of weights: one tensor [k, *shape] per tensor of θ0."""
@@ -46,6 +47,10 @@ class TangentOperator:
         logits: indices of the C logits.
         batch_size: images per backward pass; in forward mode images times directions are 8 times
             as many.
+
+    Attributes:
+        outputs: C, the rows of J per image.
+        precision: relative rounding error of the weights' type.
     """
 
     def __init__(
@@ -59,16 +64,7 @@ class TangentOperator:
         self._like = next(iter(self._theta0.values()))
         self._chosen = torch.tensor(list(logits), device=self._like.device)
         self._logits, self._batch_size = f, batch_size
-
-    @property
-    def outputs(self) -> int:
-        """C, the rows of J per image."""
-        return len(self._chosen)
-
-    @property
-    def precision(self) -> float:
-        """Relative rounding error of the weights' type."""
-        return torch.finfo(self._like.dtype).eps
+        self.outputs, self.precision = len(self._chosen), torch.finfo(self._like.dtype).eps
 
     def kernel_product(self, images: Tensor, vector: np.ndarray) -> np.ndarray:
         """K v [n·C] (float64) of images [n, ...]; passes compute in the type of the weights.
@@ -156,7 +152,6 @@ class MatrixFreeEigenfunctions(KernelEigenfunctions):
         f, theta0, sample, logits, components: as for `TangentEigenfunctions`.
         memory: bytes for the directions that are held at once; `GRADIENT_BYTES` of the device if
             None.
-        batch_size: images per backward pass.
         on_product: called after each product with a kernel, for progress.
 
     Attributes:
@@ -177,41 +172,31 @@ class MatrixFreeEigenfunctions(KernelEigenfunctions):
         logits: Sequence[int] | Literal["all"],
         components: int,
         memory: int | None = None,
-        batch_size: int = BATCH_SIZE,
-        on_product: Callable[[], None] | None = None,
+        on_product: Callable[[], None] = ignore,
     ) -> None:
         kernels = LogitGradients(f, theta0).kernels(sample, logits)
-        self._sample = sample
-        self._operators = [TangentOperator(f, theta0, kernel, batch_size) for kernel in kernels]
-        held = gradients_held(*budget(theta0, memory))
-        self._group = directions_per_pass(components, held)
+        self._sample, self._on_product = sample, on_product
+        self._operators = [TangentOperator(f, theta0, kernel) for kernel in kernels]
+        self._group = directions_per_pass(components, gradients_held(*budget(theta0, memory)))
         self.is_joint = logits == "all"
         self.passes = len(kernels) * -(-components // self._group)
-        self.products, self.per_kernel, residuals = 0, [], []
-        for operator in self._operators:
-            fitted, residual = self._fit(operator, components, on_product)
-            self.per_kernel.append(fitted)
-            residuals.append(residual)
-        self.residual = max(residuals)
+        self.products = 0
+        found = [
+            leading_eigenfunctions(
+                partial(self._multiply, of), len(sample), components, of.precision, of.outputs
+            )
+            for of in self._operators
+        ]
+        self.per_kernel = [fitted for fitted, _ in found]
+        self.residual = max(residual for _, residual in found)
         # Where one kernel's directions fit into memory they are made once.
         self._kept = list(self._directions()) if self.passes == 1 else None
 
-    def _fit(
-        self,
-        operator: TangentOperator,
-        components: int,
-        on_product: Callable[[], None] | None,
-    ) -> tuple[Eigenfunctions, float]:
-        def multiply(vector: np.ndarray) -> np.ndarray:
-            product = operator.kernel_product(self._sample, vector)
-            self.products += 1
-            if on_product is not None:
-                on_product()
-            return product
-
-        return leading_eigenfunctions(
-            multiply, len(self._sample), components, operator.precision, operator.outputs
-        )
+    def _multiply(self, operator: TangentOperator, vector: np.ndarray) -> np.ndarray:
+        product = operator.kernel_product(self._sample, vector)
+        self.products += 1
+        self._on_product()
+        return product
 
     def _directions(self) -> Iterator[tuple[int, Directions]]:
         """v_ρ = Jᵀ a_ρ with the kernel's index, as many components at a time as fit in memory."""
@@ -223,9 +208,7 @@ class MatrixFreeEigenfunctions(KernelEigenfunctions):
                 )
                 yield kernel, self._operators[kernel].transposed(self._sample, cotangents)
 
-    def values_on(
-        self, sets: Sequence[Tensor], on_images: OnImages | None = None
-    ) -> list[np.ndarray]:
+    def values_on(self, sets: Sequence[Tensor], on_images: OnImages = ignore) -> list[np.ndarray]:
         # Of each set and kernel, the values [C, m, group] of each group of components.
         found: list[list[list[np.ndarray]]] = [[[] for _ in self._operators] for _ in sets]
         for kernel, directions in self._kept or self._directions():
@@ -233,8 +216,7 @@ class MatrixFreeEigenfunctions(KernelEigenfunctions):
                 batches = []
                 for batch in self._operators[kernel].along(directions, images):
                     batches.append(batch)
-                    if on_images is not None:
-                        on_images(batch.shape[1])
+                    on_images(batch.shape[1])
                 group = torch.cat(batches, dim=1).permute(2, 1, 0)
                 of_kernels[kernel].append(group.double().cpu().numpy())
             del directions  # before the next ones are made

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -19,8 +18,12 @@ CONFIG_FILE = "open_clip_config.json"
 MODEL_FILE = "open_clip_model.safetensors"
 
 
-def load_model(folder: Path, device: str | torch.device = "cpu") -> nn.Module:
+def load_model(
+    folder: Path, device: str | torch.device = "cpu", copied_from: Path | None = None
+) -> nn.Module:
     """Load the whole CLIP model (image and text encoder) in evaluation mode, float32.
+
+    Where the folder's weights are a copy, a message names the file that the user gave.
 
     Raises:
         UserError: a file is missing or damaged, or the weights do not fit the architecture (the
@@ -29,7 +32,6 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> nn.Module:
     import open_clip
 
     folder = Path(folder)
-    _check(folder)
     if not (folder / MODEL_FILE).exists():
         raise UserError(f"{folder / MODEL_FILE} does not exist: run the step `pretrained`.")
     with quiet_root_logger():
@@ -37,8 +39,8 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> nn.Module:
             model = open_clip.create_model(f"local-dir:{folder}", device=device)
         except Exception as error:  # open_clip raises many types; each means an unusable folder
             raise UserError(
-                f"{folder / MODEL_FILE} cannot be loaded with {CONFIG_FILE} beside it: "
-                f"{_first_fault(error)}"
+                f"{copied_from or folder / MODEL_FILE} cannot be loaded with {CONFIG_FILE} beside "
+                f"it: {_first_fault(error)}"
             ) from error
     return model.eval()
 
@@ -47,7 +49,6 @@ def load_tokenizer(folder: Path) -> Callable[..., torch.Tensor]:
     """Load the model's tokenizer: it maps texts to int64 [texts, context_length]."""
     import open_clip
 
-    _check(Path(folder))
     return open_clip.get_tokenizer(f"local-dir:{folder}")
 
 
@@ -80,15 +81,6 @@ def quiet_root_logger() -> Iterator[None]:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
-
-
-def _check(folder: Path) -> None:
-    content = read_json(folder / CONFIG_FILE)
-    if not isinstance(content, dict) or not isinstance(content.get("model_cfg"), dict):
-        raise UserError(
-            f"{folder / CONFIG_FILE}: model_cfg is missing; the file must be in open_clip's hub "
-            "format."
-        )
 
 
 def _first_fault(error: Exception) -> str:

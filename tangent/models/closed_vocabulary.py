@@ -11,15 +11,12 @@ with timm's name of the architecture and what differs from it. `memory_format` m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import read_safetensors
 
 if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor, nn
+    from torch import nn
 
 CONFIG_FILE = "timm_config.json"
 MODEL_FILE = "timm_model.safetensors"
@@ -31,43 +28,11 @@ def new_encoder(config: Mapping[str, Any]) -> nn.Module:
     Raises:
         UserError: timm has no such architecture.
     """
-    return _create(config, num_classes=0)
+    return new_model(config, classes=0)
 
 
-def new_model(config: Mapping[str, Any]) -> nn.Module:
-    """The same with its classifier: images to scores of its own classes."""
-    return _create(config, num_classes=config["model_cfg"]["num_classes"])
-
-
-def encoder_weights(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The encoder's part of a whole model's state dict."""
-    import torch
-
-    with torch.device("meta"):
-        names = new_encoder(config).state_dict()
-    return {name: weights[name] for name in names if name in weights}
-
-
-def own_classifier(path: Path, encoder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Weight [classes, d] and bias [classes] of the classifier that a model was pre-trained with.
-
-    It is what the file `path` of the whole model has and the one of its encoder alone has not.
-
-    Raises:
-        UserError: a file is missing or damaged, or the model has no linear classifier with a bias.
-    """
-    whole, _ = read_safetensors(path, framework="np")
-    rest = whole.keys() - read_safetensors(encoder, framework="np")[0].keys()
-    others = {name.rpartition(".")[2]: whole[name] for name in rest}
-    if len(rest) != 2 or set(others) != {"weight", "bias"} or others["weight"].ndim != 2:
-        raise UserError(
-            f"{path} has no linear classifier of its own: remove the model from the config key "
-            "probe.own_classifier, and a probe is fitted."
-        )
-    return others["weight"], others["bias"]
-
-
-def _create(config: Mapping[str, Any], num_classes: int) -> nn.Module:
+def new_model(config: Mapping[str, Any], classes: int | None = None) -> nn.Module:
+    """The same with its classifier: images to scores of its own classes, or of as many others."""
     import timm
 
     architecture = config["model_cfg"]
@@ -75,7 +40,7 @@ def _create(config: Mapping[str, Any], num_classes: int) -> nn.Module:
         return timm.create_model(
             architecture["architecture"],
             pretrained=False,
-            num_classes=num_classes,
+            num_classes=architecture["num_classes"] if classes is None else classes,
             **architecture["model_args"],
         )
     except RuntimeError as error:  # "Unknown model"

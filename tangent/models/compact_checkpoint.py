@@ -8,7 +8,7 @@ names in float16, where `token_embedding.weight` holds the rows [used, width] th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 
@@ -18,43 +18,25 @@ TABLE = "token_embedding.weight"
 TOKEN_IDS = "token_ids"
 
 
-def compact(
-    state_dict: Mapping[str, torch.Tensor], token_ids: Sequence[int]
-) -> dict[str, torch.Tensor]:
-    """Keep the table's rows `token_ids` only, and store floating-point tensors in float16.
+def expand(tensors: Mapping[str, torch.Tensor], vocab_size: int) -> dict[str, torch.Tensor]:
+    """The whole table in float32, with zeros in the rows that a compact checkpoint leaves out.
 
     Args:
-        state_dict: open_clip's state dict with the whole table [vocabulary, width].
-        token_ids: the tokens to keep, in any order; repeated ones count once.
+        tensors: of the checkpoint, `token_ids` among them.
+        vocab_size: rows of the whole table.
 
     Raises:
-        UserError: the table is missing or not a matrix, or a token is outside of it.
+        UserError: the table is missing, its shape and that of `token_ids` disagree, or the tokens
+            are not increasing numbers below `vocab_size`.
     """
-    table = _matrix(state_dict)
-    ids = torch.tensor(sorted(set(token_ids)), dtype=torch.int64)
-    if len(ids) == 0 or ids[0] < 0 or ids[-1] >= len(table):
-        raise UserError(
-            f"{TABLE} has {len(table)} rows: the tokens to keep must be at least one, from 0 to "
-            f"{len(table) - 1}."
-        )
-    kept = {**state_dict, TABLE: table[ids]}
-    return {name: _to(value, torch.float16) for name, value in kept.items()} | {TOKEN_IDS: ids}
-
-
-def expand(tensors: Mapping[str, torch.Tensor], vocab_size: int) -> dict[str, torch.Tensor]:
-    """Undo `compact`: the whole table in float32, with zeros in the rows that were left out.
-
-    Raises:
-        UserError: `token_ids` or the table is missing, their shapes disagree, or the tokens are not
-            increasing numbers below `vocab_size`.
-    """
-    rows = _matrix(tensors)
-    ids = tensors.get(TOKEN_IDS)
-    if ids is None or ids.dtype != torch.int64 or ids.shape != rows.shape[:1]:
-        found = "missing" if ids is None else f"{ids.dtype} {list(ids.shape)}"
+    rows, ids = tensors.get(TABLE), tensors[TOKEN_IDS]
+    if rows is None or rows.ndim != 2 or len(rows) == 0:
+        found = "missing" if rows is None else f"of shape {list(rows.shape)}"
+        raise UserError(f"the checkpoint needs {TABLE} as a matrix [tokens, width]; it is {found}.")
+    if ids.dtype != torch.int64 or ids.shape != rows.shape[:1]:
         raise UserError(
             f"a compact checkpoint needs {TOKEN_IDS} as int64 [{len(rows)}], one for each row of "
-            f"{TABLE}, but it is {found}."
+            f"{TABLE}, but it is {ids.dtype} {list(ids.shape)}."
         )
     if (ids.diff() <= 0).any() or ids[0] < 0 or ids[-1] >= vocab_size:
         raise UserError(
@@ -63,18 +45,6 @@ def expand(tensors: Mapping[str, torch.Tensor], vocab_size: int) -> dict[str, to
         )
     table = torch.zeros(vocab_size, rows.shape[1])
     table[ids] = rows.float()
-    whole = {name: _to(value, torch.float32) for name, value in tensors.items()}
+    whole = {n: v.float() if v.is_floating_point() else v for n, v in tensors.items()}
     del whole[TOKEN_IDS]
     return whole | {TABLE: table}
-
-
-def _matrix(tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    table = tensors.get(TABLE)
-    if table is None or table.ndim != 2 or len(table) == 0:
-        found = "missing" if table is None else f"of shape {list(table.shape)}"
-        raise UserError(f"the checkpoint needs {TABLE} as a matrix [tokens, width]; it is {found}.")
-    return table
-
-
-def _to(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    return value.to(dtype) if value.is_floating_point() else value

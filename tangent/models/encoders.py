@@ -1,17 +1,18 @@
-"""Loading encoders from a model's folder, of whatever family."""
+"""Encoders of a model's folder, of whatever family, and state dicts that must fit them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_safetensors
 from tangent.models.families import ENCODER_FILE, family_of, model_config
-from tangent.models.state import check_state
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
 
 def load_encoder(
@@ -35,8 +36,7 @@ def load_encoder(
     """
     import torch
 
-    folder = Path(folder)
-    path = Path(weights) if weights is not None else folder / ENCODER_FILE
+    path = Path(weights or Path(folder) / ENCODER_FILE)
     new_encoder, config = family_of(folder).new_encoder, model_config(folder)
     tensors, _ = read_safetensors(path)
     with torch.device("meta"):
@@ -71,6 +71,26 @@ def random_encoder(folder: Path, seed: int) -> nn.Module:
     encoder = family.new_encoder(model_config(folder))
     if family.constants:
         pretrained = load_encoder(folder).state_dict()
-        constants = {name: pretrained[name] for name in family.constants}
-        encoder.load_state_dict(constants, strict=False)
+        encoder.load_state_dict({name: pretrained[name] for name in family.constants}, strict=False)
     return encoder.eval()
+
+
+def check_state(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> None:
+    """Compare a state dict from `path` with the architecture's.
+
+    Raises:
+        UserError: a key is missing, unexpected or of another shape; the first one is named.
+    """
+    for name in {**expected, **found}:
+        if name not in found:
+            problem = f"the key {name} is missing"
+        elif name not in expected:
+            problem = f"the key {name} is unexpected"
+        elif (shape := list(found[name].shape)) != (needed := list(expected[name].shape)):
+            problem = f"{name} has shape {shape} and not {needed}"
+        else:
+            continue
+        raise UserError(
+            f"{path} does not fit the model's architecture: {problem}. Give the weights of this "
+            f"model's own encoder, or check its configuration file."
+        )

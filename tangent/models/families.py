@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
-from tangent.models import clip, closed_vocabulary, t5, t5_files
+from tangent.models import clip, closed_vocabulary, t5, t5_tokenizer
 
 if TYPE_CHECKING:
     from torch import nn
 
 ENCODER_FILE = "encoder.safetensors"
 
-_KEYS = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
+_OF_IMAGES = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
 
 
 @dataclass(frozen=True)
@@ -30,75 +30,51 @@ class Family:
     """A kind of pre-trained model.
 
     Attributes:
-        name: as its sources call it (`tangent.models.fetch.model_source`).
         label: for people.
         head: kind of its heads, a key of `tangent.models.heads.stored.HEADS`.
         config_file: file of the configuration in a model's folder.
         weights_file: file of the whole model.
         new_encoder: from the configuration to an encoder as it is initialised.
-        preprocessing: from the configuration file's path to what prepared data must fit.
+        preprocessing: keys of what prepared data must fit, in the configuration's `preprocess_cfg`;
+            of texts in the configuration itself.
         other_files: text files that the folder holds besides.
-        fits_heads: whether heads are fitted on training data, so that the control task needs some.
         constants: tensors of the encoder that are no weights, such as a frozen token table: random
             encoders have the pre-trained model's, as they have its heads.
     """
 
-    name: str
     label: str
     head: str
     config_file: str
     weights_file: str
     new_encoder: Callable[[Mapping[str, Any]], nn.Module]
-    preprocessing: Callable[[Path], dict[str, Any]]
+    preprocessing: tuple[str, ...] = _OF_IMAGES
     other_files: tuple[str, ...] = ()
-    fits_heads: bool = False
     constants: tuple[str, ...] = ()
-
-
-def _image_preprocessing(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    settings = content.get("preprocess_cfg", {}) if isinstance(content, dict) else {}
-    missing = [name for name in _KEYS if name not in settings]
-    if missing:
-        raise UserError(
-            f"{path}: preprocess_cfg lacks {', '.join(missing)}. Run the step `pretrained` again."
-        )
-    chosen = {name: settings[name] for name in _KEYS}
-    size = chosen["size"]
-    chosen["size"] = (size, size) if isinstance(size, int) else tuple(size)
-    chosen["mean"], chosen["std"] = tuple(chosen["mean"]), tuple(chosen["std"])
-    return chosen
 
 
 FAMILIES: Registry[Family] = {
     "clip": Family(
-        name="clip",
         label="CLIP",
         head="zero_shot",
         config_file=clip.CONFIG_FILE,
         weights_file=clip.MODEL_FILE,
         new_encoder=clip.new_encoder,
-        preprocessing=_image_preprocessing,
     ),
     "closed_vocabulary": Family(
-        name="closed_vocabulary",
         label="closed vocabulary",
         head="probe",
         config_file=closed_vocabulary.CONFIG_FILE,
         weights_file=closed_vocabulary.MODEL_FILE,
         new_encoder=closed_vocabulary.new_encoder,
-        preprocessing=_image_preprocessing,
-        fits_heads=True,
     ),
     "text_to_text": Family(
-        name="text_to_text",
         label="text-to-text",
         head="answers",
-        config_file=t5_files.CONFIG_FILE,
-        weights_file=t5_files.MODEL_FILE,
-        other_files=(t5_files.TOKENIZER_FILE,),
+        config_file=t5_tokenizer.CONFIG_FILE,
+        weights_file=t5.MODEL_FILE,
+        other_files=(t5_tokenizer.TOKENIZER_FILE,),
         new_encoder=t5.new_encoder,
-        preprocessing=t5.text_preprocessing,
+        preprocessing=("input_length", "answer_length"),
         constants=("table",),
     ),
 }
@@ -148,4 +124,16 @@ def preprocess_config(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: the folder holds no model, or a setting is missing.
     """
-    return family_of(folder).preprocessing(config_path(folder))
+    keys, content, where = family_of(folder).preprocessing, model_config(folder), ""
+    if keys is _OF_IMAGES:
+        content, where = content.get("preprocess_cfg", {}), ": preprocess_cfg"
+    missing = [name for name in keys if name not in content]
+    if missing:
+        raise UserError(
+            f"{config_path(folder)}{where} lacks {', '.join(missing)}. Run the step `pretrained` "
+            "again."
+        )
+    found = {name: content[name] for name in keys}
+    if isinstance(found.get("size"), int):
+        found["size"] = [found["size"]] * 2
+    return found | {n: tuple(found[n]) for n in ("size", "mean", "std") if n in found}

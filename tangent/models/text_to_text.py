@@ -56,19 +56,16 @@ class TextToText(nn.Module):
         inputs, answers = tokens[:, : self.input_length], tokens[:, self.input_length :]
         readable = self._additive(inputs != PADDING)[:, None, None, :]
         encoded = self.encoder(
-            inputs_embeds=self._embedded(inputs), attention_mask=readable
+            inputs_embeds=F.embedding(inputs, self.table), attention_mask=readable
         ).last_hidden_state
         states = self.decoder(
-            inputs_embeds=self._embedded(self._shifted(answers)),
+            inputs_embeds=F.embedding(self._shifted(answers), self.table),
             attention_mask=self._additive(self._visible(answers))[None, None],
             encoder_hidden_states=encoded,
             encoder_attention_mask=readable,
             use_cache=False,
         ).last_hidden_state
         return (states * (answers != PADDING)[..., None]).flatten(start_dim=1)
-
-    def _embedded(self, tokens: Tensor) -> Tensor:
-        return F.embedding(tokens, self.table)
 
     def _shifted(self, answers: Tensor) -> Tensor:
         """What the decoder reads, [batch, C·T]: at each token of an answer the one before."""

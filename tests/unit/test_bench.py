@@ -20,7 +20,6 @@ from bench.linear_step import EagerLinearizedModel
 from tangent.arithmetic.linearized import jvp_features, linearize, parameters_of
 from tangent.jobs.errors import UserError
 from tangent.kernels.gram import classifier, ntk_gram
-from tangent.models.fetch.fetched import write
 from tangent.models.fetch.fetching import fetch
 from tangent.models.heads.zero_shot import ZeroShotHead
 
@@ -138,7 +137,7 @@ def test_every_part_runs_and_writes_nothing_when_quick(tmp_path, capsys, monkeyp
     # A tiny model takes the place of the demo's, which the parts would fetch.
     entry = {"source": "file", "image_size": 32, "folder": str(tmp_path / "shipped")}
     entry["sha256"] = ship_checkpoint(tmp_path / "shipped")
-    write(fetch(entry), tmp_path / "models" / "demo-vit", {})
+    fetch(entry).write(tmp_path / "models" / "demo-vit", {})
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     arguments = {"threads": 1, "quick": "yes", "folder": tmp_path}
     command.run(command.Arguments(**arguments))

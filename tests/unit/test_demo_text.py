@@ -107,7 +107,7 @@ def test_a_few_steps_reduce_the_loss_and_what_is_written_can_be_fetched(tmp_path
     objective.write(tmp_path)
     entry = {"source": "pretraining", "recipe": {"objective": "text"}, "step": 30}
     fetched = fetch({**entry, "folder": str(tmp_path)})
-    assert fetched.family.name == "text_to_text"
+    assert fetched.family == "text_to_text"
     table = objective.model.shared.weight
     assert torch.equal(fetched.encoder["table"], table) and "table" not in fetched.weights
     accuracies = objective.zero_shot_accuracies(8, 1)

@@ -11,8 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tangent.models.heads.probe import ProbeHead
-from tangent.models.heads.regression import Labelled, fit, grid
+from tangent.models.heads.probe import Labelled, ProbeHead, fit
 
 
 def objective(
@@ -79,13 +78,13 @@ def test_a_probe_minimises_the_penalised_loss(rng, classes: int) -> None:
 
 def test_validation_chooses_the_strongest_of_the_best_regularisations(rng) -> None:
     train, validation = random_problem(rng, 4)
-    strengths = grid(1e-4, 10, 6)
-    np.testing.assert_allclose(strengths, [1e-4, 1e-3, 1e-2, 1e-1, 1, 10])
+    strengths = [1e-4, 1e-3, 1e-2, 1e-1, 1, 10]
     found = fit(train, validation, "abcd", strengths, "toy")
     alone = [fit(train, validation, "abcd", [strength], "toy") for strength in strengths]
     # Fits that start elsewhere end at the same probe.
-    assert found.accuracies == tuple(one.accuracies[0] for one in alone)
-    best = max(range(6), key=lambda index: (found.accuracies[index], -index))
+    accuracies = [one.accuracies[strength] for one, strength in zip(alone, strengths, strict=True)]
+    assert list(found.accuracies.items()) == list(zip(strengths, accuracies, strict=True))
+    best = max(range(6), key=lambda index: (accuracies[index], -index))
     assert found.chosen == strengths[best]
     np.testing.assert_allclose(found.head.weight, alone[best].head.weight, rtol=1e-2, atol=1e-3)
 

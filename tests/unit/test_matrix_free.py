@@ -77,12 +77,12 @@ def test_both_methods_give_the_eigenfunctions_of_the_explicit_kernel(
     sample, held_out = x[:n], x[n:]
     kernels = [[0, 1, 2, 3]] if logits == "all" else [[logit] for logit in logits]
     size = sum(value.numel() * value.element_size() for value in theta0.values())
-    budget, batch = int(rng.integers(1, 8)) * size, int(rng.integers(1, 10))
+    budget = int(rng.integers(1, 8)) * size
     ways = [
         TangentEigenfunctions(f, theta0, sample, logits, k),
         TangentEigenfunctions(f, theta0, sample, logits, k, budget),
         MatrixFreeEigenfunctions(f, theta0, sample, logits, k),
-        MatrixFreeEigenfunctions(f, theta0, sample, logits, k, budget, batch),
+        MatrixFreeEigenfunctions(f, theta0, sample, logits, k, budget),
     ]
     jacobian = explicit_jacobian(model, head, x)
     for index, of_kernel in enumerate(kernels):

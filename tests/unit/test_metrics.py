@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tangent.jobs.errors import UserError
-from tangent.models.heads.metrics import accuracy, normalized_accuracy, predictions
+from tangent.models.heads.head import accuracy, normalized_accuracy, predictions
 from tangent.models.heads.zero_shot import ZeroShotHead
 
 

@@ -17,7 +17,6 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_csv, read_json, read_safetensors
 from tangent.models.encoders import load_encoder
 from tangent.models.families import preprocess_config
-from tangent.models.fetch.fetched import write
 from tangent.models.fetch.fetching import fetch
 from tangent.training.checkpoint import Checkpoint, Interrupted
 from tangent.training.pretraining import contrastive
@@ -147,7 +146,7 @@ def test_the_script_leaves_a_folder_per_step_and_no_state(convnext: Path) -> Non
 
 def test_a_pretrained_convnext_is_a_model_of_a_study(convnext: Path, tmp_path: Path) -> None:
     entry = {"source": "pretraining", "recipe": ENTRY, "step": 4, "folder": f"{convnext}/step4"}
-    write(fetch(entry), tmp_path, {})
+    fetch(entry).write(tmp_path, {})
     encoder = load_encoder(tmp_path)
     kept, _ = read_safetensors(convnext / "step4" / "model.safetensors")
     of_encoder = {f"visual.{name}": value for name, value in encoder.state_dict().items()}

@@ -17,7 +17,7 @@ from tangent.arithmetic.linearized import jvp_features, linearize, parameters_of
 from tangent.evaluation.edited_linearized import LinearizedEditedModel
 from tangent.evaluation.feature_tables import ProductsOfArrays, TableOfArrays
 from tangent.jobs.errors import UserError
-from tangent.models.heads.metrics import accuracy, normalized_accuracy
+from tangent.models.heads.head import accuracy, normalized_accuracy
 
 GRID = alpha_grid(0.0, 1.0, 21)
 

@@ -11,10 +11,10 @@ import torch
 from tangent.demo.drawing import PICTURES
 from tangent.demo.world import CONTROL_TASK, TASKS, pretraining_classes, pretraining_data
 from tangent.jobs.errors import UserError
-from tangent.models.closed_vocabulary import own_classifier
 from tangent.models.encoders import load_encoder
-from tangent.models.fetch.fetched import write
 from tangent.models.fetch.fetching import fetch
+from tangent.models.heads.probe import own_classifier
+from tangent.tasks.task_files import Task
 from tangent.training.pretraining.pixels import normalise
 from tangent.training.pretraining.steps import pretrain
 from tangent.training.pretraining.supervised import TOWERS, Recipe, prepare
@@ -59,12 +59,14 @@ def test_a_classifier_learns_and_is_a_closed_vocabulary_model(tower: str, tmp_pa
     made, folder = tmp_path / "pretraining", tmp_path / "pretrained"
     objective.write(made)
     entry = {"source": "pretraining", "recipe": {"objective": "supervised"}, "step": recipe.steps}
-    write(fetch(entry | {"folder": str(made)}), folder, {})
-    weight, bias = own_classifier(folder / "timm_model.safetensors", folder / "encoder.safetensors")
+    fetch(entry | {"folder": str(made)}).write(folder, {})
+    task = Task("own", "", tuple(map(str, range(len(pretraining_classes())))), ("{}",))
+    files = folder / "timm_model.safetensors", folder / "encoder.safetensors"
+    head = own_classifier(*files, task)
     images = normalise(pretraining_data(4, 1)[0])
     objective.model.eval()
     with torch.no_grad():
-        scores = load_encoder(folder)(images).numpy() @ weight.T + bias
+        scores = load_encoder(folder)(images).numpy() @ head.weight.T + head.bias
         expected = objective.model(images).numpy()
     np.testing.assert_allclose(scores, expected, atol=1e-4)
     metrics = objective.metrics()

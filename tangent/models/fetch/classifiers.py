@@ -13,15 +13,14 @@ from tangent.jobs.hub_cache import checked_sha256
 from tangent.jobs.keys import Folder, NonEmptyString, PositiveInteger, Sha256
 from tangent.jobs.sources import check_sha256
 from tangent.models import closed_vocabulary
-from tangent.models.families import FAMILIES
-from tangent.models.fetch.fetched import (
+from tangent.models.fetch.model_source import (
     SOURCE_MODEL_FILE,
     Fetched,
+    ImageModelSource,
     check_image_size,
     nearest,
     not_fetched,
 )
-from tangent.models.fetch.model_source import ImageModelSource
 from tangent.models.published.tensors import read_tensors
 
 if TYPE_CHECKING:
@@ -178,5 +177,9 @@ def _timm_config(name: str, settings: Any, image_size: int) -> dict[str, Any]:
 def _closed_vocabulary(
     config: dict[str, Any], weights: dict[str, Tensor], files: list[Path]
 ) -> Fetched:
-    encoder = closed_vocabulary.encoder_weights(config, weights)
-    return Fetched(FAMILIES["closed_vocabulary"], config, weights, encoder, files)
+    import torch
+
+    with torch.device("meta"):
+        names = closed_vocabulary.new_encoder(config).state_dict()
+    encoder = {name: weights[name] for name in names if name in weights}
+    return Fetched("closed_vocabulary", config, weights, encoder, files)

@@ -13,15 +13,14 @@ from tangent.jobs.hub_cache import checked_sha256
 from tangent.jobs.keys import Folder, NaturalNumber, NonEmptyString, Sha256
 from tangent.jobs.sources import check_sha256
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
-from tangent.models.families import FAMILIES
-from tangent.models.fetch.fetched import (
+from tangent.models.fetch.model_source import (
     SOURCE_MODEL_FILE,
     Fetched,
+    ImageModelSource,
     check_image_size,
     nearest,
     not_fetched,
 )
-from tangent.models.fetch.model_source import ImageModelSource
 
 if TYPE_CHECKING:
     from torch import nn
@@ -133,7 +132,7 @@ def _clip(
     check_image_size(preprocessing["size"], image_size)
     model = model.float().eval()
     return Fetched(
-        FAMILIES["clip"],
+        "clip",
         {"model_cfg": dict(config), "preprocess_cfg": preprocessing},
         model.state_dict(),
         model.visual.state_dict(),
@@ -146,22 +145,20 @@ def _read_clip(weights: Path, config_file: Path) -> tuple[nn.Module, dict[str, A
     from tangent.models import compact_checkpoint
 
     config = read_json(config_file)
+    if not isinstance(config, dict) or not isinstance(config.get("model_cfg"), dict):
+        raise UserError(
+            f"{config_file}: model_cfg is missing; the file must be in open_clip's hub format."
+        )
     tensors, _ = read_safetensors(weights)
     if compact_checkpoint.TOKEN_IDS in tensors:
-        text_config = config.get("model_cfg", {}).get("text_cfg", {})
+        text_config = config["model_cfg"].get("text_cfg", {})
         if "vocab_size" not in text_config:
             raise UserError(f"{config_file}: model_cfg.text_cfg.vocab_size is missing.")
         tensors = compact_checkpoint.expand(tensors, text_config["vocab_size"])
     with tempfile.TemporaryDirectory() as temporary:
         write_json(Path(temporary) / CONFIG_FILE, config)
         write_safetensors(Path(temporary) / MODEL_FILE, tensors)
-        try:
-            model = load_model(Path(temporary))
-        except UserError as error:
-            # The user knows the file he gave, not the temporary copy.
-            message = str(error).replace(str(Path(temporary) / MODEL_FILE), str(weights))
-            raise UserError(message) from error
-    return model, config["model_cfg"]
+        return load_model(Path(temporary), copied_from=weights), config["model_cfg"]
 
 
 def _architecture(name: str) -> dict[str, Any]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.sources import described
 from tangent.models.fetch import classifiers, clip_models, text_models
-from tangent.models.fetch.model_source import ModelSource
-
-if TYPE_CHECKING:
-    from tangent.models.fetch.fetched import Fetched
+from tangent.models.fetch.model_source import Fetched, ModelSource
 
 OBJECTIVES: Registry[Callable[[Path], Fetched]] = {
     "contrastive": clip_models.from_pretraining,

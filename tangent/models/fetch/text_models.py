@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.files import read_json, read_safetensors
 from tangent.jobs.keys import NonEmptyString, PositiveInteger, RepositoryId
-from tangent.models import t5, t5_files
-from tangent.models.families import FAMILIES
-from tangent.models.fetch.fetched import SOURCE_MODEL_FILE, Fetched
-from tangent.models.fetch.model_source import ModelSource
+from tangent.models import t5
+from tangent.models.encoders import check_state
+from tangent.models.fetch.model_source import SOURCE_MODEL_FILE, Fetched, ModelSource
 from tangent.models.published.published_files import download
 from tangent.models.published.tensors import read_tensors
-from tangent.models.t5_tokenizer import (
-    END,
-    PADDING,
-    check_tokenizer,
-    parse_tokenizer,
-    read_tokenizer_file,
-)
+from tangent.models.t5_tokenizer import CONFIG_FILE, END, PADDING, TOKENIZER_FILE, read_tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,14 +41,13 @@ class PretrainedTransformers(ModelSource):
 
     def fetch(self) -> Fetched:
         """Download the files, or find them in the cache where there is no network."""
-        config, tokenizer = self._file("config.json"), self._file(t5_files.TOKENIZER_FILE)
+        config, tokenizer = self._file("config.json"), self._file(TOKENIZER_FILE)
         weights = self._weights()
         what = f"pretrained: {self.repository} at {self.revision}"
         architecture = _architecture(read_json(config), what)
         return text_to_text(
             read_tensors(weights),
             t5.configuration(architecture, self.input_length, self.answer_length),
-            read_tokenizer_file(tokenizer),
             [weights, tokenizer, config],
         )
 
@@ -75,39 +67,34 @@ class PretrainedTransformers(ModelSource):
 
 def from_pretraining(folder: Path) -> Fetched:
     """What a pre-training on texts wrote into a folder."""
-    files = [
-        folder / name for name in (SOURCE_MODEL_FILE, t5_files.TOKENIZER_FILE, t5_files.CONFIG_FILE)
-    ]
+    files = [folder / name for name in (SOURCE_MODEL_FILE, TOKENIZER_FILE, CONFIG_FILE)]
     weights, _ = read_safetensors(files[0])
-    return text_to_text(weights, read_json(files[2]), read_tokenizer_file(files[1]), files)
+    return text_to_text(weights, read_json(files[2]), files)
 
 
-def text_to_text(
-    model: Mapping[str, Tensor], config: Mapping[str, Any], tokenizer: str, files: Sequence[Path]
-) -> Fetched:
+def text_to_text(model: Mapping[str, Tensor], config: dict[str, Any], files: list[Path]) -> Fetched:
     """A T5 model, checked.
 
     Args:
         model: state dict of transformers' whole model.
         config: as `tangent.models.t5.configuration` makes it.
-        tokenizer: content of its `tokenizer.json`.
-        files: where these are from: the model, the tokenizer, and others.
+        files: where these are from: the model, its `tokenizer.json`, and others.
 
     Raises:
         UserError: the weights do not fit the configuration, or the tokenizer does not fit both.
     """
+    import torch
+
     weights = t5.own_tensors(model)
-    t5.check_model(weights, config, files[0])
-    vocabulary = config["model_cfg"]["vocab_size"]
-    check_tokenizer(parse_tokenizer(tokenizer, files[1]), vocabulary, (files[1], files[0]))
-    return Fetched(
-        FAMILIES["text_to_text"],
-        dict(config),
-        weights,
-        t5.encoder_state(weights),
-        list(files),
-        {t5_files.TOKENIZER_FILE: tokenizer},
-    )
+    with torch.device("meta"):
+        state = t5.new_encoder(config).state_dict()
+    expected = {t5.TABLE: state.pop("table"), **state}
+    if t5.HEAD in weights:
+        expected[t5.HEAD] = expected[t5.TABLE]
+    check_state(expected, weights, files[0])
+    read_tokenizer(files[1], config["model_cfg"]["vocab_size"], files[0])
+    texts = {TOKENIZER_FILE: files[1].read_text(encoding="utf-8")}
+    return Fetched("text_to_text", config, weights, t5.encoder_state(weights), files, texts)
 
 
 def _architecture(content: Any, what: str) -> T5Config:

@@ -9,15 +9,51 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from tangent.jobs.errors import UserError
-from tangent.models.heads.head import Head, TorchHead, to_device
+from tangent.jobs.files import open_safetensors
+from tangent.models import t5
+from tangent.models.families import model_config
+from tangent.models.heads.head import Head, TorchHead
+from tangent.models.t5_tokenizer import load_tokenizer, padded_answers
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from tangent.tasks.task_files import AnyTask
+
 _LOGITS_AT_ONCE = 2**25
 """Logits of the vocabulary that are held at once where no gradient is kept: 128 MiB in float32."""
+
+
+class _TorchAnswersHead(TorchHead):
+    def __init__(self, head: AnswersHead, device: torch.device | str) -> None:
+        super().__init__(head, device)
+        self._tokens, self._input_length = self.tensors["tokens"], head.input_length
+        self._positions = self._tokens.flatten().nonzero()[:, 0]
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """Token ids [batch, L + C·T] of the same inputs with this head's answers."""
+        import torch
+
+        answers = self._tokens.flatten().expand(len(x), -1)
+        return torch.cat([x[:, : self._input_length], answers], dim=1)
+
+    def logits(self, features: Tensor) -> Tensor:
+        import torch
+
+        table = self.tensors["table"].to(features)
+        tokens = self._tokens.flatten()[self._positions]
+        states = features.unflatten(1, (self._tokens.numel(), -1))[:, self._positions]
+        # The same two terms as log_softmax, of which a backward pass keeps the logits only.
+        parts = _parts(len(features), len(tokens) * len(table))
+        normalisers = [torch.logsumexp(states[part] @ table.T, dim=-1) for part in parts]
+        scores = (states * table[tokens]).sum(dim=-1) - torch.cat(normalisers)
+        answer = self._positions // self._tokens.shape[1]
+        return scores @ torch.nn.functional.one_hot(answer, self.classes).to(scores)
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """−Σ score of the right answer: transformers' loss times the answers' tokens."""
+        return -logits.gather(1, labels[:, None]).sum()
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +76,7 @@ class AnswersHead(Head):
         "tokens": "int64 [classes, T]",
         "input_length": "int64 [1]",
     }
+    on_device: ClassVar[type[TorchHead]] = _TorchAnswersHead
     table: np.ndarray
     tokens: np.ndarray
     input_length: int
@@ -51,15 +88,17 @@ class AnswersHead(Head):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], path: Path) -> AnswersHead:
         head = super().from_arrays(arrays, path)
-        if head.tokens.min() < 0 or head.tokens.max() >= len(head.table):
-            raise UserError(
-                f"{path}: a token of an answer has no row in `table`: delete it and run the step "
-                "`heads` again."
-            )
         return replace(head, input_length=int(arrays["input_length"][0]))
 
-    def on(self, device: torch.device | str) -> TorchHead:
-        return _TorchAnswersHead(self, device)
+    @classmethod
+    def build(cls, folder: Path, task: AnyTask, device: torch.device) -> AnswersHead:
+        config, tokenizer = model_config(folder), load_tokenizer(folder)
+        length, what = config["answer_length"], f"task {task.name}"
+        tokens = padded_answers(tokenizer, task.classes, length, what)
+        with open_safetensors(folder / t5.MODEL_FILE, "pt") as file:
+            names = {t5.TABLE, t5.HEAD}.intersection(file.keys())
+            table = t5.language_model_head({n: file.get_tensor(n) for n in names}, config)
+        return cls(table.numpy(), tokens, config["input_length"])
 
     def _scores(self, features: np.ndarray) -> np.ndarray:
         positions = np.flatnonzero(self.tokens)
@@ -73,38 +112,6 @@ class AnswersHead(Head):
             normaliser = largest[..., 0] + np.log(np.exp(logits - largest).sum(axis=-1))
             scores[part, positions] = np.einsum("npd,pd->np", chosen, rows) - normaliser
         return scores.reshape(len(features), *self.tokens.shape).sum(axis=-1)
-
-
-class _TorchAnswersHead(TorchHead):
-    def __init__(self, head: AnswersHead, device: torch.device | str) -> None:
-        self._tokens, self._table = to_device(head.tokens, device), to_device(head.table, device)
-        self.classes, self.device = head.classes, self._table.device
-        self._input_length = head.input_length
-        self._positions = self._tokens.flatten().nonzero()[:, 0]
-
-    def inputs(self, x: Tensor) -> Tensor:
-        """Token ids [batch, L + C·T] of the same inputs with this head's answers."""
-        import torch
-
-        answers = self._tokens.flatten().expand(len(x), -1)
-        return torch.cat([x[:, : self._input_length], answers], dim=1)
-
-    def logits(self, features: Tensor) -> Tensor:
-        import torch
-
-        table = self._table.to(features)
-        tokens = self._tokens.flatten()[self._positions]
-        states = features.unflatten(1, (self._tokens.numel(), -1))[:, self._positions]
-        # The same two terms as log_softmax, of which a backward pass keeps the logits only.
-        parts = _parts(len(features), len(tokens) * len(table))
-        normalisers = [torch.logsumexp(states[part] @ table.T, dim=-1) for part in parts]
-        scores = (states * table[tokens]).sum(dim=-1) - torch.cat(normalisers)
-        answer = self._positions // self._tokens.shape[1]
-        return scores @ torch.nn.functional.one_hot(answer, self.classes).to(scores)
-
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """−Σ score of the right answer: transformers' loss times the answers' tokens."""
-        return -logits.gather(1, labels[:, None]).sum()
 
 
 def _parts(rows: int, logits_per_row: int) -> Iterator[slice]:

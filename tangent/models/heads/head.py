@@ -1,4 +1,7 @@
-"""What every kind of head can do, with numpy alone and with torch."""
+"""Heads: what every kind can do, with numpy alone and with torch, and how often one is right.
+
+Accuracies are defined in docs/protocol.md, "Selecting α".
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,24 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from tangent.tasks.task_files import AnyTask
+
 
 class TorchHead(ABC):
     """A head on a device: differentiable, and image by image, so that `vmap` can run it.
 
     Attributes:
         classes: number of classes.
-        device: where its tensors are.
+        tensors: those of the head's file, by name.
+        device: where they are.
     """
 
-    def __init__(self, weight: Tensor) -> None:
-        self._weight, self.classes, self.device = weight, len(weight), weight.device
+    def __init__(self, head: Head, device: torch.device | str) -> None:
+        import torch
+
+        arrays = head.arrays()
+        self.tensors = {name: torch.tensor(of, device=device) for name, of in arrays.items()}
+        self.classes, self.device = head.classes, next(iter(self.tensors.values())).device
 
     def inputs(self, x: Tensor) -> Tensor:
         """What the encoder must be given to answer this head's question about inputs x.
@@ -55,12 +65,13 @@ class Head(ABC):
         title: the kind, for people.
         tensors: type and axes of what its file holds, by the name of the attribute; axes of one
             name have one size.
-        width: d.
+        on_device: the class of the same head on a device.
     """
 
     kind: ClassVar[str]
     title: ClassVar[str] = "a head"
     tensors: ClassVar[dict[str, str]]
+    on_device: ClassVar[type[TorchHead]]
 
     @property
     def classes(self) -> int:
@@ -68,8 +79,9 @@ class Head(ABC):
         return len(getattr(self, self._of_classes()[0]))
 
     @property
-    @abstractmethod
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """d, numbers of a feature."""
+        return self.weight.shape[1]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The tensors that its file holds."""
@@ -103,9 +115,19 @@ class Head(ABC):
     def _of_classes(cls) -> list[str]:
         return [name for name, form in cls.tensors.items() if " [classes" in form]
 
-    @abstractmethod
+    @classmethod
+    def build(cls, folder: Path, task: AnyTask, device: torch.device) -> Self:
+        """A task's head for the model in a folder, from the texts of the task's classes.
+
+        Raises:
+            UserError: a head of this kind is not made from texts, the model's files are missing or
+                damaged, or its tokenizer does not suit the texts.
+        """
+        raise UserError(f"the model in {folder} has {cls.title}, which scripts.fit_probe makes.")
+
     def on(self, device: torch.device | str) -> TorchHead:
         """The same head on a device."""
+        return self.on_device(self, device)
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Class scores [n, classes] (float32) of features [n, d].
@@ -126,13 +148,68 @@ class Head(ABC):
             )
         return self._scores(features)
 
+    def outcomes(self, features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Whether each image's predicted class is its label, bool [n].
+
+        Args:
+            features: encoder features [n, d].
+            labels: classes [n], integers.
+
+        Raises:
+            UserError: there are no images, the number of labels differs, a label has no class in
+                the head, or as `logits`.
+        """
+        labels = np.asarray(labels)
+        if len(labels) != len(features) or len(labels) == 0:
+            raise UserError(
+                f"{len(features)} features and {len(labels)} labels: accuracy needs one label for "
+                "each image and at least one image."
+            )
+        if labels.min() < 0 or labels.max() >= self.classes:
+            raise UserError(
+                f"labels run from {labels.min()} to {labels.max()}, but the head has "
+                f"{self.classes} classes: head and data set belong to different tasks."
+            )
+        return predictions(features, self) == labels
+
     @abstractmethod
     def _scores(self, features: np.ndarray) -> np.ndarray:
         """`logits` of features that have been checked, float32."""
 
 
-def to_device(array: np.ndarray, device: torch.device | str) -> Tensor:
-    """A copy of an array on a device."""
-    import torch
+def predictions(features: np.ndarray, head: Head) -> np.ndarray:
+    """Predicted classes [n] (int64): the largest logit, the first one among equals.
 
-    return torch.from_numpy(np.array(array)).to(device)
+    Raises:
+        UserError: as `Head.logits`.
+    """
+    return head.logits(features).argmax(axis=1)
+
+
+def accuracy(features: np.ndarray, labels: np.ndarray, head: Head) -> float:
+    """Fraction of images, in [0, 1], whose predicted class is the label; as `Head.outcomes`."""
+    return float(np.mean(head.outcomes(features, labels)))
+
+
+def normalized_accuracy(edited: Mapping[str, float], single_task: Mapping[str, float]) -> float:
+    """Mean over tasks of edited accuracy / single-task accuracy (a mean of ratios).
+
+    Args:
+        edited: accuracy of the edited model, by task.
+        single_task: accuracy of the same mode's model fine-tuned on that task alone, same split.
+
+    Raises:
+        UserError: the tasks differ, there are none, or a single-task accuracy is not positive.
+    """
+    if not edited or edited.keys() != single_task.keys():
+        raise UserError(
+            f"accuracies of {sorted(edited)} cannot be normalised by those of "
+            f"{sorted(single_task)}: both must have the same tasks, at least one."
+        )
+    for task, reference in single_task.items():
+        if not reference > 0:
+            raise UserError(
+                f"the single-task accuracy on {task} is {reference:g}, so nothing can be "
+                "normalised by it: fine-tune that task longer or give it more images."
+            )
+    return float(np.mean([edited[task] / single_task[task] for task in edited]))

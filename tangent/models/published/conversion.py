@@ -1,9 +1,15 @@
-"""From a published file to an encoder's state dict in our names, or to the reason why not."""
+"""From a published file to an encoder's state dict in our names, or to the reason why not.
+
+- Files with open_clip's own names hold a whole CLIP model, or its image encoder alone.
+- Those of Hugging Face's transformers (CLIPVisionModel, CLIPVisionModelWithProjection, CLIPModel)
+  keep query, key and value apart and transpose the projection. A CLIPVisionModel has none at all.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +19,8 @@ from torch import Tensor, nn
 from tangent.arithmetic.task_vector import TaskVector
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_metadata
-from tangent.models.published.tensor_names import layout_of
+from tangent.models.encoders import check_state
 from tangent.models.published.tensors import read_tensors
-from tangent.models.state import check_state
 
 # Largest accepted ‖θ* − θ0‖ / ‖θ0‖. Shapes cannot tell OpenAI's weights from LAION's, but weights
 # that have nothing to do with θ0 are nearly orthogonal to it: then the distance is √(1 + r²) ≥ 1,
@@ -24,6 +29,63 @@ from tangent.models.state import check_state
 LARGEST_DISTANCE = 0.5
 
 _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+# Everything of a CLIP model but the image encoder: the text encoder, the logit scale, and constants
+# that OpenAI's own files hold. The head is the base model's, so nothing reads them.
+_NOT_VISUAL = re.compile(
+    r"(transformer|ln_final|token_embedding|text)\..*"
+    r"|positional_embedding|text_projection(\.weight|\.bias)?|logit_scale|logit_bias|attn_mask"
+    r"|input_resolution|context_length|vocab_size"
+)
+_PROJECTION = "visual_projection.weight"  # transposed
+_MARKS = ("embeddings.", "encoder.layers.")
+_ENCODER = {
+    "class_embedding": "embeddings.class_embedding",
+    "positional_embedding": "embeddings.position_embedding.weight",
+    "conv1.weight": "embeddings.patch_embedding.weight",
+    "ln_pre": "pre_layrnorm",  # (sic)
+    "ln_post": "post_layernorm",
+}
+_BLOCK = {
+    "ln_1": "layer_norm1",
+    "ln_2": "layer_norm2",
+    "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+    "attn.out_proj": "self_attn.out_proj",
+}
+_IN_BLOCK = re.compile(r"transformer\.resblocks\.(\d+)\.(.+?)[._](weight|bias)")
+# The text encoder of a CLIPModel.
+_TEXT = re.compile(r"text_model\..*|text_projection\.weight|logit_scale")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names of one kind of file.
+
+    Attributes:
+        title: the kind, for people.
+        names_of: from a name of the encoder to the names of the file's tensors that make it up,
+            joined along their first dimension; none if such a file does not hold it.
+        is_left_out: whether a name of the file is known to be no part of the image encoder.
+    """
+
+    title: str
+    names_of: Callable[[str], list[str]]
+    is_left_out: Callable[[str], bool]
+
+    def split(self, name: str, value: Tensor) -> dict[str, Tensor]:
+        """The file's tensors for the encoder's tensor `name`."""
+        names = self.names_of(name)
+        if len(names) > 1:
+            return dict(zip(names, value.chunk(len(names)), strict=True))
+        return {theirs: value.T if theirs == _PROJECTION else value for theirs in names}
+
+    def join(self, name: str, tensors: Mapping[str, Tensor]) -> Tensor:
+        """The encoder's tensor `name`, from the file's."""
+        first, *others = self.names_of(name)
+        if others:
+            return torch.cat([tensors[theirs] for theirs in (first, *others)])
+        return tensors[first].T.contiguous() if first == _PROJECTION else tensors[first]
 
 
 @dataclass(frozen=True)
@@ -62,19 +124,16 @@ def load_checkpoint(path: Path, encoder: nn.Module, base: str) -> Checkpoint:
     tensors = read_tensors(path)
     layout = layout_of(tensors)
     theta0 = {name: value.detach() for name, value in encoder.state_dict().items()}
-    origins = {name: layout.origin(name) for name in theta0}
-    held = {name: origin for name, origin in origins.items() if origin is not None}
-    expected = {
-        theirs: part
-        for name, origin in held.items()
-        for theirs, part in origin.split(theta0[name]).items()
-    }
+    expected: dict[str, Tensor] = {}
+    for name, value in theta0.items():
+        expected |= layout.split(name, value)
     found = {name: value for name, value in tensors.items() if not layout.is_left_out(name)}
     check_state(expected, found, path)  # in the file's names, which the user can look up
     _check_numbers(expected, found, path)
 
     parameters = dict(encoder.named_parameters())
-    published = {name: origin.join(found) for name, origin in held.items()}
+    held = [name for name in theta0 if layout.names_of(name)]
+    published = {name: layout.join(name, found) for name in held}
     compared = {name: value for name, value in published.items() if name in parameters}
     state = {name: published.get(name, value) for name, value in theta0.items()}
     return Checkpoint(
@@ -133,3 +192,42 @@ def _checked_distance(
             "this model, or set the key pretrained to the model that they come from."
         )
     return distance
+
+
+def layout_of(names: Collection[str]) -> Layout:
+    """The layout of a file with tensors of these names.
+
+    Versions of transformers before 5 write a CLIPVisionModel's names with the prefix
+    `vision_model.`, version 5 without; the other two have it in all versions.
+    """
+    for prefix in ("vision_model.", ""):
+        if any(name.startswith(prefix + mark) for name in names for mark in _MARKS):
+            return _hugging_face(prefix, _PROJECTION in names)
+    if any(name.startswith("visual.") for name in names):
+        return Layout(
+            "open_clip model",
+            lambda name: [f"visual.{name}"],
+            lambda name: bool(_NOT_VISUAL.fullmatch(name)),
+        )
+    return Layout("open_clip image encoder", lambda name: [name], lambda name: False)
+
+
+def _hugging_face(prefix: str, has_projection: bool) -> Layout:
+    def names_of(name: str) -> list[str]:
+        if name == "proj":
+            return [_PROJECTION] if has_projection else []
+        if (block := _IN_BLOCK.fullmatch(name)) is None:
+            module, _, kind = name.rpartition(".")
+            theirs = _ENCODER.get(name) or f"{_ENCODER.get(module, module)}.{kind}"
+            return [prefix + theirs]
+        number, module, kind = block.groups()
+        parts = [_BLOCK.get(module, module)]
+        if module == "attn.in_proj":
+            parts = [f"self_attn.{part}_proj" for part in "qkv"]
+        return [f"{prefix}encoder.layers.{number}.{part}.{kind}" for part in parts]
+
+    def is_left_out(name: str) -> bool:
+        # Position ids are a table 0, 1, 2, … that older versions stored.
+        return name == f"{prefix}embeddings.position_ids" or bool(_TEXT.fullmatch(name))
+
+    return Layout("Hugging Face CLIP", names_of, is_left_out)

@@ -1,12 +1,13 @@
-"""Files that others publish: on this machine or on the Hugging Face hub, with their SHA-256."""
+"""Registry of sources of published files: this machine or the Hugging Face hub, with SHA-256."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.hub_cache import checked_sha256
 from tangent.jobs.keys import Folder, NonEmptyString, RepositoryId, Section, Sha256
@@ -42,7 +43,11 @@ class PublishedFile(Section):
     """SHA-256 of the file, in hexadecimal."""
 
     def fetch(self, key: str) -> LocalFile:
-        """Compare the file with its SHA-256; `key` is the entry's in the configuration."""
+        """Compare the file with its SHA-256; `key` is the entry's in the configuration.
+
+        Raises:
+            UserError: there is no such file, or it has another SHA-256.
+        """
         try:
             check_sha256(self.path, self.sha256, f"{key}.sha256")
         except OSError as error:
@@ -66,8 +71,15 @@ class PublishedHub(Section):
     """File in the repository."""
 
     def fetch(self, key: str) -> LocalFile:
-        """Download the file, or find it in the cache; `key` is the entry's in the configuration."""
+        """Download the file, or find it in the cache; `key` and errors as for `download`."""
         return download(key, self.repository, self.revision, self.file)
+
+
+PUBLISHED_SOURCES: Registry[Any] = {
+    "file": PublishedFile,
+    "hub": PublishedHub,
+}
+"""By the value of an entry's key `source`."""
 
 
 def download(key: str, repository: str, revision: str, file: str) -> LocalFile:

@@ -14,8 +14,6 @@ from tangent.jobs.errors import UserError, first_line
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SAFETENSORS = (".safetensors",)
-_TORCH = (".pt", ".pth", ".bin", ".ckpt")
 # What wrapping modules put before every name: data-parallel training, torch.compile, and encoders
 # that hold a CLIP model as their attribute `model`, as the paper's authors' does.
 _PREFIXES = ("module.", "_orig_mod.", "model.")
@@ -43,16 +41,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} is {what}, not all weights: load the model from its folder and save "
             "model.state_dict() into one file."
         )
-    suffix = path.suffix.lower()
-    if suffix in _SAFETENSORS:
-        content = _read_safetensors(path)
-    elif suffix in _TORCH:
-        content = _read_torch(path)
-    else:
+    readers = {".safetensors": _read_safetensors}
+    readers |= dict.fromkeys((".pt", ".pth", ".bin", ".ckpt"), _read_torch)
+    if path.suffix.lower() not in readers:
         raise UserError(
-            f"{path}: the ending tells the format and must be one of "
-            f"{', '.join((*_SAFETENSORS, *_TORCH))}. Rename the file if it is one of these."
+            f"{path}: the ending tells the format and must be one of {', '.join(readers)}. Rename "
+            "the file if it is one of these."
         )
+    content = readers[path.suffix.lower()](path)
     tensors = _without_prefixes(_named_tensors(content, path))
     if adapted := next((name for name in tensors if _ADAPTER.search(name)), None):
         raise UserError(

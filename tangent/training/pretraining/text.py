@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from transformers import T5Config
 
 from tangent.data.prompts import prompt_tokens
 from tangent.demo.text_world import (
@@ -29,13 +30,15 @@ from tangent.demo.text_world import (
     task_rows,
 )
 from tangent.jobs.files import write_json, write_safetensors, write_text
-from tangent.models import t5, t5_files
+from tangent.models import t5, t5_tokenizer
 from tangent.models.heads.answers import AnswersHead
-from tangent.models.heads.candidates import padded_answers
-from tangent.models.t5_tokenizer import END, PADDING
+from tangent.models.t5_tokenizer import END, PADDING, padded_answers
 from tangent.tasks.task_files import load_task
 from tangent.training.pretraining import recipe as recipes
 
+# Small enough for studies without a GPU: tied and with ReLU, as the first T5 models are.
+ARCHITECTURE = {"d_model": 96, "d_kv": 32, "d_ff": 384, "num_layers": 2, "num_heads": 3}
+ARCHITECTURE |= {"relative_attention_max_distance": 64}
 INPUT_LENGTH, ANSWER_LENGTH = 48, 2
 # Of a text's words, the share that is cut out, and the words of a span.
 _CUT_SHARE, _SPAN = 0.2, 2
@@ -125,7 +128,7 @@ class TextObjective:
         logger.info(
             "%d texts, %d tokens in %.0f s", recipe.texts, vocabulary, time.monotonic() - started
         )
-        architecture = t5.small_architecture(vocabulary)
+        architecture = T5Config(vocab_size=vocabulary, **ARCHITECTURE)
         self._config = t5.configuration(architecture, INPUT_LENGTH, ANSWER_LENGTH)
         self.model = t5.new_model(self._config).eval()  # without dropout: an epoch is enough
 
@@ -150,8 +153,8 @@ class TextObjective:
     def write(self, folder: Path) -> None:
         """Write the weights, the configuration and the tokenizer."""
         write_safetensors(folder / "model.safetensors", t5.own_tensors(self.model.state_dict()))
-        write_json(folder / t5_files.CONFIG_FILE, self._config)
-        write_text(folder / t5_files.TOKENIZER_FILE, self.tokenizer.to_str(pretty=True))
+        write_json(folder / t5_tokenizer.CONFIG_FILE, self._config)
+        write_text(folder / t5_tokenizer.TOKENIZER_FILE, self.tokenizer.to_str(pretty=True))
 
     def metrics(self) -> dict[str, Any]:
         """Zero-shot accuracies of fresh test texts."""

@@ -11,11 +11,10 @@ import open_clip
 import pytest
 import torch
 from published_weights import Base, make_base
-from small_study import ARCHITECTURE
+from small_study import ARCHITECTURE, compact
 
 from scripts import cli
 from tangent.jobs.files import sha256_file, write_json, write_safetensors
-from tangent.models import compact_checkpoint
 from tangent.tasks.task_files import load_task
 
 TASKS = ("shapes", "counting")
@@ -82,7 +81,7 @@ def source(clip, tmp_path_factory) -> dict[str, str]:
     prompts = [text for task in TASKS for row in load_task(task).prompts() for text in row]
     tokens = tokenizer(prompts).unique().tolist()
     weights = folder / "model.safetensors"
-    write_safetensors(weights, compact_checkpoint.compact(clip.state_dict(), tokens))
+    write_safetensors(weights, compact(clip.state_dict(), tokens))
     write_json(folder / "open_clip_config.json", CONFIG)
     sha256 = sha256_file(weights)
     return {"source": "file", "image_size": 32, "folder": str(folder), "sha256": sha256}

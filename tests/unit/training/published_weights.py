@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tangent.jobs.files import write_json, write_safetensors
-from tangent.models.published.tensor_names import layout_of
+from tangent.models.published.conversion import layout_of
 
 TINY = {
     "embed_dim": 24,
@@ -93,8 +93,7 @@ def as_transformers(base: Base, kind: str) -> nn.Module:
     layout = layout_of(model.state_dict())
     weights = {}
     for name, value in base.theta_star.items():
-        if origin := layout.origin(name):
-            weights |= origin.split(value)
+        weights |= layout.split(name, value)
     missing, unexpected = model.load_state_dict(weights, strict=False)
     assert not unexpected and all(name.startswith(("text_", "logit")) for name in missing)
     return model

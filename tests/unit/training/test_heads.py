@@ -9,8 +9,8 @@ import torch
 
 from tangent.jobs.errors import UserError
 from tangent.models.clip import load_model, load_tokenizer
-from tangent.models.heads.class_embeddings import build_head
 from tangent.models.heads.stored import load_head
+from tangent.models.heads.zero_shot import build_head
 from tangent.tasks.task_files import Task, load_task
 
 

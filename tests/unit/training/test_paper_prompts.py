@@ -8,7 +8,7 @@ import open_clip
 import pytest
 import torch
 
-from tangent.models.heads.class_embeddings import build_head
+from tangent.models.heads.zero_shot import build_head
 from tangent.tasks.task_files import load_task
 
 NAMES = ("cars", "dtd", "eurosat", "gtsrb", "mnist", "resisc45", "sun397", "svhn", "imagenet")

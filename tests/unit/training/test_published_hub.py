@@ -21,11 +21,11 @@ COMMIT = "5a" * 20
 ASK = """
 import json, sys
 from tangent.jobs.errors import UserError
-from tangent.models.published.fetch_published import fetch
+from tangent.models.published.published_files import download
 answers = []
 for entry in json.loads(sys.argv[1]):
     try:
-        answers.append(str(fetch(entry, "published.tiny.standard.cars")))
+        answers.append(str(download("published.tiny.standard.cars", **entry)))
     except UserError as error:
         answers.append(f"error: {error}")
 print(json.dumps(answers))
@@ -33,7 +33,7 @@ print(json.dumps(answers))
 
 
 def entry(name: str, file: str = "model.safetensors", revision: str = COMMIT) -> dict[str, str]:
-    return {"source": "hub", "repository": f"lab/{name}", "revision": revision, "file": file}
+    return {"repository": f"lab/{name}", "revision": revision, "file": file}
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -56,8 +56,9 @@ def test_a_checkpoint_is_downloaded_once_and_imported(pretrained, tmp_path, seed
     content = save(theta)
     repository = Repository(COMMIT, {"weights/tiny.safetensors": content}, ["main"])
     output = tmp_path / "published" / "encoder.safetensors"
+    source = {"source": "hub", **entry("tiny", "weights/tiny.safetensors", "main")}
     flags = {
-        "source": json.dumps(entry("tiny", "weights/tiny.safetensors", "main")),
+        "source": json.dumps(source),
         "pretrained-dir": pretrained,
         "initial-encoder": pretrained / "encoder.safetensors",
         "training": "standard",

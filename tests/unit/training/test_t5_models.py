@@ -22,9 +22,8 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
 from tangent.models.encoders import load_encoder
 from tangent.models.families import preprocess_config
-from tangent.models.heads.candidates import build_answers_head
 from tangent.models.heads.stored import load_head
-from tangent.models.t5_tokenizer import load_tokenizer, token_ids
+from tangent.models.t5_tokenizer import load_tokenizer, padded_answers
 from tangent.tasks.task_files import load_task
 
 COMMIT = "7b" * 20
@@ -35,12 +34,11 @@ ASK = """
 import json, sys
 from pathlib import Path
 from tangent.jobs.errors import UserError
-from tangent.models.fetch.fetched import write
 from tangent.models.fetch.fetching import fetch
 answers = {}
 for name, entry in json.loads(sys.argv[1]).items():
     try:
-        write(fetch(entry), Path(sys.argv[2], name), {"model": name})
+        fetch(entry).write(Path(sys.argv[2], name), {"model": name})
         answers[name] = "fetched"
     except UserError as error:
         answers[name] = str(error)
@@ -145,7 +143,7 @@ def test_scores_are_those_of_transformers_own_loading(
 ) -> None:
     folder, said = fetched[0] / name, fetched[1]
     assert said[name] == "fetched"
-    script("build_answers", pretrained_dir=folder, task=TASK.name, output=tmp_path / "head")
+    script("build_head", pretrained_dir=folder, task=TASK.name, output=tmp_path / "head")
     head, encoder = load_head(tmp_path / "head", "answers"), load_encoder(folder)
     theirs = T5ForConditionalGeneration.from_pretrained(repositories[name]).eval()
     inputs = torch.randint(2, VOCABULARY, (4, LENGTH))
@@ -154,7 +152,8 @@ def test_scores_are_those_of_transformers_own_loading(
         candidates = torch.from_numpy(head.tokens).flatten().expand(len(inputs), -1)
         scores = head.logits(encoder(torch.cat([inputs, candidates], dim=1)).numpy())
         for index, answer in enumerate(TASK.classes):
-            ids = [*token_ids(load_tokenizer(folder), [answer])[0]]
+            padded = padded_answers(load_tokenizer(folder), [answer], ANSWER, "")[0]
+            ids = [token for token in padded.tolist() if token != 0]
             assert ids[-1] == 1 and 2 not in ids
             for row, score in zip(inputs, scores[:, index], strict=True):
                 loss = theirs(
@@ -176,8 +175,8 @@ def test_a_models_folder_says_what_is_read_of_it(fetched, repositories) -> None:
     assert all(torch.equal(state[name], weights[name]) for name in state)
     assert "lm_head.weight" in load_file(fetched[0] / "untied" / "t5_model.safetensors")
     # Neither the length nor the padding that a tokenizer's file may ask for.
-    assert token_ids(load_tokenizer(folder), ["word1 word2 word3"])[0][-1] == 1
-    assert len(token_ids(load_tokenizer(folder), ["word1 word2 word3"])[0]) == 4
+    tokens = padded_answers(load_tokenizer(folder), ["word1 word2 word3"], 5, "")[0]
+    assert tokens[3] == 1 and (tokens != 0).tolist() == [True] * 4 + [False]
 
 
 def test_a_model_of_the_cache_needs_no_network(fetched) -> None:
@@ -229,12 +228,12 @@ def test_random_encoders_are_as_transformers_initialises_them(fetched, script, t
 
 
 def test_answers_that_a_model_cannot_read_are_refused(fetched) -> None:
-    folder = fetched[0] / "tied"
+    tokenizer = load_tokenizer(fetched[0] / "tied")
     known = TASK.classes[0].split()[0]
-    tokens = build_answers_head(folder, [known, f"{known} {known}"], "task t").tokens
+    tokens = padded_answers(tokenizer, [known, f"{known} {known}"], ANSWER, "task t")
     assert tokens.shape == (2, ANSWER) and (tokens[0] != 0).sum() == 2 and tokens[1, -1] == 1
     assert tokens.dtype == np.int64
     with pytest.raises(UserError, match=r"has 4 tokens with its end token, but the model reads 3"):
-        build_answers_head(folder, [f"{known} {known} {known}"], "task t")
+        padded_answers(tokenizer, [f"{known} {known} {known}"], ANSWER, "task t")
     with pytest.raises(UserError, match=r"task t: .* does not tell the answers 'abc' and 'xyz'"):
-        build_answers_head(folder, ["abc", known, "xyz"], "task t")
+        padded_answers(tokenizer, ["abc", known, "xyz"], ANSWER, "task t")

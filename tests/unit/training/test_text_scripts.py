@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import T5Config
 
 from tangent.data.split import load_split
 from tangent.demo.text_world import build_tokenizer, pretraining_texts
@@ -13,7 +14,6 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
 from tangent.models import t5
 from tangent.models.encoders import load_encoder
-from tangent.models.fetch.fetched import write
 from tangent.models.fetch.text_models import text_to_text
 from tangent.tasks.task_files import load_task
 
@@ -28,7 +28,8 @@ def reference():
     """transformers' own model at random weights, its configuration, and the tokenizer."""
     tokenizer = build_tokenizer(t for pair in pretraining_texts(3000, 0) for t in pair if t)
     torch.manual_seed(0)
-    architecture = t5.small_architecture(tokenizer.get_vocab_size(), width=32, layers=1)
+    sizes = {"d_model": 32, "d_kv": 32, "d_ff": 128, "num_layers": 1, "num_heads": 1}
+    architecture = T5Config(vocab_size=tokenizer.get_vocab_size(), **sizes)
     config = t5.configuration(architecture, **LENGTHS)
     return t5.new_model(config).eval(), config, tokenizer
 
@@ -38,9 +39,9 @@ def folders(script, reference, tmp_path_factory):
     """The model's folder, and the prepared data and the head of TASK."""
     root = tmp_path_factory.mktemp("texts")
     model, config, tokenizer = reference
-    write(
-        text_to_text(model.state_dict(), config, tokenizer.to_str(), [root] * 3), root / "model", {}
-    )
+    tokenizer.save(str(root / "tokenizer.json"))
+    files = [root / "model.safetensors", root / "tokenizer.json"]
+    text_to_text(model.state_dict(), config, files).write(root / "model", {})
     entry = '{"source": "demo_text", "seed": 0}'
     script("locate_dataset", task=TASK, sources=entry, output=root / "located.json", **SIZES)
     preparation = {"task": TASK, "located": root / "located.json", **SIZES, **CUT}
@@ -51,7 +52,7 @@ def folders(script, reference, tmp_path_factory):
         **preparation,
     )
     head = root / "heads" / TASK / "head.safetensors"
-    script("build_answers", pretrained_dir=root / "model", task=TASK, output=head)
+    script("build_head", pretrained_dir=root / "model", task=TASK, output=head)
     return root
 
 
