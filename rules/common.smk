@@ -181,6 +181,10 @@ def flags(**values):
     return shlex.join(words)
 
 
+RECORDED = " --code {params.code} --log {log}"
+"""The end of a command whose script leaves a record of itself."""
+
+
 def given_settings(wildcards):
     """How this Snakemake was called, as flags of a script that asks another one."""
     settings = workflow.config_settings

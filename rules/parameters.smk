@@ -31,6 +31,11 @@ def dataset_flags(wildcards):
     return f"{official_sizes(wildcards)} {flags(order=order, **cut)}"
 
 
+def splits_of(wildcards, output):
+    """The splits that are prepared."""
+    return [name for name in output.keys() if name != "description"]
+
+
 def decoding_threads(wildcards):
     """More threads for more images; no result depends on them."""
     return min(8, 1 + CONFIG.datasets[wildcards.task].train_images // 2500)
@@ -82,10 +87,18 @@ def evaluation_flags(wildcards, input):
     return f"{stored_features_flags(wildcards, input)} {flags(**given)}"
 
 
+def is_run(wildcards):
+    """Whether an edited model of the mode is run, and not looked up."""
+    return MODES[wildcards.mode].evaluated_as == "plain"
+
+
+def evaluation_threads(wildcards):
+    return CONFIG.compute.threads if is_run(wildcards) else 1
+
+
 def compute_flags(wildcards):
     """How the edited model is run, where it is."""
-    is_run = MODES[wildcards.mode].evaluated_as == "plain"
-    return flags(**EVALUATION) if is_run else ""
+    return flags(**EVALUATION) if is_run(wildcards) else ""
 
 
 def vector_flags(wildcards, input):

@@ -189,6 +189,16 @@ def probe_data(wildcards):
     return [train, f"{datasets_dir(wildcards)}/{wildcards.task}/validation.safetensors"]
 
 
+def split_files(folder, splits):
+    """The files of splits in a folder, by name."""
+    return {split: f"{folder}/{split}.safetensors" for split in splits}
+
+
+def data_set(folder, splits):
+    """The outputs of a preparation: its splits, and what they are."""
+    return split_files(folder, splits) | {"description": f"{folder}/dataset.json"}
+
+
 # Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.
 def heads(tasks):
     pattern = "<results>/heads/{base}/{task}/head.safetensors"

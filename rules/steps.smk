@@ -6,11 +6,16 @@ LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus}
 PARAMETERS = {
     "output_dir": lambda wildcards, output: str(Path(output[0]).parent),
     "pretrained_dir": lambda wildcards, input: str(Path(input.config).parent),
-    "compute": compute_flags,
     "tables_dir": lambda wildcards, input: str(Path(input.tables[0]).parent),
+    "splits": splits_of,
+    "tasks": tasks_of,
+    "task_vectors": vector_flags,
+    "encoder": encoder_flags,
+    "evaluation": evaluation_flags,
+    "compute": compute_flags,
 }
 """Of commands that name them, beside `code`."""
-WITHOUT_TORCH = ["tables", "figures", "report"]
+WITHOUT_TORCH = ["tables"]
 """Files of rules whose steps need no torch."""
 
 
@@ -31,18 +36,17 @@ def complete(step):
         (log,) = step.ruleinfo.log.paths
     else:
         # Of most jobs the outputs have a folder of their own, whose name is the log's.
-        folder = str(Path(first).parent).replace("<resources>", "<resources>/logs")
-        log = f"{folder.replace('<results>', '<logs>')}.log"
+        path = Path(first)
+        path = path.with_suffix("") if "{" in path.name else path.parent
+        path = str(path).replace("<resources>", "<resources>/logs")
+        log = f"{path.replace('<results>', '<logs>')}.log"
         step.log_modifier = step.output_modifier
         step.set_log(log)
     step.benchmark_modifier = step.log_modifier
     path = re.sub(r"<logs>|<resources>/logs", "<benchmarks>", log)
     step.benchmark = path.removesuffix(".log") + ".tsv"
     (script,) = re.findall(r"python -m scripts\.(\w+)", step.shellcmd)
-    of_model = "model" in step.wildcard_names
-    of_code = code_of_model(script) if of_model else lambda wildcards: code(script)
-    defaults = {"code": of_code, **PARAMETERS}
-    for name, value in defaults.items():
+    for name, value in {"code": code_of(script), **PARAMETERS}.items():
         if f"{{params.{name}}}" in step.shellcmd and name not in step.params.keys():
             step.set_params(**{name: value})
 

@@ -82,11 +82,10 @@ rule combinations:
 
 rule learning_rates:
     input:
-        [
-            f"<results>/tables/{name}.csv"
-            for name in TABLES_OF_STUDY
-            if name == "learning_rates"
-        ],
+        expand(
+            "<results>/tables/{table}.csv",
+            table={"learning_rates"} & {*TABLES_OF_STUDY},
+        ),
 
 
 rule claims:
