@@ -9,7 +9,7 @@ from tangent.config.load import ConfigError, extended_files
 
 min_version("9.19")
 
-# Jobs run `python -m scripts.…` and name files from here.
+# Jobs run `python -m scripts …` and name files from here.
 if not os.path.samefile(os.getcwd(), workflow.basedir):
     sys.exit(f"start Snakemake in the repository's folder: cd {workflow.basedir}")
 

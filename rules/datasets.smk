@@ -13,7 +13,7 @@ rule data_source:
     message:
         "find the data of {wildcards.task}"
     shell:
-        "python -m scripts.locate_dataset --task {wildcards.task} {params.sources} {params.sizes}"
+        "python -m scripts locate_dataset --task {wildcards.task} {params.sources} {params.sizes}"
         " --output {output.located}" + RECORDED
 
 
@@ -30,7 +30,7 @@ rule dataset:
     message:
         "prepare the images of {wildcards.task} in {wildcards.size} pixels"
     shell:
-        "python -m scripts.prepare_dataset --task {wildcards.task} --located {input.located}"
+        "python -m scripts prepare_dataset --task {wildcards.task} --located {input.located}"
         " --image-size {wildcards.size} --splits {params.splits} {params.settings}"
         " --threads {threads} --output-dir {params.output_dir}" + RECORDED
 
@@ -65,7 +65,7 @@ rule texts:
     message:
         "tokenise the texts of {wildcards.task} for {wildcards.model}"
     shell:
-        "python -m scripts.prepare_text --task {wildcards.task} --located {input.located}"
+        "python -m scripts prepare_text --task {wildcards.task} --located {input.located}"
         " --pretrained-dir {params.pretrained_dir} --splits {params.splits} {params.settings}"
         " --output-dir {params.output_dir}" + RECORDED
 

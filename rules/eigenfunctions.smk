@@ -18,7 +18,7 @@ rule eigenfunctions:
     message:
         "eigenfunctions of {wildcards.task} ({wildcards.model}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.eigenfunctions {params.encoder} --task {wildcards.task}"
+        "python -m scripts eigenfunctions {params.encoder} --task {wildcards.task}"
         " {params.settings} --output-dir {params.output_dir}" + RECORDED
 
 
@@ -43,5 +43,5 @@ rule proposition1:
     message:
         "check proposition 1 ({wildcards.model}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.proposition1 {params.encoder} {params.settings}"
+        "python -m scripts proposition1 {params.encoder} {params.settings}"
         " --output-dir {params.output_dir}" + RECORDED

@@ -17,7 +17,7 @@ rule features:
         "features of {wildcards.dataset} at the initial weights ({wildcards.model}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.initial_features {params.encoder} --dataset {wildcards.dataset}"
+        "python -m scripts initial_features {params.encoder} --dataset {wildcards.dataset}"
         " {params.settings} --output-dir {params.output_dir}" + RECORDED
 
 
@@ -38,7 +38,7 @@ rule products:
         "Jacobian-vector products on {wildcards.dataset} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.jacobian_products {params.encoder} {params.task_vectors}"
+        "python -m scripts jacobian_products {params.encoder} {params.task_vectors}"
         " --dataset {wildcards.dataset}"
         " {params.settings} --output-dir {params.output_dir}" + RECORDED
 
@@ -68,7 +68,7 @@ rule zero_shot:
     message:
         "zero-shot accuracy of {wildcards.model} (seed {wildcards.seed})"
     shell:
-        "python -m scripts.zero_shot {params.features} --output {output.accuracy}"
+        "python -m scripts zero_shot {params.features} --output {output.accuracy}"
         + RECORDED
 
 
@@ -84,7 +84,7 @@ rule single_task_plain:
         "single-task accuracy on {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.single_task {params.evaluation} {params.compute} --task {wildcards.task}"
+        "python -m scripts single_task {params.evaluation} {params.compute} --task {wildcards.task}"
         " --output {output.accuracy}" + RECORDED
 
 
@@ -112,7 +112,7 @@ rule validate_addition_plain:
         "choose α of task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.validate_addition {params.evaluation} {params.compute} --merging {wildcards.merging}"
+        "python -m scripts validate_addition {params.evaluation} {params.compute} --merging {wildcards.merging}"
         " {params.settings} --output-dir {params.output_dir}" + RECORDED
 
 
@@ -140,7 +140,7 @@ rule validate_negation_plain:
         "choose α of negating {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.validate_negation {params.evaluation} {params.compute} --task {wildcards.task}"
+        "python -m scripts validate_negation {params.evaluation} {params.compute} --task {wildcards.task}"
         " {params.settings} --output-dir {params.output_dir}" + RECORDED
 
 
@@ -163,7 +163,7 @@ rule addition_plain:
     message:
         "task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.addition {params.evaluation} {params.compute} --merging {wildcards.merging}"
+        "python -m scripts addition {params.evaluation} {params.compute} --merging {wildcards.merging}"
         " --tasks {params.tasks} --alpha {input.alpha} --output {output.result}"
         + RECORDED
 
@@ -188,7 +188,7 @@ rule negation_plain:
         "task negation of {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.negation {params.evaluation} {params.compute} --task {wildcards.task} --control"
+        "python -m scripts negation {params.evaluation} {params.compute} --task {wildcards.task} --control"
         " {params.control} --alpha {input.alpha} --output {output.result}" + RECORDED
 
 
@@ -213,7 +213,7 @@ rule disentanglement_plain:
         "heat map of {wildcards.task_1} and {wildcards.task_2} ({wildcards.model},"
         " {wildcards.mode}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.disentanglement {params.evaluation} {params.compute} --task-1 {wildcards.task_1} --task-2"
+        "python -m scripts disentanglement {params.evaluation} {params.compute} --task-1 {wildcards.task_1} --task-2"
         " {wildcards.task_2} {params.settings} --output-dir {params.output_dir}"
         + RECORDED
 
@@ -240,7 +240,7 @@ rule validate_combinations:
         "choose α of other combinations ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.validate_combinations {params.evaluation} {params.settings}"
+        "python -m scripts validate_combinations {params.evaluation} {params.settings}"
         " --output {output.choices}" + RECORDED
 
 
@@ -259,5 +259,5 @@ rule evaluate_combinations:
         "other combinations of task vectors ({wildcards.model}, {wildcards.mode}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.evaluate_combinations {params.evaluation} --tasks {params.tasks}"
+        "python -m scripts evaluate_combinations {params.evaluation} --tasks {params.tasks}"
         " --choices {input.choices} --output {output.result}" + RECORDED

@@ -16,7 +16,7 @@ rule heads:
     message:
         "build the zero-shot head of {wildcards.model} for {wildcards.task}"
     shell:
-        "python -m scripts.build_head --pretrained-dir {params.pretrained_dir}"
+        "python -m scripts build_head --pretrained-dir {params.pretrained_dir}"
         " --task {wildcards.task} {params.settings} --output {output.head}" + RECORDED
 
 
@@ -34,7 +34,7 @@ rule answer_heads:
     message:
         "build the head of answers of {wildcards.model} for {wildcards.task}"
     shell:
-        "python -m scripts.build_answers --pretrained-dir {params.pretrained_dir}"
+        "python -m scripts build_answers --pretrained-dir {params.pretrained_dir}"
         " --task {wildcards.task} --output {output.head}" + RECORDED
 
 
@@ -55,5 +55,5 @@ rule probe_heads:
     message:
         "fit the linear probe of {wildcards.model} for {wildcards.task}"
     shell:
-        "python -m scripts.fit_probe {params.encoder} --task {wildcards.task}"
+        "python -m scripts fit_probe {params.encoder} --task {wildcards.task}"
         " {params.folder} {params.settings} --output {output.head}" + RECORDED

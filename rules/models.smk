@@ -28,7 +28,7 @@ for family in FAMILIES.values():
         message:
             "get the model {wildcards.model}"
         shell:
-            "python -m scripts.fetch_pretrained --source {params.source:q}"
+            "python -m scripts fetch_pretrained --source {params.source:q}"
             " --output-dir {params.output_dir}" + RECORDED
 
 
@@ -59,7 +59,7 @@ for name, recipe in CONFIG.pretraining.items():
             f"pre-train {name} from nothing"
         shell:
             # Threads that wait for each other sleep instead of spinning: cores may be shared.
-            "GOMP_SPINCOUNT=2000 python -m scripts.pretrain --recipe {params.recipe:q}"
+            "GOMP_SPINCOUNT=2000 python -m scripts pretrain --recipe {params.recipe:q}"
             " --metrics {output.metrics} --history {output.history}" + RECORDED
 
 
@@ -78,5 +78,5 @@ rule initial:
     message:
         "draw random weights for {wildcards.model} (seed {wildcards.seed})"
     shell:
-        "python -m scripts.initialize_random --pretrained-dir {params.pretrained_dir}"
+        "python -m scripts initialize_random --pretrained-dir {params.pretrained_dir}"
         " --seed {wildcards.seed} --output {output.encoder}" + RECORDED

@@ -45,12 +45,12 @@ def complete(step):
     step.benchmark_modifier = step.log_modifier
     path = re.sub(r"<logs>|<resources>/logs", "<benchmarks>", log)
     step.benchmark = path.removesuffix(".log") + ".tsv"
-    (script,) = re.findall(r"python -m scripts\.(\w+)", step.shellcmd)
+    (script,) = re.findall(r"python -m scripts (\w+)", step.shellcmd)
     for name, value in {"code": code_of(script), **PARAMETERS}.items():
         if f"{{params.{name}}}" in step.shellcmd and name not in step.params.keys():
             step.set_params(**{name: value})
 
 
 for step in workflow.rules:
-    if step.output and "python -m scripts." in (step.shellcmd or ""):
+    if step.output and "python -m scripts " in (step.shellcmd or ""):
         complete(step)

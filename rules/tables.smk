@@ -11,7 +11,7 @@ rule resolved_config:
     message:
         "keep the study's configuration beside its results"
     shell:
-        "python -m scripts.resolved_config --config {params.config:q} --output {output.config}"
+        "python -m scripts resolved_config --config {params.config:q} --output {output.config}"
         + RECORDED
 
 
@@ -28,13 +28,13 @@ rule collect_table:
     message:
         "collect the tidy table {wildcards.table}"
     shell:
-        "printf '%s\\n' {input.results:q} | python -m scripts.collect_table --table {wildcards.table}"
+        "printf '%s\\n' {input.results:q} | python -m scripts collect_table --table {wildcards.table}"
         " --results /dev/stdin --output {output.table}" + RECORDED
 
 
 rule derived_table:
     input:
-        tables=tables_read,
+        tables=lambda wildcards: tidy(TABLES[wildcards.table].tables),
     output:
         table="<results>/tables/{table}.csv",
     wildcard_constraints:
@@ -50,14 +50,14 @@ rule derived_table:
     message:
         "derive the tidy table {wildcards.table}"
     shell:
-        "python -m scripts.derive_table --table {wildcards.table} --settings-json {params.settings:q}"
+        "python -m scripts derive_table --table {wildcards.table} --settings-json {params.settings:q}"
         " --tables-dir {params.tables_dir} --output {output.table} {params.markdown}"
         + RECORDED
 
 
 use rule derived_table as claims_table with:
     input:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES["claims"].tables),
+        tables=tidy(TABLES["claims"].tables),
     output:
         table="<results>/tables/{table}.csv",
         markdown="<results>/tables/{table}.md",
@@ -72,9 +72,7 @@ use rule derived_table as claims_table with:
 
 rule paper_table:
     input:
-        tables=lambda wildcards: expand(
-            "<results>/tables/{table}.csv", table=PAPER_TABLES[wildcards.table].inputs
-        ),
+        tables=lambda wildcards: tidy(PAPER_TABLES[wildcards.table].inputs),
     output:
         md="<results>/tables/{table}.md",
         tex="<results>/tables/{table}.tex",
@@ -83,15 +81,13 @@ rule paper_table:
     message:
         "write {wildcards.table} of the paper"
     shell:
-        "python -m scripts.paper_table --table {wildcards.table} --tables-dir {params.tables_dir}"
+        "python -m scripts paper_table --table {wildcards.table} --tables-dir {params.tables_dir}"
         " --output-md {output.md} --output-tex {output.tex}" + RECORDED
 
 
 rule plot:
     input:
-        tables=lambda wildcards: expand(
-            "<results>/tables/{table}.csv", table=FIGURES[wildcards.figure]
-        ),
+        tables=lambda wildcards: tidy(FIGURES[wildcards.figure]),
     output:
         svg="<results>/figures/{figure}.svg",
         pdf="<results>/figures/{figure}.pdf",
@@ -100,7 +96,7 @@ rule plot:
     message:
         "draw {wildcards.figure}"
     shell:
-        "python -m scripts.plot --figure {wildcards.figure} --tables-dir {params.tables_dir}"
+        "python -m scripts plot --figure {wildcards.figure} --tables-dir {params.tables_dir}"
         " --output-svg {output.svg} --output-pdf {output.pdf}" + RECORDED
 
 
@@ -108,7 +104,7 @@ rule plot:
 rule report:
     input:
         config="<results>/config.yaml",
-        tables=expand("<results>/tables/{table}.csv", table=TABLES_OF_STUDY),
+        tables=tidy(TABLES_OF_STUDY),
         paper_tables=expand("<results>/tables/{table}.md", table=PAPER_TABLES),
         figures=expand("<results>/figures/{figure}.svg", figure=FIGURES_OF_STUDY),
     output:
@@ -118,5 +114,5 @@ rule report:
     message:
         "write the report"
     shell:
-        "python -m scripts.report --study-dir {params.study_dir} --output {output.report}"
+        "python -m scripts report --study-dir {params.study_dir} --output {output.report}"
         + RECORDED

@@ -22,7 +22,7 @@ rule finetuned:
         "fine-tune {wildcards.model} on {wildcards.task} ({wildcards.training}, seed"
         " {wildcards.seed})"
     shell:
-        "{params.launcher}python -m scripts.finetune --pretrained-dir {params.pretrained_dir}"
+        "{params.launcher}python -m scripts finetune --pretrained-dir {params.pretrained_dir}"
         " --initial-encoder {input.initial} --head {input.head} --data-dir {params.data_dir}"
         " --training {wildcards.training} --task {wildcards.task} --model {wildcards.model}"
         " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir}"
@@ -68,7 +68,7 @@ rule tuning_accuracy:
         "validation accuracy on {wildcards.task} at learning rate {wildcards.rate}"
         " ({wildcards.model}, {wildcards.training}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.tuning_accuracy {params.encoder} --finetuned-encoder {input.finetuned}"
+        "python -m scripts tuning_accuracy {params.encoder} --finetuned-encoder {input.finetuned}"
         " --training {wildcards.training} --task {wildcards.task} --learning-rate {wildcards.rate}"
         " {params.compute} --output {output.accuracy}" + RECORDED
 
@@ -86,7 +86,7 @@ checkpoint chosen_learning_rate:
         "choose the learning rate of {wildcards.model} ({wildcards.training}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.choose_learning_rate --model {wildcards.model}"
+        "python -m scripts choose_learning_rate --model {wildcards.model}"
         " --training {wildcards.training} --seed {wildcards.seed} --accuracies {input.accuracies}"
         " --output {output.chosen}" + RECORDED
 
@@ -111,7 +111,7 @@ rule adopted_training:
         "take the training of {wildcards.model} on {wildcards.task} at the chosen learning rate"
         " ({wildcards.training}, seed {wildcards.seed})"
     shell:
-        "python -m scripts.adopt_training --model {wildcards.model} --training {wildcards.training}"
+        "python -m scripts adopt_training --model {wildcards.model} --training {wildcards.training}"
         " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir}"
         + RECORDED
 
@@ -132,7 +132,7 @@ rule published:
     message:
         "take published weights of {wildcards.model} on {wildcards.task} ({wildcards.training})"
     shell:
-        "python -m scripts.import_finetuned --source {params.source:q} --pretrained-dir"
+        "python -m scripts import_finetuned --source {params.source:q} --pretrained-dir"
         " {params.pretrained_dir} --initial-encoder {input.initial} --training {wildcards.training}"
         " --task {wildcards.task} --model {wildcards.model} --output {output.encoder}"
         + RECORDED
@@ -149,7 +149,7 @@ rule task_vector:
         "task vector of {wildcards.task} ({wildcards.model}, {wildcards.training}, seed"
         " {wildcards.seed})"
     shell:
-        "python -m scripts.extract_task_vector --initial-encoder {input.initial}"
+        "python -m scripts extract_task_vector --initial-encoder {input.initial}"
         " --finetuned-encoder {input.finetuned} --output {output.tau}" + RECORDED
 
 
@@ -163,5 +163,5 @@ rule merged_vector:
         "merge the task vectors by {wildcards.merging} ({wildcards.model}, {wildcards.training},"
         " seed {wildcards.seed})"
     shell:
-        "python -m scripts.merge_task_vectors --method {wildcards.merging} {params.task_vectors}"
+        "python -m scripts merge_task_vectors --method {wildcards.merging} {params.task_vectors}"
         " --output {output.tau}" + RECORDED

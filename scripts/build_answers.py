@@ -21,7 +21,3 @@ def run(arguments: Arguments) -> None:
     head = build_answers_head(folder, task.classes, f"task {task.name}")
     inputs = [folder / name for name in (CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE)]
     save_head(arguments.output, head, task, arguments.metadata(inputs, model=folder.name))
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

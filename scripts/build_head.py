@@ -26,7 +26,3 @@ def run(arguments: Arguments) -> None:
     head = build_head(load_model(folder, device), load_tokenizer(folder), task)
     inputs = [folder / CONFIG_FILE, folder / MODEL_FILE]
     save_head(arguments.output, head, task, arguments.metadata(inputs, model=folder.name))
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -7,8 +7,7 @@ A script declares its arguments once, as fields that carry their help; its docst
 
     def run(arguments: Arguments) -> None: ...
 
-    if __name__ == "__main__":
-        cli.main(Arguments, run)
+`python -m scripts NAME` parses the flags and runs it.
 """
 
 from __future__ import annotations
@@ -59,6 +58,9 @@ class Common:
     if_out_of_memory: ClassVar[str] = "Run fewer jobs at once, or use a machine with more memory."
 
     def __init_subclass__(cls) -> None:
+        if cls.__module__ == "__main__":
+            name = sys.modules["__main__"].__spec__.name
+            sys.exit(f"run it as: python -m {name.replace('.', ' ')}")
         cls.__doc__ = cls.__doc__ or sys.modules[cls.__module__].__doc__
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
 
@@ -91,7 +93,8 @@ def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
     take NAME=PATH (or NAME=TEXT) pairs; underscores in names become dashes.
     """
     parser = argparse.ArgumentParser(
-        prog=f"python -m {_module_name(arguments_class)}", description=arguments_class.__doc__
+        prog=f"python -m {arguments_class.__module__.replace('.', ' ')}",
+        description=arguments_class.__doc__,
     )
     hints = typing.get_type_hints(arguments_class)
     for field in dataclasses.fields(arguments_class):
@@ -99,13 +102,13 @@ def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
     return arguments_class(**vars(parser.parse_args(argv)))
 
 
-def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
-    """Parse the command line and run.
+def main(arguments_class: type[A], run: Callable[[A], None], argv: list[str] | None = None) -> None:
+    """Parse `argv` (default: the command line) and run.
 
     A job, which has a log, leaves a record of itself beside it. A `UserError` and running out of
     memory are answered with one line and status 1.
     """
-    arguments = parse(arguments_class)
+    arguments = parse(arguments_class, argv)
     start_logging(arguments.log)
     join_run()
     # Of several processes that torchrun started, the first one writes all files.
@@ -129,7 +132,7 @@ def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
 
 
 def _write_record(arguments: Common) -> None:
-    step = _module_name(type(arguments)).removeprefix("scripts.")
+    step = type(arguments).__module__.removeprefix("scripts.")
     job_record.write(arguments.log, step, arguments.settings(), arguments.code)
 
 
@@ -177,8 +180,3 @@ class _Pairs(argparse.Action):
                 parser.error(f"{option_string}: {value!r} is not of the form {self.metavar}")
             pairs[name] = self.const(text)
         setattr(namespace, self.dest, pairs)
-
-
-def _module_name(arguments_class: type) -> str:
-    module = arguments_class.__module__
-    return sys.modules["__main__"].__spec__.name if module == "__main__" else module

@@ -28,7 +28,3 @@ def run(arguments: Arguments) -> None:
     names = [field.name for field in fields(WorkflowJob)]
     planned = [WorkflowJob(**{name: job[name] for name in names}) for job in arguments.plan(True)]
     print(as_text(costs, costs.estimate(planned)), end="")
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

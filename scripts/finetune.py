@@ -187,7 +187,3 @@ def _remedy(arguments: Arguments) -> str:
     if arguments.activation_checkpointing == "off":
         wishes.append(f"add {arguments.training} to {key}.activation_checkpointing")
     return f"To train in less memory, {' or '.join(wishes)}; a state that was saved is kept."
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -1,6 +1,6 @@
 """Run a command on GPUs of its own, several of them for torchrun.
 
-python -m scripts.on_gpus 4 torchrun --standalone --nproc-per-node 4 -m scripts.finetune …
+python -m scripts.on_gpus 4 torchrun --standalone --nproc-per-node 4 -m scripts finetune …
 
 Waits until so many GPUs are free; the command then sees these alone, and holds them until it ends.
 """

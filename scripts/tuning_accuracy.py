@@ -90,7 +90,3 @@ def _features(arguments: Arguments, split: str, theta_star: Mapping[str, Tensor]
             TableOfArrays({place: initial}), ProductsOfArrays({task: {place: product}})
         )
     return edited.features({task: 1.0}, *place)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

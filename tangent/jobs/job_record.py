@@ -2,7 +2,7 @@
 
 A CSV, a table or a figure cannot hold a provenance block, and no file can hold its own hash. The
 record has both: the job's provenance block, and the SHA-256 of every file that it wrote.
-`tangent.jobs.verify` compares files and records.
+`tangent.jobs.verification` compares files and records.
 """
 
 from collections.abc import Mapping
