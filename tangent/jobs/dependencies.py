@@ -43,7 +43,6 @@ NEVER = {
     "tangent.jobs.files",
     "tangent.jobs.gpus",
     "tangent.jobs.job_record",
-    "tangent.jobs.out_of_memory",
     "tangent.jobs.progress",
     "tangent.jobs.provenance",
     "tangent.jobs.run_lock",
