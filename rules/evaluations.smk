@@ -11,14 +11,12 @@ rule features:
     output:
         **split_files("<results>/features/{model}/initial/{dataset}/seed{seed}", SPLITS),
     threads: CONFIG.compute.threads
-    params:
-        settings=flags(**EVALUATION),
     message:
         "features of {wildcards.dataset} at the initial weights ({wildcards.model}, seed"
         " {wildcards.seed})"
     shell:
         "python -m scripts initial_features {params.encoder} --dataset {wildcards.dataset}"
-        " {params.settings} --output-dir {params.output_dir}" + RECORDED
+        " {params.compute} --output-dir {params.output_dir}" + RECORDED
 
 
 rule products:

@@ -88,8 +88,10 @@ def evaluation_flags(wildcards, input):
 
 
 def is_run(wildcards):
-    """Whether an edited model of the mode is run, and not looked up."""
-    return MODES[wildcards.mode].evaluated_as == "plain"
+    """Whether a job runs a model: edited ones of linearized modes are looked up."""
+    return (
+        "mode" not in wildcards.keys() or MODES[wildcards.mode].evaluated_as == "plain"
+    )
 
 
 def evaluation_threads(wildcards):
@@ -97,7 +99,7 @@ def evaluation_threads(wildcards):
 
 
 def compute_flags(wildcards):
-    """How the edited model is run, where it is."""
+    """How a model is run, where it is."""
     return flags(**EVALUATION) if is_run(wildcards) else ""
 
 
@@ -141,7 +143,9 @@ def finetuning_launcher(wildcards):
         return ""
     # After a signal torchrun waits this long for the state to be saved (in torch 2.11 30 s). It
     # would take some of our flags for abbreviations of its own, but for the dashes.
-    on_gpus = f"python -m scripts.on_gpus {processes} " if DEVICE_NAME == "cuda" else ""
+    on_gpus = (
+        f"python -m tangent.jobs.gpus {processes} " if DEVICE_NAME == "cuda" else ""
+    )
     return (
         f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300 {on_gpus}python -m torch.distributed.run --standalone"
         f" --nproc-per-node {processes} --no-python -- "

@@ -62,8 +62,6 @@ rule tuning_accuracy:
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
     threads: CONFIG.compute.threads
-    params:
-        compute=flags(**EVALUATION),
     message:
         "validation accuracy on {wildcards.task} at learning rate {wildcards.rate}"
         " ({wildcards.model}, {wildcards.training}, seed {wildcards.seed})"
