@@ -8,12 +8,11 @@ rule data_source:
     # Downloads: nodes of a cluster often have no network.
     localrule: True
     params:
-        sources=sources_of,
-        sizes=official_sizes,
+        sources=source_flags,
     message:
         "find the data of {wildcards.task}"
     shell:
-        "python -m scripts locate_dataset --task {wildcards.task} {params.sources} {params.sizes}"
+        "python -m scripts locate_dataset --task {wildcards.task} {params.sources}"
         " --output {output.located}" + RECORDED
 
 

@@ -33,8 +33,7 @@ rule products:
     params:
         settings=product_flags,
     message:
-        "Jacobian-vector products on {wildcards.dataset} ({wildcards.model}, {wildcards.mode}, seed"
-        " {wildcards.seed})"
+        "Jacobian-vector products on {wildcards.dataset}" + OF_MODE
     shell:
         "python -m scripts jacobian_products {params.encoder} {params.task_vectors}"
         " --dataset {wildcards.dataset}"
@@ -49,8 +48,8 @@ use rule products as merged_products with:
             SPLITS,
         ),
     message:
-        "Jacobian-vector products of {wildcards.merging} on {wildcards.dataset} ({wildcards.model},"
-        " {wildcards.mode}, seed {wildcards.seed})"
+        "Jacobian-vector products of {wildcards.merging} on {wildcards.dataset}"
+        + OF_MODE
 
 
 # Accuracy at α = 0 and of each task's own model, α = 1 (figures 2 and 5).
@@ -79,8 +78,7 @@ rule single_task_plain:
         mode=PLAIN,
     threads: evaluation_threads
     message:
-        "single-task accuracy on {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
-        " {wildcards.seed})"
+        "single-task accuracy on {wildcards.task}" + OF_MODE
     shell:
         "python -m scripts single_task {params.evaluation} {params.compute} --task {wildcards.task}"
         " --output {output.accuracy}" + RECORDED
@@ -107,8 +105,7 @@ rule validate_addition_plain:
             tasks=tasks_of(wildcards), alphas=CONFIG.alphas
         ),
     message:
-        "choose α of task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed"
-        " {wildcards.seed})"
+        "choose α of task addition by {wildcards.merging}" + OF_MODE
     shell:
         "python -m scripts validate_addition {params.evaluation} {params.compute} --merging {wildcards.merging}"
         " {params.settings} --output-dir {params.output_dir}" + RECORDED
@@ -135,8 +132,7 @@ rule validate_negation_plain:
             **CONFIG.negation.model_dump(),
         ),
     message:
-        "choose α of negating {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
-        " {wildcards.seed})"
+        "choose α of negating {wildcards.task}" + OF_MODE
     shell:
         "python -m scripts validate_negation {params.evaluation} {params.compute} --task {wildcards.task}"
         " {params.settings} --output-dir {params.output_dir}" + RECORDED
@@ -159,7 +155,7 @@ rule addition_plain:
         mode=PLAIN,
     threads: evaluation_threads
     message:
-        "task addition by {wildcards.merging} ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
+        "task addition by {wildcards.merging}" + OF_MODE
     shell:
         "python -m scripts addition {params.evaluation} {params.compute} --merging {wildcards.merging}"
         " --tasks {params.tasks} --alpha {input.alpha} --output {output.result}"
@@ -183,8 +179,7 @@ rule negation_plain:
     params:
         control=CONFIG.control,
     message:
-        "task negation of {wildcards.task} ({wildcards.model}, {wildcards.mode}, seed"
-        " {wildcards.seed})"
+        "task negation of {wildcards.task}" + OF_MODE
     shell:
         "python -m scripts negation {params.evaluation} {params.compute} --task {wildcards.task} --control"
         " {params.control} --alpha {input.alpha} --output {output.result}" + RECORDED
@@ -208,8 +203,7 @@ rule disentanglement_plain:
     params:
         settings=flags(**CONFIG.disentanglement.model_dump(exclude={"models", "pairs"})),
     message:
-        "heat map of {wildcards.task_1} and {wildcards.task_2} ({wildcards.model},"
-        " {wildcards.mode}, seed {wildcards.seed})"
+        "heat map of {wildcards.task_1} and {wildcards.task_2}" + OF_MODE
     shell:
         "python -m scripts disentanglement {params.evaluation} {params.compute} --task-1 {wildcards.task_1} --task-2"
         " {wildcards.task_2} {params.settings} --output-dir {params.output_dir}"
@@ -235,8 +229,7 @@ rule validate_combinations:
     params:
         settings=combination_flags,
     message:
-        "choose α of other combinations ({wildcards.model}, {wildcards.mode}, seed"
-        " {wildcards.seed})"
+        "choose α of other combinations" + OF_MODE
     shell:
         "python -m scripts validate_combinations {params.evaluation} {params.settings}"
         " --output {output.choices}" + RECORDED
@@ -254,8 +247,7 @@ rule evaluate_combinations:
     wildcard_constraints:
         mode=LINEARIZED,
     message:
-        "other combinations of task vectors ({wildcards.model}, {wildcards.mode}, seed"
-        " {wildcards.seed})"
+        "other combinations of task vectors" + OF_MODE
     shell:
         "python -m scripts evaluate_combinations {params.evaluation} --tasks {params.tasks}"
         " --choices {input.choices} --output {output.result}" + RECORDED

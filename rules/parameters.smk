@@ -13,16 +13,17 @@ def heads_dir(wildcards):
     return f"{RESULTS}/heads/{base_model(wildcards)}"
 
 
-def sources_of(wildcards):
-    """The places to look for a data set in, each as JSON."""
-    sources = CONFIG.datasets[wildcards.task].sources
-    return flags(sources=[source.model_dump_json() for source in sources])
-
-
 def official_sizes(wildcards):
     dataset = CONFIG.datasets[wildcards.task]
     keys = {"train_images", "validation_images", "test_images"}
     return flags(**dataset.model_dump(include=keys, exclude_none=True))
+
+
+def source_flags(wildcards):
+    """The places to look for a data set in, each as JSON, and how many images there must be."""
+    sources = CONFIG.datasets[wildcards.task].sources
+    entries = flags(sources=[source.model_dump_json() for source in sources])
+    return f"{entries} {official_sizes(wildcards)}"
 
 
 def dataset_flags(wildcards):
@@ -154,18 +155,21 @@ def finetuning_launcher(wildcards):
 
 def learning_rate_flags(wildcards):
     """The rate that a path has, a number of the configuration, or the file of a chosen one."""
-    rate = wildcards.get("rate", CONFIG.learning_rate_of(*searched(wildcards)))
+    of_training = CONFIG.learning_rate_of(wildcards.model, wildcards.training)
+    rate = wildcards.get("rate", of_training)
     if rate is None:
-        return {"learning_rate_file": choice(*searched(wildcards))}
+        return {"learning_rate_file": choice(wildcards)}
     return {"learning_rate": rate}
 
 
 def adoption_flags(wildcards):
     """The trainings of which one is taken, and the file that says which."""
-    names = searched(wildcards)
-    logs = candidates(*names, [wildcards.task], "log.csv")
-    folders = [f"{rate}={Path(log).parent}" for (rate, _), log in logs.items()]
-    return flags(learning_rate_file=choice(*names), candidates=folders)
+    pattern = TUNED.replace("<results>", RESULTS)
+    folders = [
+        f"{rate}={pattern.format(rate=rate, **dict(wildcards.items()))}"
+        for rate in rates(wildcards)
+    ]
+    return flags(learning_rate_file=choice(wildcards), candidates=folders)
 
 
 def finetuning_flags(wildcards):

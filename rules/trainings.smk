@@ -38,9 +38,7 @@ use rule finetuned as tuning_training with:
         head=heads(["{task}"]),
         train=training_images,
     output:
-        **training_files(
-            "<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}"
-        ),
+        **training_files(TUNED),
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
     message:
@@ -52,11 +50,11 @@ rule tuning_accuracy:
     input:
         config=pretrained_config,
         encoder=initial_encoder,
-        finetuned="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/encoder.safetensors",
+        finetuned=f"{TUNED}/encoder.safetensors",
         heads=heads(["{task}"]),
         data=datasets(["{task}"], "validation"),
     output:
-        accuracy="<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/accuracy.json",
+        accuracy=f"{TUNED}/accuracy.json",
     log:
         "<logs>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}/accuracy.log",
     wildcard_constraints:
@@ -73,7 +71,12 @@ rule tuning_accuracy:
 
 checkpoint chosen_learning_rate:
     input:
-        accuracies=tuning_accuracies,
+        accuracies=collect(
+            f"{TUNED}/accuracy.json",
+            rate=rates,
+            task=trained_tasks,
+            allow_missing=True,
+        ),
     output:
         chosen="<results>/learning_rates/{model}/{training}/seed{seed}/chosen.json",
     log:
@@ -96,7 +99,12 @@ ruleorder: adopted_training > finetuned
 rule adopted_training:
     input:
         chosen_rate,
-        tuning_trainings,
+        collect(
+            f"{TUNED}/{{file}}",
+            file=[*TRAINED.values()],
+            rate=rates,
+            allow_missing=True,
+        ),
     output:
         **training_files("<results>/finetuned/{model}/{training}/{task}/seed{seed}"),
     wildcard_constraints:

@@ -73,7 +73,7 @@ def write(log: Path, step: str, settings: Mapping[str, Any], code: str) -> None:
     content = {
         "step": step,
         "outputs": {path: _entry(path) for path in files.written()},
-        "provenance": provenance.record_of_process(settings, code),
+        "provenance": provenance.record(None, settings, code),
     }
     files.write_json(record_path(log), content)
 
