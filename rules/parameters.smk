@@ -33,7 +33,6 @@ def dataset_flags(wildcards):
 
 
 def splits_of(wildcards, output):
-    """The splits that are prepared."""
     return [name for name in output.keys() if name != "description"]
 
 
@@ -105,7 +104,6 @@ def compute_flags(wildcards):
 
 
 def vector_flags(wildcards, input):
-    """The files of task vectors."""
     return flags(task_vectors=named(input.task_vectors))
 
 
@@ -133,7 +131,6 @@ def combination_flags(wildcards):
 
 
 def processes_of(wildcards):
-    """How many processes fine-tune together."""
     return CONFIG.finetuning_of(wildcards.model).processes
 
 
@@ -200,7 +197,6 @@ def probe_folder(wildcards, input):
 
 
 def probe_flags(wildcards):
-    """How a linear probe is fitted."""
     probe = CONFIG.probe
     settings = {
         "strengths": [probe.minimum, probe.maximum, probe.points],
@@ -224,7 +220,6 @@ def raw_results_of(wildcards):
 
 
 def tidy(names):
-    """The files of tidy tables."""
     return expand("<results>/tables/{table}.csv", table=names)
 
 
@@ -244,14 +239,12 @@ def family_labels():
 
 
 def drawn(names):
-    """The files of figures."""
     return expand(
         "<results>/figures/{figure}.{format}", figure=names, format=["svg", "pdf"]
     )
 
 
 def written(names):
-    """The files of the paper's tables."""
     return expand(
         "<results>/tables/{table}.{format}", table=names, format=["md", "tex"]
     )

@@ -22,7 +22,6 @@ def base_model(wildcards):
 
 
 def models_with_heads(kind):
-    """The models of the configuration whose heads are of a kind."""
     return [m for m in CONFIG.models if FAMILIES[CONFIG.family_of(m)].head == kind]
 
 
@@ -37,7 +36,6 @@ def training_of(wildcards):
 
 
 def config_file(model):
-    """The name of the configuration in a model's folder."""
     return FAMILIES[CONFIG.family_of(model)].config_file
 
 
@@ -64,7 +62,6 @@ def source_files(wildcards):
 
 
 def architecture_digest(wildcards):
-    """SHA-256 of a shipped model's configuration."""
     source = CONFIG.pretrained[wildcards.model]
     if source.source != "file":
         return "not shipped"
@@ -120,7 +117,6 @@ def finetuned_encoder(wildcards):
 
 
 def choice(wildcards):
-    """The file of a chosen learning rate."""
     folder = f"{RESULTS}/learning_rates/{wildcards.model}/{wildcards.training}"
     return f"{folder}/seed{CONFIG.tuning_seed}/chosen.json"
 
@@ -154,7 +150,6 @@ TRAINED = {
 
 
 def training_files(folder):
-    """The outputs of a training in a folder."""
     files = {name: f"{folder}/{file}" for name, file in TRAINED.items()}
     return files | {"events": directory(files["events"])}
 
@@ -174,7 +169,6 @@ def probe_data(wildcards):
 
 
 def split_files(folder, splits):
-    """The files of splits in a folder, by name."""
     return {split: f"{folder}/{split}.safetensors" for split in splits}
 
 
