@@ -63,11 +63,6 @@ for name, recipe in CONFIG.pretraining.items():
             " --metrics {output.metrics} --history {output.history}" + RECORDED
 
 
-rule pretrain_demo:
-    input:
-        expand("<resources>/pretraining/{recipe}/log.csv", recipe=CONFIG.pretraining),
-
-
 rule initial:
     input:
         config=pretrained_config,

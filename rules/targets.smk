@@ -1,31 +1,6 @@
 # What a person asks for by name, beside `all` and `report`.
 
 
-rule data:
-    input:
-        expand(
-            "<resources>/datasets/{form}/{task}/dataset.json",
-            form=sorted({CONFIG.form_of(model) for model in CONFIG.models}),
-            task=TASKS_AND_CONTROL,
-        ),
-
-
-# What needs a network, before the jobs of a machine without one.
-rule downloads:
-    input:
-        expand("<resources>/sources/{task}.json", task=TASKS_AND_CONTROL),
-        expand(
-            "<resources>/pretrained/{model}/encoder.safetensors", model=CONFIG.models
-        ),
-        [
-            f"<results>/published/{model}/{training}/{task}/encoder.safetensors"
-            for model in CONFIG.models
-            for training in CONFIG.trainings
-            for task in CONFIG.tasks
-            if CONFIG.published_weights(model, training, task)
-        ],
-
-
 # Without inputs, or it would make what it is to judge; it writes no file. It asks Snakemake itself
 # what every job would run, as `verify` does.
 rule estimate:
@@ -62,6 +37,28 @@ rule verify:
 
 COMBINED = [name for name in TABLES_OF_STUDY if COMBINATIONS in TABLES[name].results]
 TARGETS = {
+    "data": expand(
+        "<resources>/datasets/{form}/{task}/dataset.json",
+        form=sorted({CONFIG.form_of(model) for model in CONFIG.models}),
+        task=TASKS_AND_CONTROL,
+    ),
+    # What needs a network, before the jobs of a machine without one.
+    "downloads": [
+        expand("<resources>/sources/{task}.json", task=TASKS_AND_CONTROL),
+        expand(
+            "<resources>/pretrained/{model}/encoder.safetensors", model=CONFIG.models
+        ),
+        [
+            f"<results>/published/{model}/{training}/{task}/encoder.safetensors"
+            for model in CONFIG.models
+            for training in CONFIG.trainings
+            for task in CONFIG.tasks
+            if CONFIG.published_weights(model, training, task)
+        ],
+    ],
+    "pretrain_demo": expand(
+        "<resources>/pretraining/{recipe}/log.csv", recipe=CONFIG.pretraining
+    ),
     "tables": [tidy(TABLES_OF_STUDY), written(PAPER_TABLES)],
     "figures": drawn(FIGURES_OF_STUDY),
     "combinations": [

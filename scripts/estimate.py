@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Literal
 
 from scripts import cli
-from scripts.planned_jobs import PlanArguments
+from scripts.plan_arguments import PlanArguments
 
 
 class Arguments(PlanArguments):

@@ -7,41 +7,25 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts import cli
-from tangent.jobs.errors import UserError
 
+def main(
+    configfiles: Sequence[str],
+    config: Mapping[str, Any],
+    triggers: Sequence[str],
+    is_forced: bool,
+) -> None:
+    """Print rule, message, command, inputs, … of the jobs of the target `all`.
 
-class PlanArguments(cli.Common):
-    python: str = cli.argument("a Python with Snakemake, which is asked for the jobs")
-    rerun_triggers: list[str] = cli.argument("what makes Snakemake run a job again")
-    configfiles: list[str] = cli.argument("configuration files beside config.yaml", [])
-    config: str = cli.argument("what changes these, as JSON", "{}")
-
-    def plan(self, is_forced: bool) -> list[dict[str, Any]]:
-        """Rule, message, command, inputs, … of the jobs of the target `all`.
-
-        Args:
-            is_forced: of all jobs; otherwise of those that Snakemake would run now.
-
-        Raises:
-            UserError: Snakemake refuses to plan the study.
-        """
-        given = [self.configfiles, json.loads(self.config), self.rerun_triggers, is_forced]
-        code = "from scripts.planned_jobs import print_plan; print_plan()"
-        command = [self.python, "-c", code, json.dumps(given)]
-        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-        if answer.returncode != 0:
-            raise UserError("Snakemake cannot plan this study: see above.")
-        return json.loads(answer.stdout)
-
-
-def print_plan() -> None:
-    """Print the jobs as JSON; what `plan` gives is the argument."""
+    Args:
+        configfiles, config: what the command line adds to `config.yaml`.
+        triggers: what makes a job run again, as `--rerun-triggers` has it.
+        is_forced: of all jobs; otherwise of those that Snakemake would run now.
+    """
     from snakemake.api import SnakemakeApi
     from snakemake.settings.enums import Quietness, RerunTrigger
     from snakemake.settings.types import (
@@ -51,7 +35,6 @@ def print_plan() -> None:
         ResourceSettings,
     )
 
-    configfiles, config, triggers, is_forced = json.loads(sys.argv[1])
     collector = _Collector()
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         logging.getLogger("snakemake.logging").addHandler(collector)
@@ -92,3 +75,7 @@ class _Collector(logging.Handler):
                     "outputs": list(record.output),
                 }
             )
+
+
+if __name__ == "__main__":
+    main(**json.loads(sys.argv[1]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts import cli
-from scripts.planned_jobs import PlanArguments
+from scripts.plan_arguments import PlanArguments
 from tangent.jobs.errors import UserError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from small_study import CONTROL
 
-from scripts.planned_jobs import PlanArguments
+from scripts.plan_arguments import PlanArguments
 from tangent.config.cost.study import Costs, WorkflowJob
 from tangent.config.cost.throughput import CPU, Machine
 from tangent.config.load import load_config
