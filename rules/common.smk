@@ -177,13 +177,6 @@ def flags(**values):
     return shlex.join(words)
 
 
-OF_MODE = " ({wildcards.model}, {wildcards.mode}, seed {wildcards.seed})"
-"""The end of a message about an edited model."""
-
-RECORDED = " --code {params.code} --log {log}"
-"""The end of a command whose script leaves a record of itself."""
-
-
 def given_settings(wildcards):
     """How this Snakemake was called, as flags of a script that asks another one."""
     settings = workflow.config_settings

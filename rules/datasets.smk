@@ -13,7 +13,7 @@ rule data_source:
         "find the data of {wildcards.task}"
     shell:
         "python -m scripts locate_dataset --task {wildcards.task} {params.sources}"
-        " --output {output.located}" + RECORDED
+        " --output {output.located} {params.recorded}"
 
 
 rule dataset:
@@ -31,7 +31,7 @@ rule dataset:
     shell:
         "python -m scripts prepare_dataset --task {wildcards.task} --located {input.located}"
         " --image-size {wildcards.size} --splits {params.splits} {params.settings}"
-        " --threads {threads} --output-dir {params.output_dir}" + RECORDED
+        " --threads {threads} --output-dir {params.output_dir} {params.recorded}"
 
 
 # No model is fine-tuned on the control task: its training images need not be decoded.
@@ -66,7 +66,7 @@ rule texts:
     shell:
         "python -m scripts prepare_text --task {wildcards.task} --located {input.located}"
         " --pretrained-dir {params.pretrained_dir} --splits {params.splits} {params.settings}"
-        " --output-dir {params.output_dir}" + RECORDED
+        " --output-dir {params.output_dir} {params.recorded}"
 
 
 use rule texts as control_texts with:

@@ -16,10 +16,10 @@ rule eigenfunctions:
     params:
         settings=eigenfunction_flags,
     message:
-        "eigenfunctions of {wildcards.task} ({wildcards.model}, seed {wildcards.seed})"
+        "eigenfunctions of {wildcards.task}"
     shell:
         "python -m scripts eigenfunctions {params.encoder} --task {wildcards.task}"
-        " {params.settings} --output-dir {params.output_dir}" + RECORDED
+        " {params.settings} --output-dir {params.output_dir} {params.recorded}"
 
 
 rule proposition1:
@@ -41,7 +41,7 @@ rule proposition1:
             **DEVICE,
         ),
     message:
-        "check proposition 1 ({wildcards.model}, seed {wildcards.seed})"
+        "check proposition 1"
     shell:
         "python -m scripts proposition1 {params.encoder} {params.settings}"
-        " --output-dir {params.output_dir}" + RECORDED
+        " --output-dir {params.output_dir} {params.recorded}"

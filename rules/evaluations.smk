@@ -12,11 +12,10 @@ rule features:
         **split_files("<results>/features/{model}/initial/{dataset}/seed{seed}", SPLITS),
     threads: CONFIG.compute.threads
     message:
-        "features of {wildcards.dataset} at the initial weights ({wildcards.model}, seed"
-        " {wildcards.seed})"
+        "features of {wildcards.dataset} at the initial weights"
     shell:
         "python -m scripts initial_features {params.encoder} --dataset {wildcards.dataset}"
-        " {params.compute} --output-dir {params.output_dir}" + RECORDED
+        " {params.compute} --output-dir {params.output_dir} {params.recorded}"
 
 
 rule products:
@@ -33,11 +32,11 @@ rule products:
     params:
         settings=product_flags,
     message:
-        "Jacobian-vector products on {wildcards.dataset}" + OF_MODE
+        "Jacobian-vector products on {wildcards.dataset}"
     shell:
         "python -m scripts jacobian_products {params.encoder} {params.task_vectors}"
         " --dataset {wildcards.dataset}"
-        " {params.settings} --output-dir {params.output_dir}" + RECORDED
+        " {params.settings} --output-dir {params.output_dir} {params.recorded}"
 
 
 # A file of its own for each further method: with one more, what the others gave stays.
@@ -49,7 +48,6 @@ use rule products as merged_products with:
         ),
     message:
         "Jacobian-vector products of {wildcards.merging} on {wildcards.dataset}"
-        + OF_MODE
 
 
 # Accuracy at α = 0 and of each task's own model, α = 1 (figures 2 and 5).
@@ -63,10 +61,9 @@ rule zero_shot:
     params:
         features=stored_features_flags,
     message:
-        "zero-shot accuracy of {wildcards.model} (seed {wildcards.seed})"
+        "zero-shot accuracy of {wildcards.model}"
     shell:
-        "python -m scripts zero_shot {params.features} --output {output.accuracy}"
-        + RECORDED
+        "python -m scripts zero_shot {params.features} --output {output.accuracy} {params.recorded}"
 
 
 rule single_task_plain:
@@ -78,10 +75,10 @@ rule single_task_plain:
         mode=PLAIN,
     threads: evaluation_threads
     message:
-        "single-task accuracy on {wildcards.task}" + OF_MODE
+        "single-task accuracy on {wildcards.task}"
     shell:
         "python -m scripts single_task {params.evaluation} {params.compute} --task {wildcards.task}"
-        " --output {output.accuracy}" + RECORDED
+        " --output {output.accuracy} {params.recorded}"
 
 
 use rule single_task_plain as single_task_linearized with:
@@ -105,10 +102,10 @@ rule validate_addition_plain:
             tasks=tasks_of(wildcards), alphas=CONFIG.alphas
         ),
     message:
-        "choose α of task addition by {wildcards.merging}" + OF_MODE
+        "choose α of task addition by {wildcards.merging}"
     shell:
         "python -m scripts validate_addition {params.evaluation} {params.compute} --merging {wildcards.merging}"
-        " {params.settings} --output-dir {params.output_dir}" + RECORDED
+        " {params.settings} --output-dir {params.output_dir} {params.recorded}"
 
 
 use rule validate_addition_plain as validate_addition_linearized with:
@@ -132,10 +129,10 @@ rule validate_negation_plain:
             **CONFIG.negation.model_dump(),
         ),
     message:
-        "choose α of negating {wildcards.task}" + OF_MODE
+        "choose α of negating {wildcards.task}"
     shell:
         "python -m scripts validate_negation {params.evaluation} {params.compute} --task {wildcards.task}"
-        " {params.settings} --output-dir {params.output_dir}" + RECORDED
+        " {params.settings} --output-dir {params.output_dir} {params.recorded}"
 
 
 use rule validate_negation_plain as validate_negation_linearized with:
@@ -155,11 +152,10 @@ rule addition_plain:
         mode=PLAIN,
     threads: evaluation_threads
     message:
-        "task addition by {wildcards.merging}" + OF_MODE
+        "task addition by {wildcards.merging}"
     shell:
         "python -m scripts addition {params.evaluation} {params.compute} --merging {wildcards.merging}"
-        " --tasks {params.tasks} --alpha {input.alpha} --output {output.result}"
-        + RECORDED
+        " --tasks {params.tasks} --alpha {input.alpha} --output {output.result} {params.recorded}"
 
 
 use rule addition_plain as addition_linearized with:
@@ -179,10 +175,10 @@ rule negation_plain:
     params:
         control=CONFIG.control,
     message:
-        "task negation of {wildcards.task}" + OF_MODE
+        "task negation of {wildcards.task}"
     shell:
         "python -m scripts negation {params.evaluation} {params.compute} --task {wildcards.task} --control"
-        " {params.control} --alpha {input.alpha} --output {output.result}" + RECORDED
+        " {params.control} --alpha {input.alpha} --output {output.result} {params.recorded}"
 
 
 use rule negation_plain as negation_linearized with:
@@ -203,11 +199,10 @@ rule disentanglement_plain:
     params:
         settings=flags(**CONFIG.disentanglement.model_dump(exclude={"models", "pairs"})),
     message:
-        "heat map of {wildcards.task_1} and {wildcards.task_2}" + OF_MODE
+        "heat map of {wildcards.task_1} and {wildcards.task_2}"
     shell:
         "python -m scripts disentanglement {params.evaluation} {params.compute} --task-1 {wildcards.task_1} --task-2"
-        " {wildcards.task_2} {params.settings} --output-dir {params.output_dir}"
-        + RECORDED
+        " {wildcards.task_2} {params.settings} --output-dir {params.output_dir} {params.recorded}"
 
 
 use rule disentanglement_plain as disentanglement_linearized with:
@@ -229,10 +224,10 @@ rule validate_combinations:
     params:
         settings=combination_flags,
     message:
-        "choose α of other combinations" + OF_MODE
+        "choose α of other combinations"
     shell:
         "python -m scripts validate_combinations {params.evaluation} {params.settings}"
-        " --output {output.choices}" + RECORDED
+        " --output {output.choices} {params.recorded}"
 
 
 rule evaluate_combinations:
@@ -247,7 +242,7 @@ rule evaluate_combinations:
     wildcard_constraints:
         mode=LINEARIZED,
     message:
-        "other combinations of task vectors" + OF_MODE
+        "other combinations of task vectors"
     shell:
         "python -m scripts evaluate_combinations {params.evaluation} --tasks {params.tasks}"
-        " --choices {input.choices} --output {output.result}" + RECORDED
+        " --choices {input.choices} --output {output.result} {params.recorded}"

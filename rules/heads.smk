@@ -17,7 +17,7 @@ rule heads:
         "build the zero-shot head of {wildcards.model} for {wildcards.task}"
     shell:
         "python -m scripts build_head --pretrained-dir {params.pretrained_dir}"
-        " --task {wildcards.task} {params.settings} --output {output.head}" + RECORDED
+        " --task {wildcards.task} {params.settings} --output {output.head} {params.recorded}"
 
 
 # The answers of text-to-text models, as tokens beside the language-model head.
@@ -35,7 +35,7 @@ rule answer_heads:
         "build the head of answers of {wildcards.model} for {wildcards.task}"
     shell:
         "python -m scripts build_answers --pretrained-dir {params.pretrained_dir}"
-        " --task {wildcards.task} --output {output.head}" + RECORDED
+        " --task {wildcards.task} --output {output.head} {params.recorded}"
 
 
 # The linear probes of closed-vocabulary models, from the training images of each task.
@@ -56,4 +56,4 @@ rule probe_heads:
         "fit the linear probe of {wildcards.model} for {wildcards.task}"
     shell:
         "python -m scripts fit_probe {params.encoder} --task {wildcards.task}"
-        " {params.folder} {params.settings} --output {output.head}" + RECORDED
+        " {params.folder} {params.settings} --output {output.head} {params.recorded}"

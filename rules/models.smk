@@ -29,7 +29,7 @@ for family in FAMILIES.values():
             "get the model {wildcards.model}"
         shell:
             "python -m scripts fetch_pretrained --source {params.source:q}"
-            " --output-dir {params.output_dir}" + RECORDED
+            " --output-dir {params.output_dir} {params.recorded}"
 
 
 # A rule per recipe, with the steps of its models.
@@ -60,7 +60,7 @@ for name, recipe in CONFIG.pretraining.items():
         shell:
             # Threads that wait for each other sleep instead of spinning: cores may be shared.
             "GOMP_SPINCOUNT=2000 python -m scripts pretrain --recipe {params.recipe:q}"
-            " --metrics {output.metrics} --history {output.history}" + RECORDED
+            " --metrics {output.metrics} --history {output.history} {params.recorded}"
 
 
 rule initial:
@@ -71,7 +71,7 @@ rule initial:
         encoder="<results>/initial/{model}/seed{seed}/encoder.safetensors",
     threads: CONFIG.compute.threads
     message:
-        "draw random weights for {wildcards.model} (seed {wildcards.seed})"
+        "draw random weights for {wildcards.model}"
     shell:
         "python -m scripts initialize_random --pretrained-dir {params.pretrained_dir}"
-        " --seed {wildcards.seed} --output {output.encoder}" + RECORDED
+        " --seed {wildcards.seed} --output {output.encoder} {params.recorded}"

@@ -1,5 +1,6 @@
 """What every step has beside what its rule says; no rules."""
 
+from snakemake.io import apply_wildcards
 from snakemake.resources import Resources
 
 LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus}
@@ -14,7 +15,10 @@ PARAMETERS = {
     "evaluation": evaluation_flags,
     "compute": compute_flags,
 }
-"""Of commands that name them, beside `code`."""
+"""Of commands that name them."""
+ABOUT = {name: f"{{wildcards.{name}}}" for name in ("model", "training", "mode")}
+ABOUT["seed"] = "seed {wildcards.seed}"
+"""What a message says of a job, by wildcard."""
 WITHOUT_TORCH = ["tables"]
 """Files of rules whose steps need no torch."""
 
@@ -23,6 +27,7 @@ def complete(step):
     """Give a step its environment, limits, log, benchmark, and fingerprint of code.
 
     What its rule says itself stays. Its command, which Snakemake has compiled by now, names them.
+    Its message ends with what it does not say of the job, in parentheses.
     """
     outputs = step.ruleinfo.output
     first, *_ = [*outputs.paths, *outputs.kwpaths.values()]
@@ -46,9 +51,22 @@ def complete(step):
     path = re.sub(r"<logs>|<resources>/logs", "<benchmarks>", log)
     step.benchmark = path.removesuffix(".log") + ".tsv"
     (script,) = re.findall(r"python -m scripts (\w+)", step.shellcmd)
-    for name, value in {"code": code_of(script), **PARAMETERS}.items():
+    log, code = str(step.log[0]), step.params.get("code", code_of(script))
+
+    def recorded(wildcards):
+        fingerprint = code(wildcards) if callable(code) else code
+        return f"--code {fingerprint} --log {apply_wildcards(log, dict(wildcards.items()))}"
+
+    for name, value in {"recorded": recorded, **PARAMETERS}.items():
         if f"{{params.{name}}}" in step.shellcmd and name not in step.params.keys():
             step.set_params(**{name: value})
+    unsaid = [
+        text
+        for name, text in ABOUT.items()
+        if name in step.wildcard_names and text not in step.message
+    ]
+    if unsaid:
+        step.message += f" ({', '.join(unsaid)})"
 
 
 for step in workflow.rules:

@@ -11,8 +11,7 @@ rule resolved_config:
     message:
         "keep the study's configuration beside its results"
     shell:
-        "python -m scripts resolved_config --config {params.config:q} --output {output.config}"
-        + RECORDED
+        "python -m scripts resolved_config --config {params.config:q} --output {output.config} {params.recorded}"
 
 
 # A script's command line holds no thousands of paths, but the shell's own `printf` takes them.
@@ -29,7 +28,7 @@ rule collect_table:
         "collect the tidy table {wildcards.table}"
     shell:
         "printf '%s\\n' {input.results:q} | python -m scripts collect_table --table {wildcards.table}"
-        " --results /dev/stdin --output {output.table}" + RECORDED
+        " --results /dev/stdin --output {output.table} {params.recorded}"
 
 
 rule derived_table:
@@ -51,8 +50,7 @@ rule derived_table:
         "derive the tidy table {wildcards.table}"
     shell:
         "python -m scripts derive_table --table {wildcards.table} --settings-json {params.settings:q}"
-        " --tables-dir {params.tables_dir} --output {output.table} {params.markdown}"
-        + RECORDED
+        " --tables-dir {params.tables_dir} --output {output.table} {params.markdown} {params.recorded}"
 
 
 use rule derived_table as claims_table with:
@@ -82,7 +80,7 @@ rule paper_table:
         "write {wildcards.table} of the paper"
     shell:
         "python -m scripts paper_table --table {wildcards.table} --tables-dir {params.tables_dir}"
-        " --output-md {output.md} --output-tex {output.tex}" + RECORDED
+        " --output-md {output.md} --output-tex {output.tex} {params.recorded}"
 
 
 rule plot:
@@ -97,7 +95,7 @@ rule plot:
         "draw {wildcards.figure}"
     shell:
         "python -m scripts plot --figure {wildcards.figure} --tables-dir {params.tables_dir}"
-        " --output-svg {output.svg} --output-pdf {output.pdf}" + RECORDED
+        " --output-svg {output.svg} --output-pdf {output.pdf} {params.recorded}"
 
 
 # One file that opens offline.
@@ -114,5 +112,4 @@ rule report:
     message:
         "write the report"
     shell:
-        "python -m scripts report --study-dir {params.study_dir} --output {output.report}"
-        + RECORDED
+        "python -m scripts report --study-dir {params.study_dir} --output {output.report} {params.recorded}"

@@ -19,14 +19,12 @@ rule finetuned:
         data_dir=subpath(input.train, parent=True),
         settings=finetuning_flags,
     message:
-        "fine-tune {wildcards.model} on {wildcards.task} ({wildcards.training}, seed"
-        " {wildcards.seed})"
+        "fine-tune {wildcards.model} on {wildcards.task}"
     shell:
         "{params.launcher}python -m scripts finetune --pretrained-dir {params.pretrained_dir}"
         " --initial-encoder {input.initial} --head {input.head} --data-dir {params.data_dir}"
         " --training {wildcards.training} --task {wildcards.task} --model {wildcards.model}"
-        " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir}"
-        + RECORDED
+        " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir} {params.recorded}"
 
 
 # To choose a learning rate no test split and no sum of task vectors is read. Trainings have their rate
@@ -43,7 +41,6 @@ use rule finetuned as tuning_training with:
         seed=CONFIG.tuning_seed,
     message:
         "fine-tune {wildcards.model} on {wildcards.task} at learning rate {wildcards.rate}"
-        " ({wildcards.training}, seed {wildcards.seed})"
 
 
 rule tuning_accuracy:
@@ -62,11 +59,10 @@ rule tuning_accuracy:
     threads: CONFIG.compute.threads
     message:
         "validation accuracy on {wildcards.task} at learning rate {wildcards.rate}"
-        " ({wildcards.model}, {wildcards.training}, seed {wildcards.seed})"
     shell:
         "python -m scripts tuning_accuracy {params.encoder} --finetuned-encoder {input.finetuned}"
         " --training {wildcards.training} --task {wildcards.task} --learning-rate {wildcards.rate}"
-        " {params.compute} --output {output.accuracy}" + RECORDED
+        " {params.compute} --output {output.accuracy} {params.recorded}"
 
 
 checkpoint chosen_learning_rate:
@@ -84,12 +80,11 @@ checkpoint chosen_learning_rate:
     wildcard_constraints:
         seed=CONFIG.tuning_seed,
     message:
-        "choose the learning rate of {wildcards.model} ({wildcards.training}, seed"
-        " {wildcards.seed})"
+        "choose the learning rate of {wildcards.model}"
     shell:
         "python -m scripts choose_learning_rate --model {wildcards.model}"
         " --training {wildcards.training} --seed {wildcards.seed} --accuracies {input.accuracies}"
-        " --output {output.chosen}" + RECORDED
+        " --output {output.chosen} {params.recorded}"
 
 
 # On the seed of the search the winner is not trained again.
@@ -115,11 +110,9 @@ rule adopted_training:
         settings=adoption_flags,
     message:
         "take the training of {wildcards.model} on {wildcards.task} at the chosen learning rate"
-        " ({wildcards.training}, seed {wildcards.seed})"
     shell:
         "python -m scripts adopt_training --model {wildcards.model} --training {wildcards.training}"
-        " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir}"
-        + RECORDED
+        " --seed {wildcards.seed} {params.settings} --output-dir {params.output_dir} {params.recorded}"
 
 
 # Published fine-tuned weights, checked and in our names (docs/published.md).
@@ -136,12 +129,11 @@ rule published:
     params:
         source=lambda wildcards: published(wildcards).model_dump_json(),
     message:
-        "take published weights of {wildcards.model} on {wildcards.task} ({wildcards.training})"
+        "take published weights of {wildcards.model} on {wildcards.task}"
     shell:
         "python -m scripts import_finetuned --source {params.source:q} --pretrained-dir"
         " {params.pretrained_dir} --initial-encoder {input.initial} --training {wildcards.training}"
-        " --task {wildcards.task} --model {wildcards.model} --output {output.encoder}"
-        + RECORDED
+        " --task {wildcards.task} --model {wildcards.model} --output {output.encoder} {params.recorded}"
 
 
 rule task_vector:
@@ -152,11 +144,10 @@ rule task_vector:
         tau="<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors",
     threads: CONFIG.compute.threads
     message:
-        "task vector of {wildcards.task} ({wildcards.model}, {wildcards.training}, seed"
-        " {wildcards.seed})"
+        "task vector of {wildcards.task}"
     shell:
         "python -m scripts extract_task_vector --initial-encoder {input.initial}"
-        " --finetuned-encoder {input.finetuned} --output {output.tau}" + RECORDED
+        " --finetuned-encoder {input.finetuned} --output {output.tau} {params.recorded}"
 
 
 rule merged_vector:
@@ -166,8 +157,7 @@ rule merged_vector:
         tau="<results>/task_vectors/{model}/{training}/{merging}/seed{seed}/task_vector.safetensors",
     threads: CONFIG.compute.threads
     message:
-        "merge the task vectors by {wildcards.merging} ({wildcards.model}, {wildcards.training},"
-        " seed {wildcards.seed})"
+        "merge the task vectors by {wildcards.merging}"
     shell:
         "python -m scripts merge_task_vectors --method {wildcards.merging} {params.task_vectors}"
-        " --output {output.tau}" + RECORDED
+        " --output {output.tau} {params.recorded}"
