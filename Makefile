@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 demo: environment
 	$(BIN)/snakemake --cores $(CORES)
-	@$(BIN)/python -m scripts.headline --config config.yaml
+	@$(BIN)/python -m scripts headline --config config.yaml
 
 # Two files at a time, the long ones of tests/e2e first; OMP_NUM_THREADS because torch's threads would fight for the cores.
 test: environment

@@ -9,7 +9,7 @@ from tangent.config.load import ConfigError, extended_files
 
 min_version("9.19")
 
-# Jobs run `python -m scripts.…` and name files from here.
+# Jobs run `python -m scripts …` and name files from here.
 if not os.path.samefile(os.getcwd(), workflow.basedir):
     sys.exit(f"start Snakemake in the repository's folder: cd {workflow.basedir}")
 
@@ -65,25 +65,13 @@ wildcard_constraints:
     size=r"\d+",
 
 
-include: "rules/pretrained.smk"
+include: "rules/models.smk"
 include: "rules/datasets.smk"
 include: "rules/heads.smk"
-include: "rules/finetuned.smk"
-include: "rules/learning_rates.smk"
-include: "rules/published.smk"
-include: "rules/task_vectors.smk"
-include: "rules/features.smk"
-include: "rules/single_task.smk"
-include: "rules/alpha.smk"
-include: "rules/addition.smk"
-include: "rules/negation.smk"
-include: "rules/disentanglement.smk"
+include: "rules/trainings.smk"
+include: "rules/evaluations.smk"
 include: "rules/eigenfunctions.smk"
-include: "rules/combinations.smk"
 include: "rules/tables.smk"
-include: "rules/figures.smk"
-include: "rules/report.smk"
-include: "rules/pretraining.smk"
 include: "rules/targets.smk"
 include: "rules/steps.smk"
 

@@ -83,7 +83,9 @@ def pass_on_termination():
                 with contextlib.suppress(psutil.Error):
                     # Not to shells, srun or a container's helpers, which the command needs until it
                     # has saved, nor to a compiler, whose end would be taken for an error.
-                    if any(word.startswith("scripts.") for word in process.cmdline()):
+                    if any(
+                        re.match(r"scripts(\.|$)", word) for word in process.cmdline()
+                    ):
                         process.terminate()
             requeue_if_preempted()
 

@@ -31,75 +31,67 @@ def entries_of_model(model):
     }
 
 
-def training_used(wildcards):
-    """The entry of the training whose weights a step makes or edits with, if it is of one."""
-    is_of_one = {"training", "mode"} & {*wildcards.keys()}
-    return {"TRAININGS": (training_of(wildcards),) if is_of_one else ()}
-
-
-def code_of_model(script):
-    """The fingerprint of a step of a model, as a function of its wildcards."""
-    return lambda wildcards: code(
-        script, **entries_of_model(wildcards.model), **training_used(wildcards)
-    )
-
-
-def code_of_head(script):
-    """The same for a step that makes a model's head of a task, whose file it reads."""
-    return lambda wildcards: code(
-        script, tasks=(wildcards.task,), **entries_of_model(wildcards.model)
-    )
-
-
-def code_of_source(wildcards):
-    """The same for the step that gets a model from its source."""
+def entries_of_source(wildcards):
+    """The entries that the step uses which gets a model from its source."""
     source = CONFIG.source_of(wildcards.model)
-    return code(
-        "fetch_pretrained",
-        MODEL_SOURCES=(source["source"],),
-        OBJECTIVES=(source.get("recipe", {}).get("objective"),),
-        **entries_of_model(wildcards.model),
-    )
+    objective = source.get("recipe", {}).get("objective")
+    return {"MODEL_SOURCES": (source["source"],), "OBJECTIVES": (objective,)}
 
 
-def code_of_published(wildcards):
-    """The same for the step that takes published weights."""
-    return code(
-        "import_finetuned",
-        PUBLISHED_SOURCES=(published(wildcards).source,),
-        **entries_of_model(wildcards.model),
-    )
+def entries_of_data(wildcards):
+    """The same of a step that reads a task's source."""
+    names = [source.source for source in CONFIG.datasets[wildcards.task].sources]
+    of_task = dict.fromkeys(("LAYOUTS", "COPIES"), (wildcards.task,))
+    return of_task | {
+        "DATA_SOURCES": tuple(names),
+        "KINDS": (task_kind(wildcards.task),),
+    }
 
 
-def code_of_data(script):
-    """The same for a step that reads a task's source, on behalf of one model or of all."""
+ENTRIES = {
+    "fetch_pretrained": entries_of_source,
+    "import_finetuned": lambda wildcards: {
+        "PUBLISHED_SOURCES": (published(wildcards).source,)
+    },
+    "locate_dataset": entries_of_data,
+    "prepare_dataset": entries_of_data,
+    "prepare_text": entries_of_data,
+}
+"""What scripts use of registries, beside the entries of the model and the training."""
 
-    def of_task(wildcards):
-        model = getattr(wildcards, "model", None)
-        sources = CONFIG.datasets[wildcards.task].sources
-        return code(
-            script,
-            tasks=(wildcards.task,),
-            DATA_SOURCES=tuple(source.source for source in sources),
-            LAYOUTS=(wildcards.task,),
-            COPIES=(wildcards.task,),
-            **(
-                entries_of_model(model)
-                if model
-                else {"KINDS": (task_kind(wildcards.task),)}
-            ),
-        )
+MODULES = {
+    "derive_table": "tangent.results.{table}_table",
+    "merge_task_vectors": "tangent.arithmetic.merging.{merging}",
+    "plot": "tangent.report.figures.{figure}",
+}
+"""The modules that scripts import by name."""
 
-    return of_task
+READ_TASKS = {
+    *("locate_dataset", "prepare_dataset", "prepare_text"),
+    *("build_head", "fit_probe"),
+}
+"""The scripts that read the file of their task."""
 
 
-def code_of_table(wildcards):
-    """The same for a table that is computed from others, by a module of its name."""
-    return code("derive_table", f"tangent.results.{wildcards.table}_table")
+def code_of(script):
+    """The fingerprint of a step, as a function of its wildcards."""
+
+    def of_job(wildcards):
+        names = dict(wildcards.items())
+        used = ENTRIES[script](wildcards) if script in ENTRIES else {}
+        if "model" in names:
+            used |= entries_of_model(wildcards.model)
+        if {"training", "mode"} & names.keys():
+            used["TRAININGS"] = (training_of(wildcards),)
+        modules = [MODULES[script].format(**names)] if script in MODULES else []
+        tasks = (wildcards.task,) if script in READ_TASKS else ()
+        return code(script, *modules, tasks=tasks, **used)
+
+    return of_job
 
 
 def code_of_pretraining(recipe):
-    """The same for a pre-training by a recipe, whose objective is a module."""
+    """The fingerprint of a pre-training by a recipe, whose objective is a module."""
     objective = f"tangent.training.pretraining.{recipe.objective}"
     head = FAMILIES[recipe.family].head
     return code("pretrain", objective, FAMILIES=(recipe.family,), HEADS=(head,))

@@ -126,15 +126,6 @@ def runs_elsewhere():
     return workflow.resource_settings.nodes is not None
 
 
-def costs():
-    """What jobs take: their limits, by the functions of `snakemake estimate`."""
-    device = CPU if DEVICE_NAME == "cpu" else CONFIG.estimate.gpu
-    try:
-        return Costs(CONFIG, Machine(device, CONFIG.estimate.utilization))
-    except UserError as error:
-        sys.exit(f"error: {error}")
-
-
 def limit_gpus():
     """At most as many GPU jobs at a time as there are GPUs, unless --resources says how many.
 
@@ -154,7 +145,12 @@ FIGURES_OF_STUDY = figures_of(CONFIG)
 TASKS_AND_CONTROL = [*CONFIG.tasks, CONFIG.control]
 # Resolved here, so that a CPU's results are not taken for a GPU's: the device is a parameter.
 DEVICE_NAME = resolved_device()
-COSTS = costs()
+try:
+    # What jobs take: their limits, by the functions of `snakemake estimate`.
+    ON = CPU if DEVICE_NAME == "cpu" else CONFIG.estimate.gpu
+    COSTS = Costs(CONFIG, Machine(ON, CONFIG.estimate.utilization))
+except UserError as error:
+    sys.exit(f"error: {error}")
 prepare_shell()
 if workflow.is_main_process:
     RUNNING = remove_stale_locks()

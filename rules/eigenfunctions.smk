@@ -14,14 +14,12 @@ rule eigenfunctions:
         summary="<results>/eigenfunctions/{model}/{task}/seed{seed}/eigenfunctions.json",
     threads: CONFIG.compute.threads
     params:
-        encoder=encoder_flags,
         settings=eigenfunction_flags,
     message:
-        "eigenfunctions of {wildcards.task} ({wildcards.model}, seed {wildcards.seed})"
+        "eigenfunctions of {wildcards.task}"
     shell:
-        "python -m scripts.eigenfunctions {params.encoder} --task {wildcards.task}"
-        " {params.settings} --output-dir {params.output_dir}"
-        " --code {params.code} --log {log}"
+        "python -m scripts eigenfunctions {params.encoder} --task {wildcards.task}"
+        " {params.settings} --output-dir {params.output_dir} {params.recorded}"
 
 
 rule proposition1:
@@ -36,7 +34,6 @@ rule proposition1:
         summary="<results>/proposition1/{model}/seed{seed}/proposition1.json",
     threads: CONFIG.compute.threads
     params:
-        encoder=encoder_flags,
         settings=flags(
             tasks=CONFIG.eigenfunctions.tasks,
             images=CONFIG.eigenfunctions.images,
@@ -44,8 +41,7 @@ rule proposition1:
             **DEVICE,
         ),
     message:
-        "check proposition 1 ({wildcards.model}, seed {wildcards.seed})"
+        "check proposition 1"
     shell:
-        "python -m scripts.proposition1 {params.encoder} {params.settings}"
-        " --output-dir {params.output_dir}"
-        " --code {params.code} --log {log}"
+        "python -m scripts proposition1 {params.encoder} {params.settings}"
+        " --output-dir {params.output_dir} {params.recorded}"

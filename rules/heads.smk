@@ -13,13 +13,11 @@ rule heads:
     threads: CONFIG.compute.threads
     params:
         settings=flags(**DEVICE),
-        code=code_of_head("build_head"),
     message:
         "build the zero-shot head of {wildcards.model} for {wildcards.task}"
     shell:
-        "python -m scripts.build_head --pretrained-dir {params.pretrained_dir}"
-        " --task {wildcards.task} {params.settings} --output {output.head}"
-        " --code {params.code} --log {log}"
+        "python -m scripts build_head --pretrained-dir {params.pretrained_dir}"
+        " --task {wildcards.task} {params.settings} --output {output.head} {params.recorded}"
 
 
 # The answers of text-to-text models, as tokens beside the language-model head.
@@ -33,14 +31,11 @@ rule answer_heads:
     wildcard_constraints:
         model=one_of(models_with_heads("answers")),
     threads: CONFIG.compute.threads
-    params:
-        code=code_of_head("build_head"),
     message:
         "build the head of answers of {wildcards.model} for {wildcards.task}"
     shell:
-        "python -m scripts.build_head --pretrained-dir {params.pretrained_dir}"
-        " --task {wildcards.task} --output {output.head}"
-        " --code {params.code} --log {log}"
+        "python -m scripts build_head --pretrained-dir {params.pretrained_dir}"
+        " --task {wildcards.task} --output {output.head} {params.recorded}"
 
 
 # The linear probes of closed-vocabulary models, from the training images of each task.
@@ -55,13 +50,10 @@ rule probe_heads:
         model=one_of(models_with_heads("probe")),
     threads: CONFIG.compute.threads
     params:
-        encoder=encoder_flags,
         folder=probe_folder,
         settings=probe_flags,
-        code=code_of_head("fit_probe"),
     message:
         "fit the linear probe of {wildcards.model} for {wildcards.task}"
     shell:
-        "python -m scripts.fit_probe {params.encoder} --task {wildcards.task}"
-        " {params.folder} {params.settings} --output {output.head}"
-        " --code {params.code} --log {log}"
+        "python -m scripts fit_probe {params.encoder} --task {wildcards.task}"
+        " {params.folder} {params.settings} --output {output.head} {params.recorded}"

@@ -13,22 +13,27 @@ def heads_dir(wildcards):
     return f"{RESULTS}/heads/{base_model(wildcards)}"
 
 
-def sources_of(wildcards):
-    """The places to look for a data set in, each as JSON."""
-    sources = CONFIG.datasets[wildcards.task].sources
-    return flags(sources=[source.model_dump_json() for source in sources])
-
-
 def official_sizes(wildcards):
     dataset = CONFIG.datasets[wildcards.task]
     keys = {"train_images", "validation_images", "test_images"}
     return flags(**dataset.model_dump(include=keys, exclude_none=True))
 
 
+def source_flags(wildcards):
+    """The places to look for a data set in, each as JSON, and how many images there must be."""
+    sources = CONFIG.datasets[wildcards.task].sources
+    entries = flags(sources=[source.model_dump_json() for source in sources])
+    return f"{entries} {official_sizes(wildcards)}"
+
+
 def dataset_flags(wildcards):
     cut = {f"validation_{key}": value for key, value in CONFIG.validation}
     order = CONFIG.datasets[wildcards.task].order
     return f"{official_sizes(wildcards)} {flags(order=order, **cut)}"
+
+
+def splits_of(wildcards, output):
+    return [name for name in output.keys() if name != "description"]
 
 
 def decoding_threads(wildcards):
@@ -82,14 +87,23 @@ def evaluation_flags(wildcards, input):
     return f"{stored_features_flags(wildcards, input)} {flags(**given)}"
 
 
+def is_run(wildcards):
+    """Whether a job runs a model: edited ones of linearized modes are looked up."""
+    return (
+        "mode" not in wildcards.keys() or MODES[wildcards.mode].evaluated_as == "plain"
+    )
+
+
+def evaluation_threads(wildcards):
+    return CONFIG.compute.threads if is_run(wildcards) else 1
+
+
 def compute_flags(wildcards):
-    """How the edited model is run, where it is."""
-    is_run = MODES[wildcards.mode].evaluated_as == "plain"
-    return flags(**EVALUATION) if is_run else ""
+    """How a model is run, where it is."""
+    return flags(**EVALUATION) if is_run(wildcards) else ""
 
 
 def vector_flags(wildcards, input):
-    """The files of task vectors."""
     return flags(task_vectors=named(input.task_vectors))
 
 
@@ -117,7 +131,6 @@ def combination_flags(wildcards):
 
 
 def processes_of(wildcards):
-    """How many processes fine-tune together."""
     return CONFIG.finetuning_of(wildcards.model).processes
 
 
@@ -128,7 +141,9 @@ def finetuning_launcher(wildcards):
         return ""
     # After a signal torchrun waits this long for the state to be saved (in torch 2.11 30 s). It
     # would take some of our flags for abbreviations of its own, but for the dashes.
-    on_gpus = f"python -m scripts.on_gpus {processes} " if DEVICE_NAME == "cuda" else ""
+    on_gpus = (
+        f"python -m tangent.jobs.gpus {processes} " if DEVICE_NAME == "cuda" else ""
+    )
     return (
         f"TORCH_ELASTIC_SHUTDOWN_TIMEOUT=300 {on_gpus}python -m torch.distributed.run --standalone"
         f" --nproc-per-node {processes} --no-python -- "
@@ -137,18 +152,21 @@ def finetuning_launcher(wildcards):
 
 def learning_rate_flags(wildcards):
     """The rate that a path has, a number of the configuration, or the file of a chosen one."""
-    rate = wildcards.get("rate", CONFIG.learning_rate_of(*searched(wildcards)))
+    of_training = CONFIG.learning_rate_of(wildcards.model, wildcards.training)
+    rate = wildcards.get("rate", of_training)
     if rate is None:
-        return {"learning_rate_file": choice(*searched(wildcards))}
+        return {"learning_rate_file": choice(wildcards)}
     return {"learning_rate": rate}
 
 
 def adoption_flags(wildcards):
     """The trainings of which one is taken, and the file that says which."""
-    names = searched(wildcards)
-    logs = candidates(*names, [wildcards.task], "log.csv")
-    folders = [f"{rate}={Path(log).parent}" for (rate, _), log in logs.items()]
-    return flags(learning_rate_file=choice(*names), candidates=folders)
+    pattern = TUNED.replace("<results>", RESULTS)
+    folders = [
+        f"{rate}={pattern.format(rate=rate, **dict(wildcards.items()))}"
+        for rate in rates(wildcards)
+    ]
+    return flags(learning_rate_file=choice(wildcards), candidates=folders)
 
 
 def finetuning_flags(wildcards):
@@ -179,7 +197,6 @@ def probe_folder(wildcards, input):
 
 
 def probe_flags(wildcards):
-    """How a linear probe is fitted."""
     probe = CONFIG.probe
     settings = {
         "strengths": [probe.minimum, probe.maximum, probe.points],
@@ -202,9 +219,8 @@ def raw_results_of(wildcards):
     return [f"{RESULTS}/{path}" for path in raw_results(CONFIG, wildcards.table)]
 
 
-def tables_read(wildcards):
-    """The tidy tables that another one is computed from."""
-    return expand("<results>/tables/{table}.csv", table=TABLES[wildcards.table].tables)
+def tidy(names):
+    return expand("<results>/tables/{table}.csv", table=names)
 
 
 def entry_of(wildcards):
@@ -223,14 +239,12 @@ def family_labels():
 
 
 def drawn(names):
-    """The files of figures."""
     return expand(
         "<results>/figures/{figure}.{format}", figure=names, format=["svg", "pdf"]
     )
 
 
 def written(names):
-    """The files of the paper's tables."""
     return expand(
         "<results>/tables/{table}.{format}", table=names, format=["md", "tex"]
     )

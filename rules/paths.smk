@@ -8,6 +8,11 @@ def tasks_of(wildcards):
     return CONFIG.tasks_of(wildcards.model)
 
 
+def trained_tasks(wildcards):
+    """The tasks that are trained here, and not taken as others have published them."""
+    return CONFIG.trained_tasks(wildcards.model, wildcards.training)
+
+
 def tasks_and_control(wildcards):
     return [*tasks_of(wildcards), CONFIG.control]
 
@@ -17,7 +22,6 @@ def base_model(wildcards):
 
 
 def models_with_heads(kind):
-    """The models of the configuration whose heads are of a kind."""
     return [m for m in CONFIG.models if FAMILIES[CONFIG.family_of(m)].head == kind]
 
 
@@ -32,7 +36,6 @@ def training_of(wildcards):
 
 
 def config_file(model):
-    """The name of the configuration in a model's folder."""
     return FAMILIES[CONFIG.family_of(model)].config_file
 
 
@@ -59,7 +62,6 @@ def source_files(wildcards):
 
 
 def architecture_digest(wildcards):
-    """SHA-256 of a shipped model's configuration."""
     source = CONFIG.pretrained[wildcards.model]
     if source.source != "file":
         return "not shipped"
@@ -114,45 +116,29 @@ def finetuned_encoder(wildcards):
     )
 
 
-def searched(wildcards):
-    """Model and training: what a learning rate is chosen for."""
-    return wildcards.model, wildcards.training
-
-
-def choice(model, training):
-    """The file of a chosen learning rate."""
-    folder = f"{RESULTS}/learning_rates/{model}/{training}"
+def choice(wildcards):
+    folder = f"{RESULTS}/learning_rates/{wildcards.model}/{wildcards.training}"
     return f"{folder}/seed{CONFIG.tuning_seed}/chosen.json"
 
 
+def rates(wildcards):
+    """The learning rates that a training's is chosen from; none where it is a number."""
+    return CONFIG.rate_grid(wildcards.model, wildcards.training)
+
+
 def chosen_rate(wildcards):
-    """The file of the learning rate where it is chosen from a grid; none where it is a number."""
-    names = searched(wildcards)
-    if not CONFIG.rate_grid(*names):
+    """The file of the learning rate where it is chosen from a grid."""
+    if not rates(wildcards):
         return []
     # What follows is planned when the choice is made: the same one as before trains nothing again.
-    model, training = names
-    seed = str(CONFIG.tuning_seed)
-    checkpoints.chosen_learning_rate.get(model=model, training=training, seed=seed)
-    return choice(*names)
+    checkpoints.chosen_learning_rate.get(
+        model=wildcards.model, training=wildcards.training, seed=str(CONFIG.tuning_seed)
+    )
+    return choice(wildcards)
 
 
-def candidates(model, training, tasks, file):
-    """A file of the trainings at every rate to choose from, by rate and task."""
-    folder = f"{RESULTS}/learning_rates/{model}/{training}"
-    return {
-        (rate, task): f"{folder}/{rate}/{task}/seed{CONFIG.tuning_seed}/{file}"
-        for rate in CONFIG.rate_grid(model, training)
-        for task in tasks
-    }
-
-
-def tuning_accuracies(wildcards):
-    """What a learning rate is chosen by: every rate on every task that is trained here."""
-    names = searched(wildcards)
-    tasks = CONFIG.trained_tasks(*names)
-    return list(candidates(*names, tasks, "accuracy.json").values())
-
+TUNED = "<results>/learning_rates/{model}/{training}/{rate}/{task}/seed{seed}"
+"""The folder of a training at a rate to choose from."""
 
 TRAINED = {
     "encoder": "encoder.safetensors",
@@ -164,15 +150,8 @@ TRAINED = {
 
 
 def training_files(folder):
-    """The outputs of a training in a folder."""
     files = {name: f"{folder}/{file}" for name, file in TRAINED.items()}
     return files | {"events": directory(files["events"])}
-
-
-def tuning_trainings(wildcards):
-    """What the trainings of a task at every rate have written."""
-    names, tasks, files = searched(wildcards), [wildcards.task], TRAINED.values()
-    return [path for file in files for path in candidates(*names, tasks, file).values()]
 
 
 def training_images(wildcards):
@@ -187,6 +166,15 @@ def probe_data(wildcards):
     kind = "datasets" if wildcards.task in CONFIG.tasks else "control_training"
     train = f"<resources>/{kind}/{form(wildcards)}/{wildcards.task}/train.safetensors"
     return [train, f"{datasets_dir(wildcards)}/{wildcards.task}/validation.safetensors"]
+
+
+def split_files(folder, splits):
+    return {split: f"{folder}/{split}.safetensors" for split in splits}
+
+
+def data_set(folder, splits):
+    """The outputs of a preparation: its splits, and what they are."""
+    return split_files(folder, splits) | {"description": f"{folder}/dataset.json"}
 
 
 # Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.

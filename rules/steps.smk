@@ -1,16 +1,25 @@
 """What every step has beside what its rule says; no rules."""
 
+from snakemake.io import apply_wildcards
 from snakemake.resources import Resources
 
 LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus}
 PARAMETERS = {
     "output_dir": lambda wildcards, output: str(Path(output[0]).parent),
     "pretrained_dir": lambda wildcards, input: str(Path(input.config).parent),
-    "compute": compute_flags,
     "tables_dir": lambda wildcards, input: str(Path(input.tables[0]).parent),
+    "splits": splits_of,
+    "tasks": tasks_of,
+    "task_vectors": vector_flags,
+    "encoder": encoder_flags,
+    "evaluation": evaluation_flags,
+    "compute": compute_flags,
 }
-"""Of commands that name them, beside `code`."""
-WITHOUT_TORCH = ["tables", "figures", "report"]
+"""Of commands that name them."""
+ABOUT = {name: f"{{wildcards.{name}}}" for name in ("model", "training", "mode")}
+ABOUT["seed"] = "seed {wildcards.seed}"
+"""What a message says of a job, by wildcard."""
+WITHOUT_TORCH = ["tables"]
 """Files of rules whose steps need no torch."""
 
 
@@ -18,6 +27,7 @@ def complete(step):
     """Give a step its environment, limits, log, benchmark, and fingerprint of code.
 
     What its rule says itself stays. Its command, which Snakemake has compiled by now, names them.
+    Its message ends with what it does not say of the job, in parentheses.
     """
     outputs = step.ruleinfo.output
     first, *_ = [*outputs.paths, *outputs.kwpaths.values()]
@@ -31,22 +41,34 @@ def complete(step):
         (log,) = step.ruleinfo.log.paths
     else:
         # Of most jobs the outputs have a folder of their own, whose name is the log's.
-        folder = str(Path(first).parent).replace("<resources>", "<resources>/logs")
-        log = f"{folder.replace('<results>', '<logs>')}.log"
+        path = Path(first)
+        path = path.with_suffix("") if "{" in path.name else path.parent
+        path = str(path).replace("<resources>", "<resources>/logs")
+        log = f"{path.replace('<results>', '<logs>')}.log"
         step.log_modifier = step.output_modifier
         step.set_log(log)
     step.benchmark_modifier = step.log_modifier
     path = re.sub(r"<logs>|<resources>/logs", "<benchmarks>", log)
     step.benchmark = path.removesuffix(".log") + ".tsv"
-    (script,) = re.findall(r"python -m scripts\.(\w+)", step.shellcmd)
-    of_model = "model" in step.wildcard_names
-    of_code = code_of_model(script) if of_model else lambda wildcards: code(script)
-    defaults = {"code": of_code, **PARAMETERS}
-    for name, value in defaults.items():
+    (script,) = re.findall(r"python -m scripts (\w+)", step.shellcmd)
+    log, code = str(step.log[0]), step.params.get("code", code_of(script))
+
+    def recorded(wildcards):
+        fingerprint = code(wildcards) if callable(code) else code
+        return f"--code {fingerprint} --log {apply_wildcards(log, dict(wildcards.items()))}"
+
+    for name, value in {"recorded": recorded, **PARAMETERS}.items():
         if f"{{params.{name}}}" in step.shellcmd and name not in step.params.keys():
             step.set_params(**{name: value})
+    unsaid = [
+        text
+        for name, text in ABOUT.items()
+        if name in step.wildcard_names and text not in step.message
+    ]
+    if unsaid:
+        step.message += f" ({', '.join(unsaid)})"
 
 
 for step in workflow.rules:
-    if step.output and "python -m scripts." in (step.shellcmd or ""):
+    if step.output and "python -m scripts " in (step.shellcmd or ""):
         complete(step)

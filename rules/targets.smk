@@ -1,37 +1,6 @@
 # What a person asks for by name, beside `all` and `report`.
 
 
-rule data:
-    input:
-        expand(
-            "<resources>/datasets/{form}/{task}/dataset.json",
-            form=sorted({CONFIG.form_of(model) for model in CONFIG.models}),
-            task=TASKS_AND_CONTROL,
-        ),
-
-
-# What needs a network, before the jobs of a machine without one.
-rule downloads:
-    input:
-        expand("<resources>/sources/{task}.json", task=TASKS_AND_CONTROL),
-        expand(
-            "<resources>/pretrained/{model}/encoder.safetensors", model=CONFIG.models
-        ),
-        [
-            f"<results>/published/{model}/{training}/{task}/encoder.safetensors"
-            for model in CONFIG.models
-            for training in CONFIG.trainings
-            for task in CONFIG.tasks
-            if CONFIG.published_weights(model, training, task)
-        ],
-
-
-rule tables:
-    input:
-        expand("<results>/tables/{table}.csv", table=TABLES_OF_STUDY),
-        written(PAPER_TABLES),
-
-
 # Without inputs, or it would make what it is to judge; it writes no file. It asks Snakemake itself
 # what every job would run, as `verify` does.
 rule estimate:
@@ -46,7 +15,7 @@ rule estimate:
     message:
         "estimate what this study costs"
     shell:
-        "python -m scripts.estimate {params.settings} --study {params.study:q}"
+        "python -m scripts estimate {params.settings} --study {params.study:q}"
         " --device {params.device}"
 
 
@@ -63,56 +32,51 @@ rule verify:
     message:
         "verify where the results come from"
     shell:
-        "python -m scripts.verify {params.settings} --threads {threads}"
-
-
-rule figures:
-    input:
-        drawn(FIGURES_OF_STUDY),
+        "python -m scripts verify {params.settings} --threads {threads}"
 
 
 COMBINED = [name for name in TABLES_OF_STUDY if COMBINATIONS in TABLES[name].results]
-
-
-rule combinations:
-    input:
-        expand("<results>/tables/{table}.csv", table=COMBINED),
-        drawn([name for name in FIGURES_OF_STUDY if {*FIGURES[name]} & {*COMBINED}]),
-
-
-rule learning_rates:
-    input:
+TARGETS = {
+    "data": expand(
+        "<resources>/datasets/{form}/{task}/dataset.json",
+        form=sorted({CONFIG.form_of(model) for model in CONFIG.models}),
+        task=TASKS_AND_CONTROL,
+    ),
+    # What needs a network, before the jobs of a machine without one.
+    "downloads": [
+        expand("<resources>/sources/{task}.json", task=TASKS_AND_CONTROL),
+        expand(
+            "<resources>/pretrained/{model}/encoder.safetensors", model=CONFIG.models
+        ),
         [
-            f"<results>/tables/{name}.csv"
-            for name in TABLES_OF_STUDY
-            if name == "learning_rates"
+            f"<results>/published/{model}/{training}/{task}/encoder.safetensors"
+            for model in CONFIG.models
+            for training in CONFIG.trainings
+            for task in CONFIG.tasks
+            if CONFIG.published_weights(model, training, task)
         ],
+    ],
+    "pretrain_demo": expand(
+        "<resources>/pretraining/{recipe}/log.csv", recipe=CONFIG.pretraining
+    ),
+    "tables": [tidy(TABLES_OF_STUDY), written(PAPER_TABLES)],
+    "figures": drawn(FIGURES_OF_STUDY),
+    "combinations": [
+        tidy(COMBINED),
+        drawn([name for name in FIGURES_OF_STUDY if {*FIGURES[name]} & {*COMBINED}]),
+    ],
+    "learning_rates": tidy({"learning_rates"} & {*TABLES_OF_STUDY}),
+    "claims": tidy(["claims"]),
+    "comparison": tidy(["comparison"]),
+    **{name: written([name]) for name in PAPER_TABLES},
+    # `proposition1` is also what the figure shows.
+    **{name: drawn([name]) for name in FIGURES_OF_STUDY if not workflow.is_rule(name)},
+}
 
-
-rule claims:
-    input:
-        "<results>/tables/claims.csv",
-
-
-rule comparison:
-    input:
-        "<results>/tables/comparison.csv",
-
-
-for name in PAPER_TABLES:
+for name, files in TARGETS.items():
 
     rule:
         name:
             name
         input:
-            written([name]),
-
-
-for name in FIGURES_OF_STUDY:
-    if not workflow.is_rule(name):  # `proposition1` is also what the figure shows
-
-        rule:
-            name:
-                name
-            input:
-                drawn([name]),
+            files,

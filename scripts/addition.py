@@ -26,7 +26,3 @@ def run(arguments: Arguments) -> None:
     result |= addition.evaluate(edited, tasks, single_task, alpha, merging)
     others = [arguments.alpha, *arguments.single_task.values()]
     arguments.write_of(arguments.output, result, arguments.tasks, ["test"], others)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

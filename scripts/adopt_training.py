@@ -46,7 +46,3 @@ def run(arguments: Arguments) -> None:
             arguments.output_dir / source.relative_to(folders[rate])
         ) as temporary:
             shutil.copyfile(source, temporary)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

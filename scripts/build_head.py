@@ -27,7 +27,3 @@ def run(arguments: Arguments) -> None:
     files = family.config_file, family.weights_file, *family.other_files
     inputs = [folder / name for name in files]
     save_head(arguments.output, head, task, arguments.metadata(inputs, model=folder.name))
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

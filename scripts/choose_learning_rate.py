@@ -32,7 +32,3 @@ def run(arguments: Arguments) -> None:
     key = f"finetuning.learning_rate.{arguments.training}.grid"
     check_inside(list(found), chosen, key, f"{arguments.model}, {arguments.training} training")
     write_json(arguments.output, {**identity, "split": SPLIT, "learning_rate": chosen})
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

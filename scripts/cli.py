@@ -7,8 +7,7 @@ A script declares its arguments once, as fields that carry their help; its docst
 
     def run(arguments: Arguments) -> None: ...
 
-    if __name__ == "__main__":
-        cli.main(Arguments, run)
+`python -m scripts NAME` parses the flags and runs it.
 """
 
 from __future__ import annotations
@@ -21,12 +20,13 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from tangent.jobs import job_record, out_of_memory, provenance
-from tangent.jobs.errors import UserError
+from tangent.jobs import job_record, provenance
+from tangent.jobs.errors import UserError, first_line, is_out_of_memory
 from tangent.jobs.files import write_json
 from tangent.jobs.progress import start_logging
 from tangent.jobs.run_lock import join_run
@@ -59,6 +59,9 @@ class Common:
     if_out_of_memory: ClassVar[str] = "Run fewer jobs at once, or use a machine with more memory."
 
     def __init_subclass__(cls) -> None:
+        if cls.__module__ == "__main__":
+            name = sys.modules["__main__"].__spec__.name
+            sys.exit(f"run it as: python -m {name.replace('.', ' ')}")
         cls.__doc__ = cls.__doc__ or sys.modules[cls.__module__].__doc__
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
 
@@ -91,7 +94,9 @@ def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
     take NAME=PATH (or NAME=TEXT) pairs; underscores in names become dashes.
     """
     parser = argparse.ArgumentParser(
-        prog=f"python -m {_module_name(arguments_class)}", description=arguments_class.__doc__
+        prog=f"python -m {arguments_class.__module__.replace('.', ' ')}",
+        description=arguments_class.__doc__,
+        argument_default=argparse.SUPPRESS,  # the fields have their defaults
     )
     hints = typing.get_type_hints(arguments_class)
     for field in dataclasses.fields(arguments_class):
@@ -99,13 +104,13 @@ def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
     return arguments_class(**vars(parser.parse_args(argv)))
 
 
-def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
-    """Parse the command line and run.
+def main(arguments_class: type[A], run: Callable[[A], None], argv: list[str] | None = None) -> None:
+    """Parse `argv` (default: the command line) and run.
 
     A job, which has a log, leaves a record of itself beside it. A `UserError` and running out of
     memory are answered with one line and status 1.
     """
-    arguments = parse(arguments_class)
+    arguments = parse(arguments_class, argv)
     start_logging(arguments.log)
     join_run()
     # Of several processes that torchrun started, the first one writes all files.
@@ -113,43 +118,38 @@ def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
     logger = logging.getLogger("tangent")
     try:
         if is_recorded:
-            _tell(lambda: job_record.remove(arguments.log))
+            with _told():
+                job_record.remove(arguments.log)
         run(arguments)
         if is_recorded:
-            _tell(lambda: _write_record(arguments))
+            step = arguments_class.__module__.removeprefix("scripts.")
+            with _told():
+                job_record.write(arguments.log, step, arguments.settings(), arguments.code)
     except UserError as error:
         logger.error("error: %s", error)
         sys.exit(1)
     except Exception as error:
-        if out_of_memory.is_out_of_memory(error):
-            logger.error("error: %s", out_of_memory.advice(error, arguments.if_out_of_memory))
+        if is_out_of_memory(error):
+            remedy = arguments.if_out_of_memory
+            logger.error("error: out of memory. %s (%s)", remedy, first_line(error))
             sys.exit(1)
         logger.exception("this is a bug of the pipeline, not of your input; please report it")
         sys.exit(2)
 
 
-def _write_record(arguments: Common) -> None:
-    step = _module_name(type(arguments)).removeprefix("scripts.")
-    job_record.write(arguments.log, step, arguments.settings(), arguments.code)
-
-
-def _tell(keep_record: Callable[[], None]) -> None:
-    """Do something with the record, and tell what went wrong, but do not fail."""
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what went wrong with the record, but do not fail."""
     try:
-        keep_record()
+        yield
     except UserError as error:
         # Snakemake deletes what a failed job wrote: hours of training for a missing record.
         logging.getLogger("tangent").warning("`snakemake verify` will miss a record: %s", error)
 
 
 def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, hint: Any) -> None:
-    options: dict[str, Any] = {"help": field.metadata.get("help")}
-    if field.default is not dataclasses.MISSING:
-        options["default"] = field.default
-    elif field.default_factory is not dataclasses.MISSING:
-        options["default"] = field.default_factory()
-    else:
-        options["required"] = True
+    has_default = {field.default, field.default_factory} != {dataclasses.MISSING}
+    options: dict[str, Any] = {"help": field.metadata["help"], "required": not has_default}
     if isinstance(hint, types.UnionType):  # X | None
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     origin = typing.get_origin(hint)
@@ -177,8 +177,3 @@ class _Pairs(argparse.Action):
                 parser.error(f"{option_string}: {value!r} is not of the form {self.metavar}")
             pairs[name] = self.const(text)
         setattr(namespace, self.dest, pairs)
-
-
-def _module_name(arguments_class: type) -> str:
-    module = arguments_class.__module__
-    return sys.modules["__main__"].__spec__.name if module == "__main__" else module

@@ -19,7 +19,3 @@ def run(arguments: Arguments) -> None:
     paths = arguments.results.read_text(encoding="utf-8").splitlines()
     write_table(collect(arguments.table, map(Path, paths)), arguments.output)
     provenance.note_inputs(paths)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

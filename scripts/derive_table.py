@@ -25,7 +25,3 @@ def run(arguments: Arguments) -> None:
     write_table(table, arguments.output)
     if arguments.markdown:
         files.write_text(arguments.markdown, module_of(arguments.table).as_markdown(table))
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -74,7 +74,3 @@ def _disagreements(
     counts = [disagree[inside].sum(axis=0) for disagree in (xi.disagree_1, xi.disagree_2)]
     texts = [outcomes.encode_counts(of_task, points) for of_task in counts]
     return {"points": points, "counts": dict(zip(names, texts, strict=True))}
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

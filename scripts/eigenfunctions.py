@@ -82,7 +82,3 @@ def _logits(arguments: Arguments, classes: int) -> list[int] | Literal["all"]:
             f"--logits is {arguments.logits!r}: give a number of logits from 1 on, or `all`."
         )
     return sample_rows(classes, int(arguments.logits), arguments.seed).tolist()
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -24,7 +24,3 @@ def run(arguments: Arguments) -> None:
     device = CPU if arguments.device == "cpu" else config.estimate.gpu
     costs = Costs(config, Machine(device, config.estimate.utilization))
     print(as_text(costs, costs.estimate(arguments.plan(True))), end="")
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -27,7 +27,3 @@ def run(arguments: Arguments) -> None:
     result = identity | combinations.evaluate(edited, tasks, single_task, chosen)
     others = [arguments.choices, *arguments.single_task.values()]
     arguments.write_of(arguments.output, result, arguments.tasks, ["test"], others)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -36,7 +36,3 @@ def run(arguments: Arguments) -> None:
     }
     metadata["provenance"] = json.dumps(block)
     TaskVector.from_checkpoints(theta0, theta_star).save(arguments.output, metadata)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -17,7 +17,3 @@ def run(arguments: Arguments) -> None:
     fetched = fetch(sources.parse(arguments.source))
     folder = arguments.output_dir
     fetched.write(folder, arguments.metadata(fetched.files, model=folder.name))
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

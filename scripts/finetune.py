@@ -51,6 +51,15 @@ class Arguments(cli.Common):
     output_dir: Path = cli.argument("folder for encoder, log, metrics and events")
     seconds_between_states: float = cli.argument("how often to save the state", 30.0, False)
 
+    @property
+    def if_out_of_memory(self) -> str:
+        """What to change where memory does not suffice."""
+        key = f"finetuning.models.{self.model.removesuffix('-random')}"
+        wishes = [f"raise {key}.accumulation_steps (now {self.accumulation_steps})"]
+        if self.activation_checkpointing == "off":
+            wishes.append(f"add {self.training} to {key}.activation_checkpointing")
+        return f"To train in less memory, {' or '.join(wishes)}; a state that was saved is kept."
+
     def peak_learning_rate(self) -> float:
         """The number given, or that of the file.
 
@@ -70,7 +79,7 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     """Write encoder.safetensors, log.csv, metrics.json and events/."""
-    from tangent.jobs import files, out_of_memory, runtime
+    from tangent.jobs import files, runtime
     from tangent.training.checkpoint import Interrupted
     from tangent.training.distributed import PeerFailed, process_group
     from tangent.training.history import Record
@@ -78,10 +87,7 @@ def run(arguments: Arguments) -> None:
     device = runtime.setup(arguments.threads, arguments.device, arguments.seed)
     folder = arguments.output_dir
     try:
-        with (
-            process_group(arguments.processes, device) as processes,
-            out_of_memory.explained(_remedy(arguments)),
-        ):
+        with process_group(arguments.processes, device) as processes:
             if processes.is_first:
                 files.check_writable(folder)  # better now than after hours
             with closing(Record(folder / "events" if processes.is_first else None)) as record:
@@ -178,16 +184,3 @@ def _write(
     record.write_csv(folder / "log.csv")
     files.write_json(folder / "metrics.json", metrics)
     checkpoint.remove()
-
-
-def _remedy(arguments: Arguments) -> str:
-    """What to change where memory does not suffice."""
-    key = f"finetuning.models.{arguments.model.removesuffix('-random')}"
-    wishes = [f"raise {key}.accumulation_steps (now {arguments.accumulation_steps})"]
-    if arguments.activation_checkpointing == "off":
-        wishes.append(f"add {arguments.training} to {key}.activation_checkpointing")
-    return f"To train in less memory, {' or '.join(wishes)}; a state that was saved is kept."
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -86,7 +86,3 @@ def _labelled(arguments: Arguments, encoder: nn.Module, folder: Path, split: str
     with Progress(f"features, {arguments.task}, {split}", len(images), "image") as progress:
         features = encode(encoder, images, arguments.batch_size, arguments.autocast, progress)
     return Labelled(features, stored.labels[rows])
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

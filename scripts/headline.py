@@ -30,7 +30,3 @@ def run(arguments: Arguments) -> None:
     note = "\n".join(textwrap.wrap(THESE_NOTE, 100))
     print(f"\nThe paper's claims in this study ({seeds})\n\n{shown}\n\n{note}")
     print(f"\n{table.read_text(encoding='utf-8').strip()}\n\nThe report: {report.resolve()}")
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -48,7 +48,3 @@ def run(arguments: Arguments) -> None:
     about = {"buffers": json.dumps(checkpoint.buffers), "published": json.dumps(published)}
     metadata = arguments.metadata(inputs, **identity, **about)
     files.write_safetensors(arguments.output, checkpoint.state, metadata)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

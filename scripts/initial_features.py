@@ -1,6 +1,5 @@
 """Features f(x; θ0) of a data set's validation and test images: the table that α = 0 reads."""
 
-from scripts import cli
 from scripts.encoder_arguments import TableArguments
 from tangent.jobs.progress import Progress
 
@@ -21,7 +20,3 @@ def run(arguments: Arguments) -> None:
         with Progress(f"features, {dataset}, {split}", len(images), "image") as progress:
             features = encode(encoder, images, arguments.batch_size, arguments.autocast, progress)
         arguments.write_table(split, {"features": features})
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

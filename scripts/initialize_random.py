@@ -24,7 +24,3 @@ def run(arguments: Arguments) -> None:
     about = {"model": f"{folder.name}-random", "seed": str(arguments.seed)}
     metadata = arguments.metadata(inputs, **about)
     write_safetensors(arguments.output, encoder.state_dict(), metadata)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

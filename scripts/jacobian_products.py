@@ -27,7 +27,3 @@ def run(arguments: Arguments) -> None:
     )
     for split, by_vector in products.items():
         arguments.write_table(split, by_vector, arguments.task_vectors.values())
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

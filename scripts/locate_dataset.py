@@ -31,7 +31,3 @@ def run(arguments: Arguments) -> None:
         **asdict(located),
     }
     arguments.write(arguments.output, content, [])
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

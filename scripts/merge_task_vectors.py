@@ -20,7 +20,3 @@ def run(arguments: Arguments) -> None:
     merged = merge_by(arguments.method, [TaskVector.load(path) for path in files.values()])
     about = {"merging": arguments.method, "tasks": "+".join(files)}
     merged.save(arguments.output, arguments.metadata(files.values(), **about))
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

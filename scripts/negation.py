@@ -26,7 +26,3 @@ def run(arguments: Arguments) -> None:
     result["control_threshold"] = read_json(arguments.alpha)["control_threshold"]
     result |= negation.evaluate(edited, target, control, alpha)
     arguments.write_of(arguments.output, result, names, ["test"], [arguments.alpha])
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -22,7 +22,3 @@ def run(arguments: Arguments) -> None:
     table = paper_table(arguments.table, read_tables(arguments.tables_dir, inputs))
     files.write_text(arguments.output_md, render.to_markdown(table))
     files.write_text(arguments.output_tex, render.to_latex(table))
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -1,4 +1,4 @@
-"""A study's jobs as Snakemake would run them today, for `scripts.verify` and `scripts.estimate`.
+"""A study's jobs as Snakemake would run them today, for `verify` and `estimate`.
 
 Planning runs in Snakemake's own Python, which the environment of a job need not have.
 """

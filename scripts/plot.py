@@ -19,7 +19,3 @@ def run(arguments: Arguments) -> None:
     module = catalogue.load_figure(arguments.figure)
     tables = read_tables(arguments.tables_dir, module.INPUTS)
     catalogue.save(module.draw(tables), arguments.output_svg, arguments.output_pdf)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -13,7 +13,3 @@ def run(arguments: Arguments) -> None:
     from tangent.data.output import ImageForm
 
     arguments.prepare(ImageForm(arguments.image_size), [], arguments.threads)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

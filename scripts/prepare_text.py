@@ -20,7 +20,3 @@ def run(arguments: Arguments) -> None:
     file = folder / TOKENIZER_FILE
     form = TextForm(load_tokenizer(folder), sha256_file(file), **preprocess_config(folder))
     arguments.prepare(form, [config_path(folder), file])
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -65,7 +65,3 @@ def run(arguments: Arguments) -> None:
     columns = [field.name for field in fields(LogRow)]
     files.write_csv(arguments.history, columns, [astuple(row) for row in result.rows])
     state.remove()
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

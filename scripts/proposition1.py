@@ -65,7 +65,3 @@ def run(arguments: Arguments) -> None:
     result = about | {"tasks": arguments.tasks, "images": arguments.images}
     result["logit"] = dict(zip(("task", "class"), owners[logit], strict=True))
     arguments.write(arguments.output_dir / "proposition1.json", result, inputs)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

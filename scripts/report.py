@@ -15,7 +15,3 @@ def run(arguments: Arguments) -> None:
     from tangent.report.build import build_report
 
     files.write_text(arguments.output, build_report(arguments.study_dir))
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

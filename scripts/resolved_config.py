@@ -18,7 +18,3 @@ def run(arguments: Arguments) -> None:
     """Write it in the order of the schema."""
     content = json.loads(arguments.config)
     write_text(arguments.output, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

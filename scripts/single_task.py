@@ -18,7 +18,3 @@ def run(arguments: Arguments) -> None:
     result = arguments.identity() | {"task": arguments.task}
     result |= {split: value.as_json() for split, value in measured.items()}
     arguments.write_of(arguments.output, result, [arguments.task], SPLITS)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

@@ -65,9 +65,7 @@ def _features(arguments: Arguments, split: str, theta_star: Mapping[str, Tensor]
     from tangent.arithmetic.linearized import parameters_of
     from tangent.arithmetic.modes import get_training
     from tangent.arithmetic.task_vector import TaskVector
-    from tangent.evaluation.edited_linearized import LinearizedEditedModel
     from tangent.evaluation.edited_plain import PlainEditedModel
-    from tangent.evaluation.feature_tables import ProductsOfArrays, TableOfArrays
     from tangent.evaluation.features import encode, jacobian_products
     from tangent.evaluation.product_passes import images_per_pass
 
@@ -80,17 +78,10 @@ def _features(arguments: Arguments, split: str, theta_star: Mapping[str, Tensor]
     task, place = arguments.task, (arguments.task, split)
     if get_training(arguments.training).model == "plain":
         edited = PlainEditedModel(encoder, {task: vector}, images, None, size, autocast)
-    else:
-        examples = images(*place)
-        directions = {name: vector[name].to(value)[None] for name, value in theta0.items()}
-        together = images_per_pass(len(examples), size, tangents=1)
-        initial = encode(encoder, examples, size, autocast)
-        (product,) = jacobian_products(encoder, directions, examples, together, autocast)
-        edited = LinearizedEditedModel(
-            TableOfArrays({place: initial}), ProductsOfArrays({task: {place: product}})
-        )
-    return edited.features({task: 1.0}, *place)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)
+        return edited.features({task: 1.0}, *place)
+    examples = images(*place)
+    directions = {name: vector[name].to(value)[None] for name, value in theta0.items()}
+    together = images_per_pass(len(examples), size, tangents=1)
+    initial = encode(encoder, examples, size, autocast)
+    (product,) = jacobian_products(encoder, directions, examples, together, autocast)
+    return initial + product

@@ -32,7 +32,3 @@ def run(arguments: Arguments) -> None:
     arguments.write_of(
         arguments.output_dir / "alpha.json", result, arguments.tasks, [SPLIT], others
     )
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

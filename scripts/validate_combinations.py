@@ -41,7 +41,3 @@ def _analogy(text: str, tasks: list[str]) -> Analogy:
             f"--analogies {text}: give A:B:C:D, of the tasks {', '.join(tasks)}, A to C different."
         )
     return Analogy(*names)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

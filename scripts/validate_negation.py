@@ -30,7 +30,3 @@ def run(arguments: Arguments) -> None:
     result = about | {"vector": arguments.task, "alpha": alpha, "split": SPLIT}
     result["control_threshold"] = arguments.control_threshold
     arguments.write_of(arguments.output_dir / "alpha.json", result, names, [SPLIT])
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

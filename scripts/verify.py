@@ -15,7 +15,7 @@ from scripts.plan_arguments import PlanArguments
 from tangent.jobs.errors import UserError
 
 if TYPE_CHECKING:
-    from tangent.jobs.verify.plan import PlannedJob
+    from tangent.jobs.verification import PlannedJob
 
 
 class Arguments(PlanArguments):
@@ -28,7 +28,7 @@ def run(arguments: Arguments) -> None:
     Raises:
         UserError: a link does not match, or there is nothing to verify.
     """
-    from tangent.jobs.verify.verification import failure, summary, verify
+    from tangent.jobs.verification import failure, summary, verify
 
     jobs, pending = planned(arguments)
     found = verify(jobs, arguments.threads)
@@ -54,21 +54,16 @@ def _planned(job: dict[str, Any]) -> PlannedJob:
     """A job's settings are what its script makes of the command that it would run today."""
     from tangent.jobs.job_record import record_path
     from tangent.jobs.provenance import plain_settings
-    from tangent.jobs.verify.plan import PlannedJob, plain_path
+    from tangent.jobs.verification import PlannedJob, plain_path
 
     words = shlex.split(job["command"])
-    script = max(position for position, word in enumerate(words) if word.startswith("scripts."))
-    module = importlib.import_module(words[script])
-    today = cli.parse(module.Arguments, words[script + 1 :])
+    step, *flags = words[words.index("scripts") + 1 :]
+    today = cli.parse(importlib.import_module(f"scripts.{step}").Arguments, flags)
     return PlannedJob(
         record=Path(plain_path(record_path(today.log))),
-        step=words[script].removeprefix("scripts."),
+        step=step,
         settings=plain_settings(today.settings()),
         code=today.code,
         inputs=[plain_path(path) for path in job["inputs"]],
         outputs=[plain_path(path) for path in job["outputs"]],
     )
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

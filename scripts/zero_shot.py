@@ -41,7 +41,3 @@ def run(arguments: Arguments) -> None:
         },
     }
     arguments.write(arguments.output, result, inputs)
-
-
-if __name__ == "__main__":
-    cli.main(Arguments, run)

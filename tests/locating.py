@@ -40,7 +40,7 @@ def locate(
         fails: whether it must end with an error.
         variables: environment variables.
     """
-    command = ["-m", "scripts.locate_dataset", *arguments(output, task, entries, sizes)]
+    command = ["-m", "scripts", "locate_dataset", *arguments(output, task, entries, sizes)]
     answer = _python(command, variables)
     assert (answer.returncode != 0) == fails, answer.stderr
     assert "bug of the pipeline" not in answer.stderr, answer.stderr

@@ -43,7 +43,6 @@ NEVER = {
     "tangent.jobs.files",
     "tangent.jobs.gpus",
     "tangent.jobs.job_record",
-    "tangent.jobs.out_of_memory",
     "tangent.jobs.progress",
     "tangent.jobs.provenance",
     "tangent.jobs.run_lock",
@@ -152,8 +151,12 @@ class _Part:
     imported: set[str] = field(default_factory=set)
 
     def hash(self) -> str:
-        # Separated by a character that no word holds: a space may be part of a string.
-        return hashlib.sha256("\0".join(self.words).encode()).hexdigest()
+        return _hash(self.words)
+
+
+def _hash(words: Iterable[str]) -> str:
+    # Separated by a character that no word holds: a space may be part of a string.
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
 
 
 @dataclass
@@ -182,22 +185,22 @@ class _Source:
         """Fill in what the syntax tree says."""
         parts = []
         for node in tree.body:
-            if _is_registry(node):
-                table = node.value
-                self.registries[node.target.id] = {
-                    ast.literal_eval(key): self._part(key, value)
-                    for key, value in zip(table.keys, table.values, strict=True)
-                }
-                parts.append(self._part(node.target, node.annotation))
-            else:
-                parts.append(self._part(node))
+            match node:
+                case ast.AnnAssign(annotation=ast.Subscript(value=ast.Name("Registry"))):
+                    self.registries[node.target.id] = {
+                        ast.literal_eval(key): self._part(key, value)
+                        for key, value in zip(node.value.keys, node.value.values, strict=True)
+                    }
+                    parts.append(self._part(node.target, node.annotation))
+                case _:
+                    parts.append(self._part(node))
         outside = set().union(*(part.names for part in parts))
         entries = [part for table in self.registries.values() for part in table.values()]
         of_entries = set().union(*(part.names for part in entries)) - outside
         # An import that nothing refers to counts: it is there for what happens when it is imported.
         self.always = self.imports.keys() - of_entries
         counted = [part for part in parts if not part.imported or part.imported - of_entries]
-        self.text = _Part([part.hash() for part in counted]).hash()
+        self.text = _hash(part.hash() for part in counted)
 
     def of_job(self, used: Mapping[str, Collection[str]]) -> tuple[str, set[str]]:
         """The hash of what counts for a job, and the local names of the imports that do."""
@@ -207,7 +210,7 @@ class _Source:
                 if key in used.get(registry, entries):
                     words.append(entry.hash())
                     names |= entry.names & self.imports.keys()
-        return _Part(words).hash(), names
+        return _hash(words), names
 
     def _part(self, *nodes: ast.AST) -> _Part:
         part = _Part()
@@ -264,12 +267,3 @@ class _Source:
             if target[0].split(".")[0] in PACKAGES:
                 self.imports.setdefault(local, set()).add(target)
                 part.imported.add(local)
-
-
-def _is_registry(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.AnnAssign)
-        and isinstance(node.annotation, ast.Subscript)
-        and isinstance(node.annotation.value, ast.Name)
-        and node.annotation.value.id == "Registry"
-    )

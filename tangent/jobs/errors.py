@@ -1,4 +1,14 @@
-"""The one exception that a user is meant to read, and what it says of others."""
+"""The one exception that a user is meant to read, and what others say."""
+
+import sys
+
+# Where torch's libraries fail to allocate, they raise a plain RuntimeError.
+_OUT_OF_MEMORY = (
+    "can't allocate memory",  # torch's allocator on a CPU
+    "out of memory",
+    "ALLOC_FAILED",  # cuBLAS, cuDNN
+    "bad_alloc",
+)
 
 
 class UserError(Exception):
@@ -13,3 +23,11 @@ def first_line(error: BaseException) -> str:
     """The first line of another exception's message, without a full stop, or else its type."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__).rstrip(". ")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that a CPU's or a GPU's memory did not suffice."""
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)

@@ -125,14 +125,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     Raises:
         UserError: the file is missing or not valid JSON.
     """
-    try:
+    with _reading(path, "valid JSON", json.JSONDecodeError, UnicodeDecodeError):
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise _missing(path) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} is not valid JSON ({error}): delete it and run the step that makes it again."
-        ) from error
 
 
 def read_record(path: Path, **expected: Any) -> dict[str, Any]:
@@ -182,11 +176,8 @@ def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
     Raises:
         UserError: the file is missing or a row is cut short.
     """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError as error:
-        raise _missing(path) from error
+    with _reading(path), open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise UserError(
@@ -279,16 +270,12 @@ def open_safetensors(path: str | os.PathLike[str], framework: str) -> Iterator[A
     """
     from safetensors import SafetensorError, safe_open
 
-    try:
-        with safe_open(path, framework=framework) as file:
-            yield file
-    except FileNotFoundError as error:
-        raise _missing(path) from error
-    except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path} is not a complete safetensors file ({error}): delete it and run the step that "
-            "makes it again."
-        ) from error
+    broken = SafetensorError, OSError
+    with (
+        _reading(path, "a complete safetensors file", *broken),
+        safe_open(path, framework=framework) as file,
+    ):
+        yield file
 
 
 def map_safetensors(
@@ -334,12 +321,22 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     Raises:
         UserError: the file is missing.
     """
+    with _reading(path), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _reading(
+    path: str | os.PathLike[str], kind: str = "", *broken: type[Exception]
+) -> Iterator[None]:
+    """Say what is wrong with a file: it is missing, or `broken` say that it is not of its kind."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        yield
     except FileNotFoundError as error:
-        raise _missing(path) from error
-
-
-def _missing(path: str | os.PathLike[str]) -> UserError:
-    return UserError(f"{path} does not exist: check the path, or run the step that makes the file.")
+        raise UserError(
+            f"{path} does not exist: check the path, or run the step that makes the file."
+        ) from error
+    except broken as error:
+        raise UserError(
+            f"{path} is not {kind} ({error}): delete it and run the step that makes it again."
+        ) from error

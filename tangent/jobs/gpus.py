@@ -1,5 +1,9 @@
 """The NVIDIA GPUs that this process may use, listed without CUDA and without importing torch.
 
+python -m tangent.jobs.gpus 4 torchrun --standalone --nproc-per-node 4 --no-python -- …
+
+waits for so many GPUs; the command then sees these alone, and holds them until it ends.
+
 One job per GPU: a job takes a lock per GPU before CUDA starts, and keeps it while it lives.
 Snakemake counts GPUs but does not say which of them a job may use. The locks are those of the
 operating system (`flock`), which drops them however a process ends. What a process starts by
@@ -19,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tangent.jobs.errors import UserError
+from tangent.jobs.progress import start_logging
 
 logger = logging.getLogger("tangent")
 
@@ -163,3 +168,19 @@ def _locked(path: Path) -> int | None:
         ) from error
     os.set_inheritable(descriptor, True)
     return descriptor
+
+
+def main(arguments: list[str]) -> None:
+    """Reserve the GPUs and become the command, so that signals reach it."""
+    if len(arguments) < 2 or not arguments[0].isdigit() or int(arguments[0]) < 1:
+        sys.exit("usage: python -m tangent.jobs.gpus COUNT COMMAND [ARGUMENT ...]")
+    start_logging(None)
+    try:
+        lease(int(arguments[0]))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    os.execvp(arguments[1], arguments[1:])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

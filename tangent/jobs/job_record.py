@@ -2,7 +2,7 @@
 
 A CSV, a table or a figure cannot hold a provenance block, and no file can hold its own hash. The
 record has both: the job's provenance block, and the SHA-256 of every file that it wrote.
-`tangent.jobs.verify` compares files and records.
+`tangent.jobs.verification` compares files and records.
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ def write(log: Path, step: str, settings: Mapping[str, Any], code: str) -> None:
     content = {
         "step": step,
         "outputs": {path: _entry(path) for path in files.written()},
-        "provenance": provenance.record_of_process(settings, code),
+        "provenance": provenance.record(None, settings, code),
     }
     files.write_json(record_path(log), content)
 

@@ -28,19 +28,29 @@ CONTENT = "content:"
 _noted: dict[str, str] = {}
 
 
-def record(inputs: Iterable[str | Path], settings: Mapping[str, Any], code: str) -> dict[str, Any]:
+def record(
+    inputs: Iterable[str | Path] | None, settings: Mapping[str, Any], code: str
+) -> dict[str, Any]:
     """The provenance block of a result.
 
     Args:
         inputs: the files read; each is recorded with the SHA-256 of its bytes, a split of a data
             set with `content:` and the digest of its content that it states: it may have gigabytes.
+            None: all that this process has named so far.
         settings: the configuration values that the step was given.
         code: fingerprint of the code that the step runs (`tangent.jobs.dependencies`).
 
     Raises:
         UserError: an input does not exist.
     """
-    return _block(note_inputs(inputs), settings, code)
+    return {
+        "inputs": dict(sorted(_noted.items())) if inputs is None else note_inputs(inputs),
+        "settings": plain_settings(settings),
+        "code": code,
+        "commit": _commit(),
+        "versions": versions(),
+        "device": _device(),
+    }
 
 
 def note_inputs(inputs: Iterable[str | Path]) -> dict[str, str]:
@@ -54,25 +64,9 @@ def note_inputs(inputs: Iterable[str | Path]) -> dict[str, str]:
     return digests
 
 
-def record_of_process(settings: Mapping[str, Any], code: str) -> dict[str, Any]:
-    """The block of all inputs that this process has named so far."""
-    return _block(dict(sorted(_noted.items())), settings, code)
-
-
 def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as a block holds them: of JSON's types alone."""
     return to_jsonable_python(dict(settings))
-
-
-def _block(digests: dict[str, str], settings: Mapping[str, Any], code: str) -> dict[str, Any]:
-    return {
-        "inputs": digests,
-        "settings": plain_settings(settings),
-        "code": code,
-        "commit": _commit(),
-        "versions": versions(),
-        "device": _device(),
-    }
 
 
 def digest(path: str | Path) -> str:

@@ -73,15 +73,7 @@ class Holder:
 
 
 class Busy(Exception):
-    """Another process has the lock.
-
-    Attributes:
-        holder: who; None if the file does not say.
-    """
-
-    def __init__(self, holder: Holder | None) -> None:
-        super().__init__(str(holder) if holder else "a process that has not said who it is")
-        self.holder = holder
+    """Another process has the lock; the message says who, as far as the file does."""
 
 
 class Lock:
@@ -99,7 +91,7 @@ class Lock:
         self._path, self._descriptor = path, _open(path)
         if not _flock(self._descriptor, fcntl.LOCK_EX):
             os.close(self._descriptor)
-            raise Busy(Holder.read(path))
+            raise Busy(Holder.read(path) or "a process that has not said who it is")
         self.before = Holder.read(path)
         self._write(json.dumps(asdict(me)))
 

@@ -33,7 +33,7 @@ def setup(threads: int, device: str, seed: int | None = None) -> torch.device:
     # cuBLAS reads this when it starts; without it torch refuses deterministic products on a GPU.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Once torch has asked CUDA anything it is too late. Torchrun's processes share those reserved
-    # by scripts.on_gpus.
+    # by that module.
     if device in ("auto", "cuda") and "WORLD_SIZE" not in os.environ:
         lease()
     import torch

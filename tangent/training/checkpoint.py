@@ -15,9 +15,8 @@ from typing import Any
 
 import torch
 
-from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.errors import UserError, first_line, is_out_of_memory
 from tangent.jobs.files import atomic_path
-from tangent.jobs.out_of_memory import is_out_of_memory
 
 logger = logging.getLogger("tangent")
 

@@ -11,8 +11,7 @@ import torch
 import torch._inductor.config
 from torch import Tensor, nn
 
-from tangent.jobs.errors import first_line
-from tangent.jobs.out_of_memory import is_out_of_memory
+from tangent.jobs.errors import first_line, is_out_of_memory
 from tangent.training.compile_cache import use_compile_cache
 
 

@@ -117,7 +117,7 @@ def process_group(count: int, device: torch.device) -> Iterator[Processes]:
     """
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != count:
-        command = "python -m scripts.finetune"
+        command = "python -m scripts finetune"
         if count > 1:
             command = f"torchrun --standalone --nproc-per-node {count} --no-python -- {command}"
         raise UserError(

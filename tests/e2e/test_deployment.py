@@ -85,4 +85,4 @@ def test_a_job_has_its_containers_python(deploying, tmp_path):
     # Verify asks the image's Snakemake: the host's Python is not in there.
     assert ALL_RIGHT.search(deploying.snakemake("verify", "--sdm", "apptainer"))
     asked = (tmp_path / "base" / "arguments").read_text()
-    assert "scripts.verify --python python " in asked and sys.executable not in asked
+    assert "scripts verify --python python " in asked and sys.executable not in asked

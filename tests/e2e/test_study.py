@@ -251,7 +251,7 @@ def test_the_report_and_the_papers_tables_show_the_numbers(results):
 
 
 def test_the_headline_is_the_report_task_addition_and_all_claims(finished, results):
-    command = [sys.executable, "-m", "scripts.headline", "--config", "config.yaml"]
+    command = [sys.executable, "-m", "scripts", "headline", "--config", "config.yaml"]
     answer = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     assert str(results / "report" / "index.html") in answer.stdout

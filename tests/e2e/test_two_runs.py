@@ -86,7 +86,7 @@ def test_jobs_of_a_killed_snakemake_end_before_the_next_run_goes_on(study):
     target = str((whole / "encoder.safetensors").relative_to(study.folder))
     first = Run(study.start(target))
     until(lambda: (whole / "events").exists(), first)
-    jobs = {pid for pid, line in processes_in(study.folder).items() if "scripts.finetune" in line}
+    jobs = {pid for pid, line in processes_in(study.folder).items() if "scripts finetune" in line}
     first.end(signal.SIGKILL)
     alive = [pid for pid in jobs if not is_gone(pid)]
     assert alive, "Snakemake's end ended the job too: nothing is tested here"

@@ -16,7 +16,7 @@ import pytest
 
 from scripts.verify import Arguments, planned
 from tangent.jobs import job_record
-from tangent.jobs.verify.verification import verify
+from tangent.jobs.verification import verify
 
 RESULTS = "results/tiny"
 ENCODER = f"{RESULTS}/finetuned/tiny/linear/shapes/seed3/encoder.safetensors"

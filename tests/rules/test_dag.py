@@ -92,7 +92,7 @@ def test_probes_are_fitted_on_training_images_also_of_the_control_task(workspace
     assert "pre-train demo-timm-vit from nothing" in messages
     assert "fit the linear probe of demo-timm-convnext for glyphs" in messages
     commands = workspace.snakemake("-n", "-p", *study)
-    [probe] = re.findall(r"python -m scripts.fit_probe .*demo-timm-vit.*--task glyphs.*", commands)
+    [probe] = re.findall(r"python -m scripts fit_probe .*demo-timm-vit.*--task glyphs.*", commands)
     assert "--train-dir resources/control_training/32px/glyphs " in probe
     assert "--datasets-dir resources/datasets/32px " in probe
     assert "--strengths 0.0001 10.0 6" in probe
@@ -101,7 +101,7 @@ def test_probes_are_fitted_on_training_images_also_of_the_control_task(workspace
 def test_a_classifier_of_imagenet_is_its_own_head_there(workspace):
     study = ("--configfile", "configs/paper-closed-vocabulary.yaml")
     commands = workspace.snakemake("-n", "-p", *study)
-    probes = re.findall(r"python -m scripts.fit_probe .*", commands)
+    probes = re.findall(r"python -m scripts fit_probe .*", commands)
     fitted = [probe for probe in probes if "--train-dir" in probe]
     assert len(probes) == 2 * 9 and len(fitted) == 2 * 8
     assert not any("--task imagenet" in probe for probe in fitted)

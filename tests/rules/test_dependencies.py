@@ -15,9 +15,9 @@ from tangent.jobs.dependencies import NEVER, PACKAGES, _defining, _read, depende
 from tangent.jobs.errors import UserError
 
 SCRIPTS = sorted(
-    name
+    f"scripts.{name}"
     for path in (ROOT / "rules").glob("*.smk")
-    for name in set(re.findall(r"python -m (scripts\.\w+)", path.read_text(encoding="utf-8")))
+    for name in set(re.findall(r"python -m scripts (\w+)", path.read_text(encoding="utf-8")))
 )
 IGNORED = shutil.ignore_patterns("__pycache__")
 EXAMPLE = {

@@ -109,7 +109,7 @@ def rules():
         default = "report" if path.stem in without_torch else "train"
         for block in re.split(r"^(?=rule |checkpoint )", text, flags=re.M)[1:]:
             block = re.split(r"^(?:use rule|for|def) ", block, flags=re.M)[0]
-            scripts = re.findall(r"python -m scripts\.(\w+)", block)
+            scripts = re.findall(r"python -m scripts (\w+)", block)
             environment = re.search(r'conda:\s+"../envs/(\w+).yaml"', block)
             if scripts:
                 name = re.match(r"(?:rule|checkpoint) (\w+)", block)[1]

@@ -77,7 +77,7 @@ def test_errors_reach_terminal_and_log(kind, status, tmp_path):
     (tmp_path / "failing.py").write_text(SCRIPT)
     log = tmp_path / "logs" / "failing.log"
     answer = subprocess.run(
-        [sys.executable, "-m", "failing", "--kind", kind, "--log", str(log)],
+        [sys.executable, "-c", "import failing", "--kind", kind, "--log", str(log)],
         env={"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"},
         capture_output=True,
         text=True,

@@ -117,7 +117,7 @@ def test_several_gpus_are_taken_together(machine):
 def test_a_command_holds_its_gpus_until_it_ends(machine):
     machine(3)
     show = "import os, sys; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); sys.stdin.read()"
-    command = [sys.executable, "-m", "scripts.on_gpus", "2", sys.executable, "-c", show]
+    command = [sys.executable, "-m", "tangent.jobs.gpus", "2", sys.executable, "-c", show]
     pair = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -154,7 +154,7 @@ def test_a_lock_that_is_held_does_not_look_old(machine, tmp_path):
     ],
 )
 def test_a_command_without_its_gpus_does_not_start(machine, arguments, message):
-    command = [sys.executable, "-m", "scripts.on_gpus", *arguments]
+    command = [sys.executable, "-m", "tangent.jobs.gpus", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 def resolved_config(folder: Path, log: Path, config: str = "{}", **environment: str):
     """Run a script that needs no data."""
-    command = [sys.executable, "-m", "scripts.resolved_config", "--config", config]
+    command = [sys.executable, "-m", "scripts", "resolved_config", "--config", config]
     command += ["--output", folder / "config.yaml", "--code", "c0de", "--log", log]
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True

@@ -1,7 +1,6 @@
 """The choice of a learning rate, against closed forms and a second algorithm."""
 
 import math
-
 from pathlib import Path
 
 import numpy as np

@@ -14,8 +14,14 @@ import numpy as np
 import pytest
 
 from tangent.jobs import files, provenance
-from tangent.jobs.verify.plan import PlannedJob, in_order
-from tangent.jobs.verify.verification import failure, first_difference, summary, verify
+from tangent.jobs.verification import (
+    PlannedJob,
+    failure,
+    first_difference,
+    in_order,
+    summary,
+    verify,
+)
 
 
 @dataclass

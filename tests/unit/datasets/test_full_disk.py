@@ -19,10 +19,10 @@ SIZES = ["--train-images", "300", "--test-images", "50"]
 def command(tmp_path) -> list[str]:
     """The command that prepares 350 demo images (about 1.1 MB), but for its output folder."""
     found = str(tmp_path / "found.json")
-    script = [sys.executable, "-m", "scripts.locate_dataset", "--task", "shapes", *SIZES]
+    script = [sys.executable, "-m", "scripts", "locate_dataset", "--task", "shapes", *SIZES]
     script += ["--sources", '{"source": "demo", "seed": 0}', "--output", found]
     subprocess.run(script, cwd=ROOT, check=True)
-    command = [sys.executable, "-m", "scripts.prepare_dataset", "--task", "shapes", *SIZES]
+    command = [sys.executable, "-m", "scripts", "prepare_dataset", "--task", "shapes", *SIZES]
     command += ["--located", found, "--image-size", "32", "--order", "source"]
     return [*command, "--validation-fraction", "0.1", "--validation-maximum", "5000"]
 

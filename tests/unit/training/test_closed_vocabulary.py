@@ -336,7 +336,7 @@ def test_a_model_of_the_hub_is_fetched_and_checked(tmp_path) -> None:
     def run(environment: dict[str, str], output: Path) -> subprocess.CompletedProcess[str]:
         flags = ["--source", entry, "--output-dir", str(output)]
         return subprocess.run(
-            [sys.executable, "-m", "scripts.fetch_pretrained", *flags],
+            [sys.executable, "-m", "scripts", "fetch_pretrained", *flags],
             capture_output=True,
             text=True,
             env={**os.environ, **environment},

@@ -122,7 +122,7 @@ def test_torchrun_gives_its_processes_the_time_to_save(finetuning, tmp_path):
     argv = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python", "--"]
     process = subprocess.Popen(
-        [sys.executable, "-m", *launcher, sys.executable, "-m", "scripts.finetune", *argv],
+        [sys.executable, "-m", *launcher, sys.executable, "-m", "scripts", "finetune", *argv],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

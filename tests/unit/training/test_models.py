@@ -164,7 +164,7 @@ def test_without_network_one_clear_message(tmp_path):
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "empty")}
     flags = ["--source", entry, "--output-dir", str(tmp_path / "model")]
     answer = subprocess.run(
-        [sys.executable, "-m", "scripts.fetch_pretrained", *flags],
+        [sys.executable, "-m", "scripts", "fetch_pretrained", *flags],
         capture_output=True,
         text=True,
         env=environment,
@@ -207,7 +207,7 @@ def test_a_damaged_download_of_open_clip_is_named_with_what_to_delete(tmp_path):
     outside = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     with serve({"timm/vit_base_patch32_clip_224.openai": repository}) as hub:
         done = subprocess.run(
-            [sys.executable, "-m", "scripts.fetch_pretrained", *arguments],
+            [sys.executable, "-m", "scripts", "fetch_pretrained", *arguments],
             capture_output=True, text=True, env=outside | hub.environment(tmp_path / "home"),
         )  # fmt: skip
     *_, message = done.stderr.strip().splitlines()

@@ -69,7 +69,7 @@ def test_a_checkpoint_is_downloaded_once_and_imported(pretrained, tmp_path, seed
     arguments = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
     with serve({"lab/tiny": repository}) as hub:
         environment = hub.environment(tmp_path / "home")
-        done = python("-m", "scripts.import_finetuned", *arguments, **environment)
+        done = python("-m", "scripts", "import_finetuned", *arguments, **environment)
         assert done.returncode == 0, done.stderr
         assert f"is commit {COMMIT}" in done.stderr
         downloads = [line for line in hub.requests if line.startswith("GET")]

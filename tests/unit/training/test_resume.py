@@ -22,7 +22,7 @@ from tangent.training.checkpoint import Checkpoint
 def start(flags: dict[str, object]) -> subprocess.Popen:
     argv = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
     return subprocess.Popen(
-        [sys.executable, "-m", "scripts.finetune", *argv],
+        [sys.executable, "-m", "scripts", "finetune", *argv],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -1,24 +1,68 @@
-"""Compare the files of a study, the records of its jobs, and its workflow of today."""
+"""Comparison of a study's files with the records of its jobs and with its workflow of today."""
 
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tangent.jobs import job_record, provenance
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import sha256_file
-from tangent.jobs.job_record import JobRecord, Output
+from tangent.jobs.job_record import JobRecord
 from tangent.jobs.progress import Progress
-from tangent.jobs.verify.plan import PlannedJob, in_order, plain_path
 
 LISTED = 3
 _ABSENT = object()
 AGAIN = "run snakemake, and if that does not make it again, delete it first"
 DELETE = "delete it and run snakemake again"
+
+
+def plain_path(path: str | Path) -> str:
+    """A path as it is compared and shown: relative inside the present folder, absolute outside."""
+    absolute = os.path.abspath(path)
+    relative = os.path.relpath(absolute)
+    return absolute if relative.split(os.sep)[0] == os.pardir else relative
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job with today's configuration and code, whether it has run or not.
+
+    Attributes:
+        record: where it leaves the record of itself (`tangent.jobs.job_record`).
+        step: name of its script.
+        settings: the values of its flags, as JSON has them.
+        code: fingerprint of the code that it would run.
+        inputs: the files that it reads, as `plain_path` writes them.
+        outputs: the files and folders that it writes, likewise.
+    """
+
+    record: Path
+    step: str
+    settings: Mapping[str, Any]
+    code: str
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+
+    def makes(self, path: str) -> bool:
+        """Whether a file is one of its outputs or lies in one."""
+        return any(path == output or path.startswith(f"{output}/") for output in self.outputs)
+
+    def files(self) -> list[str]:
+        """Its outputs that exist; of a folder, the files in it, but for Snakemake's time stamp."""
+        found = []
+        for output in map(Path, self.outputs):
+            inside = sorted(output.rglob("[!.]*"))
+            found += [str(file) for file in (output, *inside) if file.is_file()]
+        return found
+
+    def missing(self) -> list[str]:
+        """Its outputs that do not exist."""
+        return [output for output in self.outputs if not os.path.exists(output)]
 
 
 @dataclass(frozen=True)
@@ -79,37 +123,57 @@ def verify(jobs: Sequence[PlannedJob], threads: int = 1) -> Verification:
     return _Walk(in_order(jobs), threads).verification
 
 
+def in_order(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
+    """Every job after those that it depends on, so that a root cause comes before what follows.
+
+    A job comes as late as it may: one that needs nothing stands beside those that wait for it, and
+    an edited setting is seen at the step that it is about before it is seen in the configuration
+    that the tables read.
+    """
+    made_by = {output: job.record for job in jobs for output in job.outputs}
+    before = {job.record: [made_by[path] for path in job.inputs if path in made_by] for job in jobs}
+    after: dict[Path, list[Path]] = {record: [] for record in before}
+    for record, needed in before.items():
+        for earlier in needed:
+            after[earlier].append(record)
+
+    @cache
+    def steps(record: Path, is_forward: bool) -> int:
+        """The longest way from here to the end of the workflow, or to its beginning."""
+        neighbours = (after if is_forward else before)[record]
+        return max((1 + steps(other, is_forward) for other in neighbours), default=0)
+
+    return sorted(
+        jobs, key=lambda job: (-steps(job.record, True), -steps(job.record, False), job.outputs[0])
+    )
+
+
 class _Walk:
     def __init__(self, jobs: Sequence[PlannedJob], threads: int) -> None:
         self.verification = Verification()
         self.outputs = {output for job in jobs for output in job.outputs}
         self.records = {job.record: _read(job.record) for job in jobs}
-        self.wrote = dict(self._recorded_outputs(jobs))
-        self.hashes = _hash_files(self._files_to_hash(jobs), threads)
+        known = [(job, self.records[job.record]) for job in jobs]
+        known = [(job, record) for job, record in known if isinstance(record, JobRecord)]
+        self.wrote = {
+            path: output
+            for job, record in known
+            for path, output in record.outputs.items()
+            if job.makes(path)
+        }
+        # A split stands for itself with the digest that it states.
+        read = {
+            path
+            for _, record in known
+            for path, digest in record.inputs.items()
+            if path not in self.wrote and not digest.startswith(provenance.CONTENT)
+        }
+        self.hashes = _hash_files(read.union(*(job.files() for job in jobs)), threads)
         self.verification.files = len(self.hashes)
         self.verification.size = sum(map(os.path.getsize, self.hashes))
         self.path_of = {output.sha256: path for path, output in self.wrote.items()}
         for job in jobs:
             self.verification.findings += self._of_job(job)
-
-    def _recorded_outputs(self, jobs: Sequence[PlannedJob]) -> Iterator[tuple[str, Output]]:
-        """What today's jobs have recorded of the files that they are to make."""
-        for job in jobs:
-            record = self.records[job.record]
-            if isinstance(record, JobRecord):
-                yield from ((path, out) for path, out in record.outputs.items() if job.makes(path))
-
-    def _files_to_hash(self, jobs: Sequence[PlannedJob]) -> Iterator[str]:
-        for job in jobs:
-            yield from job.files()
-            record = self.records[job.record]
-            if isinstance(record, JobRecord):
-                # A split stands for itself with the digest that it states.
-                yield from (
-                    path
-                    for path, digest in record.inputs.items()
-                    if path not in self.wrote and not digest.startswith(provenance.CONTENT)
-                )
 
     def _of_job(self, job: PlannedJob) -> Iterator[Finding]:
         files = job.files()
@@ -232,29 +296,23 @@ def first_difference(recorded: Any, planned: Any) -> str | None:
 
     JSON texts are looked into: a flag may hold a whole entry of the configuration.
     """
-    found = _difference("", recorded, planned)
-    if found is None:
-        return None
-    key, before, now = found
-    return f"{key} {_text(before)}, now {_text(now)}"
+    return next(_differences("", recorded, planned), None)
 
 
-def _difference(key: str, before: Any, now: Any) -> tuple[str, Any, Any] | None:
-    if before == now:
-        return None
+def _differences(key: str, before: Any, now: Any) -> Iterator[str]:
     before, now = _opened(before), _opened(now)
-    if _is_same_path(before, now):
-        return None
+    if before == now or _is_same_path(before, now):
+        return
     if isinstance(before, Mapping) and isinstance(now, Mapping):
-        names = [*now, *(name for name in before if name not in now)]
-        pairs = [(name, before.get(name, _ABSENT), now.get(name, _ABSENT)) for name in names]
+        names = {**now, **before}
+        pairs = {name: (before.get(name, _ABSENT), now.get(name, _ABSENT)) for name in names}
     elif _is_nested(before) and _is_nested(now) and len(before) == len(now):
-        pairs = [(str(index), *pair) for index, pair in enumerate(zip(before, now, strict=True))]
+        pairs = dict(enumerate(zip(before, now, strict=True)))
     else:
-        return key, before, now
-    found = (_difference(f"{key}.{name}" if key else name, *pair) for name, *pair in pairs)
-    # Texts may be equal as JSON although they are not to the letter.
-    return next((one for one in found if one is not None), None)
+        yield f"{key} {_text(before)}, now {_text(now)}"
+        return
+    for name, pair in pairs.items():
+        yield from _differences(f"{key}.{name}" if key else name, *pair)
 
 
 def _opened(value: Any) -> Any:
