@@ -10,7 +10,7 @@ for recipe_name, recipe in CONFIG.pretraining.items():
                 "<resources>/pretraining/{recipe}/step{step}/{file}",
                 recipe=recipe_name,
                 step=CONFIG.pretraining_steps(recipe_name),
-                file=OBJECTIVES[recipe.objective],
+                file=recipe.files,
             ),
             metrics=expand(
                 "<resources>/pretraining/{recipe}/step{step}/metrics.json",
