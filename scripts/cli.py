@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from tangent.jobs import job_record, out_of_memory, provenance
-from tangent.jobs.errors import UserError
+from tangent.jobs.errors import Interrupted, UserError
 from tangent.jobs.files import write_json
 from tangent.jobs.progress import start_logging
 from tangent.jobs.run_lock import join_run
@@ -117,6 +117,9 @@ def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
         run(arguments)
         if is_recorded:
             _tell(lambda: _write_record(arguments))
+    except Interrupted as interruption:
+        logger.warning("stopped by %s", interruption)
+        sys.exit(interruption.exit_status)
     except UserError as error:
         logger.error("error: %s", error)
         sys.exit(1)
