@@ -18,7 +18,7 @@ from tangent.models.heads.head import Head
 from tangent.models.heads.metrics import predictions
 
 if TYPE_CHECKING:
-    from tangent.evaluation.edited_model import EditedModel
+    from tangent.evaluation.evaluation_task import EditedModel
 
 
 @dataclass(frozen=True)
