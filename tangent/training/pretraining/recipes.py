@@ -56,8 +56,9 @@ class PretrainingRecipe(ModelDescription):
 
     def decisive(self) -> dict[str, Any]:
         """Everything that decides the result, except versions and hardware."""
-        constants = {"warmup_steps": self.warmup_steps, "weight_decay": self.weight_decay}
-        return self.model_dump(exclude={"objective"}) | constants
+        constants = ("warmup_steps", "weight_decay")
+        names = (*PretrainingRecipe.model_fields, *constants, *type(self).model_fields)
+        return {name: getattr(self, name) for name in names if name != "objective"}
 
 
 class Contrastive(PretrainingRecipe):
