@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tangent.config.load import load_config
 from tangent.config.sharing import shared_conflicts
-from tangent.training.pretraining.objectives import OBJECTIVES
 from tangent.jobs.errors import UserError
 from tangent.config.cost.study import Costs
 from tangent.config.cost.throughput import CPU, Machine

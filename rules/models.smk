@@ -44,7 +44,7 @@ for name, recipe in CONFIG.pretraining.items():
             f"pretraining_{name}"
         output:
             models=expand(
-                "{step}/{file}", step=steps, file=OBJECTIVES[recipe.objective]
+                "{step}/{file}", step=steps, file=recipe.files
             ),
             metrics=expand("{step}/metrics.json", step=steps),
             history=f"<resources>/pretraining/{name}/log.csv",

@@ -48,8 +48,7 @@ def source_files(wildcards):
     entry = CONFIG.pretrained[wildcards.model]
     if entry.source == "pretraining":
         folder = CONFIG.source_of(wildcards.model)["folder"]
-        files = OBJECTIVES[CONFIG.pretraining[entry.recipe].objective]
-        return [f"{folder}/{file}" for file in files]
+        return [f"{folder}/{file}" for file in CONFIG.pretraining[entry.recipe].files]
     if entry.source != "file":
         return []
     files = ["model.safetensors", config_file(wildcards.model)]

@@ -26,10 +26,9 @@ def run(arguments: Arguments) -> None:
     """
     from tangent.jobs import files, provenance
     from tangent.jobs.errors import UserError
-    from tangent.training.chosen_rate import chosen_learning_rate
 
     identity = arguments.chosen("model", "training", "seed")
-    rate = chosen_learning_rate(arguments.learning_rate_file, **identity)
+    rate = files.read_choice(arguments.learning_rate_file, "learning_rate", **identity)
     folders = {float(name): folder for name, folder in arguments.candidates.items()}
     if rate not in folders:
         raise UserError(

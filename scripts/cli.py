@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from tangent.jobs import job_record, provenance
-from tangent.jobs.errors import UserError, first_line, is_out_of_memory
+from tangent.jobs.errors import Interrupted, UserError, first_line, is_out_of_memory
 from tangent.jobs.files import write_json
 from tangent.jobs.progress import start_logging
 from tangent.jobs.run_lock import join_run
@@ -125,6 +125,9 @@ def main(arguments_class: type[A], run: Callable[[A], None], argv: list[str] | N
             step = arguments_class.__module__.removeprefix("scripts.")
             with _told():
                 job_record.write(arguments.log, step, arguments.settings(), arguments.code)
+    except Interrupted as interruption:
+        logger.warning("stopped by %s", interruption)
+        sys.exit(interruption.exit_status)
     except UserError as error:
         logger.error("error: %s", error)
         sys.exit(1)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scripts import cli
-from tangent.arithmetic.modes import get_mode
+from tangent.arithmetic.modes import MODES, look_up
 from tangent.data.split import split_path
 from tangent.evaluation.edited_linearized import LinearizedEditedModel
-from tangent.evaluation.edited_model import EditedModel
-from tangent.evaluation.evaluation_task import EvaluationTask, head_path
-from tangent.evaluation.feature_tables import StoredFeatures, StoredProducts
+from tangent.evaluation.evaluation_task import EditedModel, EvaluationTask, head_path
+from tangent.evaluation.feature_tables import StoredProducts, Table, stored_features
 from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_record
 
 FLAGS = {"plain": ("pretrained_dir", "encoder", "task_vectors"), "linearized": ("products",)}
 
@@ -61,7 +61,7 @@ class EditedArguments(cli.Common):
         if missing:
             flags = ", ".join("--" + flag.replace("_", "-") for flag in missing)
             raise UserError(f"mode {self.mode!r} is evaluated {kind}, which needs {flags}.")
-        initial = StoredFeatures(self.initial_features)
+        initial = stored_features(self.initial_features)
         if kind == "linearized":
             return LinearizedEditedModel(initial, StoredProducts(self.products))
         return self._plain_model(initial)
@@ -101,9 +101,9 @@ class EditedArguments(cli.Common):
         self.write(path, result, [*inputs, *others])
 
     def _kind(self) -> str:
-        return get_mode(self.mode).evaluated_as
+        return look_up(MODES, "mode", self.mode).evaluated_as
 
-    def _plain_model(self, initial: StoredFeatures) -> EditedModel:
+    def _plain_model(self, initial: Table) -> EditedModel:
         from tangent.arithmetic.task_vector import TaskVector
         from tangent.evaluation.edited_plain import PlainEditedModel
         from tangent.evaluation.features import StoredExamples
@@ -121,3 +121,37 @@ class EditedArguments(cli.Common):
             self.batch_size,
             self.autocast,
         )
+
+
+class AddedArguments(EditedArguments):
+    tasks: list[str] = cli.argument("the tasks whose vectors are added")
+    single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
+
+    def load_tasks(self) -> list[EvaluationTask]:
+        """Heads and labels of the tasks."""
+        return [self.load_task(name) for name in self.tasks]
+
+    def single_task_accuracies(self, split: str) -> dict[str, float]:
+        """Single-task accuracy on `split` of each task, from its accuracy.json.
+
+        Raises:
+            UserError: a task has no file, or the file is not of this task, model, mode and seed.
+        """
+        missing = [task for task in self.tasks if task not in self.single_task]
+        if missing:
+            raise UserError(
+                f"no single-task accuracy of {', '.join(missing)}: give it too (--single-task "
+                "TASK=FILE, made by scripts.single_task)."
+            )
+        found = {}
+        for task in self.tasks:
+            path = self.single_task[task]
+            content = read_record(path, task=task, **self.identity())
+            try:
+                found[task] = float(content[split]["accuracy"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise UserError(
+                    f"{path} holds no accuracy on split {split!r}: delete it and run its step "
+                    "again."
+                ) from error
+        return found

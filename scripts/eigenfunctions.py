@@ -3,8 +3,11 @@
 The eigenfunctions are those of a task's kernels; images are of the task and of control tasks.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Literal
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal
 
 from scripts import cli
 from scripts.encoder_arguments import EncoderArguments
@@ -12,6 +15,14 @@ from tangent.data.split import sample_rows, split_path
 from tangent.evaluation.evaluation_task import EvaluationTask, head_path
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_csv
+from tangent.jobs.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tangent.kernels.localization import TangentEigenfunctions
+    from tangent.kernels.matrix_free import MatrixFreeEigenfunctions
+    from tangent.models.heads.head import Head
 
 
 class Arguments(EncoderArguments):
@@ -33,32 +44,39 @@ class Arguments(EncoderArguments):
 
 def run(arguments: Arguments) -> None:
     """Kernels of training images; energies of these and of every data set's test images."""
-    from tangent.evaluation.local_energies import Sample, localization
-
     folders = arguments.heads_dir, arguments.datasets_dir
     task = EvaluationTask.load(arguments.task, *folders, arguments.head_kind())
     task.labels("train")  # says early if head and data set do not belong together
     load = arguments.images_of()
 
-    def sample(dataset: str, split: str, name: str) -> Sample:
-        rows, images = load.sample(dataset, split, arguments.images, arguments.seed)
-        return Sample(dataset, name, rows, images.whole())
-
     datasets = [arguments.task, *arguments.control_tasks]
-    samples = [sample(arguments.task, "train", "sample")]
-    samples += [sample(dataset, "test", "test") for dataset in datasets]
+    # The training images define the kernel.
+    places = {(arguments.task, "sample"): (arguments.task, "train")}
+    places |= {(dataset, "test"): (dataset, "test") for dataset in datasets}
+    rows, images = {}, {}
+    for name, place in places.items():
+        rows[name], examples = load.sample(*place, arguments.images, arguments.seed)
+        images[name] = examples.whole()
     logits = _logits(arguments, task.head.classes)
-    found = localization(arguments.load_encoder(), task.head, samples, logits, arguments.components)
+    kernels = ["all"] if logits == "all" else logits
+    found, method = _eigenfunctions(arguments, task.head, images[arguments.task, "sample"], logits)
+    total = found.passes * sum(map(len, images.values()))
+    with Progress(f"local energies of {arguments.task}", total, "image") as progress:
+        of_samples = found.local_energies(list(images.values()), progress.update)
     energies = [
-        (of.dataset, of.split, logit, int(row), energy)
-        for of in samples
-        for logit, of_logit in zip(found.kernels, found.energies[of.dataset, of.split], strict=True)
-        for row, energy in zip(of.rows, of_logit, strict=True)
+        (*name, logit, int(row), energy)
+        for name, of_kernels in zip(images, of_samples, strict=True)
+        for logit, of_logit in zip(kernels, of_kernels, strict=True)
+        for row, energy in zip(rows[name], of_logit, strict=True)
+    ]
+    means = [
+        {"dataset": dataset, "split": split, "energy": fmean(of_kernels.ravel())}
+        for (dataset, split), of_kernels in zip(images, of_samples, strict=True)
     ]
     spectrum = [
         (logit, component, eigenvalue)
-        for logit, eigenvalues in zip(found.kernels, found.spectra, strict=True)
-        for component, eigenvalue in enumerate(eigenvalues, start=1)
+        for logit, fitted in zip(kernels, found.per_kernel, strict=True)
+        for component, eigenvalue in enumerate(fitted.spectrum, start=1)
     ]
     folder = arguments.output_dir
     about = arguments.chosen("model", "task", "seed")
@@ -69,8 +87,46 @@ def run(arguments: Arguments) -> None:
     inputs = [head_path(arguments.heads_dir, arguments.task)]
     inputs.append(split_path(arguments.datasets_dir / arguments.task, "train"))
     inputs += [split_path(arguments.datasets_dir / dataset, "test") for dataset in datasets]
-    result = about | {"logits": logits, **found.method, "means": found.means()}
+    result = about | {"logits": logits, **method, "means": means}
     arguments.write(folder / "eigenfunctions.json", result, inputs)
+
+
+def _eigenfunctions(
+    arguments: Arguments, head: Head, sample: Tensor, logits: list[int] | Literal["all"]
+) -> tuple[TangentEigenfunctions | MatrixFreeEigenfunctions, dict[str, Any]]:
+    """The leading eigenfunctions of tangent kernels at θ0, one per logit or one of all.
+
+    Returns:
+        the eigenfunctions, and how they were found: the kernels' `method`, and, matrix-free, the
+        number of `products` and their `residual` (`tangent.kernels.eigenfunctions`).
+
+    Raises:
+        UserError: the sample has fewer independent images than components.
+    """
+    from tangent.arithmetic.linearized import parameters_of
+    from tangent.kernels.gram import budget, classifier
+    from tangent.kernels.kernel_cost import gradients_held, kernel_method, products
+    from tangent.kernels.localization import TangentEigenfunctions
+    from tangent.kernels.matrix_free import MatrixFreeEigenfunctions
+
+    encoder, components = arguments.load_encoder(), arguments.components
+    theta0 = parameters_of(encoder)
+    f = classifier(encoder, head.on(next(iter(theta0.values())).device))
+    outputs, kernels = (head.classes, 1) if logits == "all" else (1, len(logits))
+    method = kernel_method(len(sample), outputs, components, gradients_held(*budget(theta0)))
+    name = arguments.task
+    if method == "dense":
+        with Progress(f"kernels of {name}", kernels, "kernel") as progress:
+            found = TangentEigenfunctions(
+                f, theta0, sample, logits, components, on_kernel=progress.update
+            )
+        return found, {"method": method}
+    expected = kernels * products(outputs * len(sample), components)
+    with Progress(f"about {expected} products with kernels of {name}", expected) as progress:
+        found = MatrixFreeEigenfunctions(
+            f, theta0, sample, logits, components, on_product=progress.update
+        )
+    return found, {"method": method, "products": found.products, "residual": found.residual}
 
 
 def _logits(arguments: Arguments, classes: int) -> list[int] | Literal["all"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from contextlib import closing
 from dataclasses import asdict
@@ -12,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scripts import cli
 from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_choice
 
 if TYPE_CHECKING:
     from tangent.training.checkpoint import Checkpoint
     from tangent.training.distributed import Processes
     from tangent.training.history import Record
     from tangent.training.loop import Result
-
-logger = logging.getLogger("tangent")
 
 
 class Arguments(cli.Common):
@@ -70,17 +68,13 @@ class Arguments(cli.Common):
             raise UserError("give exactly one of --learning-rate and --learning-rate-file.")
         if self.learning_rate is not None:
             return self.learning_rate
-        from tangent.training.chosen_rate import chosen_learning_rate
-
-        return chosen_learning_rate(
-            self.learning_rate_file, model=self.model, training=self.training
-        )
+        about = self.chosen("model", "training")
+        return read_choice(self.learning_rate_file, "learning_rate", **about)
 
 
 def run(arguments: Arguments) -> None:
     """Write encoder.safetensors, log.csv, metrics.json and events/."""
     from tangent.jobs import files, runtime
-    from tangent.training.checkpoint import Interrupted
     from tangent.training.distributed import PeerFailed, process_group
     from tangent.training.history import Record
 
@@ -92,9 +86,6 @@ def run(arguments: Arguments) -> None:
                 files.check_writable(folder)  # better now than after hours
             with closing(Record(folder / "events" if processes.is_first else None)) as record:
                 trained = _train(arguments, processes, record)
-    except Interrupted as interruption:
-        logger.warning("stopped by %s", interruption)
-        sys.exit(interruption.exit_status)
     except PeerFailed:
         sys.exit(1)
     if processes.is_first:
@@ -109,7 +100,7 @@ def _train(
     from tangent.models.encoders import load_encoder
     from tangent.models.families import config_path, family_of, preprocess_config
     from tangent.models.heads.stored import load_head
-    from tangent.training.checkpoint import Checkpoint, state_fingerprint
+    from tangent.training.checkpoint import Checkpoint
     from tangent.training.examples import training_examples
     from tangent.training.loop import Settings, finetune
 
@@ -126,26 +117,22 @@ def _train(
     ]
     chosen = [arguments.learning_rate_file] if arguments.learning_rate_file else []
     block = arguments.provenance([*inputs, *chosen])
-    fingerprint = state_fingerprint(
-        {
-            "settings": asdict(settings),
-            "processes": processes.count,
-            # Of the file of a learning rate the number counts, which is among the settings.
-            "inputs": [block["inputs"][str(path)] for path in inputs],
-            "code": arguments.code,
-            "versions": block["versions"],
-            "threads": arguments.threads,
-            "hardware": processes.hardware,
-        }
-    )
-    checkpoint = Checkpoint(
-        arguments.output_dir / "state.pt", fingerprint, arguments.seconds_between_states
-    )
+    decisive = {
+        "settings": asdict(settings),
+        "processes": processes.count,
+        # Of the file of a learning rate the number counts, which is among the settings.
+        "inputs": [block["inputs"][str(path)] for path in inputs],
+        "code": arguments.code,
+        "versions": block["versions"],
+        "threads": arguments.threads,
+        "hardware": processes.hardware,
+    }
+    state = arguments.output_dir / "state.pt"
+    checkpoint = Checkpoint(state, decisive, arguments.seconds_between_states)
     result = finetune(
         encoder,
         load_head(arguments.head, family_of(arguments.pretrained_dir).head),
-        training_examples(load_split(arguments.data_dir, "train", preprocess)),
-        preprocess,
+        training_examples(load_split(arguments.data_dir, "train", preprocess), preprocess),
         settings,
         record,
         checkpoint,

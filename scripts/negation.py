@@ -5,8 +5,7 @@ from pathlib import Path
 from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.evaluation import negation
-from tangent.evaluation.records import chosen_alpha
-from tangent.jobs.files import read_json
+from tangent.jobs.files import read_choice, read_json
 
 
 class Arguments(EditedArguments):
@@ -19,7 +18,9 @@ class Arguments(EditedArguments):
 def run(arguments: Arguments) -> None:
     identity = arguments.identity()
     names = [arguments.task, arguments.control]
-    alpha = chosen_alpha(arguments.alpha, operation="negation", vector=arguments.task, **identity)
+    alpha = read_choice(
+        arguments.alpha, "alpha", operation="negation", vector=arguments.task, **identity
+    )
     target, control = map(arguments.load_task, names)
     edited = arguments.edited_model()
     result = identity | {"task": arguments.task, "control_task": arguments.control}

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import sys
-from dataclasses import asdict, astuple, fields
 from pathlib import Path
 
 from scripts import cli
@@ -22,8 +20,8 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     from tangent.jobs import files, runtime
-    from tangent.training.checkpoint import Checkpoint, Interrupted, state_fingerprint
-    from tangent.training.pretraining.objectives import WEIGHTS_FILE, read_recipe, step_of
+    from tangent.training.checkpoint import Checkpoint
+    from tangent.training.pretraining.recipes import WEIGHTS_FILE, read_recipe, step_of
     from tangent.training.pretraining.steps import LogRow, pretrain
 
     module, recipe = read_recipe(arguments.recipe)
@@ -32,22 +30,15 @@ def run(arguments: Arguments) -> None:
     files.check_writable(arguments.history.parent)
     block = arguments.provenance([])
     decisive = {
-        "recipe": asdict(recipe),
+        "recipe": recipe.decisive(),
         "steps": sorted(wanted),
         "code": arguments.code,
         "versions": block["versions"],
     }
-    state = Checkpoint(
-        arguments.history.with_name("state.pt"),
-        state_fingerprint(decisive),
-        arguments.seconds_between_states,
-    )
+    place, seconds = arguments.history.with_name("state.pt"), arguments.seconds_between_states
+    state = Checkpoint(place, decisive, seconds)
     objective = module.prepare(recipe)
-    try:
-        result = pretrain(objective, recipe, wanted, state)
-    except Interrupted as interruption:
-        logger.warning("stopped by %s", interruption)
-        sys.exit(interruption.exit_status)
+    result = pretrain(objective, recipe, wanted, state)
     for step, path in wanted.items():
         objective.model.load_state_dict(result.snapshots[step])
         objective.write(path.parent)
@@ -55,13 +46,12 @@ def run(arguments: Arguments) -> None:
         metrics = {
             "step": step,
             **measured,
-            "recipe": asdict(recipe),
+            "recipe": recipe.decisive(),
             "sha256": files.sha256_file(path.with_name(WEIGHTS_FILE)),
             "seconds": result.rows[step - 1].seconds if step else 0.0,
             "provenance": block,
         }
         files.write_json(path, metrics)
         logger.info("after %d steps: %s", step, json.dumps(measured))
-    columns = [field.name for field in fields(LogRow)]
-    files.write_csv(arguments.history, columns, [astuple(row) for row in result.rows])
+    files.write_csv(arguments.history, LogRow._fields, result.rows)
     state.remove()

@@ -63,23 +63,20 @@ def run(arguments: Arguments) -> None:
 def _features(arguments: Arguments, split: str, theta_star: Mapping[str, Tensor]) -> np.ndarray:
     """Features [images, features] at θ0 + τ, of the model or of its linearization."""
     from tangent.arithmetic.linearized import parameters_of
-    from tangent.arithmetic.modes import get_training
-    from tangent.arithmetic.task_vector import TaskVector
-    from tangent.evaluation.edited_plain import PlainEditedModel
+    from tangent.arithmetic.modes import TRAININGS, look_up
+    from tangent.arithmetic.task_vector import TaskVector, edit_
     from tangent.evaluation.features import encode, jacobian_products
     from tangent.evaluation.product_passes import images_per_pass
 
-    encoder, images = arguments.load_encoder(), arguments.images_of()
+    encoder, examples = arguments.load_encoder(), arguments.images_of()(arguments.task, split)
     size, autocast = arguments.batch_size, arguments.autocast
     theta0 = parameters_of(encoder)
     trained = {name: value for name, value in theta_star.items() if name in theta0}
     cpu = {name: value.cpu() for name, value in theta0.items()}
     vector = TaskVector.from_checkpoints(cpu, trained)
-    task, place = arguments.task, (arguments.task, split)
-    if get_training(arguments.training).model == "plain":
-        edited = PlainEditedModel(encoder, {task: vector}, images, None, size, autocast)
-        return edited.features({task: 1.0}, *place)
-    examples = images(*place)
+    if look_up(TRAININGS, "training", arguments.training).model == "plain":
+        edit_(encoder, theta0, [(1.0, vector)])
+        return encode(encoder, examples, size, autocast)
     directions = {name: vector[name].to(value)[None] for name, value in theta0.items()}
     together = images_per_pass(len(examples), size, tangents=1)
     initial = encode(encoder, examples, size, autocast)

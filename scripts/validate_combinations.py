@@ -3,17 +3,13 @@
 from pathlib import Path
 
 from scripts import cli
-from scripts.edited_arguments import EditedArguments
+from scripts.edited_arguments import AddedArguments
 from tangent.evaluation import combinations
-from tangent.evaluation.analogies import Analogy
-from tangent.evaluation.records import single_task_accuracies
-from tangent.evaluation.sweep import SPLIT
+from tangent.evaluation.evaluation_task import SPLIT
 from tangent.jobs.errors import UserError
 
 
-class Arguments(EditedArguments):
-    tasks: list[str] = cli.argument("all tasks")
-    single_task: dict[str, Path] = cli.argument("accuracy.json of each task, in the same mode")
+class Arguments(AddedArguments):
     alphas: list[float] = cli.argument("the grid of α")
     subsets_per_size: int = cli.argument("subsets of each number of tasks; all if there are fewer")
     analogies: list[str] = cli.argument("A:B:C:D, tasks of which a is to b as c is to d", [])
@@ -22,11 +18,9 @@ class Arguments(EditedArguments):
 
 def run(arguments: Arguments) -> None:
     analogies = [_analogy(text, arguments.tasks) for text in arguments.analogies]
-    identity = arguments.identity()
-    single_task = single_task_accuracies(arguments.single_task, arguments.tasks, SPLIT, **identity)
-    tasks = [arguments.load_task(name) for name in arguments.tasks]
+    single_task, tasks = arguments.single_task_accuracies(SPLIT), arguments.load_tasks()
     edited = arguments.linearized_model()
-    result = identity | {"split": SPLIT, "all_tasks": arguments.tasks}
+    result = arguments.identity() | {"split": SPLIT, "all_tasks": arguments.tasks}
     result |= combinations.choose(
         edited, tasks, single_task, arguments.alphas, arguments.subsets_per_size, analogies
     )
@@ -34,10 +28,10 @@ def run(arguments: Arguments) -> None:
     arguments.write_of(arguments.output, result, arguments.tasks, [SPLIT], others)
 
 
-def _analogy(text: str, tasks: list[str]) -> Analogy:
+def _analogy(text: str, tasks: list[str]) -> list[str]:
     names = text.split(":")
     if len(names) != 4 or len(set(names[:3])) < 3 or not set(names) <= set(tasks):
         raise UserError(
             f"--analogies {text}: give A:B:C:D, of the tasks {', '.join(tasks)}, A to C different."
         )
-    return Analogy(*names)
+    return names

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from scripts import cli
 from scripts.edited_arguments import EditedArguments
+from tangent.arithmetic.alphas import choose_negation_alpha
 from tangent.evaluation import negation
-from tangent.evaluation.sweep import SPLIT, write_sweep
+from tangent.evaluation.evaluation_task import SPLIT, SweepPoint
+from tangent.jobs.files import write_csv
 
 
 class Arguments(EditedArguments):
@@ -24,9 +26,11 @@ def run(arguments: Arguments) -> None:
     pretrained = negation.pretrained(edited, (target, control), SPLIT)
     points = negation.sweep(edited, target, control, arguments.alphas, pretrained)
     about = {"operation": "negation", **arguments.identity()}
-    write_sweep(arguments.output_dir / "sweep.csv", points, about | {"target": arguments.task})
+    of_sweep = about | {"target": arguments.task}
+    write_csv(arguments.output_dir / "sweep.csv", SweepPoint._fields, points, of_sweep)
     required = arguments.control_threshold * pretrained[arguments.control]
-    alpha = negation.choose(points, arguments.alphas, *names, required)
+    curves = [[point.accuracy for point in points if point.task == name] for name in names]
+    alpha = choose_negation_alpha(arguments.alphas, *curves, required)
     result = about | {"vector": arguments.task, "alpha": alpha, "split": SPLIT}
     result["control_threshold"] = arguments.control_threshold
     arguments.write_of(arguments.output_dir / "alpha.json", result, names, [SPLIT])

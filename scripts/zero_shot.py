@@ -4,9 +4,8 @@ from pathlib import Path
 
 from scripts import cli
 from tangent.data.split import split_path
-from tangent.evaluation.evaluation_task import EvaluationTask, head_path
-from tangent.evaluation.feature_tables import StoredFeatures
-from tangent.evaluation.single_task import SPLITS, zero_shot
+from tangent.evaluation.evaluation_task import SPLITS, EvaluationTask, head_path
+from tangent.evaluation.feature_tables import stored_features
 
 
 class Arguments(cli.Common):
@@ -23,10 +22,9 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     heads_dir, datasets_dir = arguments.heads_dir, arguments.datasets_dir
-    folders = arguments.initial_features
-    kind = arguments.head_kind
+    folders, kind = arguments.initial_features, arguments.head_kind
     tasks = [EvaluationTask.load(name, heads_dir, datasets_dir, kind) for name in folders]
-    measured = zero_shot(StoredFeatures(folders), tasks)
+    initial = stored_features(folders)
     inputs = [head_path(heads_dir, name) for name in folders]
     for name, folder in folders.items():
         inputs += [split_path(datasets_dir / name, split) for split in SPLITS]
@@ -36,8 +34,11 @@ def run(arguments: Arguments) -> None:
         "mode": "zero_shot",
         "seed": arguments.seed,
         "tasks": {
-            name: {split: value.as_json() for split, value in splits.items()}
-            for name, splits in measured.items()
+            task.name: {
+                split: task.accuracy_of(initial[task.name, split], split).as_json()
+                for split in SPLITS
+            }
+            for task in tasks
         },
     }
     arguments.write(arguments.output, result, inputs)

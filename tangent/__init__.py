@@ -17,7 +17,7 @@ _NAMES = {
         "PairMember",
         "disentanglement_error",
     ),
-    "tangent.evaluation.edited_model": ("EditedModel",),
+    "tangent.evaluation.evaluation_task": ("EditedModel",),
     "tangent.evaluation.edited_linearized": ("LinearizedEditedModel",),
     "tangent.evaluation.edited_plain": ("PlainEditedModel",),
     "tangent.jobs.errors": ("UserError",),

@@ -6,7 +6,7 @@ of its name. A study has the modes that its configuration names, and the trainin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -69,25 +69,12 @@ MODES = dict(_modes())
 """By the name that paths, tables, figures and texts have."""
 
 
-def get_training(name: str) -> Training:
-    """Look a training up by name.
+def look_up(entries: Mapping[str, T], what: str, name: str) -> T:
+    """The training or mode of a name.
 
     Raises:
-        UserError: there is no such training.
+        UserError: there is none.
     """
-    return _get(TRAININGS, "training", name)
-
-
-def get_mode(name: str) -> Mode:
-    """Look a mode up by name.
-
-    Raises:
-        UserError: there is no such mode.
-    """
-    return _get(MODES, "mode", name)
-
-
-def _get(entries: dict[str, T], what: str, name: str) -> T:
     if name not in entries:
         raise UserError(f"unknown {what} {name!r}: the {what}s are {', '.join(entries)}.")
     return entries[name]

@@ -39,10 +39,15 @@ def split(outputs: Any) -> tuple[list[Tensor], Rebuild]:
     return tensors, rebuild
 
 
+def is_inexact(tensor: Tensor) -> bool:
+    """Whether a tensor has a derivative: it holds floating-point or complex numbers."""
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
 def _part(leaf: Any, tensors: list[Tensor]) -> Callable[[Iterator[Tensor]], Any]:
     """Add a leaf's tensors to those found; returns what makes the leaf of others."""
     if isinstance(leaf, Tensor):
-        if not (leaf.is_floating_point() or leaf.is_complex()):
+        if not is_inexact(leaf):
             return lambda left: leaf
         tensors.append(leaf)
         return next

@@ -1,4 +1,4 @@
-"""Gradients of a linearized model that keep no activations between the passes."""
+"""Gradients that keep no activations between the passes: of a plain model, and a linearized one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,24 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from tangent.arithmetic.activation_checkpointing import recompute_blocks
 from tangent.arithmetic.forward_mode import forward_mode_attention, model_and_product
 from tangent.arithmetic.outputs import Rebuild, plus, split
+
+
+def recompute_blocks(encoder: nn.Module, enabled: bool) -> bool:
+    """Have the backward pass compute each block again instead of keeping its activations.
+
+    open_clip's and timm's models have the switch `set_grad_checkpointing`. That of some models does
+    nothing, so the answer is read from the flags that it should have set.
+
+    Returns:
+        whether blocks are recomputed from now on.
+    """
+    switch = getattr(encoder, "set_grad_checkpointing", None)
+    if switch is None:
+        return False
+    switch(enabled)
+    return any(getattr(module, "grad_checkpointing", False) for module in encoder.modules())
 
 
 class Recomputed:

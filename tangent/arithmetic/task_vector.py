@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tangent.arithmetic.outputs import is_inexact
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_safetensors, write_safetensors
 
@@ -46,7 +47,7 @@ class TaskVector(Mapping[str, Tensor]):
         if not tensors:
             raise UserError("a task vector needs at least one tensor; this one has none.")
         for name, tensor in tensors.items():
-            if not _is_inexact(tensor):
+            if not is_inexact(tensor):
                 raise UserError(
                     f"{name} holds {tensor.dtype}: a task vector is made of floating-point "
                     "parameters; leave counters and other buffers out."
@@ -82,14 +83,14 @@ class TaskVector(Mapping[str, Tensor]):
         """
         start, end, left_out = _weights(theta0, theta_star, buffers == "include")
         check_same_names_and_shapes(start, end, "θ0", "θ*")
-        if all(_is_same_memory(start[name], end[name]) for name in start):
+        if all(value.data_ptr() == end[name].data_ptr() != 0 for name, value in start.items()):
             raise UserError(
                 "θ0 and θ* are the same tensors in memory: a state dict follows its model. Keep "
                 "copy.deepcopy(model.state_dict()) from before the training."
             )
         difference = {}
         for name, tensor in start.items():
-            if not _is_inexact(tensor):
+            if not is_inexact(tensor):
                 if not torch.equal(tensor, end[name].to(tensor)):
                     raise UserError(
                         f"{name} holds {tensor.dtype} and differs: a task vector cannot move it."
@@ -220,8 +221,6 @@ class TaskVector(Mapping[str, Tensor]):
 
     def to(self, device: torch.device | str) -> TaskVector:
         """The same vector on another device."""
-        if all(tensor.device == torch.device(device) for tensor in self._tensors.values()):
-            return self
         return self._each(lambda tensor: tensor.to(device))
 
     def apply_to(self, model: nn.Module, alpha: float = 1.0) -> nn.Module:
@@ -286,7 +285,7 @@ def edit_(
     """
     parameters = _movable(model, theta0)
     edits = list(edits)
-    inexact = {name: value for name, value in theta0.items() if _is_inexact(value)}
+    inexact = {name: value for name, value in theta0.items() if is_inexact(value)}
     check_same_names_and_shapes(parameters, inexact, "the model", "θ0")
     for _, tau in edits:
         check_same_names_and_shapes(parameters, tau, "the model", "the task vector")
@@ -316,7 +315,7 @@ def _weights(
     else:
         buffers = {name for name in start if name.split(".")[-1] in _STATISTICS}
         repeated = _repeated(start) & _repeated(end)
-    counters = {name for name in buffers if name in start and not _is_inexact(start[name])}
+    counters = {name for name in buffers if name in start and not is_inexact(start[name])}
     differ = [
         name
         for name in start
@@ -343,14 +342,10 @@ def _repeated(tensors: Mapping[str, Tensor]) -> set[str]:
 
 def _movable(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
     """What task vectors may move: inexact parameters, and inexact buffers among `names`."""
-    parameters = {name: value for name, value in model.named_parameters() if _is_inexact(value)}
+    parameters = {name: value for name, value in model.named_parameters() if is_inexact(value)}
     wanted = set(names)
     buffers = {name: value for name, value in model.named_buffers() if name in wanted}
-    return parameters | {name: value for name, value in buffers.items() if _is_inexact(value)}
-
-
-def _is_inexact(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() or tensor.is_complex()
+    return parameters | {name: value for name, value in buffers.items() if is_inexact(value)}
 
 
 def _kept_type(tensor: Tensor) -> torch.dtype:
@@ -361,10 +356,6 @@ def _flat(tensor: Tensor) -> Tensor:
     """All real numbers of a tensor, in float64."""
     wide = tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
     return (torch.view_as_real(wide) if tensor.is_complex() else wide).flatten()
-
-
-def _is_same_memory(first: Tensor, second: Tensor) -> bool:
-    return first.numel() > 0 and first.data_ptr() == second.data_ptr()
 
 
 def _real(factor: object) -> float | None:

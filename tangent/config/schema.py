@@ -22,6 +22,7 @@ from tangent.jobs.keys import (
     NonEmptyString,
     Section,
 )
+from tangent.training.pretraining.recipes import Pretraining
 
 RANDOM_SUFFIX = "-random"
 
@@ -82,7 +83,7 @@ class Config(Section):
     eigenfunctions: sections.Eigenfunctions
     combinations: sections.Combinations = sections.Combinations()
     random_initialization: sections.RandomInitialization
-    pretraining: dict[Name, model_sources.Pretraining] = {}
+    pretraining: dict[Name, Pretraining] = {}
     """Recipes of models that the workflow pre-trains from nothing, by the recipe's name."""
     emergence: sections.Emergence = sections.Emergence()
     rate_sensitivity: sections.RateSensitivity = sections.RateSensitivity()

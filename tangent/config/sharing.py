@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from tangent.config.model_sources import Pretrained, Pretraining
+from tangent.config.model_sources import Pretrained
 from tangent.config.schema import Config
 from tangent.jobs.files import read_json, read_metadata
 from tangent.models.families import ENCODER_FILE
+from tangent.training.pretraining.recipes import Pretraining
 
 _SIZES = ("train_images", "validation_images", "test_images")
 

@@ -7,9 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from tangent.arithmetic.alphas import choose_addition_alpha
-from tangent.evaluation.edited_model import EditedModel
-from tangent.evaluation.evaluation_task import EvaluationTask
-from tangent.evaluation.sweep import SPLIT, SweepPoint
+from tangent.evaluation.evaluation_task import SPLIT, EditedModel, EvaluationTask, SweepPoint
 from tangent.jobs.progress import Progress
 from tangent.models.heads.head import normalized_accuracy
 
@@ -53,17 +51,18 @@ def evaluate(
     edited: EditedModel,
     tasks: Sequence[EvaluationTask],
     single_task: Mapping[str, float],
-    alpha: float,
-    vector: str,
+    coefficients: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Test accuracy at the chosen α: `absolute` and `normalized` are means over the tasks.
+    """Test accuracy at the chosen coefficients, by task under `tasks`, with its outcomes.
+
+    `absolute` and `normalized` are means over the tasks.
 
     Args:
-        edited, tasks, vector: as for `sweep`.
+        edited, tasks: as for `sweep`.
         single_task: the same mode's single-task accuracy on the test split, by task.
-        alpha: the α that validation chose.
+        coefficients: α by name of the task vector.
     """
-    measured = {task.name: task.accuracy(edited, {vector: alpha}, "test") for task in tasks}
+    measured = {task.name: task.accuracy(edited, coefficients, "test") for task in tasks}
     accuracies = {name: value.accuracy for name, value in measured.items()}
     per_task = {
         name: {
@@ -75,7 +74,6 @@ def evaluate(
         for name, value in measured.items()
     }
     return {
-        "alpha": alpha,
         "absolute": fmean(accuracies.values()),
         "normalized": normalized_accuracy(
             accuracies, {name: single_task[name] for name in measured}

@@ -17,7 +17,7 @@ from tangent.jobs.errors import UserError
 from tangent.models.heads.head import Head, predictions
 
 if TYPE_CHECKING:
-    from tangent.evaluation.edited_model import EditedModel
+    from tangent.evaluation.evaluation_task import EditedModel
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tangent.evaluation.feature_tables import FeatureTable, ProductTable
+from tangent.evaluation.feature_tables import Table, features_in
 from tangent.jobs.errors import UserError
 
 
@@ -14,13 +14,14 @@ class LinearizedEditedModel:
     """An `EditedModel` that looks features up: no model, no device, no torch.
 
     Args:
-        initial: f(x; θ0) of every image.
-        products: J(x)τ of every image; the τ named `sum` is the sum of all task vectors.
+        initial: f(x; θ0) [images, features] of every image, by (data set, split).
+        products: J(x)τ of every image, the same by name of the task vector τ; the one named `sum`
+            is the sum of all task vectors.
 
     Source: section 3 of the paper (the linearization) and its linearity in θ − θ0.
     """
 
-    def __init__(self, initial: FeatureTable, products: ProductTable) -> None:
+    def __init__(self, initial: Table, products: Mapping[str, Table]) -> None:
         self._initial = initial
         self._products = products
 
@@ -32,7 +33,7 @@ class LinearizedEditedModel:
         rows: np.ndarray | None = None,
     ) -> np.ndarray:
         """See `EditedModel.features`."""
-        initial = self._initial.table(dataset, split)
+        initial = features_in(self._initial, dataset, split)
         features = np.array(_select(initial, rows), dtype=np.float32)
         for name, alpha in coefficients.items():
             product = self._product(name, dataset, split, initial.shape)
@@ -72,7 +73,14 @@ class LinearizedEditedModel:
         return at
 
     def _product(self, name: str, dataset: str, split: str, shape: tuple[int, ...]) -> np.ndarray:
-        product = self._products.product(name, dataset, split)
+        try:
+            table = self._products[name]
+        except KeyError:
+            raise UserError(
+                f"there are no products of task vector {name!r}, only of "
+                f"{', '.join(self._products)}."
+            ) from None
+        product = features_in(table, dataset, split)
         if product.shape != shape:
             raise UserError(
                 f"the products of task vector {name!r} with {dataset}, split {split}, have "

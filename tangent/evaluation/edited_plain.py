@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tangent.arithmetic.linearized import parameters_of
 from tangent.arithmetic.task_vector import TaskVector, edit_
-from tangent.evaluation.feature_tables import FeatureTable
+from tangent.evaluation.feature_tables import Table, features_in
 from tangent.evaluation.features import Examples, encode
 from tangent.jobs.errors import UserError
 
@@ -41,7 +41,7 @@ class PlainEditedModel:
         task_vectors: τ by name, of a task or merged.
         load_images: images of (data set, split) for the encoder's device, with all rows or those
             given as indices.
-        initial: f(x; θ0) where it is known already: answers α = 0 without a pass.
+        initial: f(x; θ0) by (data set, split) if it is known already: answers α = 0 without a pass.
         batch_size: images per pass.
         autocast: `bfloat16` or `none` (float32); features are float32.
         image_bytes: memory for images that are kept; `image_budget` of the device if None.
@@ -52,7 +52,7 @@ class PlainEditedModel:
         encoder: nn.Module,
         task_vectors: Mapping[str, Mapping[str, Tensor]],
         load_images: Callable[[str, str, np.ndarray | None], Examples],
-        initial: FeatureTable | None = None,
+        initial: Table | None = None,
         batch_size: int = 256,
         autocast: str = "none",
         image_bytes: int | None = None,
@@ -88,17 +88,14 @@ class PlainEditedModel:
             self._vector(name)
         edit = {name: float(alpha) for name, alpha in coefficients.items() if alpha != 0}
         if not edit and self._initial is not None:
-            table = self._initial.table(dataset, split)
+            table = features_in(self._initial, dataset, split)
             return table if rows is None else table[rows]
-        self._write_weights(edit)
-        images = self._images_of(dataset, split, rows)
-        return encode(self._encoder, images, self._batch_size, self._autocast)
-
-    def _write_weights(self, edit: dict[str, float]) -> None:
         if edit != self._present:  # a heat map's point needs the same weights for two data sets
             edits = [(alpha, self._vector(name)) for name, alpha in edit.items()]
             edit_(self._encoder, self._theta0, edits)
             self._present = edit
+        images = self._images_of(dataset, split, rows)
+        return encode(self._encoder, images, self._batch_size, self._autocast)
 
     def _images_of(self, dataset: str, split: str, rows: np.ndarray | None) -> Examples:
         key = (dataset, split, None if rows is None else np.asarray(rows).tobytes())

@@ -1,4 +1,4 @@
-"""A task as evaluations see it: a head and the labels of each split."""
+"""What evaluations work with: edited models, seen through features, and tasks: heads and labels."""
 
 from __future__ import annotations
 
@@ -6,17 +6,49 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from tangent.data.split import split_path
 from tangent.evaluation import outcomes
-from tangent.evaluation.edited_model import EditedModel
 from tangent.evaluation.feature_tables import read_entry
 from tangent.jobs.errors import UserError
 from tangent.models.heads.head import Head
 from tangent.models.heads.stored import load_head
+
+SPLIT = "validation"
+"""The only split that α is chosen on."""
+
+SPLITS = (SPLIT, "test")
+
+
+class EditedModel(Protocol):
+    """A model at θ0 + Σ α_t τ_t, seen through its features: evaluations do not know which kind.
+
+    `LinearizedEditedModel` looks f(x; θ0) + Σ α_t J(x)τ_t up in tables, without a model or torch;
+    `PlainEditedModel` runs f(x; θ0 + Σ α_t τ_t) with the weights edited in place.
+    """
+
+    def features(
+        self,
+        coefficients: Mapping[str, float],
+        dataset: str,
+        split: str,
+        rows: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Encoder features [images, features] (float32) of the edited model.
+
+        Args:
+            coefficients: α of each task vector by name; those not named are zero. `sum` names the
+                sum of all task vectors (task addition with one shared α).
+            dataset: name of the data set whose images are encoded.
+            split: `validation` or `test`.
+            rows: the images wanted, as indices into the split; all of them if None.
+
+        Raises:
+            UserError: a task vector, data set or split that this model does not have.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +153,25 @@ class EvaluationTask:
             return Accuracy(self.head.outcomes(features, labels), self.head.classes)
         except UserError as error:
             raise UserError(f"{self.name}, split {split}: {error}") from error
+
+
+class SweepPoint(NamedTuple):
+    """Accuracy at one α on one task: a row of sweep.csv.
+
+    Attributes:
+        alpha: coefficient of the task vector, as the operation is written (negation subtracts it).
+        task: the data set.
+        split: always `validation`.
+        accuracy: in [0, 1].
+        normalized: accuracy / reference accuracy on the same split; single-task (addition) or
+            pre-trained (negation; not a number where that is zero).
+    """
+
+    alpha: float
+    task: str
+    split: str
+    accuracy: float
+    normalized: float
 
 
 def head_path(heads_dir: Path, name: str) -> Path:

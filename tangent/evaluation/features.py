@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from tangent.arithmetic.forward_mode import forward_mode_attention
+from tangent.arithmetic.linearizable import check_evaluation_mode
 from tangent.arithmetic.linearized import parameters_of, stacked_jvp_features
 from tangent.data.augmentation import central_squares, in_stored_pixels, resized_crop
 from tangent.data.preprocess import normalize, to_device
-from tangent.data.split import AnySplit, Split, TokenSplit, load_split, sample_rows
+from tangent.data.split import Split, TokenSplit, load_split, sample_rows
 from tangent.jobs.progress import Progress
 
 Pass = Callable[[Tensor], Tensor]
@@ -29,19 +30,15 @@ class Examples(Protocol):
     @property
     def nbytes(self) -> int:
         """Size of all examples as they are kept."""
-        ...
 
     def keep(self) -> None:
         """Keep examples on the device once they have been read."""
-        ...
 
     def whole(self) -> Tensor:
         """All examples at once."""
-        ...
 
     def batches(self, batch_size: int) -> Iterator[Tensor]:
         """Batches [batch_size, ...] in order."""
-        ...
 
 
 class Images:
@@ -181,7 +178,8 @@ class StoredExamples:
         Raises:
             UserError: the split is missing, unreadable or prepared for other models.
         """
-        return self._examples(self._load(dataset, split), rows)
+        stored = load_split(self._folder / dataset, split, self._preprocess)
+        return _EXAMPLES[stored.kind](stored, self._preprocess, self._device, rows)
 
     def sample(
         self, dataset: str, split: str, examples: int, seed: int
@@ -191,15 +189,8 @@ class StoredExamples:
         Raises:
             UserError: as above.
         """
-        stored = self._load(dataset, split)
-        rows = sample_rows(len(stored), examples, seed)
-        return rows, self._examples(stored, rows)
-
-    def _examples(self, split: AnySplit, rows: np.ndarray | None) -> Examples:
-        return _EXAMPLES[split.kind](split, self._preprocess, self._device, rows)
-
-    def _load(self, dataset: str, split: str) -> AnySplit:
-        return load_split(self._folder / dataset, split, self._preprocess)
+        rows = sample_rows(len(self(dataset, split)), examples, seed)
+        return rows, self(dataset, split, rows)
 
 
 def attention_of_device(device: torch.device | str) -> AbstractContextManager[None]:
@@ -249,7 +240,12 @@ def jacobian_products(
         encoder: f.
         directions: of each weight all τ, [directions, *shape], on the encoder's device.
         examples, batch_size, autocast, progress: as for `encode`.
+
+    Raises:
+        UserError: the encoder is in training mode, changes its weights, or has an operation without
+            a forward-mode derivative.
     """
+    check_evaluation_mode(encoder)
     theta0 = parameters_of(encoder)
     with torch.no_grad():
         return _in_batches(

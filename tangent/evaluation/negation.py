@@ -6,10 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tangent.arithmetic.alphas import choose_negation_alpha
-from tangent.evaluation.edited_model import EditedModel
-from tangent.evaluation.evaluation_task import EvaluationTask
-from tangent.evaluation.sweep import SPLIT, SweepPoint
+from tangent.evaluation.evaluation_task import SPLIT, EditedModel, EvaluationTask, SweepPoint
 from tangent.jobs.progress import Progress
 
 
@@ -49,31 +46,6 @@ def sweep(
                 points.append(SweepPoint(alpha, task.name, SPLIT, accuracy, normalized))
                 progress.update(values={"alpha": alpha, "accuracy": accuracy})
     return points
-
-
-def choose(
-    points: Sequence[SweepPoint],
-    alphas: Sequence[float],
-    target: str,
-    control: str,
-    required_control_accuracy: float,
-) -> float:
-    """The α of the lowest target accuracy among those that keep the control task.
-
-    Args:
-        points: the sweep.
-        alphas: the grid.
-        target, control: names of the two tasks.
-        required_control_accuracy: smallest admissible control accuracy on validation (the paper:
-            95 % of the pre-trained accuracy on the same split).
-    """
-    accuracy = {(point.task, point.alpha): point.accuracy for point in points}
-    return choose_negation_alpha(
-        alphas,
-        [accuracy[target, alpha] for alpha in alphas],
-        [accuracy[control, alpha] for alpha in alphas],
-        required_control_accuracy,
-    )
 
 
 def evaluate(

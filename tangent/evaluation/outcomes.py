@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 import numpy as np
 
@@ -21,9 +20,7 @@ def decode(text: str, n: int) -> np.ndarray:
     Raises:
         UserError: the text is something else, or of another number of images.
     """
-    packed = _bytes(text)
-    if packed is None or len(packed) != -(-n // 8):
-        raise _foreign(text, f"which of {n} images were right")
+    packed = _read(text, np.dtype(np.uint8), -(-n // 8), f"which of {n} images were right")
     return np.unpackbits(packed, count=n).astype(bool)
 
 
@@ -40,26 +37,21 @@ def decode_counts(text: str, n: int, largest: int) -> np.ndarray:
     Raises:
         UserError: the text is something else, or of another number of images.
     """
-    packed = _bytes(text)
-    kind = _of_counts(largest)
-    if packed is None or len(packed) != n * kind.itemsize:
-        raise _foreign(text, f"the counts of {n} images")
-    return packed.view(kind).astype(np.int64)
+    return _read(text, _of_counts(largest), n, f"the counts of {n} images").astype(np.int64)
 
 
 def _of_counts(largest: int) -> np.dtype:
     return np.min_scalar_type(largest).newbyteorder("<")
 
 
-def _bytes(text: str) -> np.ndarray | None:
+def _read(text: str, kind: np.dtype, n: int, what: str) -> np.ndarray:
     try:
-        return np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
-    except (binascii.Error, ValueError, TypeError):
-        return None
-
-
-def _foreign(text: str, what: str) -> UserError:
-    return UserError(
-        f"{str(text)[:20]!r}… does not say {what}: delete the result that holds it and run its "
-        "step again."
-    )
+        data = base64.b64decode(text, validate=True)
+    except (ValueError, TypeError):
+        data = None
+    if data is None or len(data) != n * kind.itemsize:
+        raise UserError(
+            f"{str(text)[:20]!r}… does not say {what}: delete the result that holds it and run its "
+            "step again."
+        )
+    return np.frombuffer(data, kind)

@@ -12,7 +12,7 @@ For 8 of ViT-L-14 it is 10 GB."""
 TANGENT_IMAGES = 512
 """Most images times tangents of a pass: more tangents need no more memory for activations. On the
 demo model (CPU) 8 tangents took 1.25 times their 17 forward passes in batches of 128 images, 1.0 in
-batches of 64 and 1.1 in batches of 16 (`tangent.arithmetic.linearized.stacked_jvp_features`)."""
+batches of 64 and 1.1 in batches of 16."""
 
 
 def tangents_per_pass(vectors: int, vector_bytes: int, device: str) -> int:
@@ -23,9 +23,7 @@ def tangents_per_pass(vectors: int, vector_bytes: int, device: str) -> int:
         vector_bytes: size of one.
         device: `cpu` or `cuda`.
     """
-    most = max(1, DIRECTION_BYTES[device] // vector_bytes)
-    rounds = -(-vectors // most)
-    return -(-vectors // rounds)
+    return _even(vectors, max(1, DIRECTION_BYTES[device] // vector_bytes))
 
 
 def images_per_pass(images: int, batch_size: int, tangents: int) -> int:
@@ -36,6 +34,9 @@ def images_per_pass(images: int, batch_size: int, tangents: int) -> int:
         batch_size: most images of a pass.
         tangents: task vectors of a pass.
     """
-    most = min(batch_size, max(1, TANGENT_IMAGES // tangents))
-    rounds = -(-images // most)
-    return -(-images // rounds)
+    return _even(images, min(batch_size, max(1, TANGENT_IMAGES // tangents)))
+
+
+def _even(number: int, most: int) -> int:
+    rounds = -(-number // most)
+    return -(-number // rounds)

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import Tensor, nn
 
+from tangent.arithmetic.linearized import parameters_of
+from tangent.arithmetic.task_vector import TaskVector, check_same_names_and_shapes
+from tangent.evaluation.features import Examples, jacobian_products
 from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
 from tangent.jobs.errors import UserError
 from tangent.jobs.progress import Progress
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from tangent.evaluation.features import Examples
 
 
 def dataset_products(
@@ -44,9 +42,6 @@ def dataset_products(
     Raises:
         UserError: a task vector has no file, cannot be read, or belongs to another model.
     """
-    from tangent.arithmetic.linearized import parameters_of
-    from tangent.evaluation.features import jacobian_products
-
     theta0 = parameters_of(encoder)
     names = list(dict.fromkeys(name for wanted in vectors.values() for name in wanted))
     size = sum(value.nbytes for value in theta0.values())
@@ -92,8 +87,6 @@ def stacked_vectors(
     Raises:
         UserError: a name has no file, or a file cannot be read or belongs to another model.
     """
-    from tangent.arithmetic.task_vector import TaskVector, check_same_names_and_shapes
-
     if lacking := [name for name in names if name not in files]:
         raise UserError(
             f"no task vector {lacking[0]!r}, only {', '.join(files)}: give its file too "

@@ -1,5 +1,6 @@
-"""The one exception that a user is meant to read, and what others say."""
+"""The exceptions that end a script with one line for the user, and what they say of others."""
 
+import signal
 import sys
 
 # Where torch's libraries fail to allocate, they raise a plain RuntimeError.
@@ -17,6 +18,18 @@ class UserError(Exception):
     Scripts print it as one line and exit with status 1; every other exception is a bug of ours and
     keeps its traceback.
     """
+
+
+class Interrupted(Exception):
+    """A signal ended the training; its state is saved.
+
+    Attributes:
+        exit_status: 128 + the signal's number, as a shell reports it.
+    """
+
+    def __init__(self, signal_number: int, step: int) -> None:
+        super().__init__(f"{signal.Signals(signal_number).name} after step {step}; state saved")
+        self.exit_status = 128 + signal_number
 
 
 def first_line(error: BaseException) -> str:

@@ -147,6 +147,18 @@ def read_record(path: Path, **expected: Any) -> dict[str, Any]:
     return content
 
 
+def read_choice(path: Path, key: str, **expected: Any) -> float:
+    """The number `key` that validation chose, from a result of what is `expected`.
+
+    Raises:
+        UserError: as `read_record`, or there is no such number.
+    """
+    number = read_record(path, split="validation", **expected).get(key)
+    if not isinstance(number, int | float):
+        raise UserError(f"{path} holds no number `{key}`: delete it and run its step again.")
+    return float(number)
+
+
 def write_csv(
     path: str | os.PathLike[str],
     columns: Sequence[str],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -43,7 +43,6 @@ class TrainingBatches:
 
     Attributes:
         examples: the training set.
-        preprocess: `tangent.models.preprocess_config` of the model.
         batch_size: examples per step, over all processes.
         seed: the study's seed.
         task: name of the task; tasks have independent streams of chance.
@@ -53,7 +52,6 @@ class TrainingBatches:
     """
 
     examples: TrainingExamples
-    preprocess: Mapping[str, Any]
     batch_size: int
     seed: int
     task: str
@@ -64,11 +62,7 @@ class TrainingBatches:
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch, a short last one included."""
-        return -(-len(self.examples) // self.batch_size)
-
-    def like(self, count: int) -> Tensor:
-        """A tensor of the shape and type of `count` inputs, without values (on `meta`)."""
-        return self.examples.like(count, self.preprocess)
+        return -(-len(self.examples.labels) // self.batch_size)
 
     def from_step(self, step: int, epochs: int) -> Iterator[Batch]:
         """Yield the batches of a training from a step (counted from 0) to the end of its epochs.
@@ -91,7 +85,7 @@ class TrainingBatches:
             skip: leave out this many batches at its beginning (a resumed run has trained on them).
         """
         chance = generator(self.seed, self.task, number)
-        n = len(self.examples)
+        n = len(self.examples.labels)
         order = torch.randperm(n, generator=chance)
         drawn = self.examples.draw(chance, order)
         for start in range(skip * self.batch_size, n, self.batch_size):
@@ -100,7 +94,7 @@ class TrainingBatches:
             if share.start >= end:  # a process without examples would have no gradient to add
                 share, weight = slice(start, start + 1), 0.0
             rows = order[share]
-            inputs = self.examples.batch(rows, drawn[share], self.device, self.preprocess)
+            inputs = self.examples.batch(rows, drawn[share], self.device)
             labels = self.examples.labels[rows].to(self.device)
             yield Batch(inputs, labels, end - start, weight)
 

@@ -24,23 +24,6 @@ logger = logging.getLogger("tangent")
 _LARGEST_SHARE = 0.05
 
 
-class Interrupted(Exception):
-    """A signal ended the training; its state is saved.
-
-    Attributes:
-        exit_status: 128 + the signal's number, as a shell reports it.
-    """
-
-    def __init__(self, signal_number: int, step: int) -> None:
-        super().__init__(f"{signal.Signals(signal_number).name} after step {step}; state saved")
-        self.exit_status = 128 + signal_number
-
-
-def state_fingerprint(content: Mapping[str, Any]) -> str:
-    """Hash everything that decides the bits of a training (settings, inputs, code, threads …)."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 class Checkpoint:
     """A state file that is resumed from only if it belongs to the very same training.
 
@@ -49,12 +32,15 @@ class Checkpoint:
 
     Args:
         path: the file.
-        fingerprint: `state_fingerprint` of the training.
+        decisive: all that decides the bits of the training (settings, inputs, code, threads …), as
+            JSON has it.
         seconds: time between two savings.
     """
 
-    def __init__(self, path: Path, fingerprint: str, seconds: float = 30.0) -> None:
-        self.path, self._fingerprint, self._seconds = Path(path), fingerprint, seconds
+    def __init__(self, path: Path, decisive: Any, seconds: float = 30.0) -> None:
+        self.path, self._seconds = Path(path), seconds
+        text = json.dumps(decisive, sort_keys=True)
+        self._fingerprint = hashlib.sha256(text.encode()).hexdigest()
         self._saved_at, self._cost = time.monotonic(), 0.0
         self._previous: dict[int, Any] = {}
         self.stop_signal: int | None = None

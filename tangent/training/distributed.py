@@ -17,8 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from tangent.jobs.errors import UserError, first_line
-from tangent.training.checkpoint import Interrupted
+from tangent.jobs.errors import Interrupted, UserError, first_line
 
 logger = logging.getLogger("tangent")
 
@@ -131,7 +130,8 @@ def process_group(count: int, device: torch.device) -> Iterator[Processes]:
     if device.type == "cuda":
         device = _own_gpu(count)
     if rank > 0:
-        _only_errors()
+        for handler in logger.handlers:
+            handler.addFilter(lambda record: record.levelno >= logging.ERROR)
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     processes = Processes(device, rank, count)
     try:
@@ -156,11 +156,6 @@ def _own_gpu(count: int) -> torch.device:
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     torch.cuda.set_device(device)
     return device
-
-
-def _only_errors() -> None:
-    for handler in logger.handlers:
-        handler.addFilter(lambda record: record.levelno >= logging.ERROR)
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

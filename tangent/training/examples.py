@@ -23,8 +23,6 @@ class TrainingExamples(Protocol):
 
     labels: Tensor
 
-    def __len__(self) -> int: ...
-
     def draw(self, generator: torch.Generator, rows: Tensor) -> Any:
         """Draw the augmentation of some examples, which slices as `rows` do.
 
@@ -32,33 +30,27 @@ class TrainingExamples(Protocol):
             generator: the random generator; its numbers go to the examples in the order given.
             rows: int64 [b], which examples.
         """
-        ...
 
-    def batch(
-        self, rows: Tensor, drawn: Any, device: torch.device, preprocess: Mapping[str, Any]
-    ) -> Tensor:
-        """The encoder's inputs [b, ...] of some examples.
+    def batch(self, rows: Tensor, drawn: Any, device: torch.device) -> Tensor:
+        """The encoder's inputs [b, ...] of some examples, on the device.
 
         Args:
             rows: int64 [b], which.
             drawn: the augmentation of these b examples.
             device: where the work is done.
-            preprocess: `tangent.models.preprocess_config` of the model.
         """
-        ...
 
-    def like(self, count: int, preprocess: Mapping[str, Any]) -> Tensor:
+    def like(self, count: int) -> Tensor:
         """A tensor of the shape and type of a batch of `count`, without values (on `meta`)."""
-        ...
 
 
 # By the kind of their split.
-KINDS: Registry[Callable[[Any], TrainingExamples]] = {
+KINDS: Registry[Callable[[Any, Mapping[str, Any]], TrainingExamples]] = {
     "image": TrainingImages,
     "text": TrainingTexts,
 }
 
 
-def training_examples(split: AnySplit) -> TrainingExamples:
-    """The training examples of a prepared data set's split."""
-    return KINDS[split.kind](split)
+def training_examples(split: AnySplit, preprocess: Mapping[str, Any]) -> TrainingExamples:
+    """The training examples of a prepared data set's split, for a model's preprocessing."""
+    return KINDS[split.kind](split, preprocess)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tangent.models.heads.head import TorchHead
-from tangent.training.compiling import compile_for
+from tangent.training.engine import compile_for
 
 
 class ForwardBackward:
@@ -31,7 +31,7 @@ class ForwardBackward:
         Only the encoder is compiled: tasks, whose heads differ in size, share its code.
 
         Raises:
-            CannotCompile: see `tangent.training.compiling.compile_for`.
+            CannotCompile: see `tangent.training.engine.compile_for`.
         """
         with _attention(inputs.device), self._precision(inputs.device):
             self._features = compile_for(self.model, inputs)

@@ -18,20 +18,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tangent.arithmetic.activation_checkpointing import recompute_blocks
 from tangent.arithmetic.linearized import linearize
-from tangent.arithmetic.modes import get_training
-from tangent.jobs.errors import UserError
+from tangent.arithmetic.modes import TRAININGS, look_up
+from tangent.arithmetic.recomputed import recompute_blocks
+from tangent.jobs.errors import Interrupted, UserError
 from tangent.jobs.progress import Progress
 from tangent.models.heads.head import Head, TorchHead
 from tangent.training.batches import Batch, TrainingBatches
-from tangent.training.checkpoint import Checkpoint, Interrupted
+from tangent.training.checkpoint import Checkpoint
 from tangent.training.distributed import Processes
 from tangent.training.engine import Engine, prepare
 from tangent.training.examples import TrainingExamples
 from tangent.training.forward_backward import ForwardBackward
 from tangent.training.history import Diverged, Record
-from tangent.training.schedule import learning_rate
 
 logger = logging.getLogger("tangent")
 
@@ -103,7 +102,6 @@ def finetune(
     encoder: nn.Module,
     head: Head,
     examples: TrainingExamples,
-    preprocess: Mapping[str, Any],
     settings: Settings,
     record: Record | None = None,
     checkpoint: Checkpoint | None = None,
@@ -115,7 +113,6 @@ def finetune(
         encoder: f(·; θ0), on the device to train on; standard training changes it in place.
         head: the task's.
         examples: the task's training set.
-        preprocess: `tangent.models.preprocess_config` of the model.
         settings: what to do.
         record: receives a row per step.
         checkpoint: where the state is kept; None trains without one.
@@ -134,16 +131,8 @@ def finetune(
             f"task {settings.task}: a label is {examples.labels.max()}, but the head has "
             f"{head.classes} classes: head and data set belong to different tasks."
         )
-    batches = TrainingBatches(
-        examples,
-        preprocess,
-        settings.batch_size,
-        settings.seed,
-        settings.task,
-        device,
-        processes.rank,
-        processes.count,
-    )
+    shares = {"device": device, "rank": processes.rank, "processes": processes.count}
+    batches = TrainingBatches(examples, settings.batch_size, settings.seed, settings.task, **shares)
     model = _trained_model(encoder, settings)
     trainer = _Trainer(model, head.on(device), batches, settings, record or Record(), processes)
     diverged = False
@@ -164,7 +153,7 @@ def finetune(
 
 def _trained_model(encoder: nn.Module, settings: Settings) -> nn.Module:
     saves_memory = settings.activation_checkpointing == "on"
-    training = get_training(settings.training)
+    training = look_up(TRAININGS, "training", settings.training)
     for name, parameter in encoder.named_parameters():
         if not re.search(training.parameters, name):
             parameter.requires_grad_(False)
@@ -183,6 +172,21 @@ def _trained_model(encoder: nn.Module, settings: Settings) -> nn.Module:
             "accumulation_steps saves memory too."
         )
     return encoder
+
+
+def learning_rate(step: int, peak: float, warmup_steps: int, steps: int) -> float:
+    """The learning rate of a step (docs/protocol.md, "Fine-tuning").
+
+    Args:
+        step: counted from 0 to `steps` - 1.
+        peak: learning rate at the end of the warm-up.
+        warmup_steps: steps of the linear warm-up: peak · (step + 1) / warmup_steps.
+        steps: steps of the whole training; the cosine would reach 0 at step `steps`.
+    """
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    share = (step - warmup_steps) / (steps - warmup_steps)
+    return 0.5 * peak * (1 + math.cos(math.pi * share))
 
 
 class _Trainer:
@@ -246,7 +250,7 @@ class _Trainer:
         settings, batches = self.settings, self.batches
         wanted = settings.compile == "on" and settings.activation_checkpointing == "off"
         share = len(range(batches.rank, settings.batch_size, batches.processes))
-        like = batches.like(min(self.pass_size, share))
+        like = batches.examples.like(min(self.pass_size, share))
         return prepare(self.forward_backward, wanted, like, begun)
 
     def _gradients(self, batch: Batch) -> Tensor:

@@ -16,29 +16,22 @@ class TrainingTexts:
 
     Args:
         split: the training split of a prepared data set.
-
-    Attributes:
-        labels: int64 [n], on the CPU.
+        preprocess: the model's preprocessing, which the split was prepared by.
     """
 
-    def __init__(self, split: TokenSplit) -> None:
+    def __init__(self, split: TokenSplit, preprocess: Mapping[str, Any]) -> None:
         self._split = split
         self.labels = torch.from_numpy(split.labels)
-
-    def __len__(self) -> int:
-        return len(self._split)
 
     def draw(self, generator: torch.Generator, rows: Tensor) -> Tensor:
         """Nothing for each of some texts, [b, 0]; no number is taken from the generator."""
         return torch.empty(len(rows), 0)
 
-    def batch(
-        self, rows: Tensor, drawn: Tensor, device: torch.device, preprocess: Mapping[str, Any]
-    ) -> Tensor:
+    def batch(self, rows: Tensor, drawn: Tensor, device: torch.device) -> Tensor:
         """Tokens of some texts, int64 [b, L + C·T] on the device."""
         return torch.from_numpy(self._split.read(rows.numpy())).to(device, non_blocking=True)
 
-    def like(self, count: int, preprocess: Mapping[str, Any]) -> Tensor:
-        """A tensor of the shape and type of a batch of `count`, without values (on `meta`)."""
+    def like(self, count: int) -> Tensor:
+        """See `TrainingExamples.like`."""
         width = self._split.tokens.shape[1]
         return torch.empty(count, width, dtype=torch.int64, device="meta")

@@ -202,7 +202,7 @@ ROWS = {
         {"write the report"},
     ),
     "a library module": (
-        lambda study: edit(study, "training/schedule.py", "import math", "EDITED = 1\nimport math"),
+        lambda study: edit(study, "training/loop.py", "import math", "EDITED = 1\nimport math"),
         trained(TASKS)
         | trained([RANDOM_TASK], model="tiny-random")
         | edits(TASKS)

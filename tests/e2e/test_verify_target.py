@@ -108,7 +108,7 @@ def test_another_value_in_the_configuration(study):
 
 
 def test_other_code_of_a_module(study):
-    study.replace("tangent/training/schedule.py", "import math", "EDITED = 1\nimport math")
+    study.replace("tangent/training/loop.py", "import math", "EDITED = 1\nimport math")
     message = error(study)
     assert message.startswith(f"{RESULTS}/finetuned/tiny")
     assert "was made by other code of finetune" in message

@@ -15,7 +15,6 @@ from tangent.arithmetic.linearized import jvp_features, parameters_of
 from tangent.arithmetic.task_vector import TaskVector
 from tangent.evaluation.disentanglement import PairMember, disentanglement_error
 from tangent.evaluation.edited_linearized import LinearizedEditedModel
-from tangent.evaluation.feature_tables import ProductsOfArrays, TableOfArrays
 from tangent.jobs.errors import UserError
 from tangent.models.heads.zero_shot import ZeroShotHead
 
@@ -123,10 +122,10 @@ def test_linearized_models_of_disjoint_effect_are_disentangled(
         initial[name, "test"] = value.numpy()
         for other in products:
             products[other][name, "test"] = product.numpy() * (other == name)
-    model = LinearizedEditedModel(TableOfArrays(initial), ProductsOfArrays(products))
+    model = LinearizedEditedModel(initial, products)
     assert (disentanglement_error(model, *pair, ALPHAS_1, ALPHAS_2).error == 0).all()
     products["second"]["first", "test"] = 100 * rng.normal(size=(IMAGES, 3))
-    model = LinearizedEditedModel(TableOfArrays(initial), ProductsOfArrays(products))
+    model = LinearizedEditedModel(initial, products)
     result = disentanglement_error(model, *pair, ALPHAS_1, ALPHAS_2)
     assert result.error_1.max() > 0 and (result.error_2 == 0).all()
 

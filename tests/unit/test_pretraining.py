@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import ClassVar
 
 import open_clip
 import pytest
@@ -15,7 +17,6 @@ from tangent.jobs.files import read_json, read_safetensors, sha256_file, write_j
 from tangent.models.compact_checkpoint import TOKEN_IDS, expand
 from tangent.training.pretraining.contrastive import (
     FULL_VOCABULARY,
-    Recipe,
     Vocabulary,
     build_model,
     checkpoint,
@@ -26,10 +27,21 @@ from tangent.training.pretraining.contrastive import (
     prompts,
     zero_shot_accuracies,
 )
+from tangent.training.pretraining.recipes import Contrastive, read_recipe
 from tangent.training.pretraining.steps import pretrain
 
 SHIPPED = Path(__file__).parents[2] / "pretrained" / "demo-vit"
-RECIPE = Recipe(images=512, epochs=4, batch_size=128, threads=1, warmup_steps=4)
+ENTRY = {
+    "objective": "contrastive", "tower": "vit", "images": 512, "epochs": 4, "batch_size": 128,
+    "learning_rate": 1e-3, "seed": 0, "threads": 1, "autocast": "bfloat16",
+}  # fmt: skip
+
+
+class Short(Contrastive):
+    warmup_steps: ClassVar[int] = 4
+
+
+RECIPE = Short(**ENTRY)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +58,17 @@ def test_a_few_steps_reduce_the_loss(trained) -> None:
     assert last < first - 0.3
 
 
-@pytest.mark.parametrize("wrong", [{"images": 511}, {"batch_size": 1}, {"epochs": 0}])
-def test_a_recipe_without_a_step_is_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(UserError, match="batch_size from 2"):
-        Recipe(**wrong)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"images": 127}, "batch_size from 2 to the number of examples .127"),
+        ({"batch_size": 1}, "batch_size: .* greater than or equal to 2"),
+        ({"epochs": 0}, "epochs: .* greater than or equal to 1"),
+    ],
+)
+def test_a_recipe_without_a_step_is_refused(wrong: dict[str, int], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_recipe(json.dumps(ENTRY | wrong))
 
 
 def test_zero_shot_accuracies_cover_all_tasks(trained) -> None:

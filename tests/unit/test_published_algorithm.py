@@ -34,7 +34,6 @@ from tangent.evaluation import addition, negation
 from tangent.evaluation.edited_linearized import LinearizedEditedModel
 from tangent.evaluation.edited_plain import PlainEditedModel
 from tangent.evaluation.evaluation_task import EvaluationTask
-from tangent.evaluation.feature_tables import ProductsOfArrays, TableOfArrays
 from tangent.evaluation.features import encode, jacobian_products
 from tangent.models.heads.zero_shot import ZeroShotHead
 from tangent.training.history import Record
@@ -122,17 +121,14 @@ class Examples:
     def __init__(self, x: Tensor, labels: Tensor) -> None:
         self.x, self.labels, self.asked = x, labels, []
 
-    def __len__(self) -> int:
-        return len(self.x)
-
     def draw(self, generator, rows):
         return rows
 
-    def batch(self, rows, drawn, device, preprocess):
+    def batch(self, rows, drawn, device):
         self.asked.append(rows)
         return self.x[rows]
 
-    def like(self, count, preprocess):
+    def like(self, count):
         return torch.empty(count, *self.x.shape[1:], dtype=self.x.dtype, device="meta")
 
 
@@ -151,7 +147,7 @@ def test_losses_gradients_and_steps(clip, training, scale):
         autocast="none",
     )  # fmt: skip
     record, theta0 = Record(), copy.deepcopy(clip.visual)
-    result = finetune(theta0, head, examples, {}, settings, record)
+    result = finetune(theta0, head, examples, settings, record)
     assert [len(rows) for rows in examples.asked] == 3 * [4, 4, 2]
     predict = published_linear if training == "linear" else published_plain
     theta = published_weights(clip, 0.0)
@@ -283,7 +279,7 @@ class Study:
             made = jacobian_products(encoder, stacked, InMemory(x), 16)
             for name, part in zip(vectors, made, strict=True):
                 products[name][place] = part
-        return LinearizedEditedModel(TableOfArrays(features), ProductsOfArrays(products))
+        return LinearizedEditedModel(features, products)
 
 
 @pytest.mark.parametrize("mode", ["standard", "posthoc"])
@@ -325,7 +321,7 @@ def check_addition(study, edited):
     if len({tuple(study.right[t, "validation", "sum", a] for t in TASKS)
             for a in study.alphas if means[a] == means[best]}) == 1:  # fmt: skip
         assert chosen == best  # other ties are broken by rounding, there and here
-    found = addition.evaluate(edited, tasks, single["test"], chosen, "sum")
+    found = addition.evaluate(edited, tasks, single["test"], {"sum": chosen})
     accuracies = {task: study.accuracy(task, "test", "sum", chosen) for task in TASKS}
     ratios = [accuracies[task] / single["test"][task] for task in TASKS]
     assert found["absolute"] == pytest.approx(sum(accuracies.values()) / 3, abs=1e-10)
@@ -347,7 +343,8 @@ def check_negation(study, edited):
         required = 0.95 * curves[CONTROL][0.0]
         allowed = {alpha for alpha, accuracy in curves[CONTROL].items() if accuracy >= required}
         assert 0.0 in allowed
-        chosen = negation.choose(points, study.alphas, task.name, CONTROL, 0.95 * before[CONTROL])
+        measured = [[p.accuracy for p in points if p.task == name] for name in curves]
+        chosen = choose_negation_alpha(study.alphas, *measured, 0.95 * before[CONTROL])
         assert chosen == published_best(curves[task.name], allowed, largest=False)
         found = negation.evaluate(edited, task, control, chosen)
         for key, name in (("target", task.name), ("control", CONTROL)):

@@ -15,7 +15,6 @@ from tangent_kernels import problem
 from tangent.arithmetic.alphas import alpha_grid, choose_addition_alpha, choose_negation_alpha
 from tangent.arithmetic.linearized import jvp_features, linearize, parameters_of
 from tangent.evaluation.edited_linearized import LinearizedEditedModel
-from tangent.evaluation.feature_tables import ProductsOfArrays, TableOfArrays
 from tangent.jobs.errors import UserError
 from tangent.models.heads.head import accuracy, normalized_accuracy
 
@@ -132,8 +131,8 @@ def test_closed_form_curves_are_those_of_re_evaluated_models(
     tau = random_direction(model, scale=0.5)
     value, product = jvp_features(model, parameters_of(model), tau, x)
     edited = LinearizedEditedModel(
-        TableOfArrays({("task", "validation"): value.numpy()}),
-        ProductsOfArrays({"task": {("task", "validation"): product.numpy()}}),
+        {("task", "validation"): value.numpy()},
+        {"task": {("task", "validation"): product.numpy()}},
     )
     labels = rng.integers(0, head.classes, len(x))
     linearized = linearize(model)

@@ -10,7 +10,6 @@ import logging
 import math
 import statistics
 import time
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,12 +29,12 @@ from tangent.demo.world import (
     pretraining_data,
     render_task,
 )
-from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_json, write_safetensors
 from tangent.models.compact_checkpoint import TOKEN_IDS
 from tangent.tasks.task_files import load_task
-from tangent.training.pretraining import recipe as recipes
-from tangent.training.pretraining.pixels import MEAN, STD, normalise
+from tangent.training.pretraining.pixels import PREPROCESSING, normalise
+from tangent.training.pretraining.recipes import WEIGHTS_FILE, Contrastive
+from tangent.training.pretraining.steps import Objective
 
 CONTEXT_LENGTH = 16
 FULL_VOCABULARY = 49408
@@ -58,33 +57,6 @@ HELD_OUT_IMAGES = 9000
 _LARGEST_SCALE = math.log(100)
 
 logger = logging.getLogger("tangent")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe(recipes.Recipe):
-    """A CLIP; the defaults are those of the shipped checkpoint.
-
-    Raises:
-        UserError: as `recipe.Recipe`, or an unknown tower.
-    """
-
-    tower: str = "vit"
-    images: int = 800_000
-    epochs: int = 3
-    batch_size: int = 512
-    learning_rate: float = 1e-3
-    seed: int = 0
-    threads: int = 1
-    autocast: str = "bfloat16"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.tower not in TOWERS:
-            raise UserError(f"unknown tower {self.tower!r}: the towers are {', '.join(TOWERS)}.")
-
-    @property
-    def examples(self) -> int:
-        return self.images
 
 
 class Vocabulary:
@@ -128,12 +100,7 @@ def open_clip_config(tower: str) -> dict[str, Any]:
             "vision_cfg": TOWERS[tower],
             "text_cfg": {**TEXT, "vocab_size": FULL_VOCABULARY},
         },
-        "preprocess_cfg": {
-            "mean": [MEAN] * 3,
-            "std": [STD] * 3,
-            "interpolation": "bicubic",
-            "resize_mode": "shortest",
-        },
+        "preprocess_cfg": PREPROCESSING,
     }
 
 
@@ -151,20 +118,17 @@ def contrastive_loss(logits: torch.Tensor, caption_of_image: torch.Tensor) -> to
     return (to_caption + to_images) / 2
 
 
-def prepare(recipe: Recipe) -> ContrastiveObjective:
-    """Render the images and draw the model's weights from torch's global generator."""
-    return ContrastiveObjective(recipe)
+class ContrastiveObjective(Objective):
+    """Captioned images, rendered, and a CLIP (see `steps.Objective`).
 
-
-class ContrastiveObjective:
-    """Captioned images and a CLIP (see `training.Objective`).
+    The model's weights are drawn from torch's global generator.
 
     Attributes:
         model: over the compact vocabulary.
         vocabulary: of the captions and of all tasks' prompts.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Contrastive) -> None:
         self._tower, self._autocast = recipe.tower, recipe.autocast
         started = time.monotonic()
         self._pixels, captions, _ = pretraining_data(recipe.images, recipe.seed)
@@ -201,7 +165,7 @@ class ContrastiveObjective:
 
     def write(self, folder: Path) -> None:
         """Write a compact checkpoint and its configuration in open_clip's hub format."""
-        write_safetensors(folder / "model.safetensors", checkpoint(self.model, self.vocabulary))
+        write_safetensors(folder / WEIGHTS_FILE, checkpoint(self.model, self.vocabulary))
         write_json(folder / "open_clip_config.json", open_clip_config(self._tower))
 
     def metrics(self) -> dict[str, Any]:
@@ -219,6 +183,9 @@ class ContrastiveObjective:
             "zero_shot_control": accuracies[CONTROL_TASK],
             "evaluation_images": EVALUATION_IMAGES,
         }
+
+
+prepare = ContrastiveObjective
 
 
 def checkpoint(model: CLIP, vocabulary: Vocabulary) -> dict[str, torch.Tensor]:

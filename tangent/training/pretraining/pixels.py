@@ -6,6 +6,12 @@ import numpy as np
 import torch
 
 MEAN, STD = 0.5, 0.25
+PREPROCESSING = {
+    "mean": [MEAN] * 3,
+    "std": [STD] * 3,
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
 
 
 def normalise(pixels: np.ndarray) -> torch.Tensor:

@@ -6,21 +6,20 @@ import math
 import time
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
-from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from tangent.jobs.errors import UserError
+from tangent.jobs.errors import Interrupted, UserError
 from tangent.jobs.progress import Progress
-from tangent.training.checkpoint import Checkpoint, Interrupted
-from tangent.training.pretraining.recipe import Recipe
+from tangent.training.checkpoint import Checkpoint
+from tangent.training.pretraining.recipes import PretrainingRecipe
 
 
 class Objective(Protocol):
-    """Examples and a model that is trained on them, whole."""
+    """Examples and a model that is trained on them, whole: what every objective's class has."""
 
     model: nn.Module
 
@@ -28,17 +27,16 @@ class Objective(Protocol):
         """The loss [] of the examples `chosen`, int64 [batch]."""
 
     def constrain(self) -> None:
-        """Bring parameters back into their bounds after a step."""
+        """Bring parameters back into their bounds after a step; there may be none."""
 
     def write(self, folder: Path) -> None:
-        """Write the model as it is now: the files that `OBJECTIVES` lists."""
+        """Write the model as it is now: the recipe's `files`."""
 
     def metrics(self) -> dict[str, Any]:
         """How good the model is now, as `metrics.json` has it."""
 
 
-@dataclass(frozen=True)
-class LogRow:
+class LogRow(NamedTuple):
     """State of the training after `step` steps; `seconds` since the first step began."""
 
     step: int
@@ -47,31 +45,18 @@ class LogRow:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Result:
-    """A pre-training up to the last wanted step.
-
-    Attributes:
-        snapshots: state dict of the model after each wanted step; 0 is the initialisation.
-        rows: one per step.
-    """
-
-    snapshots: dict[int, dict[str, Tensor]]
-    rows: list[LogRow]
-
-
 def pretrain(
     objective: Objective,
-    recipe: Recipe,
+    recipe: PretrainingRecipe,
     steps: Collection[int],
     checkpoint: Checkpoint | None = None,
-) -> Result:
+) -> PretrainingRun:
     """Train up to the last of `steps`; the schedule is that of the whole recipe.
 
     So which steps are wanted changes no bit of any of them.
 
     Args:
-        objective: `prepare(recipe)` of the recipe's objective, just made.
+        objective: `prepare(recipe)` of the objective's module, just made.
         recipe: what to do.
         steps: after how many steps the weights are wanted.
         checkpoint: where the state is kept; None trains without one.
@@ -85,22 +70,37 @@ def pretrain(
             f"the schedule of this recipe has {recipe.steps} steps: weights can be kept after 0 "
             f"to {recipe.steps} of them, not {', '.join(map(str, steps)) or 'never'}."
         )
-    trainer = _Trainer(objective, recipe, frozenset(steps))
-    trainer.run(checkpoint)
-    return Result(trainer.snapshots, trainer.rows)
+    run = PretrainingRun(objective, recipe, frozenset(steps))
+    run.go_on(checkpoint)
+    return run
 
 
-class _Trainer:
-    """Everything that changes during a pre-training."""
+class PretrainingRun:
+    """Everything that changes during a pre-training.
 
-    def __init__(self, objective: Objective, recipe: Recipe, steps: frozenset[int]) -> None:
+    Attributes:
+        snapshots: state dict of the model after each wanted step; 0 is the initialisation.
+        rows: one per step.
+    """
+
+    def __init__(
+        self, objective: Objective, recipe: PretrainingRecipe, steps: frozenset[int]
+    ) -> None:
         self.objective, self.recipe, self.steps = objective, recipe, steps
-        self.optimizer = _optimizer(objective.model, recipe)
+        weights = list(objective.model.parameters())
+        groups = [
+            {"params": [w for w in weights if w.ndim >= 2], "weight_decay": recipe.weight_decay},
+            {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True
+        )
         self.order = torch.empty(0, dtype=torch.int64)  # of the present epoch's examples
         self.rows: list[LogRow] = []
         self.snapshots: dict[int, dict[str, Tensor]] = {}
 
-    def run(self, checkpoint: Checkpoint | None) -> None:
+    def go_on(self, checkpoint: Checkpoint | None) -> None:
+        """Train from the saved state, or the first step, to the last wanted step."""
         saved = checkpoint.load() if checkpoint else None
         if saved:
             self._restore(saved)
@@ -158,7 +158,7 @@ class _Trainer:
             "optimizer": self.optimizer.state_dict(),
             "order": self.order,
             "random": torch.get_rng_state(),
-            "rows": [list(astuple(row)) for row in self.rows],
+            "rows": [list(row) for row in self.rows],
             "snapshots": self.snapshots,
         }
 
@@ -168,13 +168,3 @@ class _Trainer:
         self.order, self.snapshots = saved["order"], saved["snapshots"]
         self.rows = [LogRow(*row) for row in saved["rows"]]
         torch.set_rng_state(saved["random"])
-
-
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
-    others = [parameter for parameter in model.parameters() if parameter.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)

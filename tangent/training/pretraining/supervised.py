@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,11 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tangent.demo.world import pretraining_classes, pretraining_data
-from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_json, write_safetensors
 from tangent.models.closed_vocabulary import CONFIG_FILE, new_model
-from tangent.training.pretraining import recipe as recipes
-from tangent.training.pretraining.objectives import WEIGHTS_FILE
-from tangent.training.pretraining.pixels import MEAN, STD, normalise
+from tangent.training.pretraining.pixels import PREPROCESSING, normalise
+from tangent.training.pretraining.recipes import WEIGHTS_FILE, Supervised
+from tangent.training.pretraining.steps import Objective
 
 # timm's names, and what differs from them.
 TOWERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -43,27 +41,6 @@ EVALUATION_IMAGES = 2000
 logger = logging.getLogger("tangent")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe(recipes.Recipe):
-    """A classifier.
-
-    Raises:
-        UserError: as `recipe.Recipe`, or an unknown tower.
-    """
-
-    tower: str
-    images: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.tower not in TOWERS:
-            raise UserError(f"unknown tower {self.tower!r}: the towers are {', '.join(TOWERS)}.")
-
-    @property
-    def examples(self) -> int:
-        return self.images
-
-
 def timm_config(tower: str) -> dict[str, Any]:
     """The configuration of a closed-vocabulary model (`tangent.models.closed_vocabulary`)."""
     architecture, arguments = TOWERS[tower]
@@ -73,30 +50,20 @@ def timm_config(tower: str) -> dict[str, Any]:
             "model_args": arguments,
             "num_classes": len(pretraining_classes()),
         },
-        "preprocess_cfg": {
-            "size": [32, 32],
-            "mean": [MEAN] * 3,
-            "std": [STD] * 3,
-            "interpolation": "bicubic",
-            "resize_mode": "shortest",
-            "fill_color": 0,
-        },
+        "preprocess_cfg": {"size": [32, 32], **PREPROCESSING, "fill_color": 0},
     }
 
 
-def prepare(recipe: Recipe) -> SupervisedObjective:
-    """Render the images and draw the model's weights from torch's global generator."""
-    return SupervisedObjective(recipe)
+class SupervisedObjective(Objective):
+    """Labelled images, rendered, and a classifier (see `steps.Objective`).
 
-
-class SupervisedObjective:
-    """Labelled images and a classifier (see `training.Objective`).
+    The model's weights are drawn from torch's global generator.
 
     Attributes:
         model: of timm.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Supervised) -> None:
         self._config = timm_config(recipe.tower)
         started = time.monotonic()
         self._pixels, _, labels = pretraining_data(recipe.images, recipe.seed)
@@ -112,9 +79,6 @@ class SupervisedObjective:
         with sdpa_kernel(SDPBackend.MATH):
             logits = self.model(normalise(self._pixels[chosen.numpy()]))
         return F.cross_entropy(logits, self._labels[chosen])
-
-    def constrain(self) -> None:
-        """Nothing is bounded."""
 
     def write(self, folder: Path) -> None:
         """Write the whole model and its configuration."""
@@ -138,3 +102,6 @@ class SupervisedObjective:
             },
             "evaluation_images": EVALUATION_IMAGES,
         }
+
+
+prepare = SupervisedObjective

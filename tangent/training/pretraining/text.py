@@ -10,7 +10,6 @@ import logging
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,8 @@ from tangent.models import t5, t5_tokenizer
 from tangent.models.heads.answers import AnswersHead
 from tangent.models.t5_tokenizer import END, PADDING, padded_answers
 from tangent.tasks.task_files import load_task
-from tangent.training.pretraining import recipe as recipes
+from tangent.training.pretraining.recipes import WEIGHTS_FILE, Text
+from tangent.training.pretraining.steps import Objective
 
 # Small enough for studies without a GPU: tied and with ReLU, as the first T5 models are.
 ARCHITECTURE = {"d_model": 96, "d_kv": 32, "d_ff": 384, "num_layers": 2, "num_heads": 3}
@@ -46,28 +46,6 @@ EVALUATION_TEXTS, EVALUATION_SEED = 500, 1
 _NO_TARGET = -100
 
 logger = logging.getLogger("tangent")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe(recipes.Recipe):
-    """A T5; the defaults are those of configs/demo-t5.yaml."""
-
-    texts: int = 160_000
-    epochs: int = 1
-    batch_size: int = 64
-    learning_rate: float = 3e-3
-    seed: int = 0
-    threads: int = 1
-    weight_decay: float = 0.01
-
-    @property
-    def examples(self) -> int:
-        return self.texts
-
-
-def prepare(recipe: Recipe) -> TextObjective:
-    """Write the texts and draw the model's weights from torch's global generator."""
-    return TextObjective(recipe)
 
 
 def cut_spans(tokens: Sequence[int], sentinels: Sequence[int], rng: np.random.Generator) -> tuple:
@@ -96,15 +74,17 @@ def cut_spans(tokens: Sequence[int], sentinels: Sequence[int], rng: np.random.Ge
     return [*inputs, *tokens[position:], END], [*targets, END]
 
 
-class TextObjective:
-    """Examples and a T5 (see `training.Objective`).
+class TextObjective(Objective):
+    """Examples, written, and a T5 (see `steps.Objective`).
+
+    The model's weights are drawn from torch's global generator.
 
     Attributes:
         model: transformers' whole model.
         tokenizer: of all words.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Text) -> None:
         started = time.monotonic()
         examples = pretraining_texts(recipe.texts, recipe.seed)
         self.tokenizer = build_tokenizer(text for pair in examples for text in pair if text)
@@ -147,12 +127,9 @@ class TextObjective:
         ).logits
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_NO_TARGET)
 
-    def constrain(self) -> None:
-        """Nothing is bounded."""
-
     def write(self, folder: Path) -> None:
         """Write the weights, the configuration and the tokenizer."""
-        write_safetensors(folder / "model.safetensors", t5.own_tensors(self.model.state_dict()))
+        write_safetensors(folder / WEIGHTS_FILE, t5.own_tensors(self.model.state_dict()))
         write_json(folder / t5_tokenizer.CONFIG_FILE, self._config)
         write_text(folder / t5_tokenizer.TOKENIZER_FILE, self.tokenizer.to_str(pretty=True))
 
@@ -190,3 +167,6 @@ class TextObjective:
             logits = AnswersHead(table, answers, INPUT_LENGTH).logits(features)
             accuracies[name] = float((logits.argmax(axis=1) == labels).mean())
         return accuracies
+
+
+prepare = TextObjective

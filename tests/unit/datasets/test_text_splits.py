@@ -163,7 +163,7 @@ def test_training_batches_are_the_texts_in_the_order_that_images_have(prepared):
     """Every text once an epoch; the random numbers are those of a task without augmentation."""
     split = load_split(prepared(texts(43), texts(9))[0], "train")
     settings = {"seed": 5, "task": "moods", "device": torch.device("cpu")}
-    batches = TrainingBatches(training_examples(split), LENGTHS, 8, **settings)
+    batches = TrainingBatches(training_examples(split, LENGTHS), 8, **settings)
     epoch = list(batches.epoch(1))
     seen = torch.cat([batch.inputs for batch in epoch])
     labels = torch.cat([batch.labels for batch in epoch])
@@ -172,10 +172,10 @@ def test_training_batches_are_the_texts_in_the_order_that_images_have(prepared):
     order = torch.randperm(len(split), generator=generator(5, "moods", 1))
     assert torch.equal(seen, torch.from_numpy(np.array(split.tokens))[order])
     assert torch.equal(labels, torch.from_numpy(split.labels)[order])
-    like = batches.like(8)
+    like = batches.examples.like(8)
     assert (like.shape, like.dtype) == (epoch[0].inputs.shape, epoch[0].inputs.dtype)
     shares = [
-        TrainingBatches(training_examples(split), LENGTHS, 8, **settings, rank=rank, processes=2)
+        TrainingBatches(training_examples(split, LENGTHS), 8, **settings, rank=rank, processes=2)
         for rank in range(2)
     ]
     for batch, *parts in zip(epoch, *(share.epoch(1) for share in shares), strict=True):

@@ -151,12 +151,12 @@ def test_crops_of_small_images_are_the_originals(seed, rng, prepared):
     no_test = Pictures([encoded(noise(rng, 4, 4))], np.zeros(1, np.int64))
     no_validation = Pictures([encoded(noise(rng, 4, 4))], np.zeros(1, np.int64))
     folder, _ = prepared(train, no_test, no_validation, image_size=size, order="source")
-    images = TrainingImages(load_split(folder, "train"))
-    originals = random_boxes(np.array(shapes), generator(seed))
-    boxes = images.draw(generator(seed), torch.arange(len(images)))
-    rows = torch.randperm(len(images))[:30]
     preprocess = {"size": (size, size), "mean": (0, 0, 0), "std": (1, 1, 1)}
-    crops = images.batch(rows, boxes[rows], torch.device("cpu"), preprocess)
+    images = TrainingImages(load_split(folder, "train"), preprocess)
+    originals = random_boxes(np.array(shapes), generator(seed))
+    boxes = images.draw(generator(seed), torch.arange(len(shapes)))
+    rows = torch.randperm(len(shapes))[:30]
+    crops = images.batch(rows, boxes[rows], torch.device("cpu"))
     for crop, row in zip(crops, rows.tolist(), strict=True):
         picture = channels_first(np.array(train.open(row))[None])
         ours = resized_crop(picture, originals[row : row + 1], (size, size))[0]

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tangent.evaluation.coordinates import MOST_SWEEPS, coordinate_ascent
-from tangent.evaluation.task_subsets import direction, subsets
+from tangent.evaluation.combinations import MOST_SWEEPS, coordinate_ascent
+from tangent.evaluation.directions import of_subset, subsets
 from tangent.jobs.errors import UserError
 
 GRID = ("--alphas", 0, 0.25, 0.5, 0.75, 1)
@@ -207,8 +207,8 @@ def test_a_sample_is_spread_over_many_tasks() -> None:
 
 
 def test_the_direction_of_all_tasks_is_the_stored_sum() -> None:
-    assert direction(("a", "b"), ["a", "b"]) == {"sum": 1.0}
-    assert direction(("b",), ["a", "b"]) == {"b": 1.0}
+    assert of_subset(("a", "b"), ["a", "b"]) == {"sum": 1.0}
+    assert of_subset(("b",), ["a", "b"]) == {"b": 1.0}
 
 
 levels = st.integers(0, 6).map(lambda correct: correct / 6)
@@ -240,15 +240,15 @@ def ascend(table: np.ndarray, start: float):
 @given(tables(), st.sampled_from(ALPHAS))
 def test_an_ascent_ends_no_lower_and_at_a_maximum_along_every_axis(table, start) -> None:
     found, index = ascend(table, start)
-    end = index(found.alphas)
-    assert found.value == table[end]
-    assert found.value >= table[(ALPHAS.index(start),) * table.ndim]
-    if found.has_converged:
+    end = index(found["alphas"])
+    assert found["value"] == table[end]
+    assert found["value"] >= table[(ALPHAS.index(start),) * table.ndim]
+    if found["has_converged"]:
         for axis in range(table.ndim):
             line = table[(*end[:axis], slice(None), *end[axis + 1 :])]
-            assert found.value == line.max()
+            assert found["value"] == line.max()
     else:
-        assert found.sweeps == MOST_SWEEPS
+        assert found["sweeps"] == MOST_SWEEPS
 
 
 @given(st.lists(st.lists(levels, min_size=5, max_size=5), min_size=2, max_size=3))
@@ -258,9 +258,9 @@ def test_an_ascent_of_a_separable_objective_finds_the_best_of_the_whole_grid(ter
     table = sum(np.ix_(*terms))
     found, index = ascend(table, 0.5)
     every = itertools.product(range(len(ALPHAS)), repeat=table.ndim)
-    assert found.value == max(table[point] for point in every)
-    assert found.has_converged and found.sweeps <= 2
+    assert found["value"] == max(table[point] for point in every)
+    assert found["has_converged"] and found["sweeps"] <= 2
     # A coordinate moves only if that is better, and then to the smallest of the best.
-    for name, term in zip(found.alphas, terms, strict=True):
+    for name, term in zip(found["alphas"], terms, strict=True):
         best = [alpha for alpha, value in zip(ALPHAS, term, strict=True) if value == term.max()]
-        assert found.alphas[name] == (0.5 if 0.5 in best else best[0])
+        assert found["alphas"][name] == (0.5 if 0.5 in best else best[0])

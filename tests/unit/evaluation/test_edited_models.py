@@ -14,10 +14,8 @@ from tangent.data.split import Split
 from tangent.evaluation.edited_linearized import LinearizedEditedModel
 from tangent.evaluation.edited_plain import PlainEditedModel, image_budget
 from tangent.evaluation.feature_tables import (
-    ProductsOfArrays,
-    StoredFeatures,
     StoredProducts,
-    TableOfArrays,
+    stored_features,
 )
 from tangent.evaluation.features import Images, StoredExamples
 from tangent.jobs.errors import UserError
@@ -60,7 +58,7 @@ def linearized(study) -> LinearizedEditedModel:
         {folder.name: folder for folder in (study.root / name).iterdir()}
         for name in ("features", "products")
     )
-    return LinearizedEditedModel(StoredFeatures(features), StoredProducts(products))
+    return LinearizedEditedModel(stored_features(features), StoredProducts(products))
 
 
 @pytest.mark.parametrize("coefficients", COEFFICIENTS)
@@ -127,7 +125,7 @@ def test_known_answers_cost_no_pass_and_images_are_loaded_once(study):
         loaded.append((dataset, split))
         return load(dataset, split, rows)
 
-    initial = TableOfArrays({("red", "test"): np.zeros((50, 12), np.float32)})
+    initial = {("red", "test"): np.zeros((50, 12), np.float32)}
     plain = PlainEditedModel(encoder, task_vectors, counting_load, initial, batch_size=50)
     assert plain.features({"red": 0.0, "sum": 0.0}, "red", "test").max() == 0
     assert (encoder.passes, loaded) == (0, [])
@@ -189,7 +187,7 @@ def test_unknown_vectors_and_data_sets_are_refused_by_name(study, plain, lineari
     with pytest.raises(UserError, match=r"features.red.train\.safetensors does not exist"):
         linearized.features({}, "red", "train")
     products = StoredProducts({"red": study.root / "products" / "red"})
-    features = StoredFeatures({"blue": study.root / "features" / "blue"})
+    features = stored_features({"blue": study.root / "features" / "blue"})
     other = LinearizedEditedModel(features, products)
     with pytest.raises(UserError, match="no products on data set 'blue', only on red: .*DATASET="):
         other.features({"red": 1.0}, "blue", "test")
@@ -203,8 +201,8 @@ def test_a_task_vector_of_another_model_is_refused(study):
 
 
 def test_products_of_other_images_are_refused(study):
-    initial = TableOfArrays({("red", "test"): np.zeros((50, 12), np.float32)})
-    products = ProductsOfArrays({"red": {("red", "test"): np.zeros((49, 12), np.float32)}})
+    initial = {("red", "test"): np.zeros((50, 12), np.float32)}
+    products = {"red": {("red", "test"): np.zeros((49, 12), np.float32)}}
     with pytest.raises(UserError, match=r"\(49, 12\)"):
         LinearizedEditedModel(initial, products).features({"red": 1.0}, "red", "test")
 

@@ -141,7 +141,7 @@ def test_one_kernel_of_all_logits(study, tmp_path, monkeypatch, method):
 
 def test_a_kernel_of_one_logit_is_the_same_without_a_matrix(study, tmp_path, monkeypatch):
     eigenfunctions(study, tmp_path / "dense")
-    monkeypatch.setattr("tangent.evaluation.local_energies.kernel_method", lambda *_: "matrix-free")
+    monkeypatch.setattr("tangent.kernels.kernel_cost.kernel_method", lambda *_: "matrix-free")
     eigenfunctions(study, tmp_path / "products")
     dense, products = (
         study.csv(str(tmp_path / name / "energies.csv")) for name in ("dense", "products")

@@ -16,8 +16,8 @@ from study_records import PROVENANCE, write_records
 
 from tangent.arithmetic.modes import MODES
 from tangent.evaluation import outcomes
+from tangent.evaluation.directions import subsets
 from tangent.evaluation.outcomes import encode, encode_counts
-from tangent.evaluation.task_subsets import subsets
 from tangent.jobs import files
 from tangent.results.collect import collect
 from tangent.results.columns import TABLES, raw_results, tables_of

@@ -43,13 +43,13 @@ def weights_agree(one, other):
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 5])
 def test_every_image_is_seen_once_and_shares_make_up_the_batch(processes, pretrained, dataset):
-    images = TrainingImages(load_split(dataset, "train"))
-    images.labels = torch.arange(len(images))  # an image's label says which it is
-    batch_size, preprocess = random.randint(1, 20), preprocess_config(pretrained)
+    images = TrainingImages(load_split(dataset, "train"), preprocess_config(pretrained))
+    images.labels = torch.arange(len(images.labels))  # an image's label says which it is
+    batch_size = random.randint(1, 20)
 
     def epoch(**shares):
         device = torch.device("cpu")
-        batches = TrainingBatches(images, preprocess, batch_size, 0, "shapes", device, **shares)
+        batches = TrainingBatches(images, batch_size, 0, "shapes", device, **shares)
         return list(batches.epoch(3))
 
     shares = [epoch(rank=rank, processes=processes) for rank in range(processes)]
@@ -62,7 +62,7 @@ def test_every_image_is_seen_once_and_shares_make_up_the_batch(processes, pretra
                 torch.testing.assert_close(image[None], batch.inputs[batch.labels == label])
             seen += part.labels.tolist() if part.weight == 1 else []
             assert part.weight in (0, 1)
-    assert sorted(seen) == list(range(len(images)))
+    assert sorted(seen) == list(range(len(images.labels)))
 
 
 @pytest.mark.parametrize("training", ["standard", "linear"])

@@ -22,7 +22,7 @@ from tangent.jobs.files import read_csv, read_json
 from tangent.models.heads.zero_shot import ZeroShotHead
 from tangent.training import engine
 from tangent.training.compile_cache import VARIABLE
-from tangent.training.compiling import compile_for
+from tangent.training.engine import compile_for
 from tangent.training.forward_backward import ForwardBackward
 
 can_compile = Path(sysconfig.get_path("include"), "Python.h").exists() and any(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,8 +23,7 @@ from tangent.models.families import preprocess_config
 from tangent.models.heads.stored import load_head
 from tangent.training.batches import TrainingBatches, one_ahead
 from tangent.training.history import Record
-from tangent.training.loop import Settings, finetune
-from tangent.training.schedule import learning_rate
+from tangent.training.loop import Settings, finetune, learning_rate
 from tangent.training.training_images import TrainingImages
 
 SETTINGS = Settings(
@@ -49,8 +49,8 @@ def train(pretrained, dataset, heads):
         settings = Settings(**{**vars(SETTINGS), **changes})
         preprocess = preprocess_config(pretrained)
         encoder = load_encoder(pretrained)
-        images = TrainingImages(data)
-        return finetune(encoder, head, images, preprocess, settings, record), record
+        images = TrainingImages(data, preprocess)
+        return finetune(encoder, head, images, settings, record), record
 
     return run
 
@@ -101,8 +101,8 @@ def test_the_schedule_is_that_of_torchs_schedulers(images, epochs, warmup):
 
 
 def test_the_steps_of_the_paper_are_counted():
-    images = range(55_000)  # as many as MNIST's; only their number counts
-    batches = TrainingBatches(images, {}, 128, 0, "mnist", torch.device("cpu"))
+    images = SimpleNamespace(labels=range(55_000))  # as many as MNIST's; only their number counts
+    batches = TrainingBatches(images, 128, 0, "mnist", torch.device("cpu"))
     assert 5 * batches.steps_per_epoch == 2150
 
 
@@ -116,9 +116,9 @@ def test_no_warmup_starts_at_the_peak():
 
 def batches(dataset, pretrained, **changes):
     data = load_split(dataset, "train")
-    settings = {"preprocess": preprocess_config(pretrained), "batch_size": 32, "seed": 0}
-    settings |= {"task": "shapes", "device": torch.device("cpu"), **changes}
-    return TrainingBatches(TrainingImages(data), **settings)
+    settings = {"batch_size": 32, "seed": 0, "task": "shapes", "device": torch.device("cpu")}
+    images = TrainingImages(data, preprocess_config(pretrained))
+    return TrainingBatches(images, **settings | changes)
 
 
 def test_epochs_see_every_image_once_in_new_orders(dataset, pretrained):

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from torch.autograd.graph import saved_tensors_hooks
 
 from scripts import cli
-from tangent.arithmetic.activation_checkpointing import recompute_blocks
 from tangent.arithmetic.linearized import linearize
+from tangent.arithmetic.recomputed import recompute_blocks
 from tangent.data.split import load_split
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_csv
@@ -115,7 +115,7 @@ def test_a_switch_that_does_nothing_is_noticed():
 def test_an_encoder_without_activation_checkpointing_trains_linearly_but_not_otherwise(
     pretrained, dataset
 ):
-    images = TrainingImages(load_split(dataset, "train"))
+    images = TrainingImages(load_split(dataset, "train"), preprocess_config(pretrained))
     encoder, head = convolutional(), ZeroShotHead(torch.randn(10, 24).numpy())
 
     def trained(training, activation_checkpointing):
@@ -129,7 +129,7 @@ def test_an_encoder_without_activation_checkpointing_trains_linearly_but_not_oth
             autocast="none",
             activation_checkpointing=activation_checkpointing,
         )
-        return finetune(encoder, head, images, preprocess_config(pretrained), settings).state
+        return finetune(encoder, head, images, settings).state
 
     with pytest.raises(UserError, match=r"finetuning\.models\.<model>\.activation_checkpointing"):
         trained("standard", "on")
