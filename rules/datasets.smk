@@ -2,6 +2,17 @@
 # decoded once per image size, or tokenised once per model.
 
 
+def prepared(folder, splits):
+    """The outputs of the preparation of some splits of a task."""
+    base = f"<resources>/{folder}/{{task}}"
+    files = {split: f"{base}/{split}.safetensors" for split in splits}
+    return files | {"description": f"{base}/dataset.json"}
+
+
+def splits_of(wildcards, output):
+    return " ".join(name for name in output.keys() if name != "description")
+
+
 rule data_source:
     output:
         located="<resources>/sources/{task}.json",
@@ -25,15 +36,12 @@ rule dataset:
     input:
         located="<resources>/sources/{task}.json",
     output:
-        train="<resources>/datasets/{size}px/{task}/train.safetensors",
-        validation="<resources>/datasets/{size}px/{task}/validation.safetensors",
-        test="<resources>/datasets/{size}px/{task}/test.safetensors",
-        description="<resources>/datasets/{size}px/{task}/dataset.json",
+        **prepared("datasets/{size}px", ["train", "validation", "test"]),
     wildcard_constraints:
         task=one_of(CONFIG.tasks),
     threads: decoding_threads
     params:
-        splits="train validation test",
+        splits=splits_of,
         settings=dataset_flags,
         code=code_of_data("prepare_dataset"),
     message:
@@ -48,24 +56,17 @@ rule dataset:
 # No model is fine-tuned on the control task: its training images need not be decoded.
 use rule dataset as control_dataset with:
     output:
-        validation="<resources>/datasets/{size}px/{task}/validation.safetensors",
-        test="<resources>/datasets/{size}px/{task}/test.safetensors",
-        description="<resources>/datasets/{size}px/{task}/dataset.json",
+        **prepared("datasets/{size}px", ["validation", "test"]),
     wildcard_constraints:
         task=one_of([CONFIG.control]),
-    params:
-        splits="validation test",
 
 
 # Linear probes are fitted on training images of the control task too.
 use rule dataset as control_training with:
     output:
-        train="<resources>/control_training/{size}px/{task}/train.safetensors",
-        description="<resources>/control_training/{size}px/{task}/dataset.json",
+        **prepared("control_training/{size}px", ["train"]),
     wildcard_constraints:
         task=one_of([CONFIG.control]),
-    params:
-        splits="train",
 
 
 rule texts:
@@ -74,14 +75,11 @@ rule texts:
         config="<resources>/pretrained/{model}/t5_config.json",
         tokenizer="<resources>/pretrained/{model}/tokenizer.json",
     output:
-        train="<resources>/datasets/{model}-tokens/{task}/train.safetensors",
-        validation="<resources>/datasets/{model}-tokens/{task}/validation.safetensors",
-        test="<resources>/datasets/{model}-tokens/{task}/test.safetensors",
-        description="<resources>/datasets/{model}-tokens/{task}/dataset.json",
+        **prepared("datasets/{model}-tokens", ["train", "validation", "test"]),
     wildcard_constraints:
         task=one_of(CONFIG.tasks),
     params:
-        splits="train validation test",
+        splits=splits_of,
         settings=dataset_flags,
         code=code_of_data("prepare_text"),
     message:
@@ -95,10 +93,6 @@ rule texts:
 
 use rule texts as control_texts with:
     output:
-        validation="<resources>/datasets/{model}-tokens/{task}/validation.safetensors",
-        test="<resources>/datasets/{model}-tokens/{task}/test.safetensors",
-        description="<resources>/datasets/{model}-tokens/{task}/dataset.json",
+        **prepared("datasets/{model}-tokens", ["validation", "test"]),
     wildcard_constraints:
         task=one_of([CONFIG.control]),
-    params:
-        splits="validation test",

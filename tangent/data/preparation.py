@@ -8,7 +8,8 @@ holds digests and never a split, and nothing is written before it is known to be
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -19,10 +20,8 @@ import numpy as np
 from tangent.data.examined import Member, Official
 from tangent.data.sources.source import SourceData
 from tangent.data.split import SPLITS, split_path
-from tangent.data.validation import held_out
 from tangent.jobs.errors import UserError
-from tangent.tasks.labels import first_of, match_labels
-from tangent.tasks.task_files import AnyTask
+from tangent.tasks.task_files import AnyTask, comparable, first_of
 
 logger = logging.getLogger("tangent")
 
@@ -77,12 +76,22 @@ class Recipe:
     threads: int = 1
 
 
+def held_out(n: int, fraction: float, maximum: int) -> int:
+    """The number of validation images that a training set of `n` images gives.
+
+    Args:
+        n: size of the source's training set.
+        fraction: share of it to hold out, rounded down.
+        maximum: the largest number of images to hold out.
+    """
+    return min(int(fraction * n), maximum)
+
+
 def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw the validation images: torch's `random_split` with a generator seeded 0.
 
     Args:
-        n: size of the source's training set.
-        fraction, maximum: how many of them, by `tangent.data.validation.held_out`.
+        n, fraction, maximum: as of `held_out`.
 
     Returns:
         Indices of the remaining training images [n - k] and of the validation images [k], both
@@ -153,10 +162,55 @@ def prepare(task: AnyTask, source: SourceData, recipe: Recipe, folder: Path) -> 
     }
 
 
+def match_labels(task: AnyTask, source_classes: Sequence[str]) -> np.ndarray:
+    """Return the class of each label of a data set, found by the name that the data set gives it.
+
+    Only letters and digits count, in any case. A name is looked up in the task's `label_names`
+    first, then in its `classes`.
+
+    Args:
+        task: the task whose data the data set holds.
+        source_classes: the data set's own class names in the order of its labels.
+
+    Returns:
+        int64 [number of source classes], a permutation: the class index of each source label.
+
+    Raises:
+        UserError: a name fits no class or several, two names fit one class, or a class has none.
+    """
+    index_of: dict[str, int | None] = {}  # None: several classes have the name
+    for index, name in enumerate(task.classes):
+        key = comparable(name)
+        index_of[key] = None if key in index_of else index
+    for index, names in enumerate(task.label_names):
+        index_of |= {comparable(name): index for name in names}
+
+    matched = [index_of.get(comparable(name)) for name in source_classes]
+    names_of: dict[int | None, list[str]] = defaultdict(list)
+    for index, name in zip(matched, source_classes, strict=True):
+        names_of[index].append(repr(name))
+    faults = {
+        "names that fit no single class": names_of.pop(None, []),
+        "several names of one class": [
+            " and ".join(names) for _, names in sorted(names_of.items()) if len(names) > 1
+        ],
+        "classes without a name": [
+            repr(name) for index, name in enumerate(task.classes) if index not in names_of
+        ],
+    }
+    if any(faults.values()):
+        said = "; ".join(f"{what}: {first_of(names)}" for what, names in faults.items() if names)
+        raise UserError(
+            f"task {task.name}: the data set's class names do not match the task's ({said}). If "
+            "it is the right data set, add its names under `labels` in "
+            f"tangent/tasks/{task.name}.yaml."
+        )
+    return np.array(matched, np.int64)
+
+
 def _labels(
     task: AnyTask, classes: tuple[str, ...] | None, labels: np.ndarray, where: str
 ) -> np.ndarray:
-    """Return labels as indices into the task's classes."""
     count = len(task.classes) if classes is None else len(classes)
     if labels.min() < 0 or labels.max() >= count:
         raise UserError(

@@ -28,30 +28,26 @@ def geometry(image_size: int) -> dict[str, Any]:
 def check_geometry(
     prepared: Mapping[str, Any], preprocess: Mapping[str, Any], where: object
 ) -> None:
-    """Check that examples were prepared as a model wants them.
-
-    Args:
-        prepared: the `geometry` of a split.
-        preprocess: `tangent.models.preprocess_config` of the model.
-        where: the split's file.
+    """Check that the `geometry` of a split is that of a model's `preprocess_config`.
 
     Raises:
-        UserError: a setting differs, such as the size of images or the length of prompts.
+        UserError: a setting differs, such as the size of images or the length of prompts; `where`
+            is the split's file.
     """
     # Tuples as JSON has them.
     wanted = {k: list(v) if isinstance(v, tuple) else v for k, v in preprocess.items()}
     different = [name for name, value in prepared.items() if value != wanted.get(name)]
     if different:
-        raise UserError(
-            f"{where} was prepared with {_listed(prepared, different)}, but the model's "
-            f"preprocessing has {_listed(wanted, different)}: set pretrained.<model>.image_size to "
-            "the model's own image size (images are prepared square, bicubic, by the shortest "
-            "side), and give the data sets that were prepared for this model."
+        found, needed = (
+            ", ".join(f"{name} {settings.get(name)}" for name in different)
+            for settings in (prepared, wanted)
         )
-
-
-def _listed(settings: Mapping[str, Any], names: list[str]) -> str:
-    return ", ".join(f"{name} {settings.get(name)}" for name in names)
+        raise UserError(
+            f"{where} was prepared with {found}, but the model's preprocessing has {needed}: set "
+            "pretrained.<model>.image_size to the model's own image size (images are prepared "
+            "square, bicubic, by the shortest side), and give the data sets that were prepared for "
+            "this model."
+        )
 
 
 def resizer(preprocess: Mapping[str, Any]) -> Callable[[Image], Image]:

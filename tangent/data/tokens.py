@@ -25,7 +25,7 @@ logger = logging.getLogger("tangent")
 
 @dataclass(frozen=True)
 class TextForm:
-    """Texts as tokens: a `Form` of data sets (`tangent.data.preparation`).
+    """Texts as tokens: a `Form` of data sets.
 
     Attributes:
         tokenizer: the model's, without padding and truncation.
@@ -58,23 +58,22 @@ class TextForm:
         answers = padded_answers(
             self.tokenizer, task.classes, self.answer_length, f"task {task.name}"
         ).reshape(-1)
-        tokens, written = {}, {}
+        files, written = {}, {}
         for name, member in members.items():
             rows = member.official.rows
             filled = [task.fill(rows[row], f"{what}, {rows.name(row)}") for row in member.rows]
             prompts, truncated = prompt_tokens(self.tokenizer, filled, self.input_length, what)
-            tokens[name] = np.hstack([prompts, np.tile(answers, (len(prompts), 1))])
-            written[name] = {"truncated": truncated}
-            if truncated:
-                share = 100 * truncated / len(prompts)
-                logger.warning(
-                    "%s: %d %s prompts (%.1f %%) were cut to %d tokens",
-                    *(what, truncated, name, share, self.input_length),
-                )
-        for name, member in members.items():
-            path = split_path(folder, name)
+            tokens = np.hstack([prompts, np.tile(answers, (len(prompts), 1))])
             metadata = member.metadata(task, name, self.describe())
             metadata |= {"kind": task.kind, "tokenizer": self.tokenizer_sha256}
-            write_safetensors(path, {"tokens": tokens[name], **member.arrays()}, metadata)
-            written[name]["bytes"] = path.stat().st_size
+            files[split_path(folder, name)] = {"tokens": tokens, **member.arrays()}, metadata
+            written[name] = {"truncated": truncated}
+            if truncated:
+                logger.warning(
+                    "%s: %d %s prompts (%.1f %%) were cut to %d tokens",
+                    *(what, truncated, name, 100 * truncated / len(prompts), self.input_length),
+                )
+        for of_split, (path, content) in zip(written.values(), files.items(), strict=True):
+            write_safetensors(path, *content)
+            of_split["bytes"] = path.stat().st_size
         return written

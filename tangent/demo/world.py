@@ -55,9 +55,7 @@ RENDERERS: dict[str, Callable[[np.random.Generator, int, bool], Picture]] = {
 
 
 def render_task(task: str, split: Split, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Make images of one task.
-
-    The first n images are the same whatever the number asked for (not so for digits).
+    """Make images of one task; a larger number begins with the same ones (but for digits).
 
     Args:
         task: one of `TASKS`, or `CONTROL_TASK`.
@@ -95,10 +93,8 @@ def _task_image(task: str, split: Split, label: int, rng: np.random.Generator) -
     if task == CONTROL_TASK:
         harder = bool(rng.random() < _CONTROL_HARDER_SHARE)
         return to_pixels(RENDERERS[task](rng, label, harder).image, rng, harder)
-    if task == "photos":
-        picture = close_up(rng, label, split)
-    else:
-        picture = RENDERERS[task](rng, label, False)
+    is_photo = task == "photos"
+    picture = close_up(rng, label, split) if is_photo else RENDERERS[task](rng, label, False)
     return to_pixels(_shift(task, picture.image, rng, split), rng, harder=True)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tangent.data.augmentation import in_stored_pixels, random_boxes, training_images
-from tangent.data.preprocess import to_device
+from tangent.data.augmentation import in_stored_pixels, random_boxes, resized_crop
+from tangent.data.preprocess import normalize, to_device
 from tangent.data.split import Split
 
 
@@ -56,7 +56,7 @@ class TrainingImages:
             float32 [b, 3, model height, model width] on the device.
         """
         pixels = to_device(self._split.read(rows.numpy()), device).contiguous()
-        return training_images(pixels, boxes, preprocess)
+        return normalize(resized_crop(pixels, boxes, tuple(preprocess["size"])), preprocess)
 
     def like(self, count: int, preprocess: Mapping[str, Any]) -> Tensor:
         """A tensor of the shape and type of a batch of `count`, without values (on `meta`)."""

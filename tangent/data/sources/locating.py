@@ -55,12 +55,7 @@ class Located:
 
 
 def locate(task: AnyTask, entries: Sequence[Mapping[str, Any]], sizes: Sizes) -> Located:
-    """Find the first source that is there; this may download.
-
-    Args:
-        task: the task.
-        entries: its sources, in the order in which they are tried.
-        sizes: expected numbers of examples.
+    """Find the first of a task's sources that is there, in their order; this may download.
 
     Raises:
         UserError: no source is there (each is listed with its remedy), one is there but wrong, or

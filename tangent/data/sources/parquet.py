@@ -16,7 +16,7 @@ import numpy as np
 
 from tangent.data.sources.rows import Rows, TextRows, decode, labelled_texts, no_names
 from tangent.jobs.errors import UserError, first_line
-from tangent.tasks.task_files import Task, TextTask
+from tangent.tasks.task_files import TextTask
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,16 +40,29 @@ class ParquetRows(Rows):
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
+        import pyarrow.parquet as pq
+
         self._lock = threading.Lock()
         self._recent: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
-        self.classes: tuple[str, ...] | None = None
         # Each group of rows: its shard, its number in there, its first row in there and overall.
         self._groups: list[tuple[Path, int, int]] = []
         self._starts: list[int] = []
-        labels: list[np.ndarray] = []
+        labels: list[pa.ChunkedArray] = []
+        classes = {}
         for file in files:
-            labels.append(self._add(file, sum(map(len, labels))))
-        super().__init__(np.concatenate(labels), str(files[0]), self.classes)
+            start, first = sum(map(len, labels)), 0
+            with complete(file), pq.ParquetFile(file) as content:
+                _check_columns(file, content.schema_arrow)
+                classes[file] = class_names(file, content.schema_arrow, LABEL)
+                for number in range(content.num_row_groups):
+                    self._groups.append((file, number, first))
+                    self._starts.append(start + first)
+                    first += content.metadata.row_group(number).num_rows
+                labels.append(content.read([LABEL]).column(LABEL))
+            if labels[-1].null_count:
+                raise UserError(f"{file}: {labels[-1].null_count} rows have no label.")
+        numbers = np.concatenate([column.to_numpy().astype(np.int64) for column in labels])
+        super().__init__(numbers, str(files[0]), _same(classes))
 
     def name(self, row: int) -> str:
         return self._name(row, self._paths[row])
@@ -67,25 +80,6 @@ class ParquetRows(Rows):
         if not record.get("bytes"):
             raise UserError(f"{name} holds no image: choose another revision or source.")
         return decode(record["bytes"], name, _download_again(self._groups[group][0]))
-
-    def _add(self, file: Path, start: int) -> np.ndarray:
-        """Note the shard's groups of rows and class names; return its labels."""
-        import pyarrow.parquet as pq
-
-        with complete(file), pq.ParquetFile(file) as content:
-            _check_columns(file, content.schema_arrow)
-            classes = class_names(file, content.schema_arrow, LABEL)
-            if start and classes != self.classes:
-                raise UserError(f"{file} names other classes than the split's first file.")
-            self.classes, first = classes, 0
-            for number in range(content.num_row_groups):
-                self._groups.append((file, number, first))
-                self._starts.append(start + first)
-                first += content.metadata.row_group(number).num_rows
-            labels = content.read([LABEL]).column(LABEL)
-        if labels.null_count:
-            raise UserError(f"{file}: {labels.null_count} rows have no label.")
-        return labels.to_numpy().astype(np.int64)
 
     def _group_of(self, row: int) -> int:
         return int(np.searchsorted(self._starts, row, side="right")) - 1
@@ -127,11 +121,6 @@ class ParquetRows(Rows):
 
     def _name(self, row: int, path: str | None) -> str:
         return f"{self._place(row)} ({path})" if path else self._place(row)
-
-
-def read_images(task: Task, files: Mapping[str, Sequence[Path]]) -> dict[str, ParquetRows]:
-    """Open the images of all splits, which have the columns of the library `datasets`."""
-    return {split: ParquetRows(shards) for split, shards in files.items()}
 
 
 @contextmanager
@@ -190,7 +179,7 @@ def _read(task: TextTask, files: Sequence[Path]) -> tuple[list, list, str, Any]:
 
     values: list[dict[str, Any]] = []
     labels: list[Any] = []
-    classes = None
+    classes = {}
     asked = {**dict.fromkeys(task.columns, "prompt"), task.label: "label"}
     for file in files:
         with complete(file), pq.ParquetFile(file) as content:
@@ -201,14 +190,11 @@ def _read(task: TextTask, files: Sequence[Path]) -> tuple[list, list, str, Any]:
                         f"{file} has no column {column!r}, which the key `{key}` of tangent/tasks/"
                         f"{task.name}.yaml names; its columns are {_columns(schema)}."
                     )
-            names = class_names(file, schema, task.label)
+            classes[file] = class_names(file, schema, task.label)
             table = content.read([*task.columns, task.label])
-        if labels and names != classes:
-            raise UserError(f"{file} names other classes than the split's first file.")
-        classes = names
         values += table.select(list(task.columns)).to_pylist()
         labels += table.column(task.label).to_pylist()
-    return values, labels, str(files[0]), classes
+    return values, labels, str(files[0]), _same(classes)
 
 
 def class_names(file: Path, schema: pa.Schema, column: str) -> tuple[str, ...] | None:
@@ -224,3 +210,12 @@ def class_names(file: Path, schema: pa.Schema, column: str) -> tuple[str, ...] |
             f"{file}: its metadata `huggingface` are not those of the library datasets "
             f"({first_line(error)}): choose another revision or source."
         ) from error
+
+
+def _same(classes: Mapping[Path, tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    """The names in the files of one split, which must be the same in all."""
+    first, *others = classes
+    for file in others:
+        if classes[file] != classes[first]:
+            raise UserError(f"{file} names other classes than the split's first file.")
+    return classes[first]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,13 +61,7 @@ class Rows:
 
 
 class ArrayRows(Rows):
-    """Images in memory.
-
-    Args:
-        images: uint8 [n, height, width, 3], or [n, height, width] for grey images.
-        labels: whole numbers [n].
-        where: where they are from, for messages.
-    """
+    """Images in memory: uint8 [n, height, width, 3], or [n, height, width] for grey images."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, where: str) -> None:
         super().__init__(labels, where)
@@ -80,12 +73,7 @@ class ArrayRows(Rows):
 
 
 class FileRows(Rows):
-    """One image file per row.
-
-    Args:
-        paths: the files.
-        labels: whole numbers [n].
-    """
+    """One image file per row."""
 
     def __init__(self, paths: Sequence[str], labels: Sequence[int] | np.ndarray) -> None:
         super().__init__(labels, "files")
@@ -95,7 +83,7 @@ class FileRows(Rows):
         return self.paths[row]
 
     def key(self, row: int) -> str:
-        return os.path.splitext(os.path.basename(self.paths[row]))[0]
+        return Path(self.paths[row]).stem
 
     def __getitem__(self, row: int) -> np.ndarray:
         path = self.paths[row]
@@ -109,17 +97,12 @@ class FileRows(Rows):
 
 
 class TextRows(Rows):
-    """Texts in memory.
-
-    Args:
-        values: of each row, the values of the columns that the task's prompt reads, by name.
-        labels, where, classes: as for `Rows`.
-    """
+    """Texts in memory: of each row, the values of the columns that the prompt reads, by name."""
 
     def __init__(
         self,
         values: Sequence[Mapping[str, Any]],
-        labels: np.ndarray | Sequence[int],
+        labels: Sequence[int] | np.ndarray,
         where: str,
         classes: tuple[str, ...] | None = None,
     ) -> None:
@@ -182,8 +165,8 @@ def labelled_texts(parts: Mapping[str, tuple[list, list, str, Any]]) -> dict[str
     """Texts of all splits, whose labels are numbered alike: names in the order of the alphabet.
 
     Args:
-        parts: of each split the values as `TextRows` has them, the labels as the files have them
-            (whole numbers or names), where it is from, and names that the files give to numbers.
+        parts: of each split what `TextRows` takes, with the labels as the files have them: whole
+            numbers or names.
 
     Raises:
         UserError: a row has no label, labels are of several types or neither numbers nor names.
@@ -191,9 +174,10 @@ def labelled_texts(parts: Mapping[str, tuple[list, list, str, Any]]) -> dict[str
     for _, labels, where, _ in parts.values():
         if None in labels:
             raise UserError(f"{where}: {labels.count(None)} rows have no label.")
-    kinds = {type(label) for _, labels, _, _ in parts.values() for label in labels}
+    every = [label for _, labels, _, _ in parts.values() for label in labels]
+    kinds = set(map(type, every))
     if kinds == {str}:
-        names = tuple(sorted({name for _, labels, _, _ in parts.values() for name in labels}))
+        names = tuple(sorted(set(every)))
         number = {name: index for index, name in enumerate(names)}
         return {
             split: TextRows(values, [number[name] for name in labels], where, names)

@@ -21,13 +21,9 @@ class Absent(Exception):
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of examples that the configuration expects.
+    """Numbers of examples that the configuration expects of the official splits.
 
-    Attributes:
-        train: examples of the official training set.
-        validation: examples of the data set's own validation set; None if the configuration cuts
-            one from the training set.
-        test: examples of the official test set.
+    There is no number of a validation set if the configuration cuts one from the training set.
     """
 
     train: int
@@ -68,10 +64,6 @@ class Source(Section):
 
     def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
         """Find the copy; this may download.
-
-        Args:
-            task: the task.
-            sizes: expected numbers of examples.
 
         Returns:
             What `open_copy` needs to know of it, for JSON; nothing where the copy is made.

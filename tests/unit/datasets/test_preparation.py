@@ -285,7 +285,7 @@ def test_memory_holds_no_split(tmp_path):
 
 
 def test_what_a_killed_run_left_is_removed(data, prepared, tmp_path):
-    remains = tmp_path / "toy" / ".train.safetensors.abc123.tmp.safetensors"
+    remains = tmp_path / "toy" / ".train.safetensors.abcd1234.tmp.safetensors"
     remains.parent.mkdir()
     remains.write_bytes(b"half")
     folder, _ = prepared(**data)

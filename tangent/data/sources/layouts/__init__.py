@@ -1,1 +1,1 @@
-"""Folder layouts of the earlier code bases: where each data set is, and how it is read."""
+"""Readers of the layouts of the earlier code bases, by how the files of a data set are kept."""

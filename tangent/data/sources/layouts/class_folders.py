@@ -9,7 +9,7 @@ from pathlib import Path
 from tangent.data.sources.rows import FileRows
 from tangent.data.sources.source import SourceData
 from tangent.jobs.errors import UserError
-from tangent.tasks.labels import first_of
+from tangent.tasks.task_files import first_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -34,29 +34,20 @@ def read(places: Mapping[str, Path]) -> SourceData:
 def list_folder(
     folder: Path, suffixes: tuple[str, ...] = SUFFIXES
 ) -> tuple[FileRows, tuple[str, ...]]:
-    """List the images of a folder of class folders; hidden files and folders do not count.
+    """List the images of a folder of class folders, and its `class_names`, which are the classes.
 
-    Args:
-        folder: the folder; its class folders, sorted by name, are the classes.
-        suffixes: endings of image files, in lower case.
-
-    Returns:
-        The images, sorted by class and then by path, and the names of the class folders.
-
-    Raises:
-        UserError: there is no class folder.
+    Images are sorted by class, then by path; hidden files and files of other suffixes (in lower
+    case) do not count.
     """
     names = class_names(folder)
-    paths: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(names):
-        for place, _, files in sorted(os.walk(folder / name, followlinks=True)):
-            images = sorted(
-                file for file in files if file.lower().endswith(suffixes) and file[0] != "."
-            )
-            paths += [os.path.join(place, file) for file in images]
-            labels += [label] * len(images)
-    return FileRows(paths, labels), names
+    found = [
+        (os.path.join(place, file), label)
+        for label, name in enumerate(names)
+        for place, _, files in sorted(os.walk(folder / name, followlinks=True))
+        for file in sorted(files)
+        if file.lower().endswith(suffixes) and file[0] != "."
+    ]
+    return FileRows([path for path, _ in found], [label for _, label in found]), names
 
 
 def class_names(folder: Path) -> tuple[str, ...]:

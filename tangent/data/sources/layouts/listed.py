@@ -32,13 +32,7 @@ def read_lines(file: Path) -> list[str]:
 def listed_rows(
     list_file: Path, images: Path, files: Sequence[tuple[str, str]], classes: Sequence[str]
 ) -> FileRows:
-    """Rows for files in class folders that a list names.
-
-    Args:
-        list_file: the list, for messages.
-        images: the folder of the class folders.
-        files: class and file name of each image.
-        classes: class folders in the order of the labels.
+    """Rows for files that a list names: of each the class, a folder in `images`, and its name.
 
     Raises:
         UserError: the list names a class or a file that is not there.
@@ -78,24 +72,21 @@ def read_dtd(places: Mapping[str, Path]) -> SourceData:
     """
     if "official_test" not in places:
         return class_folders.read(places)
-    folders = {
-        "train": places["train"],
-        "validation": places["test"],
-        "test": places["official_test"],
-    }
-    data = class_folders.read(folders)
+    names = {"train": "train", "validation": "test", "test": "official_test"}
+    data = class_folders.read({split: places[name] for split, name in names.items()})
     return SourceData(_together(data.train, data.validation), None, data.test, data.classes)
 
 
 def read_dtd_partition(places: Mapping[str, Path]) -> SourceData:
     """DTD in torchvision's layout: `images` (class folders), `labels` (lists of partitions)."""
     classes = class_names(places["images"])
-    parts = {}
+    parts = []
     for part in ("train", "val", "test"):
         file = places["labels"] / f"{part}1.txt"
         files = [line.partition("/")[::2] for line in read_lines(file)]
-        parts[part] = listed_rows(file, places["images"], files, classes)
-    return SourceData(_together(parts["train"], parts["val"]), None, parts["test"], classes)
+        parts.append(listed_rows(file, places["images"], files, classes))
+    train, validation, test = parts
+    return SourceData(_together(train, validation), None, test, classes)
 
 
 def _together(first: FileRows, second: FileRows) -> FileRows:
@@ -120,9 +111,9 @@ def read_gtsrb(places: Mapping[str, Path]) -> SourceData:
     """GTSRB: `train` (folders 00000 to 00042), `test` (images) and `annotations` (its table)."""
     train, classes = list_folder(places["train"], (".ppm",))
     names, numbers = _read_table(places["annotations"])
-    label = {name: number for number, name in enumerate(classes)}
+    label = {name: index for index, name in enumerate(classes)}
     folders = [f"{number:05d}" for number in numbers]
-    for folder in dict.fromkeys(folders):
+    for folder in folders:
         if folder not in label:
             raise UserError(
                 f"{places['annotations']} has test images of class {int(folder)}, but "
@@ -130,8 +121,7 @@ def read_gtsrb(places: Mapping[str, Path]) -> SourceData:
             )
     check_files(places["annotations"], places["test"], names)
     paths = [os.path.join(places["test"], name) for name in names]
-    test = FileRows(paths, [label[folder] for folder in folders])
-    return SourceData(train, None, test, classes)
+    return SourceData(train, None, FileRows(paths, [label[of] for of in folders]), classes)
 
 
 def _read_table(file: Path) -> tuple[list[str], list[int]]:

@@ -16,12 +16,7 @@ from tangent.jobs.errors import UserError, first_line
 
 
 def read_mat(file: Path, variables: tuple[str, ...], **options: Any) -> list[Any]:
-    """Variables of a .mat file.
-
-    Args:
-        file: the file.
-        variables: their names.
-        options: options of scipy.io.loadmat.
+    """Variables of a .mat file, by name; `options` are scipy.io.loadmat's.
 
     Raises:
         UserError: the file is damaged or has other variables.
@@ -81,8 +76,8 @@ def _read_annotated(images: Path, file: Path, classes: int) -> FileRows:
 
 def read_svhn(places: Mapping[str, Path]) -> SourceData:
     """SVHN's cropped digits: in `train` and `test`, X uint8 [h, w, 3, n] and y [n, 1]; 10 is 0."""
-    train, test = _read_digits(places["train"]), _read_digits(places["test"])
-    return SourceData(train, None, test, tuple("0123456789"))
+    splits = {split: _read_digits(file) for split, file in places.items()}
+    return SourceData.of(splits, tuple("0123456789"))
 
 
 def _read_digits(file: Path) -> ArrayRows:
