@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tangent.data.sources.rows import Rows
+from tangent.data.sources.source import Rows
 from tangent.jobs.progress import Progress
 from tangent.tasks.task_files import AnyTask
 

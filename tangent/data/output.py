@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tangent.data.examined import Member, for_each
-from tangent.data.preprocess import geometry, resizer
+from tangent.data.preprocess import geometry, resized
 from tangent.data.regions import reachable, reduced, stored_sizes
 from tangent.data.split import split_path
 from tangent.jobs.errors import UserError
@@ -83,7 +83,7 @@ class _SplitFile:
             self._arrays["originals"] = originals
         else:
             self._regions, self._sizes = None, np.full((n, 2), image_size)
-            self._resize = resizer(geometry(image_size))
+            self._geometry = geometry(image_size)
         lengths = self._sizes.prod(axis=1) * 3
         self._starts = np.cumsum(lengths) - lengths
         if (self._sizes != self._sizes[0]).any():
@@ -108,7 +108,7 @@ class _SplitFile:
 
         picture, place = Image.fromarray(self.member.official.rows[row]), self._place[row]
         if self._regions is None:
-            pixels = np.asarray(self._resize(picture))
+            pixels = np.asarray(resized(picture, self._geometry))
         else:
             pixels = reduced(picture, self._regions[place], self._sizes[place])
         content = np.ascontiguousarray(pixels).data.cast("B")

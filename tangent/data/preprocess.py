@@ -50,39 +50,38 @@ def check_geometry(
         )
 
 
-def resizer(preprocess: Mapping[str, Any]) -> Callable[[Image], Image]:
-    """Return the part of open_clip's validation transform that comes before the tensor.
+def resized(picture: Image, preprocess: Mapping[str, Any]) -> Image:
+    """Bring a picture of any size and mode to RGB and the model's size, as open_clip does.
 
     Args:
+        picture: the picture.
         preprocess: `size`, `interpolation` and `resize_mode` (and `fill_color` for `longest`).
-
-    Returns:
-        A function from a picture of any size and mode to an RGB picture of the model's size.
     """
     height, width = preprocess["size"]
+    if picture.size == (width, height):  # open_clip takes seconds to import
+        return picture.convert("RGB")
+    kind = preprocess["resize_mode"], preprocess["interpolation"], preprocess.get("fill_color", 0)
+    for step in _steps((height, width), *kind):
+        picture = step(picture)
+    return picture
 
-    @cache
-    def steps() -> list[Callable[[Image], Image]]:
-        from open_clip.transform import image_transform
 
-        transform = image_transform(
-            image_size=(height, width),
-            is_train=False,
-            resize_mode=preprocess["resize_mode"],
-            interpolation=preprocess["interpolation"],
-            fill_color=preprocess.get("fill_color", 0),
-        )
-        # The last two are the conversion to a tensor and the normalisation: see `normalize`.
-        return transform.transforms[:-2]
+@cache
+def _steps(
+    size: tuple[int, int], resize_mode: str, interpolation: str, fill_color: int
+) -> list[Callable[[Image], Image]]:
+    """The part of open_clip's validation transform that comes before the tensor."""
+    from open_clip.transform import image_transform
 
-    def resize(picture: Image) -> Image:
-        if picture.size == (width, height):  # open_clip takes seconds to import
-            return picture.convert("RGB")
-        for step in steps():
-            picture = step(picture)
-        return picture
-
-    return resize
+    transform = image_transform(
+        size,
+        is_train=False,
+        resize_mode=resize_mode,
+        interpolation=interpolation,
+        fill_color=fill_color,
+    )
+    # The last two are the conversion to a tensor and the normalisation: see `normalize`.
+    return transform.transforms[:-2]
 
 
 def normalize(images: torch.Tensor, preprocess: Mapping[str, Any]) -> torch.Tensor:
@@ -132,7 +131,6 @@ def evaluation_images(
 
     pixels = torch.as_tensor(images)
     if tuple(pixels.shape[1:3]) != tuple(preprocess["size"]):
-        resize = resizer(preprocess)
-        pictures = [np.asarray(resize(Image.fromarray(image))) for image in pixels.cpu().numpy()]
-        pixels = torch.from_numpy(np.stack(pictures)).to(pixels.device)
+        pictures = (resized(Image.fromarray(image), preprocess) for image in pixels.cpu().numpy())
+        pixels = torch.from_numpy(np.stack(list(map(np.asarray, pictures)))).to(pixels.device)
     return normalize(pixels.permute(0, 3, 1, 2).contiguous(), preprocess)

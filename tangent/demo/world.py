@@ -5,22 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from functools import partial
-from itertools import accumulate
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from tangent.demo.drawing import (
-    IMAGE,
-    PICTURES,
-    Picture,
-    character,
-    count,
-    pattern,
-    shape,
-    sign,
-    to_pixels,
-)
+from tangent.demo import drawing
+from tangent.demo.drawing import IMAGE, PICTURES, Picture, to_pixels
 from tangent.demo.photographs import Split, background, close_up, handwritten_digits, photo
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import load_task
@@ -42,15 +32,12 @@ _STREAMS = {"train": 0, "test": 1, "pretraining": 2}
 # What pre-training shows of each domain: what draws a random picture of a class (its label), and
 # with wider fonts, places, sizes and turns where it is `harder`.
 RENDERERS: dict[str, Callable[[np.random.Generator, int, bool], Picture]] = {
-    "shapes": shape,
-    "letters": partial(character, "letters"),
-    "symbols": partial(character, "symbols"),
-    "patterns": pattern,
-    "signs": sign,
-    "counting": count,
+    "shapes": drawing.shape,
+    "patterns": drawing.pattern,
+    "signs": drawing.sign,
+    "counting": drawing.count,
     "photos": photo,
-    "digits": partial(character, "digits"),
-    "glyphs": partial(character, "glyphs"),
+    **{task: partial(drawing.character, task) for task in PICTURES["characters"]},
 }
 
 
@@ -111,15 +98,10 @@ def pretraining_data(images: int, seed: int) -> tuple[np.ndarray, list[str], np.
     Returns:
         Images uint8 [images, 32, 32, 3], a caption for each, and labels int64 [images], indices
         into `pretraining_classes()`.
-
-    Raises:
-        UserError: less than one image.
     """
-    if images < 1:
-        raise UserError(f"pre-training needs at least one image, not {images}.")
     tasks = list(_WEIGHTS)
     classes = {task: load_task(task).classes for task in tasks}
-    first_label = dict(zip(tasks, accumulate(map(len, classes.values()), initial=0), strict=False))
+    label_of = {pair: label for label, pair in enumerate(pretraining_classes())}
     bounds = np.cumsum(list(_WEIGHTS.values())) / sum(_WEIGHTS.values())
     pixels = np.empty((images, IMAGE, IMAGE, 3), np.uint8)
     captions, labels = [], np.empty(images, np.int64)
@@ -130,8 +112,9 @@ def pretraining_data(images: int, seed: int) -> tuple[np.ndarray, list[str], np.
         harder = bool(rng.random() < _HARDER_SHARE)
         is_vague = bool(rng.random() < _VAGUE_SHARE)
         picture = RENDERERS[task](rng, label, harder)
-        captions.append(_caption(rng, task, classes[task][label], picture, is_vague))
-        labels[index] = first_label[task] + label
+        name = classes[task][label]
+        captions.append(_caption(rng, task, name, picture, is_vague))
+        labels[index] = label_of[task, name]
         pixels[index] = to_pixels(picture.image, rng, harder)
     return pixels, captions, labels
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from string import Formatter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from tangent.jobs.errors import UserError
 from tangent.jobs.yaml_files import read_yaml
@@ -45,14 +45,8 @@ class Task:
         return [[template.format(name) for template in self.templates] for name in self.classes]
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A part of a filled prompt.
-
-    Attributes:
-        text: what it says.
-        is_field: it comes from the data, and not from the prompt.
-    """
+class Piece(NamedTuple):
+    """A part of a filled prompt: its text, and whether that comes from the data."""
 
     text: str
     is_field: bool
@@ -87,11 +81,7 @@ class TextTask:
         return tuple(dict.fromkeys(_keys(field)[0] for field in fields))
 
     def fill(self, row: Mapping[str, Any], where: str) -> list[Piece]:
-        """Fill the prompt.
-
-        Args:
-            row: value of each column.
-            where: what a message calls the row.
+        """Fill the prompt from a row, a value for each column, which messages call `where`.
 
         Raises:
             UserError: the row lacks a field, or has no text there.

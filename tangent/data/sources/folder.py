@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tangent.data.sources.layouts import class_folders, listed, mat, mnist
+from tangent.data.sources import image_files, packed_files
 from tangent.data.sources.source import Absent, Sizes, Source, SourceData
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
@@ -83,11 +83,11 @@ LAYOUTS: Registry[Layout] = {
             ),
             "names": ("stanford_cars/devkit/cars_meta.mat",),
         },
-        mat.read_cars,
+        packed_files.read_cars,
     ),
     "dtd": Layout(
         {"train": ("dtd/train",), "test": ("dtd/val",), "official_test": ("dtd/test",)},
-        listed.read_dtd,
+        image_files.read_dtd,
         optional=frozenset({"official_test"}),
     ),
     "eurosat": Layout(
@@ -96,34 +96,37 @@ LAYOUTS: Registry[Layout] = {
             "validation": ("EuroSAT_splits/val",),
             "test": ("EuroSAT_splits/test",),
         },
-        class_folders.read,
+        image_files.read_class_folders,
         optional=frozenset({"validation"}),
     ),
-    "fashion_mnist": Layout(_idx("fashion-mnist"), mnist.read_unnamed),
+    "fashion_mnist": Layout(_idx("fashion-mnist"), packed_files.read_like_mnist),
     "gtsrb": Layout(
         {
             "train": ("gtsrb/GTSRB/Training",),
             "test": ("gtsrb/GTSRB/Final_Test/Images",),
             "annotations": ("gtsrb/GT-final_test.csv",),
         },
-        listed.read_gtsrb,
+        image_files.read_gtsrb,
     ),
     "imagenet": Layout(
         {"train": ("imagenet/train",), "test": ("imagenet/val_in_folder", "imagenet/val")},
-        class_folders.read,
+        image_files.read_class_folders,
     ),
-    "mnist": Layout(_idx("MNIST/raw"), mnist.read),
+    "mnist": Layout(_idx("MNIST/raw"), packed_files.read_mnist),
     "resisc45": Layout(
         {
             "images": ("resisc45/NWPU-RESISC45",),
             "train": ("resisc45/resisc45-train.txt",),
             "test": ("resisc45/resisc45-test.txt",),
         },
-        listed.read_resisc45,
+        image_files.read_resisc45,
     ),
-    "sun397": Layout({"train": ("sun397/train",), "test": ("sun397/val",)}, class_folders.read),
+    "sun397": Layout(
+        {"train": ("sun397/train",), "test": ("sun397/val",)}, image_files.read_class_folders
+    ),
     "svhn": Layout(
-        {"train": ("svhn/train_32x32.mat",), "test": ("svhn/test_32x32.mat",)}, mat.read_svhn
+        {"train": ("svhn/train_32x32.mat",), "test": ("svhn/test_32x32.mat",)},
+        packed_files.read_svhn,
     ),
 }
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tangent.data.sources import image_files
 from tangent.data.sources.folder import LAYOUTS, Layout
-from tangent.data.sources.layouts import listed
 from tangent.data.sources.source import Absent, Sizes, Source, SourceData
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError, first_line
@@ -46,7 +46,7 @@ COPIES: Registry[Copy] = {
         "DTD",
         Layout(
             {"images": ("dtd/dtd/images",), "labels": ("dtd/dtd/labels",)},
-            listed.read_dtd_partition,
+            image_files.read_dtd_partition,
         ),
         _DTD_SPLITS,
     ),

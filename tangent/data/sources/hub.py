@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from tangent.data.sources.parquet import ParquetRows, read_texts
-from tangent.data.sources.rows import Rows
-from tangent.data.sources.source import Absent, Sizes, Source, SourceData
+from tangent.data.sources.source import Absent, Rows, Sizes, Source, SourceData
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.files import sha256_file
 from tangent.jobs.hub_cache import cached_file

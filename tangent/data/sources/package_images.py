@@ -15,8 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tangent.data.sources.folder import LAYOUTS
-from tangent.data.sources.rows import ArrayRows
-from tangent.data.sources.source import Absent, Sizes, Source, SourceData
+from tangent.data.sources.source import Absent, ArrayRows, Sizes, Source, SourceData
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.keys import NaturalNumber
 from tangent.tasks.task_files import AnyTask

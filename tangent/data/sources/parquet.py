@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tangent.data.sources.rows import Rows, TextRows, decode, labelled_texts, no_names
+from tangent.data.sources.source import Rows, TextRows, decode, labelled_texts, no_names
 from tangent.jobs.errors import UserError, first_line
 from tangent.tasks.task_files import TextTask
 

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tangent.data.sources.rows import Rows
-from tangent.data.sources.source import Sizes, Source, SourceData
+from tangent.data.sources.source import Rows, Sizes, Source, SourceData
 from tangent.jobs.keys import NaturalNumber, PositiveInteger
 from tangent.tasks.task_files import AnyTask, Task
 

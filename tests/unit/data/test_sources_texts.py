@@ -150,12 +150,3 @@ def test_the_next_source_is_tried_where_there_is_no_folder(tmp_path):
     assert located.entry["source"] == "demo_text" and len(located.skipped) == 1
     data = open_source(task, located, SIZES)
     assert (len(data.train), len(data.test)) == (SIZES.train, SIZES.test)
-
-
-@pytest.mark.parametrize(
-    ("task", "source", "fitting"),
-    [("polarity_books", "demo", "demo_text"), ("shapes", "json_lines", "torchvision")],
-)
-def test_a_source_of_another_kind_is_refused(task, source, fitting):
-    with pytest.raises(UserError, match=f"sources.0.: .*{source!r} has no .*choose .*{fitting}"):
-        locate(load_task(task), [{"source": source}], SIZES)

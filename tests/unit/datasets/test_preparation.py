@@ -14,7 +14,7 @@ from PIL import Image
 from toy_data import TASK, Pictures, encoded, pictures
 
 from tangent.data.preparation import cut_validation
-from tangent.data.sources.rows import ArrayRows
+from tangent.data.sources.source import ArrayRows
 from tangent.data.split import load_split
 from tangent.jobs.errors import UserError
 

@@ -1,4 +1,4 @@
-"""Images that lists or tables beside them name: DTD, RESISC45 and GTSRB."""
+"""Image files in one folder per class, as torchvision's ImageFolder has them, or named by lists."""
 
 from __future__ import annotations
 
@@ -9,11 +9,63 @@ from pathlib import Path
 
 import numpy as np
 
-from tangent.data.sources.layouts import class_folders
-from tangent.data.sources.layouts.class_folders import class_names, list_folder
 from tangent.data.sources.rows import FileRows
 from tangent.data.sources.source import SourceData
 from tangent.jobs.errors import UserError
+from tangent.tasks.task_files import first_of
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+
+def read_class_folders(places: Mapping[str, Path]) -> SourceData:
+    """Read `train`, `test` and, if it is there, `validation`: folders of class folders."""
+    splits = {split: list_folder(folder) for split, folder in places.items()}
+    classes = splits["train"][1]
+    for split, (_, names) in splits.items():
+        for lacking, having, only in (
+            (split, "train", set(classes) - set(names)),
+            ("train", split, set(names) - set(classes)),
+        ):
+            if only:
+                raise UserError(
+                    f"{places[lacking]} lacks class folders that {places[having]} has: "
+                    f"{first_of(sorted(only))}. Every split needs a folder for every class."
+                )
+    return SourceData.of({split: rows for split, (rows, _) in splits.items()}, classes)
+
+
+def list_folder(
+    folder: Path, suffixes: tuple[str, ...] = SUFFIXES
+) -> tuple[FileRows, tuple[str, ...]]:
+    """List the images of a folder of class folders, and its `class_names`, which are the classes.
+
+    Images are sorted by class, then by path; hidden files and files of other suffixes (in lower
+    case) do not count.
+    """
+    names = class_names(folder)
+    found = [
+        (os.path.join(place, file), label)
+        for label, name in enumerate(names)
+        for place, _, files in sorted(os.walk(folder / name, followlinks=True))
+        for file in sorted(files)
+        if file.lower().endswith(suffixes) and file[0] != "."
+    ]
+    return FileRows([path for path, _ in found], [label for _, label in found]), names
+
+
+def class_names(folder: Path) -> tuple[str, ...]:
+    """Names of the class folders in a folder, sorted.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder: put the data set's class folders there.")
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
+    if not names:
+        raise UserError(f"{folder} holds no class folders: unpack the data set there.")
+    return tuple(names)
 
 
 def read_lines(file: Path) -> list[str]:
@@ -71,9 +123,9 @@ def read_dtd(places: Mapping[str, Path]) -> SourceData:
     Where there is a third folder, `val` is the official validation part and belongs to training.
     """
     if "official_test" not in places:
-        return class_folders.read(places)
+        return read_class_folders(places)
     names = {"train": "train", "validation": "test", "test": "official_test"}
-    data = class_folders.read({split: places[name] for split, name in names.items()})
+    data = read_class_folders({split: places[name] for split, name in names.items()})
     return SourceData(_together(data.train, data.validation), None, data.test, data.classes)
 
 

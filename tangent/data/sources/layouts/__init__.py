@@ -1,1 +1,0 @@
-"""Readers of the layouts of the earlier code bases, by how the files of a data set are kept."""
