@@ -75,20 +75,12 @@ def code_of_data(script):
     """The same for a step that reads a task's source, on behalf of one model or of all."""
 
     def of_task(wildcards):
-        model = getattr(wildcards, "model", None)
-        sources = CONFIG.datasets[wildcards.task].sources
-        return code(
-            script,
-            tasks=(wildcards.task,),
-            DATA_SOURCES=tuple(source.source for source in sources),
-            LAYOUTS=(wildcards.task,),
-            COPIES=(wildcards.task,),
-            **(
-                entries_of_model(model)
-                if model
-                else {"KINDS": (task_kind(wildcards.task),)}
-            ),
-        )
+        model, task = wildcards.get("model"), wildcards.task
+        used = entries_of_model(model) if model else {"KINDS": (task_kind(task),)}
+        for registry in ("LAYOUTS", "COPIES"):
+            used[registry] = (task,)
+        sources = tuple(source.source for source in CONFIG.datasets[task].sources)
+        return code(script, tasks=(task,), DATA_SOURCES=sources, **used)
 
     return of_task
 

@@ -127,10 +127,7 @@ def _layout(
 ) -> tuple[bytes, dict[str, int], int]:
     """Of a safetensors file: its header, where each tensor begins, and its size, in bytes.
 
-    Args:
-        arrays: tensors of uint8 or int64.
-        pixels: the shape of a tensor of uint8 that comes after them.
-        metadata: of the file.
+    After `arrays` (uint8 or int64) comes a tensor of uint8 of which `pixels` has the shape.
     """
     tensors = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     tensors |= {name: (np.dtype(np.uint8), shape) for name, shape in pixels.items()}

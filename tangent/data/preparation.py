@@ -81,8 +81,7 @@ def held_out(n: int, fraction: float, maximum: int) -> int:
 
     Args:
         n: size of the source's training set.
-        fraction: share of it to hold out, rounded down.
-        maximum: the largest number of images to hold out.
+        fraction, maximum: share of it to hold out, rounded down, and the largest number.
     """
     return min(int(fraction * n), maximum)
 
@@ -223,20 +222,17 @@ def _labels(
 
 def _members(official: Mapping[str, Official], recipe: Recipe, what: str) -> dict[str, Member]:
     """Return the wanted splits; what none of them needs is not decoded."""
-
-    def ordered(name: str) -> np.ndarray:
-        return official[name].ordered(recipe.order, recipe.threads, what)
-
-    if "validation" in official:
-        return {name: Member(official[name], ordered(name)) for name in recipe.splits}
-    train, validation = cut_validation(len(official["train"].rows), recipe.fraction, recipe.maximum)
-    rows = ordered("train")
-    members = {
-        "train": Member(official["train"], rows[train]),
-        "validation": Member(official["train"], rows[validation]),
-        "test": Member(official["test"], ordered("test")),
-    }
-    return {name: members[name] for name in recipe.splits}
+    cut: dict[str, np.ndarray] = {}
+    if "validation" not in official:
+        n = len(official["train"].rows)
+        parts = cut_validation(n, recipe.fraction, recipe.maximum)
+        cut = dict(zip(("train", "validation"), parts, strict=True))
+    members = {}
+    for name in recipe.splits:
+        of = official["train" if name in cut else name]
+        rows = of.ordered(recipe.order, recipe.threads, what)
+        members[name] = Member(of, rows[cut[name]] if name in cut else rows)
+    return members
 
 
 def _check_classes(task: AnyTask, train: Official, what: str) -> None:

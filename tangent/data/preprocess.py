@@ -53,9 +53,7 @@ def check_geometry(
 def resized(picture: Image, preprocess: Mapping[str, Any]) -> Image:
     """Bring a picture of any size and mode to RGB and the model's size, as open_clip does.
 
-    Args:
-        picture: the picture.
-        preprocess: `size`, `interpolation` and `resize_mode` (and `fill_color` for `longest`).
+    By `size`, `interpolation` and `resize_mode` (and `fill_color` for `longest`).
     """
     height, width = preprocess["size"]
     if picture.size == (width, height):  # open_clip takes seconds to import

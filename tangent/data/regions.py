@@ -61,10 +61,9 @@ def stored_sizes(originals: np.ndarray, image_size: int) -> np.ndarray:
 
 
 def reduced(picture: Image, region: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Cut a region (a box) out of an RGB picture and bring it to the size in which it is kept.
+    """Cut a region (a box) out of an RGB picture and bring it to its stored size: uint8 [*size, 3].
 
-    Returns:
-        uint8 [*size, 3]; bicubic and antialiased where a side is shortened.
+    Where a side is shortened, bicubic and antialiased.
     """
     from PIL.Image import Resampling
 

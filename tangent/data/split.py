@@ -122,11 +122,7 @@ AnySplit = Split | TokenSplit
 
 
 def split_path(folder: Path, split: str) -> Path:
-    """Return the file of a split in the task's folder.
-
-    Raises:
-        UserError: there is no such split.
-    """
+    """The file of a split in the task's folder; a `UserError` if there is no such split."""
     if split not in SPLITS:
         raise UserError(f"unknown split {split!r}: the splits are {', '.join(SPLITS)}.")
     return Path(folder) / f"{split}.safetensors"
@@ -185,10 +181,8 @@ def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = 
 def sample_rows(n: int, images: int, seed: int) -> np.ndarray:
     """The first `images` of a seeded permutation of a split's `n` images; all of them if fewer.
 
-    One seed gives one sample in every mode, so that modes are compared on the same images.
-
-    Returns:
-        Indices [min(n, images)] (int64) in the order drawn.
+    One seed gives one sample in every mode, so that modes are compared on the same images: indices
+    int64 [min(n, images)] in the order drawn.
     """
     # RandomState and not default_rng: numpy promises that its streams never change.
     return np.random.RandomState(seed).permutation(n)[:images]

@@ -202,32 +202,23 @@ def _draw_shape(
             shadow = (x + 0.5 * radius * math.cos(turn), y + 0.5 * radius * math.sin(turn))
             _disc(draw, *shadow, 0.85 * radius, background)
         case "heart":
-            draw.polygon(_heart(x, y, radius, turn), fill=colour)
+            draw.polygon(_heart(x, y, radius, turn).ravel().tolist(), fill=colour)
         case _:
             corners, own_turn, inner = _POLYGONS[kind]
-            count = corners if inner == 1.0 else 2 * corners
-            points = []
-            for index in range(count):
-                distance = inner * radius if index % 2 else radius
-                angle = turn + own_turn + 2 * math.pi * index / count - math.pi / 2
-                points.append((x + distance * math.cos(angle), y + distance * math.sin(angle)))
-            draw.polygon(points, fill=colour)
+            index = np.arange(corners if inner == 1.0 else 2 * corners)
+            distance = radius * np.where(index % 2, inner, 1.0)
+            angle = turn + own_turn + 2 * math.pi * index / len(index) - math.pi / 2
+            points = np.stack([x + distance * np.cos(angle), y + distance * np.sin(angle)], axis=1)
+            draw.polygon(points.ravel().tolist(), fill=colour)
 
 
-def _heart(x: float, y: float, radius: float, turn: float) -> list[tuple[float, float]]:
-    points = []
-    for index in range(24):
-        t = 2 * math.pi * index / 24
-        across = 16 * math.sin(t) ** 3 * radius / 17
-        up = 13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)
-        down = -up * radius / 17
-        points.append(
-            (
-                x + across * math.cos(turn) - down * math.sin(turn),
-                y + across * math.sin(turn) + down * math.cos(turn),
-            )
-        )
-    return points
+def _heart(x: float, y: float, radius: float, turn: float) -> np.ndarray:
+    t = 2 * np.pi * np.arange(24) / 24
+    across = 16 * np.sin(t) ** 3 * radius / 17
+    up = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
+    down = -up * radius / 17
+    columns = x + across * math.cos(turn) - down * math.sin(turn)
+    return np.stack([columns, y + across * math.sin(turn) + down * math.cos(turn)], axis=1)
 
 
 def _draw_mark(

@@ -131,8 +131,7 @@ def handwritten_digits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw different digits of one split, white on black: uint8 [images, 32, 32, 3], and labels.
 
-    Raises:
-        UserError: more images are asked for than the split holds.
+    More images than the split holds are a `UserError`.
     """
     small, labels = _partition()[split]
     if images > len(labels):

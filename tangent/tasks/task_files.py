@@ -83,8 +83,7 @@ class TextTask:
     def fill(self, row: Mapping[str, Any], where: str) -> list[Piece]:
         """Fill the prompt from a row, a value for each column, which messages call `where`.
 
-        Raises:
-            UserError: the row lacks a field, or has no text there.
+        A field that the row lacks, or that is no text, is a `UserError`.
         """
         pieces = []
         for literal, field, *_ in Formatter().parse(self.prompt):
@@ -106,9 +105,11 @@ class TextTask:
                     "data."
                 ) from error
         if not isinstance(value, str | int | float):
+            shown = repr(value)
+            shown = shown if len(shown) <= 60 else shown[:57] + "..."
             raise UserError(
                 f"{where}: {{{field}}} of the prompt of the task {self.name} holds no text but "
-                f"{_shown(value)}: let the prompt in tangent/tasks/{self.name}.yaml name a column "
+                f"{shown}: let the prompt in tangent/tasks/{self.name}.yaml name a column "
                 "of text, or an entry of it as in {choices[text][0]}."
             )
         return str(value)
@@ -279,8 +280,3 @@ def _valid_prompt(path: Path, prompt: object) -> str:
 def _keys(field: str) -> list[str]:
     """The column that a field names, and the keys of the entry in there."""
     return re.findall(r"\w+", field)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

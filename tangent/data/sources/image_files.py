@@ -54,11 +54,7 @@ def list_folder(
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
-    """Names of the class folders in a folder, sorted.
-
-    Raises:
-        UserError: there is none.
-    """
+    """Names of the class folders in a folder, sorted; a `UserError` if there is none."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: put the data set's class folders there.")
     with os.scandir(folder) as entries:
@@ -69,11 +65,7 @@ def class_names(folder: Path) -> tuple[str, ...]:
 
 
 def read_lines(file: Path) -> list[str]:
-    """Lines of a text file, without empty ones.
-
-    Raises:
-        UserError: it cannot be read as text.
-    """
+    """Lines of a text file, without empty ones; a `UserError` if it cannot be read as text."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -86,8 +78,7 @@ def listed_rows(
 ) -> FileRows:
     """Rows for files that a list names: of each the class, a folder in `images`, and its name.
 
-    Raises:
-        UserError: the list names a class or a file that is not there.
+    A class or file that is not there is a `UserError`.
     """
     number = {name: label for label, name in enumerate(classes)}
     for name in dict.fromkeys(name for name, _ in files):
@@ -99,11 +90,7 @@ def listed_rows(
 
 
 def check_files(list_file: Path, folder: Path, names: Sequence[str]) -> None:
-    """Check that a folder holds all the files that a list names.
-
-    Raises:
-        UserError: one is missing.
-    """
+    """Answer a file that a list names, but a folder does not hold, with a `UserError`."""
     try:
         there = set(os.listdir(folder))
     except OSError as error:

@@ -99,11 +99,7 @@ def open_source(task: AnyTask, located: Located, sizes: Sizes) -> SourceData:
 
 
 def read_located(path: str | Path) -> Located:
-    """Read the file that scripts/locate_dataset.py writes.
-
-    Raises:
-        UserError: it is missing or something else.
-    """
+    """Read the file that scripts/locate_dataset.py writes; anything else is a `UserError`."""
     content = read_json(path)
     try:
         return Located(content["entry"], content["details"], content["skipped"])

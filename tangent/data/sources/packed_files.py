@@ -58,10 +58,9 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
 
 
 def read_mat(file: Path, variables: tuple[str, ...], **options: Any) -> list[Any]:
-    """Variables of a .mat file, by name; `options` are scipy.io.loadmat's.
+    """Variables of a .mat file; it is a `UserError` if it is damaged or has others.
 
-    Raises:
-        UserError: the file is damaged or has other variables.
+    `options` are scipy.io.loadmat's.
     """
     from scipy.io import loadmat
 

@@ -20,6 +20,7 @@ from tangent.tasks.task_files import TextTask
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 IMAGE, LABEL = "image", "label"
 # So many rows stay in memory, and two groups in any case: eight threads that read ascending rows
@@ -30,18 +31,13 @@ _CLASS_SUFFIX = re.compile(r"_n\d{8}$")
 
 
 class ParquetRows(Rows):
-    """Images of parquet files; only labels, and a few groups of rows, are ever in memory.
-
-    Args:
-        files: the shards of one split, in order.
+    """Images of one split's shards; only labels, and a few groups of rows, are ever in memory.
 
     Raises:
         UserError: a file is truncated, lacks a column or has one of another type.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
-        import pyarrow.parquet as pq
-
         self._lock = threading.Lock()
         self._recent: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
         # Each group of rows: its shard, its number in there, its first row in there and overall.
@@ -51,7 +47,7 @@ class ParquetRows(Rows):
         classes = {}
         for file in files:
             start, first = sum(map(len, labels)), 0
-            with complete(file), pq.ParquetFile(file) as content:
+            with opened(file) as content:
                 _check_columns(file, content.schema_arrow)
                 classes[file] = class_names(file, content.schema_arrow, LABEL)
                 for number in range(content.num_row_groups):
@@ -85,12 +81,10 @@ class ParquetRows(Rows):
         return int(np.searchsorted(self._starts, row, side="right")) - 1
 
     def _images(self, group: int) -> pa.ChunkedArray:
-        import pyarrow.parquet as pq
-
         with self._lock:
             if group not in self._recent:
                 file, number, _ = self._groups[group]
-                with complete(file), pq.ParquetFile(file) as content:
+                with opened(file) as content:
                     table = content.read_row_group(number, columns=[IMAGE])
                 self._recent[group] = table.column(IMAGE)
                 while len(self._recent) > 2 + _ROWS_IN_MEMORY // table.num_rows:
@@ -102,11 +96,10 @@ class ParquetRows(Rows):
     def _paths(self) -> list[str | None]:
         """The column image.path of all shards, without the images."""
         import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
         paths: list[str | None] = []
         for file in dict.fromkeys(file for file, _, _ in self._groups):
-            with complete(file), pq.ParquetFile(file) as content:
+            with opened(file) as content:
                 column = content.read([f"{IMAGE}.path"])
                 if column.num_columns:
                     paths += pc.struct_field(column.column(IMAGE), "path").to_pylist()
@@ -124,12 +117,14 @@ class ParquetRows(Rows):
 
 
 @contextmanager
-def complete(file: Path) -> Iterator[None]:
-    """Answer what pyarrow raises for a damaged file."""
+def opened(file: Path) -> Iterator[pq.ParquetFile]:
+    """Open a file, and answer what pyarrow raises for a damaged one."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
-        yield
+        with pq.ParquetFile(file) as content:
+            yield content
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{file} is no complete parquet file ({first_line(error)}): {_download_again(file)}."
@@ -175,14 +170,12 @@ def read_texts(task: TextTask, files: Mapping[str, Sequence[Path]]) -> dict[str,
 
 
 def _read(task: TextTask, files: Sequence[Path]) -> tuple[list, list, str, Any]:
-    import pyarrow.parquet as pq
-
     values: list[dict[str, Any]] = []
     labels: list[Any] = []
     classes = {}
     asked = {**dict.fromkeys(task.columns, "prompt"), task.label: "label"}
     for file in files:
-        with complete(file), pq.ParquetFile(file) as content:
+        with opened(file) as content:
             schema = content.schema_arrow
             for column, key in asked.items():
                 if column not in schema.names:

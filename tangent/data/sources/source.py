@@ -47,11 +47,7 @@ class Rows:
         return f"{self.where}, row {row}"
 
     def key(self, row: int) -> str:
-        """The example's file name without folder and suffix.
-
-        Raises:
-            UserError: the source has no file names.
-        """
+        """The file's name without folder and suffix; a `UserError` if there are no names."""
         raise no_names(self.where)
 
     def __getitem__(self, row: int) -> Any:
@@ -263,9 +259,5 @@ class Source(Section):
         return {}
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
-        """Open what `locate` found; the network is not used.
-
-        Raises:
-            UserError: files are missing or damaged.
-        """
+        """Open what `locate` found, without the network; damaged files are `UserError`s."""
         raise NotImplementedError
