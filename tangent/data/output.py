@@ -34,7 +34,7 @@ logger = logging.getLogger("tangent")
 
 @dataclass(frozen=True)
 class ImageForm:
-    """Images as pixels, for models of an image size: a `Form` of data sets."""
+    """Images as pixels, for models of an image size."""
 
     image_size: int
 
@@ -45,7 +45,14 @@ class ImageForm:
     def write(
         self, task: Task, members: Mapping[str, Member], folder: Path, threads: int, what: str
     ) -> dict[str, dict[str, int]]:
-        """Write all splits, or none of them; see `Form.write`."""
+        """Write all splits, or none of them, of the data set that messages call `what`.
+
+        Returns:
+            Of each split, the `bytes` of its file.
+
+        Raises:
+            UserError: the disk is too small, or a file cannot be written.
+        """
         outputs = {
             name: _SplitFile(task, name, member, self.image_size)
             for name, member in members.items()

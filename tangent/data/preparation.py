@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,33 +23,16 @@ from tangent.data.split import SPLITS, split_path
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import AnyTask, comparable, first_of
 
+if TYPE_CHECKING:
+    from tangent.data.output import ImageForm
+    from tangent.data.tokens import TextForm
+
 logger = logging.getLogger("tangent")
 
 # Splits are part of the protocol: this seed is not the study's.
 VALIDATION_SEED = 0
 # Official data sets hold a few examples twice; more than these are a leak between the splits.
 LARGEST_SHARED_SHARE = 0.005
-
-
-class Form(Protocol):
-    """What examples are prepared as: pixels or tokens."""
-
-    def describe(self) -> dict[str, Any]:
-        """Settings that the model's preprocessing must have too."""
-        ...
-
-    def write(
-        self, task: AnyTask, members: Mapping[str, Member], folder: Path, threads: int, what: str
-    ) -> dict[str, dict[str, int]]:
-        """Write all splits, or none of them, of the data set that messages call `what`.
-
-        Returns:
-            Of each split, the `bytes` of its file, and other numbers that people should know.
-
-        Raises:
-            UserError: the disk is too small, or a file cannot be written.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +50,7 @@ class Recipe:
         threads: decode so many images at a time; no result depends on it.
     """
 
-    form: Form
+    form: ImageForm | TextForm
     order: str = "content"
     has_validation: bool = False
     fraction: float = 0.1
@@ -100,7 +83,6 @@ def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, n
         UserError: nothing would be left on one side.
     """
     import torch
-    from torch.utils.data import random_split
 
     k = held_out(n, fraction, maximum)
     if not 0 < k < n:
@@ -109,10 +91,8 @@ def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, n
             f"{fraction}, validation.maximum {maximum}), but at least one image must be on each "
             "side: take more images or another fraction."
         )
-    train, validation = random_split(
-        range(n), [n - k, k], torch.Generator().manual_seed(VALIDATION_SEED)
-    )
-    return np.asarray(train.indices), np.asarray(validation.indices)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(VALIDATION_SEED)).numpy()
+    return order[: n - k], order[n - k :]
 
 
 def prepare(task: AnyTask, source: SourceData, recipe: Recipe, folder: Path) -> dict[str, Any]:
