@@ -23,11 +23,7 @@ def random_boxes(originals: np.ndarray, generator: torch.Generator) -> Tensor:
 
     Ten attempts at an area share (uniform in `SCALE`) and an aspect ratio (log-uniform in `RATIO`);
     the first box that fits into the image counts, at a uniform place; if none does, the largest
-    central box within the ratios.
-
-    Args:
-        originals: of the images.
-        generator: the random generator, on the CPU.
+    central box within the ratios. The generator is on the CPU.
 
     Returns:
         Boxes, int64 [n, 4].
@@ -63,15 +59,10 @@ def central_squares(originals: np.ndarray, image_size: int) -> Tensor:
 
 
 def in_stored_pixels(boxes: Tensor, originals: np.ndarray, sizes: np.ndarray) -> Tensor:
-    """Express boxes [n, 4] in pixels of what is kept of the images (`tangent.data.regions`).
+    """Express boxes [n, 4] in pixels of what is kept of the images, float64 [n, 4].
 
-    Args:
-        boxes: in pixels of the images.
-        originals: of the images.
-        sizes: heights and widths in which the reachable regions are kept, int64 [n, 2].
-
-    Returns:
-        float64 [n, 4]; the same numbers where the whole image is kept at its size.
+    They stay as they are where the whole image is kept at its size. `sizes` are the heights and
+    widths in which the reachable regions are kept, int64 [n, 2].
     """
     region = reachable(originals)
     scale = torch.from_numpy(sizes / region[:, 2:])

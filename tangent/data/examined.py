@@ -37,10 +37,9 @@ class Official:
         n = len(rows)
         self.contents, self.digests = np.zeros((2, n, hashlib.sha256().digest_size), np.uint8)
         self.originals = np.zeros((n, 2), np.int64)
-        self._is_examined = np.zeros(n, bool)
 
     def examine(self, rows: np.ndarray, threads: int, what: str) -> None:
-        """Decode and hash those of the rows that have not been."""
+        """Decode and hash some rows."""
 
         def work(row: int) -> None:
             example = self.rows[row]
@@ -48,11 +47,8 @@ class Official:
                 self.originals[row] = example.shape[:2]
             found = digests(example, self.labels[row])
             self.contents[row], self.digests[row] = (np.frombuffer(one, np.uint8) for one in found)
-            self._is_examined[row] = True
 
-        left = rows[~self._is_examined[rows]]
-        with Progress(f"check {what}, {self.name}", len(left), self.noun) as progress:
-            for_each(left, work, threads, progress)
+        for_each(rows, work, threads, f"check {what}, {self.name}", self.noun)
 
     def ordered(self, order: str, threads: int, what: str) -> np.ndarray:
         """Return all rows by `content`, by `name`, or as the `source` has them."""
@@ -129,7 +125,7 @@ def _by_content(rows: np.ndarray) -> np.ndarray:
 
 
 def for_each(
-    rows: np.ndarray, work: Callable[[int], None], threads: int, progress: Progress
+    rows: np.ndarray, work: Callable[[int], None], threads: int, what: str, noun: str
 ) -> None:
     """Call `work` with each row, in ascending order but for what the threads do at the same time.
 
@@ -144,7 +140,7 @@ def for_each(
             work(row)
         return len(part)
 
-    with ThreadPoolExecutor(threads) as pool:
+    with Progress(what, len(rows), noun) as progress, ThreadPoolExecutor(threads) as pool:
         # Not `pool.map`: its threads would be far ahead before an error is seen.
         waiting = deque(pool.submit(job, part) for part in islice(jobs, 2 * threads))
         try:

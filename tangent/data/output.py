@@ -24,7 +24,6 @@ from tangent.data.regions import reachable, reduced, stored_sizes
 from tangent.data.split import split_path
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import MAPPED_TYPES, atomic_path, remove_remains
-from tangent.jobs.progress import Progress
 from tangent.tasks.task_files import Task
 
 _TYPE_NAMES = {np.dtype(numpy_name): name for name, numpy_name in MAPPED_TYPES.items()}
@@ -68,8 +67,8 @@ class ImageForm:
                 temporary = files.enter_context(atomic_path(split_path(folder, name)))
                 output.begin(files.enter_context(open(temporary, "r+b", buffering=0)))
             for name, output in outputs.items():
-                with Progress(f"write {what}, {name}", len(output.member), "image") as progress:
-                    for_each(output.member.rows, output.write, threads, progress)
+                rows = output.member.rows
+                for_each(rows, output.write, threads, f"write {what}, {name}", "image")
         return {name: {"bytes": output.size} for name, output in outputs.items()}
 
 

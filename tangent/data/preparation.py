@@ -124,8 +124,9 @@ def prepare(task: AnyTask, source: SourceData, recipe: Recipe, folder: Path) -> 
     if "train" in recipe.splits:
         _check_classes(task, official["train"], what)
     members = _members(official, recipe, what)
-    for member in members.values():
-        member.official.examine(member.rows, recipe.threads, what)
+    if recipe.order != "content":  # else all have been
+        for member in members.values():
+            member.official.examine(member.rows, recipe.threads, what)
     shared = _shared_examples(members, what)
     written = recipe.form.write(task, members, folder, recipe.threads, what)
     return {
@@ -146,10 +147,6 @@ def match_labels(task: AnyTask, source_classes: Sequence[str]) -> np.ndarray:
 
     Only letters and digits count, in any case. A name is looked up in the task's `label_names`
     first, then in its `classes`.
-
-    Args:
-        task: the task whose data the data set holds.
-        source_classes: the data set's own class names in the order of its labels.
 
     Returns:
         int64 [number of source classes], a permutation: the class index of each source label.
@@ -207,12 +204,15 @@ def _members(official: Mapping[str, Official], recipe: Recipe, what: str) -> dic
         n = len(official["train"].rows)
         parts = cut_validation(n, recipe.fraction, recipe.maximum)
         cut = dict(zip(("train", "validation"), parts, strict=True))
-    members = {}
-    for name in recipe.splits:
-        of = official["train" if name in cut else name]
-        rows = of.ordered(recipe.order, recipe.threads, what)
-        members[name] = Member(of, rows[cut[name]] if name in cut else rows)
-    return members
+    sources = {name: "train" if name in cut else name for name in recipe.splits}
+    ordered = {
+        of: official[of].ordered(recipe.order, recipe.threads, what)
+        for of in dict.fromkeys(sources.values())
+    }
+    return {
+        name: Member(official[of], ordered[of][cut.get(name, slice(None))])
+        for name, of in sources.items()
+    }
 
 
 def _check_classes(task: AnyTask, train: Official, what: str) -> None:

@@ -31,11 +31,12 @@ class Layout:
 
     def found(self, root: Path) -> dict[str, str]:
         """The paths of the parts that are there."""
-        places = {
-            part: next((root / place for place in alternatives if (root / place).exists()), None)
+        return {
+            part: str(root / place)
             for part, alternatives in self.parts.items()
+            for place in reversed(alternatives)
+            if (root / place).exists()
         }
-        return {part: str(path) for part, path in places.items() if path is not None}
 
     def locate(self, root: Path) -> dict[str, dict[str, str]]:
         """The `places` of all parts.

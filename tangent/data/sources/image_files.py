@@ -150,17 +150,18 @@ def read_gtsrb(places: Mapping[str, Path]) -> SourceData:
     """GTSRB: `train` (folders 00000 to 00042), `test` (images) and `annotations` (its table)."""
     train, classes = list_folder(places["train"], (".ppm",))
     names, numbers = _read_table(places["annotations"])
-    label = {name: index for index, name in enumerate(classes)}
-    folders = [f"{number:05d}" for number in numbers]
-    for folder in folders:
-        if folder not in label:
+    labels = []
+    for number in numbers:
+        folder = f"{number:05d}"
+        if folder not in classes:
             raise UserError(
-                f"{places['annotations']} has test images of class {int(folder)}, but "
+                f"{places['annotations']} has test images of class {number}, but "
                 f"{places['train'] / folder} is missing: complete the training images."
             )
+        labels.append(classes.index(folder))
     check_files(places["annotations"], places["test"], names)
     paths = [os.path.join(places["test"], name) for name in names]
-    return SourceData(train, None, FileRows(paths, [label[of] for of in folders]), classes)
+    return SourceData(train, None, FileRows(paths, labels), classes)
 
 
 def _read_table(file: Path) -> tuple[list[str], list[int]]:
