@@ -58,28 +58,20 @@ def resized(picture: Image, preprocess: Mapping[str, Any]) -> Image:
     height, width = preprocess["size"]
     if picture.size == (width, height):  # open_clip takes seconds to import
         return picture.convert("RGB")
-    kind = preprocess["resize_mode"], preprocess["interpolation"], preprocess.get("fill_color", 0)
-    for step in _steps((height, width), *kind):
+    names = ("resize_mode", "interpolation", "fill_color")
+    settings = {name: preprocess[name] for name in names if name in preprocess}
+    for step in _steps((height, width), **settings):
         picture = step(picture)
     return picture
 
 
 @cache
-def _steps(
-    size: tuple[int, int], resize_mode: str, interpolation: str, fill_color: int
-) -> list[Callable[[Image], Image]]:
+def _steps(size: tuple[int, int], **settings: Any) -> list[Callable[[Image], Image]]:
     """The part of open_clip's validation transform that comes before the tensor."""
     from open_clip.transform import image_transform
 
-    transform = image_transform(
-        size,
-        is_train=False,
-        resize_mode=resize_mode,
-        interpolation=interpolation,
-        fill_color=fill_color,
-    )
     # The last two are the conversion to a tensor and the normalisation: see `normalize`.
-    return transform.transforms[:-2]
+    return image_transform(size, is_train=False, **settings).transforms[:-2]
 
 
 def normalize(images: torch.Tensor, preprocess: Mapping[str, Any]) -> torch.Tensor:

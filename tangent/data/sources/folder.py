@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,19 +15,23 @@ from tangent.jobs.keys import Folder
 from tangent.tasks.task_files import AnyTask
 
 
-@dataclass(frozen=True)
 class Layout:
     """A layout of one data set on disk.
 
-    Attributes:
-        parts: each part's places below the root; the first that is there is taken.
+    Args:
         read: opens the parts, given their paths.
-        optional: names of parts that need not be there.
+        optional: a part that need not be there.
+        parts: each part's place below the root, or several: the first that is there is taken.
     """
 
-    parts: Mapping[str, tuple[str, ...]]
-    read: Callable[[Mapping[str, Path]], SourceData]
-    optional: frozenset[str] = frozenset()
+    def __init__(
+        self,
+        read: Callable[[Mapping[str, Path]], SourceData],
+        optional: str | None = None,
+        **parts: str | tuple[str, ...],
+    ) -> None:
+        self.read, self.optional = read, optional
+        self.parts = {part: (at,) if isinstance(at, str) else at for part, at in parts.items()}
 
     def found(self, root: Path) -> dict[str, str]:
         """The paths of the parts that are there."""
@@ -46,7 +50,7 @@ class Layout:
             UserError: some are missing.
         """
         found = self.found(root)
-        required = [part for part in self.parts if part not in self.optional]
+        required = [part for part in self.parts if part != self.optional]
         missing = [self.parts[part][0] for part in required if part not in found]
         if not set(found) & set(required):
             raise Absent(f"{root} has none of {', '.join(missing)}: put the data set there")
@@ -74,60 +78,54 @@ def _idx(folder: str) -> dict[str, tuple[str, ...]]:
 
 LAYOUTS: Registry[Layout] = {
     "cars": Layout(
-        {
-            "train": ("stanford_cars/cars_train",),
-            "test": ("stanford_cars/cars_test",),
-            "train_annotations": ("stanford_cars/devkit/cars_train_annos.mat",),
-            "test_annotations": (
-                "stanford_cars/cars_test_annos_withlabels.mat",
-                "stanford_cars/devkit/cars_test_annos_withlabels.mat",
-            ),
-            "names": ("stanford_cars/devkit/cars_meta.mat",),
-        },
         packed_files.read_cars,
+        train="stanford_cars/cars_train",
+        test="stanford_cars/cars_test",
+        train_annotations="stanford_cars/devkit/cars_train_annos.mat",
+        test_annotations=(
+            "stanford_cars/cars_test_annos_withlabels.mat",
+            "stanford_cars/devkit/cars_test_annos_withlabels.mat",
+        ),
+        names="stanford_cars/devkit/cars_meta.mat",
     ),
     "dtd": Layout(
-        {"train": ("dtd/train",), "test": ("dtd/val",), "official_test": ("dtd/test",)},
         image_files.read_dtd,
-        optional=frozenset({"official_test"}),
+        optional="official_test",
+        train="dtd/train",
+        test="dtd/val",
+        official_test="dtd/test",
     ),
     "eurosat": Layout(
-        {
-            "train": ("EuroSAT_splits/train",),
-            "validation": ("EuroSAT_splits/val",),
-            "test": ("EuroSAT_splits/test",),
-        },
         image_files.read_class_folders,
-        optional=frozenset({"validation"}),
+        optional="validation",
+        train="EuroSAT_splits/train",
+        validation="EuroSAT_splits/val",
+        test="EuroSAT_splits/test",
     ),
-    "fashion_mnist": Layout(_idx("fashion-mnist"), packed_files.read_like_mnist),
+    "fashion_mnist": Layout(packed_files.read_mnist, **_idx("fashion-mnist")),
     "gtsrb": Layout(
-        {
-            "train": ("gtsrb/GTSRB/Training",),
-            "test": ("gtsrb/GTSRB/Final_Test/Images",),
-            "annotations": ("gtsrb/GT-final_test.csv",),
-        },
         image_files.read_gtsrb,
+        train="gtsrb/GTSRB/Training",
+        test="gtsrb/GTSRB/Final_Test/Images",
+        annotations="gtsrb/GT-final_test.csv",
     ),
     "imagenet": Layout(
-        {"train": ("imagenet/train",), "test": ("imagenet/val_in_folder", "imagenet/val")},
         image_files.read_class_folders,
+        train="imagenet/train",
+        test=("imagenet/val_in_folder", "imagenet/val"),
     ),
-    "mnist": Layout(_idx("MNIST/raw"), packed_files.read_mnist),
+    "mnist": Layout(
+        partial(packed_files.read_mnist, classes=tuple("0123456789")), **_idx("MNIST/raw")
+    ),
     "resisc45": Layout(
-        {
-            "images": ("resisc45/NWPU-RESISC45",),
-            "train": ("resisc45/resisc45-train.txt",),
-            "test": ("resisc45/resisc45-test.txt",),
-        },
         image_files.read_resisc45,
+        images="resisc45/NWPU-RESISC45",
+        train="resisc45/resisc45-train.txt",
+        test="resisc45/resisc45-test.txt",
     ),
-    "sun397": Layout(
-        {"train": ("sun397/train",), "test": ("sun397/val",)}, image_files.read_class_folders
-    ),
+    "sun397": Layout(image_files.read_class_folders, train="sun397/train", test="sun397/val"),
     "svhn": Layout(
-        {"train": ("svhn/train_32x32.mat",), "test": ("svhn/test_32x32.mat",)},
-        packed_files.read_svhn,
+        packed_files.read_svhn, train="svhn/train_32x32.mat", test="svhn/test_32x32.mat"
     ),
 }
 

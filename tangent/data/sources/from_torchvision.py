@@ -44,10 +44,7 @@ COPIES: Registry[Copy] = {
     ),
     "dtd": Copy(
         "DTD",
-        Layout(
-            {"images": ("dtd/dtd/images",), "labels": ("dtd/dtd/labels",)},
-            image_files.read_dtd_partition,
-        ),
+        Layout(image_files.read_dtd_partition, images="dtd/dtd/images", labels="dtd/dtd/labels"),
         _DTD_SPLITS,
     ),
     "gtsrb": Copy("GTSRB", LAYOUTS["gtsrb"]),

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tangent.data.sources.rows import FileRows
-from tangent.data.sources.source import SourceData
+from tangent.data.sources.source import FileRows, SourceData
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import first_of
 

@@ -7,25 +7,21 @@ import math
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tangent.data.sources.image_files import check_files
-from tangent.data.sources.rows import ArrayRows, FileRows
-from tangent.data.sources.source import SourceData
+from tangent.data.sources.source import ArrayRows, FileRows, SourceData
 from tangent.jobs.errors import UserError, first_line
 
 
-def read_mnist(places: Mapping[str, Path]) -> SourceData:
-    """Read the four files `train_images`, `train_labels`, `test_images` and `test_labels`."""
-    return replace(read_like_mnist(places), classes=tuple("0123456789"))
+def read_mnist(places: Mapping[str, Path], classes: tuple[str, ...] | None = None) -> SourceData:
+    """Read the four files `train_images`, `train_labels`, `test_images` and `test_labels`.
 
-
-def read_like_mnist(places: Mapping[str, Path]) -> SourceData:
-    """The same of another data set in MNIST's form; the files have no names of classes."""
+    They have no names of classes, also of other data sets in MNIST's form.
+    """
     splits = {}
     for split in ("train", "test"):
         images = _read_idx(places[f"{split}_images"], dimensions=3)
@@ -36,7 +32,7 @@ def read_like_mnist(places: Mapping[str, Path]) -> SourceData:
                 f"{places[f'{split}_labels']} {len(labels)} labels: get both again."
             )
         splits[split] = ArrayRows(images, labels, str(places[f"{split}_images"]))
-    return SourceData.of(splits, None)
+    return SourceData.of(splits, classes)
 
 
 def _read_idx(file: Path, dimensions: int) -> np.ndarray:
