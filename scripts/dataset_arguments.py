@@ -20,12 +20,9 @@ class DatasetArguments(cli.Common):
     output_dir: Path = cli.argument("folder for the splits and dataset.json")
 
     def prepare(self, form: Any, others: list[Path], threads: int = 1) -> None:
-        """Write {split}.safetensors, and dataset.json last.
+        """Write {split}.safetensors in the `form` of the model's inputs, and dataset.json last.
 
-        Args:
-            form: what becomes of an example (`tangent.data.preparation`).
-            others: files that were read beside `located`.
-            threads: examples that are decoded at the same time.
+        `others` are files that were read beside `located`.
         """
         from tangent.data.preparation import Recipe, prepare
         from tangent.data.sources.locating import open_source, read_located

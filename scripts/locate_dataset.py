@@ -26,8 +26,4 @@ def run(arguments: Arguments) -> None:
     entries = [sources.parse(entry) for entry in arguments.sources]
     sizes = Sizes(arguments.train_images, arguments.validation_images, arguments.test_images)
     located = locate(task, entries, sizes)
-    content = {
-        "task": task.name,
-        **asdict(located),
-    }
-    arguments.write(arguments.output, content, [])
+    arguments.write(arguments.output, {"task": task.name, **asdict(located)}, [])

@@ -13,10 +13,9 @@ from small_copies import Picture
 from workspace import ROOT
 
 from scripts import cli, locate_dataset
+from tangent.data.preparation import match_labels
 from tangent.data.sources.locating import open_source, read_located
-from tangent.data.sources.rows import Rows
-from tangent.data.sources.source import Sizes, SourceData
-from tangent.tasks.labels import match_labels
+from tangent.data.sources.source import Rows, Sizes, SourceData
 from tangent.tasks.task_files import load_task
 
 IN_ONE_PROCESS = """

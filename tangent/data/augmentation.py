@@ -8,41 +8,29 @@ small model, so boxes are drawn for an epoch at once, and resampling is two batc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tangent.data.preprocess import normalize
 from tangent.data.regions import RATIO, SCALE, central_crops, reachable
 
 _ATTEMPTS = 10
 
 
-def random_boxes(
-    originals: np.ndarray,
-    generator: torch.Generator,
-    scale: tuple[float, float] = SCALE,
-) -> Tensor:
-    """Draw crop boxes with the distribution of torchvision's `RandomResizedCrop.get_params`.
+def random_boxes(originals: np.ndarray, generator: torch.Generator) -> Tensor:
+    """Draw a crop for each image as torchvision's `RandomResizedCrop.get_params` does.
 
-    Ten attempts at an area share (uniform in `scale`) and an aspect ratio (log-uniform in `RATIO`);
+    Ten attempts at an area share (uniform in `SCALE`) and an aspect ratio (log-uniform in `RATIO`);
     the first box that fits into the image counts, at a uniform place; if none does, the largest
-    central box within the ratios.
-
-    Args:
-        originals: heights and widths of the images, int64 [n, 2], in pixels.
-        generator: the random generator, on the CPU.
-        scale: smallest and largest share of the area.
+    central box within the ratios. The generator is on the CPU.
 
     Returns:
-        A box for each image, int64 [n, 4]: top, left, height and width in pixels.
+        Boxes, int64 [n, 4].
     """
     rows, columns = torch.from_numpy(np.ascontiguousarray(originals.T))[:, :, None]  # [n, 1] each
     uniform = torch.rand(4, len(originals), _ATTEMPTS, dtype=torch.float64, generator=generator)
-    area = rows * columns * (scale[0] + (scale[1] - scale[0]) * uniform[0])
+    area = rows * columns * (SCALE[0] + (SCALE[1] - SCALE[0]) * uniform[0])
     low, high = math.log(RATIO[0]), math.log(RATIO[1])
     aspect = (low + (high - low) * uniform[1]).exp()
     width = (area * aspect).sqrt().round().long()
@@ -60,16 +48,9 @@ def random_boxes(
 
 
 def central_squares(originals: np.ndarray, image_size: int) -> Tensor:
-    """The part of each image that the evaluation preprocessing looks at.
+    """The boxes that the evaluation preprocessing looks at, float64 [n, 4].
 
     It brings the shortest side to `image_size` and cuts the middle out, at a whole pixel.
-
-    Args:
-        originals: heights and widths of the images, int64 [n, 2], in pixels.
-        image_size: height and width of the model's images.
-
-    Returns:
-        A box for each image as `random_boxes` has them, float64 [n, 4].
     """
     resized = image_size * originals // originals.min(axis=1, keepdims=True)
     first = np.rint((resized - image_size) / 2)
@@ -78,15 +59,10 @@ def central_squares(originals: np.ndarray, image_size: int) -> Tensor:
 
 
 def in_stored_pixels(boxes: Tensor, originals: np.ndarray, sizes: np.ndarray) -> Tensor:
-    """Express boxes of images in pixels of what is kept of them (`tangent.data.regions`).
+    """Express boxes [n, 4] in pixels of what is kept of the images, float64 [n, 4].
 
-    Args:
-        boxes: [n, 4], in pixels of the images.
-        originals: heights and widths of the images, int64 [n, 2].
-        sizes: heights and widths in which the reachable regions are kept, int64 [n, 2].
-
-    Returns:
-        float64 [n, 4]; the same numbers where the whole image is kept at its size.
+    They stay as they are where the whole image is kept at its size. `sizes` are the heights and
+    widths in which the reachable regions are kept, int64 [n, 2].
     """
     region = reachable(originals)
     scale = torch.from_numpy(sizes / region[:, 2:])
@@ -115,20 +91,6 @@ def resized_crop(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor
     pixels = images.float().view(n, channels * rows, columns)
     pixels = (pixels @ across).round_().clamp_(0, 255).view(n, channels, rows, size[1])
     return (down.transpose(1, 2)[:, None] @ pixels).round_().clamp_(0, 255)
-
-
-def training_images(images: Tensor, boxes: Tensor, preprocess: Mapping[str, Any]) -> Tensor:
-    """Preprocess a batch as open_clip's training transform does, with boxes drawn before.
-
-    Args:
-        images: uint8 [n, 3, height, width], on any device.
-        boxes: [n, 4], one for each image (on the CPU).
-        preprocess: `tangent.models.preprocess_config` of the model.
-
-    Returns:
-        float32 [n, 3, model height, model width], normalised.
-    """
-    return normalize(resized_crop(images, boxes, tuple(preprocess["size"])), preprocess)
 
 
 def _bicubic_weights(start: Tensor, length: Tensor, inputs: int, outputs: int) -> Tensor:

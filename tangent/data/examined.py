@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from tangent.data.sources.rows import Rows
+from tangent.data.sources.source import Rows
 from tangent.jobs.progress import Progress
 from tangent.tasks.task_files import AnyTask
 
-BYTES = hashlib.sha256().digest_size
 # Sources read ascending rows fastest, in groups.
 _ROWS_PER_JOB = 16
 
@@ -36,25 +35,20 @@ class Official:
     def __init__(self, name: str, rows: Rows, labels: np.ndarray, noun: str) -> None:
         self.name, self.rows, self.labels, self.noun = name, rows, labels, noun
         n = len(rows)
-        self.contents, self.digests = np.zeros((2, n, BYTES), np.uint8)
+        self.contents, self.digests = np.zeros((2, n, hashlib.sha256().digest_size), np.uint8)
         self.originals = np.zeros((n, 2), np.int64)
-        self._is_examined = np.zeros(n, bool)
 
     def examine(self, rows: np.ndarray, threads: int, what: str) -> None:
-        """Decode and hash those of the rows that have not been."""
+        """Decode and hash some rows."""
 
         def work(row: int) -> None:
             example = self.rows[row]
             if isinstance(example, np.ndarray):
                 self.originals[row] = example.shape[:2]
-            content, digest = digests(example, self.labels[row])
-            self.contents[row] = np.frombuffer(content, np.uint8)
-            self.digests[row] = np.frombuffer(digest, np.uint8)
-            self._is_examined[row] = True
+            found = digests(example, self.labels[row])
+            self.contents[row], self.digests[row] = (np.frombuffer(one, np.uint8) for one in found)
 
-        left = rows[~self._is_examined[rows]]
-        with Progress(f"check {what}, {self.name}", len(left), self.noun) as progress:
-            for_each(left, work, threads, progress)
+        for_each(rows, work, threads, f"check {what}, {self.name}", self.noun)
 
     def ordered(self, order: str, threads: int, what: str) -> np.ndarray:
         """Return all rows by `content`, by `name`, or as the `source` has them."""
@@ -127,26 +121,26 @@ def digests(example: np.ndarray | Mapping[str, Any], label: int) -> tuple[bytes,
 
 def _by_content(rows: np.ndarray) -> np.ndarray:
     """The order [n] that sorts row digests (uint8 [n, 32])."""
-    return np.array(sorted(range(len(rows)), key=lambda row: rows[row].tobytes()), np.int64)
+    return np.lexsort(rows.T[::-1])
 
 
 def for_each(
-    rows: np.ndarray, work: Callable[[int], None], threads: int, progress: Progress
+    rows: np.ndarray, work: Callable[[int], None], threads: int, what: str, noun: str
 ) -> None:
     """Call `work` with each row, in ascending order but for what the threads do at the same time.
 
     Decoding, resizing and hashing leave Python's lock. The first error ends it: rows that no thread
     has begun are left out.
     """
-    ascending = np.sort(rows)
+    ascending = np.sort(rows).tolist()
     jobs = (ascending[i : i + _ROWS_PER_JOB] for i in range(0, len(rows), _ROWS_PER_JOB))
 
-    def job(part: np.ndarray) -> int:
-        for row in part.tolist():
+    def job(part: list[int]) -> int:
+        for row in part:
             work(row)
         return len(part)
 
-    with ThreadPoolExecutor(threads) as pool:
+    with Progress(what, len(rows), noun) as progress, ThreadPoolExecutor(threads) as pool:
         # Not `pool.map`: its threads would be far ahead before an error is seen.
         waiting = deque(pool.submit(job, part) for part in islice(jobs, 2 * threads))
         try:

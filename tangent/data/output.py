@@ -19,12 +19,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tangent.data.examined import Member, for_each
-from tangent.data.preprocess import geometry, resizer
+from tangent.data.preprocess import geometry, resized
 from tangent.data.regions import reachable, reduced, stored_sizes
 from tangent.data.split import split_path
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import MAPPED_TYPES, atomic_path
-from tangent.jobs.progress import Progress
+from tangent.jobs.files import MAPPED_TYPES, atomic_path, remove_remains
 from tangent.tasks.task_files import Task
 
 _TYPE_NAMES = {np.dtype(numpy_name): name for name, numpy_name in MAPPED_TYPES.items()}
@@ -34,11 +33,7 @@ logger = logging.getLogger("tangent")
 
 @dataclass(frozen=True)
 class ImageForm:
-    """Images as pixels.
-
-    Attributes:
-        image_size: the model's image size, in pixels.
-    """
+    """Images as pixels, for models of an image size."""
 
     image_size: int
 
@@ -49,28 +44,31 @@ class ImageForm:
     def write(
         self, task: Task, members: Mapping[str, Member], folder: Path, threads: int, what: str
     ) -> dict[str, dict[str, int]]:
-        """Write all splits, or none of them; see `Form.write`."""
+        """Write all splits, or none of them, of the data set that messages call `what`.
+
+        Returns:
+            Of each split, the `bytes` of its file.
+
+        Raises:
+            UserError: the disk is too small, or a file cannot be written.
+        """
         outputs = {
             name: _SplitFile(task, name, member, self.image_size)
             for name, member in members.items()
         }
-        paths = {name: split_path(folder, name) for name in outputs}
         needed = sum(output.size for output in outputs.values())
         images = sum(map(len, members.values()))
         logger.info("%s: %d images take %.3f GB in %s", what, images, needed / 1e9, folder)
-        for path in paths.values():
-            # What a killed run left may be gigabytes, and nothing else finds it.
-            for remains in path.parent.glob(f".{path.name}.*.tmp{path.suffix}"):
-                remains.unlink(missing_ok=True)
+        remove_remains(folder)  # they may be gigabytes, and nothing else finds them
         _check_space(folder, needed, what)
         with ExitStack() as files:
             for name, output in outputs.items():
                 # Atomic: if one fails, nothing of any is left.
-                temporary = files.enter_context(atomic_path(paths[name]))
+                temporary = files.enter_context(atomic_path(split_path(folder, name)))
                 output.begin(files.enter_context(open(temporary, "r+b", buffering=0)))
             for name, output in outputs.items():
-                with Progress(f"write {what}, {name}", len(output.member), "image") as progress:
-                    for_each(output.member.rows, output.write, threads, progress)
+                rows = output.member.rows
+                for_each(rows, output.write, threads, f"write {what}, {name}", "image")
         return {name: {"bytes": output.size} for name, output in outputs.items()}
 
 
@@ -91,14 +89,14 @@ class _SplitFile:
             self._arrays["originals"] = originals
         else:
             self._regions, self._sizes = None, np.full((n, 2), image_size)
-            self._resize = resizer(geometry(image_size))
-        self._ends = np.cumsum(self._sizes.prod(axis=1) * 3)
+            self._geometry = geometry(image_size)
+        lengths = self._sizes.prod(axis=1) * 3
+        self._starts = np.cumsum(lengths) - lengths
         if (self._sizes != self._sizes[0]).any():
-            self._arrays["sizes"] = self._sizes
-            self._arrays["offsets"] = self._ends - self._sizes.prod(axis=1) * 3
-            pixels = {"pixels": [self._ends[-1]]}
+            self._arrays |= {"sizes": self._sizes, "offsets": self._starts}
+            pixels = {"pixels": [int(lengths.sum())]}
         else:
-            pixels = {"images": [n, *self._sizes[0], 3]}
+            pixels = {"images": [n, *self._sizes[0].tolist(), 3]}
         metadata = member.metadata(task, name, geometry(image_size))
         self._header, self._begins, self.size = _layout(self._arrays, pixels, metadata)
         (self._pixels,) = (self._begins[name] for name in pixels)
@@ -116,17 +114,17 @@ class _SplitFile:
 
         picture, place = Image.fromarray(self.member.official.rows[row]), self._place[row]
         if self._regions is None:
-            pixels = np.asarray(self._resize(picture))
+            pixels = np.asarray(resized(picture, self._geometry))
         else:
             pixels = reduced(picture, self._regions[place], self._sizes[place])
         content = np.ascontiguousarray(pixels).data.cast("B")
-        self._write(content, self._pixels + self._ends[place] - pixels.size)
+        self._write(content, self._pixels + int(self._starts[place]))
 
     def _write(self, content: bytes | memoryview, position: int) -> None:
         # Not a writable memory map: on a full disk that kills the process without a word.
         left = memoryview(content)
         while left:
-            written = os.pwrite(self._descriptor, left, int(position))
+            written = os.pwrite(self._descriptor, left, position)
             left, position = left[written:], position + written
 
 
@@ -135,22 +133,16 @@ def _layout(
 ) -> tuple[bytes, dict[str, int], int]:
     """Of a safetensors file: its header, where each tensor begins, and its size, in bytes.
 
-    Args:
-        arrays: tensors of uint8 or int64.
-        pixels: the shape of a tensor of uint8 that comes after them.
-        metadata: of the file.
+    After `arrays` (uint8 or int64) comes a tensor of uint8 of which `pixels` has the shape.
     """
     tensors = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     tensors |= {name: (np.dtype(np.uint8), shape) for name, shape in pixels.items()}
     entries: dict[str, object] = {"__metadata__": metadata}
     begins, position = {}, 0
     for name, (dtype, shape) in tensors.items():
-        shape = [int(side) for side in shape]
-        begins[name], end = position, position + math.prod(shape) * dtype.itemsize
-        entries[name] = {
-            "dtype": _TYPE_NAMES[dtype], "shape": shape, "data_offsets": [position, end]
-        }  # fmt: skip
-        position = end
+        begins[name], position = position, position + math.prod(shape) * dtype.itemsize
+        offsets = [begins[name], position]
+        entries[name] = {"dtype": _TYPE_NAMES[dtype], "shape": shape, "data_offsets": offsets}
     text = json.dumps(entries, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     content = text.encode()
     content = content.ljust(-(-len(content) // 8) * 8)  # so that int64 is aligned

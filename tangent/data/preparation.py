@@ -8,21 +8,24 @@ holds digests and never a split, and nothing is written before it is known to be
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tangent.data.examined import Member, Official
 from tangent.data.sources.source import SourceData
 from tangent.data.split import SPLITS, split_path
-from tangent.data.validation import held_out
 from tangent.jobs.errors import UserError
-from tangent.tasks.labels import first_of, match_labels
-from tangent.tasks.task_files import AnyTask
+from tangent.tasks.task_files import AnyTask, comparable, first_of
+
+if TYPE_CHECKING:
+    from tangent.data.output import ImageForm
+    from tangent.data.tokens import TextForm
 
 logger = logging.getLogger("tangent")
 
@@ -30,27 +33,6 @@ logger = logging.getLogger("tangent")
 VALIDATION_SEED = 0
 # Official data sets hold a few examples twice; more than these are a leak between the splits.
 LARGEST_SHARED_SHARE = 0.005
-
-
-class Form(Protocol):
-    """What examples are prepared as: pixels or tokens."""
-
-    def describe(self) -> dict[str, Any]:
-        """Settings that the model's preprocessing must have too."""
-        ...
-
-    def write(
-        self, task: AnyTask, members: Mapping[str, Member], folder: Path, threads: int, what: str
-    ) -> dict[str, dict[str, int]]:
-        """Write all splits, or none of them, of the data set that messages call `what`.
-
-        Returns:
-            Of each split, the `bytes` of its file, and other numbers that people should know.
-
-        Raises:
-            UserError: the disk is too small, or a file cannot be written.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +50,7 @@ class Recipe:
         threads: decode so many images at a time; no result depends on it.
     """
 
-    form: Form
+    form: ImageForm | TextForm
     order: str = "content"
     has_validation: bool = False
     fraction: float = 0.1
@@ -77,12 +59,21 @@ class Recipe:
     threads: int = 1
 
 
+def held_out(n: int, fraction: float, maximum: int) -> int:
+    """The number of validation images that a training set of `n` images gives.
+
+    Args:
+        n: size of the source's training set.
+        fraction, maximum: share of it to hold out, rounded down, and the largest number.
+    """
+    return min(int(fraction * n), maximum)
+
+
 def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw the validation images: torch's `random_split` with a generator seeded 0.
 
     Args:
-        n: size of the source's training set.
-        fraction, maximum: how many of them, by `tangent.data.validation.held_out`.
+        n, fraction, maximum: as of `held_out`.
 
     Returns:
         Indices of the remaining training images [n - k] and of the validation images [k], both
@@ -92,7 +83,6 @@ def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, n
         UserError: nothing would be left on one side.
     """
     import torch
-    from torch.utils.data import random_split
 
     k = held_out(n, fraction, maximum)
     if not 0 < k < n:
@@ -101,10 +91,8 @@ def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, n
             f"{fraction}, validation.maximum {maximum}), but at least one image must be on each "
             "side: take more images or another fraction."
         )
-    train, validation = random_split(
-        range(n), [n - k, k], torch.Generator().manual_seed(VALIDATION_SEED)
-    )
-    return np.asarray(train.indices), np.asarray(validation.indices)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(VALIDATION_SEED)).numpy()
+    return order[: n - k], order[n - k :]
 
 
 def prepare(task: AnyTask, source: SourceData, recipe: Recipe, folder: Path) -> dict[str, Any]:
@@ -136,8 +124,9 @@ def prepare(task: AnyTask, source: SourceData, recipe: Recipe, folder: Path) -> 
     if "train" in recipe.splits:
         _check_classes(task, official["train"], what)
     members = _members(official, recipe, what)
-    for member in members.values():
-        member.official.examine(member.rows, recipe.threads, what)
+    if recipe.order != "content":  # else all have been
+        for member in members.values():
+            member.official.examine(member.rows, recipe.threads, what)
     shared = _shared_examples(members, what)
     written = recipe.form.write(task, members, folder, recipe.threads, what)
     return {
@@ -153,10 +142,51 @@ def prepare(task: AnyTask, source: SourceData, recipe: Recipe, folder: Path) -> 
     }
 
 
+def match_labels(task: AnyTask, source_classes: Sequence[str]) -> np.ndarray:
+    """Return the class of each label of a data set, found by the name that the data set gives it.
+
+    Only letters and digits count, in any case. A name is looked up in the task's `label_names`
+    first, then in its `classes`.
+
+    Returns:
+        int64 [number of source classes], a permutation: the class index of each source label.
+
+    Raises:
+        UserError: a name fits no class or several, two names fit one class, or a class has none.
+    """
+    index_of: dict[str, int | None] = {}  # None: several classes have the name
+    for index, name in enumerate(task.classes):
+        key = comparable(name)
+        index_of[key] = None if key in index_of else index
+    for index, names in enumerate(task.label_names):
+        index_of |= {comparable(name): index for name in names}
+
+    matched = [index_of.get(comparable(name)) for name in source_classes]
+    names_of: dict[int | None, list[str]] = defaultdict(list)
+    for index, name in zip(matched, source_classes, strict=True):
+        names_of[index].append(repr(name))
+    faults = {
+        "names that fit no single class": names_of.pop(None, []),
+        "several names of one class": [
+            " and ".join(names) for _, names in sorted(names_of.items()) if len(names) > 1
+        ],
+        "classes without a name": [
+            repr(name) for index, name in enumerate(task.classes) if index not in names_of
+        ],
+    }
+    if any(faults.values()):
+        said = "; ".join(f"{what}: {first_of(names)}" for what, names in faults.items() if names)
+        raise UserError(
+            f"task {task.name}: the data set's class names do not match the task's ({said}). If "
+            "it is the right data set, add its names under `labels` in "
+            f"tangent/tasks/{task.name}.yaml."
+        )
+    return np.array(matched, np.int64)
+
+
 def _labels(
     task: AnyTask, classes: tuple[str, ...] | None, labels: np.ndarray, where: str
 ) -> np.ndarray:
-    """Return labels as indices into the task's classes."""
     count = len(task.classes) if classes is None else len(classes)
     if labels.min() < 0 or labels.max() >= count:
         raise UserError(
@@ -169,20 +199,20 @@ def _labels(
 
 def _members(official: Mapping[str, Official], recipe: Recipe, what: str) -> dict[str, Member]:
     """Return the wanted splits; what none of them needs is not decoded."""
-
-    def ordered(name: str) -> np.ndarray:
-        return official[name].ordered(recipe.order, recipe.threads, what)
-
-    if "validation" in official:
-        return {name: Member(official[name], ordered(name)) for name in recipe.splits}
-    train, validation = cut_validation(len(official["train"].rows), recipe.fraction, recipe.maximum)
-    rows = ordered("train")
-    members = {
-        "train": Member(official["train"], rows[train]),
-        "validation": Member(official["train"], rows[validation]),
-        "test": Member(official["test"], ordered("test")),
+    cut: dict[str, np.ndarray] = {}
+    if "validation" not in official:
+        n = len(official["train"].rows)
+        parts = cut_validation(n, recipe.fraction, recipe.maximum)
+        cut = dict(zip(("train", "validation"), parts, strict=True))
+    sources = {name: "train" if name in cut else name for name in recipe.splits}
+    ordered = {
+        of: official[of].ordered(recipe.order, recipe.threads, what)
+        for of in dict.fromkeys(sources.values())
     }
-    return {name: members[name] for name in recipe.splits}
+    return {
+        name: Member(official[of], ordered[of][cut.get(name, slice(None))])
+        for name, of in sources.items()
+    }
 
 
 def _check_classes(task: AnyTask, train: Official, what: str) -> None:

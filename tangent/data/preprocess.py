@@ -28,65 +28,50 @@ def geometry(image_size: int) -> dict[str, Any]:
 def check_geometry(
     prepared: Mapping[str, Any], preprocess: Mapping[str, Any], where: object
 ) -> None:
-    """Check that examples were prepared as a model wants them.
-
-    Args:
-        prepared: the `geometry` of a split.
-        preprocess: `tangent.models.preprocess_config` of the model.
-        where: the split's file.
+    """Check that the `geometry` of a split is that of a model's `preprocess_config`.
 
     Raises:
-        UserError: a setting differs, such as the size of images or the length of prompts.
+        UserError: a setting differs, such as the size of images or the length of prompts; `where`
+            is the split's file.
     """
     # Tuples as JSON has them.
     wanted = {k: list(v) if isinstance(v, tuple) else v for k, v in preprocess.items()}
     different = [name for name, value in prepared.items() if value != wanted.get(name)]
     if different:
+        found, needed = (
+            ", ".join(f"{name} {settings.get(name)}" for name in different)
+            for settings in (prepared, wanted)
+        )
         raise UserError(
-            f"{where} was prepared with {_listed(prepared, different)}, but the model's "
-            f"preprocessing has {_listed(wanted, different)}: set pretrained.<model>.image_size to "
-            "the model's own image size (images are prepared square, bicubic, by the shortest "
-            "side), and give the data sets that were prepared for this model."
+            f"{where} was prepared with {found}, but the model's preprocessing has {needed}: set "
+            "pretrained.<model>.image_size to the model's own image size (images are prepared "
+            "square, bicubic, by the shortest side), and give the data sets that were prepared for "
+            "this model."
         )
 
 
-def _listed(settings: Mapping[str, Any], names: list[str]) -> str:
-    return ", ".join(f"{name} {settings.get(name)}" for name in names)
+def resized(picture: Image, preprocess: Mapping[str, Any]) -> Image:
+    """Bring a picture of any size and mode to RGB and the model's size, as open_clip does.
 
-
-def resizer(preprocess: Mapping[str, Any]) -> Callable[[Image], Image]:
-    """Return the part of open_clip's validation transform that comes before the tensor.
-
-    Args:
-        preprocess: `size`, `interpolation` and `resize_mode` (and `fill_color` for `longest`).
-
-    Returns:
-        A function from a picture of any size and mode to an RGB picture of the model's size.
+    By `size`, `interpolation` and `resize_mode` (and `fill_color` for `longest`).
     """
     height, width = preprocess["size"]
+    if picture.size == (width, height):  # open_clip takes seconds to import
+        return picture.convert("RGB")
+    names = ("resize_mode", "interpolation", "fill_color")
+    settings = {name: preprocess[name] for name in names if name in preprocess}
+    for step in _steps((height, width), **settings):
+        picture = step(picture)
+    return picture
 
-    @cache
-    def steps() -> list[Callable[[Image], Image]]:
-        from open_clip.transform import image_transform
 
-        transform = image_transform(
-            image_size=(height, width),
-            is_train=False,
-            resize_mode=preprocess["resize_mode"],
-            interpolation=preprocess["interpolation"],
-            fill_color=preprocess.get("fill_color", 0),
-        )
-        # The last two are the conversion to a tensor and the normalisation: see `normalize`.
-        return transform.transforms[:-2]
+@cache
+def _steps(size: tuple[int, int], **settings: Any) -> list[Callable[[Image], Image]]:
+    """The part of open_clip's validation transform that comes before the tensor."""
+    from open_clip.transform import image_transform
 
-    def resize(picture: Image) -> Image:
-        if picture.size == (width, height):  # open_clip takes seconds to import
-            return picture.convert("RGB")
-        for step in steps():
-            picture = step(picture)
-        return picture
-
-    return resize
+    # The last two are the conversion to a tensor and the normalisation: see `normalize`.
+    return image_transform(size, is_train=False, **settings).transforms[:-2]
 
 
 def normalize(images: torch.Tensor, preprocess: Mapping[str, Any]) -> torch.Tensor:
@@ -136,7 +121,6 @@ def evaluation_images(
 
     pixels = torch.as_tensor(images)
     if tuple(pixels.shape[1:3]) != tuple(preprocess["size"]):
-        resize = resizer(preprocess)
-        pictures = [np.asarray(resize(Image.fromarray(image))) for image in pixels.cpu().numpy()]
-        pixels = torch.from_numpy(np.stack(pictures)).to(pixels.device)
+        pictures = (resized(Image.fromarray(image), preprocess) for image in pixels.cpu().numpy())
+        pixels = torch.from_numpy(np.stack(list(map(np.asarray, pictures)))).to(pixels.device)
     return normalize(pixels.permute(0, 3, 1, 2).contiguous(), preprocess)

@@ -5,15 +5,17 @@ ratio of width to height of 3/4 to 4/3. In an image much wider (or taller) than 
 fits, and the crop is always the largest central one of that ratio: nothing else is kept of it.
 Of all other images everything is kept. A side that is longer than `longest_side` is shortened to
 it; shorter ones stay as they are, so that small images are kept exactly.
+
+Here and in `augmentation`, `originals` are heights and widths of images, int64 [n, 2], and a box is
+top, left, height and width; all in pixels.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from tangent.data.validation import longest_side
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,18 +23,18 @@ if TYPE_CHECKING:
 # Area share and ratio of width to height of the crops: open_clip's and torchvision's defaults.
 SCALE = (0.9, 1.0)
 RATIO = (3 / 4, 4 / 3)
+# A crop has at least 0.9 of each side: still more pixels than the model's image.
+_MODEL_SHARE = 0.875
+
+
+def longest_side(image_size: int) -> int:
+    """The largest side kept of a training image, in pixels: 256 for models of 224."""
+    return math.ceil(image_size / _MODEL_SHARE)
 
 
 def central_crops(originals: np.ndarray) -> np.ndarray:
-    """Return the largest central boxes within the ratios, as torchvision's fallback has them.
-
-    Args:
-        originals: heights and widths of images, int64 [n, 2].
-
-    Returns:
-        Top, left, height and width in pixels, int64 [n, 4].
-    """
-    height, width = originals[:, 0], originals[:, 1]
+    """The largest central boxes within the ratios, int64 [n, 4], as torchvision falls back to."""
+    height, width = originals.T
     shape = width / height
     tall, wide = shape < min(RATIO), shape > max(RATIO)
     # Both round halves to even, as Python does.
@@ -43,14 +45,7 @@ def central_crops(originals: np.ndarray) -> np.ndarray:
 
 
 def reachable(originals: np.ndarray) -> np.ndarray:
-    """Return the region that is kept of each image: it holds every possible crop.
-
-    Args:
-        originals: heights and widths of images, int64 [n, 2].
-
-    Returns:
-        Top, left, height and width in pixels, int64 [n, 4].
-    """
+    """The region that is kept of each image, a box int64 [n, 4]: it holds every possible crop."""
     smallest_area = SCALE[0] * originals.prod(axis=1)
     lowest = np.sqrt(smallest_area / max(RATIO))
     narrowest = np.sqrt(smallest_area * min(RATIO))
@@ -61,20 +56,14 @@ def reachable(originals: np.ndarray) -> np.ndarray:
 
 
 def stored_sizes(originals: np.ndarray, image_size: int) -> np.ndarray:
-    """Return the heights and widths [n, 2] in which the reachable regions are kept."""
+    """The heights and widths, int64 [n, 2], in which the reachable regions are kept."""
     return np.minimum(reachable(originals)[:, 2:], longest_side(image_size))
 
 
 def reduced(picture: Image, region: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Cut a region out of a picture and bring it to the size in which it is kept.
+    """Cut a region (a box) out of an RGB picture and bring it to its stored size: uint8 [*size, 3].
 
-    Args:
-        picture: RGB.
-        region: top, left, height and width.
-        size: height and width, none larger than the region's.
-
-    Returns:
-        uint8 [height, width, 3]; bicubic and antialiased where a side is shortened.
+    Where a side is shortened, bicubic and antialiased.
     """
     from PIL.Image import Resampling
 

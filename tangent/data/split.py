@@ -15,9 +15,7 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.files import map_safetensors
 
 SPLITS = ("train", "validation", "test")
-_EVALUATION = {"images", "labels", "hashes"}
-_TRAIN = _EVALUATION | {"originals"}
-_RAGGED_TRAIN = _TRAIN - {"images"} | {"pixels", "offsets", "sizes"}
+_OF_ALL = {"labels", "hashes"}
 _METADATA = {"task", "split", "classes", "geometry", "content_sha256"}
 
 
@@ -68,6 +66,10 @@ class Split(PreparedSplit):
     offsets: np.ndarray
 
     kind: ClassVar[str] = "image"
+    # By split the sets of tensors that its file may hold beside those of all kinds.
+    tensors: ClassVar = dict.fromkeys(SPLITS, [{"images"}]) | {
+        "train": [{"images", "originals"}, {"pixels", "offsets", "sizes", "originals"}]
+    }
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Read some images, uint8 [rows, height, width, 3].
@@ -85,24 +87,16 @@ class Split(PreparedSplit):
         return images
 
     @staticmethod
-    def names(split: str) -> tuple[set[str], ...]:
-        """The sets of tensors that the file of a split may hold."""
-        return (_TRAIN, _RAGGED_TRAIN) if split == "train" else (_EVALUATION,)
-
-    @staticmethod
-    def examples(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
+    def fields(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
         """The fields of this class, of a file's arrays."""
-        originals = np.asarray(arrays["originals"]) if "originals" in arrays else None
-        if "images" not in arrays:
-            ragged = {name: np.asarray(arrays[name]) for name in ("pixels", "offsets", "sizes")}
-            return ragged | {"originals": originals}
-        n, height, width, _ = arrays["images"].shape
-        return {
-            "sizes": np.broadcast_to([height, width], (n, 2)),
-            "originals": originals,
-            "pixels": arrays["images"].reshape(-1),
-            "offsets": np.arange(n) * (height * width * 3),
-        }
+        found = {name: np.asarray(array) for name, array in arrays.items() if name != "images"}
+        found.setdefault("originals", None)
+        if "images" in arrays:
+            n, height, width, _ = arrays["images"].shape
+            found["sizes"] = np.broadcast_to([height, width], (n, 2))
+            found["pixels"] = arrays["images"].reshape(-1)
+            found["offsets"] = np.arange(n) * (height * width * 3)
+        return found
 
 
 @dataclass(frozen=True)
@@ -116,31 +110,19 @@ class TokenSplit(PreparedSplit):
     tokens: np.ndarray
 
     kind: ClassVar[str] = "text"
+    tensors: ClassVar = dict.fromkeys(SPLITS, [{"tokens"}])
+    fields = dict
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Read some rows of `tokens`, int64 [rows, L + C·T]."""
         return np.ascontiguousarray(self.tokens[rows])
-
-    @staticmethod
-    def names(split: str) -> tuple[set[str], ...]:
-        """The sets of tensors that the file of a split may hold."""
-        return ({"tokens", "labels", "hashes"},)
-
-    @staticmethod
-    def examples(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The fields of this class, of a file's arrays."""
-        return {"tokens": arrays["tokens"]}
 
 
 AnySplit = Split | TokenSplit
 
 
 def split_path(folder: Path, split: str) -> Path:
-    """Return the file of a split in the task's folder.
-
-    Raises:
-        UserError: there is no such split.
-    """
+    """The file of a split in the task's folder; a `UserError` if there is no such split."""
     if split not in SPLITS:
         raise UserError(f"unknown split {split!r}: the splits are {', '.join(SPLITS)}.")
     return Path(folder) / f"{split}.safetensors"
@@ -168,12 +150,14 @@ def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = 
     # The metadata of images have no key `kind`.
     kind = {"image": Split, "text": TokenSplit}.get(metadata.get("kind", Split.kind))
     is_split = kind and metadata.keys() >= _METADATA and metadata["split"] == split
-    if not is_split or set(arrays) not in kind.names(split):
+    is_whole = is_split and arrays.keys() >= _OF_ALL
+    if not is_whole or arrays.keys() - _OF_ALL not in kind.tensors[split]:
         raise UserError(
             f"{path} is not the {split} split of a prepared data set, or one of another version: "
             "delete it and run the step `datasets` again."
         )
-    labels, classes = np.array(arrays["labels"]), json.loads(metadata["classes"])
+    labels, hashes = np.array(arrays.pop("labels")), arrays.pop("hashes")
+    classes = json.loads(metadata["classes"])
     if labels.min() < 0 or labels.max() >= len(classes):
         raise UserError(
             f"{path}: labels go from {labels.min()} to {labels.max()}, but there are "
@@ -189,18 +173,16 @@ def load_split(folder: Path, split: str, preprocess: Mapping[str, Any] | None = 
         geometry=geometry,
         content=metadata["content_sha256"],
         labels=labels,
-        hashes=arrays["hashes"],
-        **kind.examples(arrays),
+        hashes=hashes,
+        **kind.fields(arrays),
     )
 
 
 def sample_rows(n: int, images: int, seed: int) -> np.ndarray:
     """The first `images` of a seeded permutation of a split's `n` images; all of them if fewer.
 
-    One seed gives one sample in every mode, so that modes are compared on the same images.
-
-    Returns:
-        Indices [min(n, images)] (int64) in the order drawn.
+    One seed gives one sample in every mode, so that modes are compared on the same images: indices
+    int64 [min(n, images)] in the order drawn.
     """
     # RandomState and not default_rng: numpy promises that its streams never change.
     return np.random.RandomState(seed).permutation(n)[:images]

@@ -50,39 +50,17 @@ class Picture(NamedTuple):
     background: str = ""
 
 
-def contrasting_colours(rng: np.random.Generator) -> tuple[str, str]:
-    """Draw a foreground and a background colour that can be told apart."""
+def _begin(rng: np.random.Generator) -> tuple[str, str, Image.Image]:
+    """Draw two colours that can be told apart: a foreground, a background and its canvas."""
     while True:
         first, second = (COLOURS[i] for i in rng.choice(len(COLOURS), 2, replace=False))
         difference = sum(abs(a - b) for a, b in zip(PALETTE[first], PALETTE[second], strict=True))
         if difference > _LEAST_CONTRAST:
-            return first, second
+            return first, second, _canvas(second)
 
 
-def canvas(colour: str) -> Image.Image:
-    """Return an empty 64 x 64 canvas of one colour."""
+def _canvas(colour: str) -> Image.Image:
     return Image.new("RGB", (CANVAS, CANVAS), PALETTE[colour])
-
-
-def polygon(
-    corners: int, x: float, y: float, radius: float, turn: float = 0.0, inner: float = 1.0
-) -> list[tuple[float, float]]:
-    """Corners of a regular polygon, the first one on top; with `inner` < 1 those of a star.
-
-    Args:
-        corners: number of corners (of points, for a star).
-        x, y: centre, in canvas pixels.
-        radius: of the circumscribed circle, in canvas pixels.
-        turn: clockwise rotation, in radians.
-        inner: radius of a star's inner corners as a fraction of `radius`.
-    """
-    count = corners if inner == 1.0 else 2 * corners
-    points = []
-    for index in range(count):
-        distance = radius if index % 2 == 0 or inner == 1.0 else inner * radius
-        angle = turn + 2 * math.pi * index / count - math.pi / 2
-        points.append((x + distance * math.cos(angle), y + distance * math.sin(angle)))
-    return points
 
 
 @cache
@@ -105,17 +83,13 @@ def package_file(package: str, relative: str) -> Path:
 
 
 @cache
-def font(file: str, size: int) -> ImageFont.FreeTypeFont:
-    """Return a font that Matplotlib ships, `size` in canvas pixels."""
+def _font(file: str, size: int) -> ImageFont.FreeTypeFont:
+    """A font that Matplotlib ships, `size` in canvas pixels."""
     return ImageFont.truetype(package_file("matplotlib", f"mpl-data/fonts/ttf/{file}"), size)
 
 
 def to_pixels(image: Image.Image, rng: np.random.Generator, harder: bool) -> np.ndarray:
-    """Scale a canvas to 32 x 32 and add sensor noise; `harder` adds exposure errors.
-
-    Returns:
-        uint8 [32, 32, 3].
-    """
+    """Scale to uint8 [32, 32, 3] and add sensor noise, and where `harder` exposure errors."""
     pixels = np.asarray(image.resize((IMAGE, IMAGE), Image.Resampling.BILINEAR), np.float32)
     if harder:
         pixels = pixels * rng.uniform(0.75, 1.15) + rng.normal(0, 12)
@@ -125,25 +99,19 @@ def to_pixels(image: Image.Image, rng: np.random.Generator, harder: bool) -> np.
 
 def shape(rng: np.random.Generator, label: int, harder: bool) -> Picture:
     """Draw one filled shape."""
-    foreground, background = contrasting_colours(rng)
-    image = canvas(background)
+    foreground, background, image = _begin(rng)
     radius = rng.uniform(12, 20) if harder else rng.uniform(18, 26)
     offset, turn = (10, 0.8) if harder else (5, 0.15)
     x, y = CANVAS / 2 + rng.uniform(-offset, offset, 2)
-    _draw_shape(
-        ImageDraw.Draw(image),
-        SHAPES[label],
-        (x, y, radius, rng.uniform(-turn, turn)),
-        PALETTE[foreground],
-        PALETTE[background],
-    )
+    place = (x, y, radius, rng.uniform(-turn, turn))
+    colours = PALETTE[foreground], PALETTE[background]
+    _draw_shape(ImageDraw.Draw(image), SHAPES[label], place, *colours)
     return Picture(image, foreground, background)
 
 
 def count(rng: np.random.Generator, label: int, harder: bool) -> Picture:
     """Draw `label` + 1 small figures that do not touch."""
-    foreground, background = contrasting_colours(rng)
-    image = canvas(background)
+    foreground, background, image = _begin(rng)
     draw = ImageDraw.Draw(image)
     radius = rng.uniform(4, 6) if harder else rng.uniform(5.5, 7)
     kind = ("circle", "square", "triangle", "star")[rng.integers(4)] if harder else "circle"
@@ -155,7 +123,7 @@ def count(rng: np.random.Generator, label: int, harder: bool) -> Picture:
 def sign(rng: np.random.Generator, label: int, harder: bool) -> Picture:
     """Draw a traffic sign: an outline with a rim and a mark."""
     background = COLOURS[rng.integers(len(COLOURS))] if harder else "gray"
-    image = canvas(background)
+    image = _canvas(background)
     draw = ImageDraw.Draw(image)
     offset = 9 if harder else 3
     x, y = CANVAS / 2 + rng.uniform(-offset, offset, 2)
@@ -176,15 +144,14 @@ def character(task: str, rng: np.random.Generator, label: int, harder: bool) -> 
     """Draw a character of letters, digits, symbols or glyphs; its font, size, place, turn vary."""
     kind = PICTURES["characters"][task]
     fonts = kind["harder_fonts" if harder else "fonts"]
-    foreground, background = contrasting_colours(rng)
+    foreground, background, image = _begin(rng)
     size = rng.uniform(36, 50) if harder else rng.uniform(40, 52)
     offset, turn = (6, 15) if harder else (3, 4)
     place = tuple(CANVAS / 2 + rng.uniform(-offset, offset, 2))
     mask = Image.new("L", (CANVAS, CANVAS), 0)
-    chosen = font(fonts[rng.integers(len(fonts))], int(size))
+    chosen = _font(fonts[rng.integers(len(fonts))], int(size))
     text = kind["characters"][label]
     ImageDraw.Draw(mask).text(place, text, font=chosen, fill=255, anchor="mm")
-    image = canvas(background)
     image.paste(PALETTE[foreground], mask=mask.rotate(rng.uniform(-turn, turn)))
     return Picture(image, foreground, background)
 
@@ -235,59 +202,59 @@ def _draw_shape(
             shadow = (x + 0.5 * radius * math.cos(turn), y + 0.5 * radius * math.sin(turn))
             _disc(draw, *shadow, 0.85 * radius, background)
         case "heart":
-            draw.polygon(_heart(x, y, radius, turn), fill=colour)
+            draw.polygon(_heart(x, y, radius, turn).ravel().tolist(), fill=colour)
         case _:
             corners, own_turn, inner = _POLYGONS[kind]
-            draw.polygon(polygon(corners, x, y, radius, turn + own_turn, inner), fill=colour)
+            index = np.arange(corners if inner == 1.0 else 2 * corners)
+            distance = radius * np.where(index % 2, inner, 1.0)
+            angle = turn + own_turn + 2 * math.pi * index / len(index) - math.pi / 2
+            points = np.stack([x + distance * np.cos(angle), y + distance * np.sin(angle)], axis=1)
+            draw.polygon(points.ravel().tolist(), fill=colour)
 
 
-def _heart(x: float, y: float, radius: float, turn: float) -> list[tuple[float, float]]:
-    points = []
-    for index in range(24):
-        t = 2 * math.pi * index / 24
-        across = 16 * math.sin(t) ** 3 * radius / 17
-        up = 13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)
-        down = -up * radius / 17
-        points.append(
-            (
-                x + across * math.cos(turn) - down * math.sin(turn),
-                y + across * math.sin(turn) + down * math.cos(turn),
-            )
-        )
-    return points
+def _heart(x: float, y: float, radius: float, turn: float) -> np.ndarray:
+    t = 2 * np.pi * np.arange(24) / 24
+    across = 16 * np.sin(t) ** 3 * radius / 17
+    up = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
+    down = -up * radius / 17
+    columns = x + across * math.cos(turn) - down * math.sin(turn)
+    return np.stack([columns, y + across * math.sin(turn) + down * math.cos(turn)], axis=1)
 
 
 def _draw_mark(
     draw: ImageDraw.ImageDraw, mark: str, x: float, y: float, radius: float, colour: Colour
 ) -> None:
     reach, width = 0.36 * radius, max(2, int(0.2 * radius))
+
+    def at(*points: tuple[float, float]) -> list[tuple[float, float]]:
+        return [(x + across * reach, y + down * reach) for across, down in points]
+
+    def line(*points: tuple[float, float]) -> None:
+        draw.line(at(*points), fill=colour, width=width)
+
     match mark:
         case "bar":
             draw.rectangle((x - reach, y - width / 2, x + reach, y + width / 2), fill=colour)
         case "arrow right":
-            draw.line((x - reach, y, x + reach, y), fill=colour, width=width)
-            base = x + reach
-            head = [(base, y - 0.7 * reach), (base + 0.5 * reach, y), (base, y + 0.7 * reach)]
-            draw.polygon(head, fill=colour)
+            line((-1, 0), (1, 0))
+            draw.polygon(at((1, -0.7), (1.5, 0), (1, 0.7)), fill=colour)
         case "arrow up":
-            draw.line((x, y + reach, x, y - reach), fill=colour, width=width)
-            base = y - reach
-            head = [(x - 0.7 * reach, base), (x, base - 0.5 * reach), (x + 0.7 * reach, base)]
-            draw.polygon(head, fill=colour)
+            line((0, 1), (0, -1))
+            draw.polygon(at((-0.7, -1), (0, -1.5), (0.7, -1)), fill=colour)
         case "exclamation":
-            draw.line((x, y - reach, x, y + 0.3 * reach), fill=colour, width=width)
+            line((0, -1), (0, 0.3))
             _disc(draw, x, y + 0.6 * reach + width / 2, width / 2, colour)
         case "cross":
-            draw.line((x - reach, y, x + reach, y), fill=colour, width=width)
-            draw.line((x, y - reach, x, y + reach), fill=colour, width=width)
+            line((-1, 0), (1, 0))
+            line((0, -1), (0, 1))
         case "letter":
-            bold = font("DejaVuSans-Bold.ttf", int(0.9 * radius))
+            bold = _font("DejaVuSans-Bold.ttf", int(0.9 * radius))
             draw.text((x, y), "P", font=bold, fill=colour, anchor="mm")
 
 
 def pattern(rng: np.random.Generator, label: int, harder: bool) -> Picture:
     """Fill the canvas with a texture of random direction, scale and phase."""
-    foreground, background = contrasting_colours(rng)
+    foreground, background, _ = _begin(rng)
     if harder:
         turn, period = rng.uniform(0, math.pi), rng.uniform(6, 11)
     else:

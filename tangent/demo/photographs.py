@@ -29,11 +29,9 @@ _PARTITION_SEED = 20
 
 @dataclass(frozen=True)
 class Photograph:
-    """Where a photograph lies, and which part of it shows what its class name says.
+    """A file in an installed package, and which part of it shows what its class name says.
 
     Attributes:
-        package: the package whose wheel holds the file.
-        file: path inside that package.
         subject: left, top, right, bottom of the useful part, as fractions of width and height.
         test_side: the side of `subject` that is kept for test patches.
     """
@@ -50,11 +48,8 @@ class Photograph:
     def region(self, split: Split) -> Box:
         """Pixel box (left, top, right, bottom; the last two excluded) of one split."""
         with Image.open(package_file(self.package, self.file)) as image:
-            width, height = image.size
-        left, top, right, bottom = (
-            round(share * side)
-            for share, side in zip(self.subject, (width, height, width, height), strict=True)
-        )
+            box = np.multiply(self.subject, image.size * 2)
+        left, top, right, bottom = np.rint(box).astype(int).tolist()
         low, high = (left, right) if self.test_side == "right" else (top, bottom)
         length = high - low
         if split == "train":
@@ -73,7 +68,7 @@ def _region_image(index: int, split: Split) -> Image.Image:
     return photograph.pixels().crop(photograph.region(split))
 
 
-def patch(
+def _patch(
     rng: np.random.Generator,
     index: int,
     split: Split,
@@ -82,12 +77,8 @@ def patch(
 ) -> Image.Image:
     """Cut a random square out of the region of `split`, scaled to 64 x 64.
 
-    Args:
-        rng: the random generator.
-        index: which photograph.
-        split: whose region.
-        scale: least and greatest side as fractions of the shorter side of a region.
-        scale_of: of which split's region (by default `split`; the test region is the smaller one).
+    Its side is between two shares, `scale`, of the shorter side of `split`'s or `scale_of`'s
+    region; the test region is the smaller one.
     """
     region = _region_image(index, split)
     shorter = min(_region_image(index, scale_of or split).size)
@@ -105,12 +96,12 @@ def patch(
 
 def close_up(rng: np.random.Generator, label: int, split: Split) -> Picture:
     """Show a patch of one photograph, from as near in both splits."""
-    return Picture(patch(rng, label, split, (0.5, 1.0), scale_of="test"))
+    return Picture(_patch(rng, label, split, (0.5, 1.0), scale_of="test"))
 
 
 def photo(rng: np.random.Generator, label: int, harder: bool) -> Picture:
     """Show a patch of a train region; `harder` ones are grey half of the time and turned."""
-    image = patch(rng, label, "train", (0.35, 0.7) if harder else (0.4, 0.9))
+    image = _patch(rng, label, "train", (0.35, 0.7) if harder else (0.4, 0.9))
     if harder and rng.random() < 0.5:
         image = image.convert("L").convert("RGB")
     if harder:
@@ -120,7 +111,7 @@ def photo(rng: np.random.Generator, label: int, harder: bool) -> Picture:
 
 def background(rng: np.random.Generator, split: Split) -> Image.Image:
     """A patch of any photograph, to be blended behind a picture of the same split."""
-    return patch(rng, int(rng.integers(len(PHOTOGRAPHS))), split, (0.3, 0.6))
+    return _patch(rng, int(rng.integers(len(PHOTOGRAPHS))), split, (0.3, 0.6))
 
 
 @cache
@@ -130,23 +121,17 @@ def _partition() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
     data = load_digits()
     order = np.random.default_rng(_PARTITION_SEED).permutation(len(data.target))
-    images, labels = data.images.astype(np.uint8)[order], data.target.astype(np.int64)[order]
-    return {
-        "test": (images[:TEST_IMAGES], labels[:TEST_IMAGES]),
-        "train": (images[TEST_IMAGES:], labels[TEST_IMAGES:]),
-    }
+    parts = {"test": order[:TEST_IMAGES], "train": order[TEST_IMAGES:]}
+    images, labels = data.images.astype(np.uint8), data.target.astype(np.int64)
+    return {split: (images[rows], labels[rows]) for split, rows in parts.items()}
 
 
 def handwritten_digits(
     rng: np.random.Generator, split: Split, images: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw different digits of one split, white on black, scaled from 8 x 8 to 32 x 32.
+    """Draw different digits of one split, white on black: uint8 [images, 32, 32, 3], and labels.
 
-    Returns:
-        uint8 [images, 32, 32, 3] and int64 [images].
-
-    Raises:
-        UserError: more images are asked for than the split holds.
+    More images than the split holds are a `UserError`.
     """
     small, labels = _partition()[split]
     if images > len(labels):
@@ -155,10 +140,8 @@ def handwritten_digits(
             f"real handwriting, so ask for at most {len(labels)}."
         )
     chosen = rng.permutation(len(labels))[:images]
+    grey = (small[chosen] * 15.9375).astype(np.uint8)
     large = [
-        Image.fromarray((image * 15.9375).astype(np.uint8))
-        .resize((IMAGE, IMAGE), Image.Resampling.BICUBIC)
-        .convert("RGB")
-        for image in small[chosen]
+        Image.fromarray(image).resize((IMAGE, IMAGE), Image.Resampling.BICUBIC) for image in grey
     ]
-    return np.stack([np.asarray(image) for image in large]), labels[chosen]
+    return np.stack([np.asarray(image.convert("RGB")) for image in large]), labels[chosen]

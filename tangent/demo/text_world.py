@@ -6,6 +6,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -44,14 +45,14 @@ KINDS, PRETRAINING_DOMAINS = _WORDS["kinds"], _WORDS["pretraining_domains"]
 EASY, HARD = (Style(**_WORDS["styles"][name]) for name in ("easy", "hard"))
 
 
+@dataclass(frozen=True)
 class Chance:
-    """A generator of random numbers with the draws that the grammars need."""
+    """A random generator with the draws that the grammars need."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
+    rng: np.random.Generator
 
     def one(self, words: Sequence[str]) -> str:
-        return words[int(self.rng.integers(len(words)))]
+        return words[self.index(len(words))]
 
     def some(self, words: Sequence[str], n: int) -> list[str]:
         """`n` different ones, in random order."""
@@ -68,7 +69,7 @@ class Chance:
         return int(self.rng.integers(n))
 
 
-def review(
+def _review(
     chance: Chance, domain: str, topic: int | None, polarity: int | None, style: Style
 ) -> str:
     """Say what a thing of the domain is about, and what the writer thinks of it; or one of them."""
@@ -120,36 +121,30 @@ def _judgement(chance: Chance, what: str, polarity: int, style: Style) -> str:
     return chance.say("judgement", what=what, adjective=adjective, strong=strong)
 
 
-def thing_seen(chance: Chance, kind: int) -> tuple[str, str]:
+def _thing_seen(chance: Chance, kind: int) -> Row:
     """A sentence about a thing of a kind, and the thing."""
     noun = chance.one(list(KINDS.values())[kind])
     place, colour, name = (chance.one(_WORDS[key]) for key in ("places", "colours", "names"))
-    return chance.say("thing", place=place, colour=colour, name=name, noun=noun), noun
+    text = chance.say("thing", place=place, colour=colour, name=name, noun=noun)
+    return {"text": text, "thing": noun}
 
 
 def task_rows(task: str, split: str, n: int, seed: int) -> tuple[list[Row], np.ndarray]:
-    """Write texts of one task.
-
-    The first n are the same whatever the number asked for.
+    """Write `n` texts of one task; a larger number begins with the same ones.
 
     Args:
         task: one of `TASKS`, or `CONTROL_TASK`.
         split: "train" or "test"; no text is of both.
-        n: how many.
-        seed: of the random generator, a whole number of at least 0.
+        n, seed: how many, and that of the random generator, a whole number of at least 0.
 
     Returns:
         The fields of each text by name, and labels int64 [n].
 
     Raises:
-        UserError: unknown task or split, or less than one text.
+        UserError: unknown task.
     """
     if task not in _ROWS:
         raise UserError(f"the demo world has no text task {task!r}: choose {', '.join(_ROWS)}.")
-    if split not in ("train", "test"):
-        raise UserError(f"the demo world has no split {split!r}: choose train or test.")
-    if n < 1:
-        raise UserError(f"task {task}: at least one text is needed, not {n}.")
     stream = [_STREAMS[split], zlib.crc32(task.encode()), seed]
     make, classes = _ROWS[task]
     rows, labels = [], np.empty(n, np.int64)
@@ -173,12 +168,7 @@ def pretraining_texts(n: int, seed: int) -> list[tuple[str, str | None]]:
 
     The questions are about simple texts of other domains than the tasks' and are mostly put in
     other words. Texts alone are about everything.
-
-    Raises:
-        UserError: less than one example.
     """
-    if n < 1:
-        raise UserError(f"pre-training needs at least one text, not {n}.")
     bounds = np.cumsum([share for share, _ in _PRETRAINING])
     examples = []
     for index in range(n):
@@ -194,12 +184,7 @@ def _about(
     """A review; what is not given is drawn."""
     topic = chance.index(len(TOPICS)) if topic is None else topic
     polarity = chance.index(2) if polarity is None else polarity
-    return {"text": review(chance, domain, topic, polarity, HARD)}
-
-
-def _kinds(chance: Chance, label: int) -> Row:
-    text, thing = thing_seen(chance, label)
-    return {"text": text, "thing": thing}
+    return {"text": _review(chance, domain, topic, polarity, HARD)}
 
 
 # What makes a row of a class, and the number of classes.
@@ -209,47 +194,45 @@ _ROWS: dict[str, tuple[Callable[[Chance, int], Row], int]] = {
     "topic_books": (lambda chance, label: _about(chance, "books", label), len(TOPICS)),
     "topic_films": (lambda chance, label: _about(chance, "films", label), len(TOPICS)),
     "domains": (lambda chance, label: _about(chance, list(DOMAINS)[label]), len(DOMAINS)),
-    "kinds": (_kinds, len(KINDS)),
+    "kinds": (_thing_seen, len(KINDS)),
 }
 
 
-def _style(chance: Chance) -> Style:
-    return HARD if chance.happens(_HARDER_SHARE) else EASY
+def _style(chance: Chance, harder_share: float = _HARDER_SHARE) -> Style:
+    return HARD if chance.happens(harder_share) else EASY
 
 
 def _text_alone(chance: Chance) -> tuple[str, None]:
     if chance.happens(0.2):
-        return thing_seen(chance, chance.index(len(KINDS)))[0], None
-    topic, polarity = chance.index(len(TOPICS)), chance.index(2)
-    style = HARD if chance.happens(0.5) else EASY
-    return review(chance, chance.one(list(DOMAINS)), topic, polarity, style), None
+        return _thing_seen(chance, chance.index(len(KINDS)))["text"], None
+    topic, polarity, style = chance.index(len(TOPICS)), chance.index(2), _style(chance, 0.5)
+    return _review(chance, chance.one(list(DOMAINS)), topic, polarity, style), None
 
 
 def _ask_polarity(chance: Chance) -> tuple[str, str]:
     polarity = chance.index(2)
     topic = chance.index(len(TOPICS)) if chance.happens(0.4) else None
-    text = review(chance, chance.one(PRETRAINING_DOMAINS), topic, polarity, _style(chance))
+    text = _review(chance, chance.one(PRETRAINING_DOMAINS), topic, polarity, _style(chance))
     return chance.say("ask_polarity", text=text), POLARITIES[polarity]
 
 
 def _ask_topic(chance: Chance) -> tuple[str, str]:
     topic, polarity = chance.index(len(TOPICS)), chance.index(2)
     domain, polarity = chance.one(PRETRAINING_DOMAINS), polarity if chance.happens(0.4) else None
-    text = review(chance, domain, topic, polarity, _style(chance))
+    text = _review(chance, domain, topic, polarity, _style(chance))
     return chance.say("ask_topic", text=text), TOPICS[topic]
 
 
 def _ask_domain(chance: Chance) -> tuple[str, str]:
     domain = chance.one(list(DOMAINS))
     topic, polarity = chance.index(len(TOPICS)), chance.index(2)
-    text = review(chance, domain, topic, polarity, _style(chance))
+    text = _review(chance, domain, topic, polarity, _style(chance))
     return chance.say("ask_domain", text=text), DOMAINS[domain][0][0]
 
 
 def _ask_kind(chance: Chance) -> tuple[str, str]:
     kind = chance.index(len(KINDS))
-    text, thing = thing_seen(chance, kind)
-    return chance.say("ask_kind", text=text, thing=thing), list(KINDS)[kind]
+    return chance.say("ask_kind", **_thing_seen(chance, kind)), list(KINDS)[kind]
 
 
 # What pre-training reads, with shares.

@@ -5,22 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from functools import partial
-from itertools import accumulate
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from tangent.demo.drawing import (
-    IMAGE,
-    PICTURES,
-    Picture,
-    character,
-    count,
-    pattern,
-    shape,
-    sign,
-    to_pixels,
-)
+from tangent.demo import drawing
+from tangent.demo.drawing import IMAGE, PICTURES, Picture, to_pixels
 from tangent.demo.photographs import Split, background, close_up, handwritten_digits, photo
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import load_task
@@ -42,22 +32,17 @@ _STREAMS = {"train": 0, "test": 1, "pretraining": 2}
 # What pre-training shows of each domain: what draws a random picture of a class (its label), and
 # with wider fonts, places, sizes and turns where it is `harder`.
 RENDERERS: dict[str, Callable[[np.random.Generator, int, bool], Picture]] = {
-    "shapes": shape,
-    "letters": partial(character, "letters"),
-    "symbols": partial(character, "symbols"),
-    "patterns": pattern,
-    "signs": sign,
-    "counting": count,
+    "shapes": drawing.shape,
+    "patterns": drawing.pattern,
+    "signs": drawing.sign,
+    "counting": drawing.count,
     "photos": photo,
-    "digits": partial(character, "digits"),
-    "glyphs": partial(character, "glyphs"),
+    **{task: partial(drawing.character, task) for task in PICTURES["characters"]},
 }
 
 
 def render_task(task: str, split: Split, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Make images of one task.
-
-    The first n images are the same whatever the number asked for (not so for digits).
+    """Make images of one task; a larger number begins with the same ones (but for digits).
 
     Args:
         task: one of `TASKS`, or `CONTROL_TASK`.
@@ -69,14 +54,10 @@ def render_task(task: str, split: Split, images: int, seed: int) -> tuple[np.nda
         Images uint8 [images, 32, 32, 3] and labels int64 [images].
 
     Raises:
-        UserError: unknown task or split, less than one image, or more digits than exist.
+        UserError: unknown task, or more digits than exist.
     """
     if task not in _WEIGHTS:
         raise UserError(f"the demo world has no task {task!r}: choose {', '.join(_WEIGHTS)}.")
-    if split not in ("train", "test"):
-        raise UserError(f"the demo world has no split {split!r}: choose train or test.")
-    if images < 1:
-        raise UserError(f"task {task}: at least one image is needed, not {images}.")
     stream = [_STREAMS[split], zlib.crc32(task.encode()), seed]
     if task == "digits":
         return handwritten_digits(np.random.default_rng(stream), split, images)
@@ -95,10 +76,8 @@ def _task_image(task: str, split: Split, label: int, rng: np.random.Generator) -
     if task == CONTROL_TASK:
         harder = bool(rng.random() < _CONTROL_HARDER_SHARE)
         return to_pixels(RENDERERS[task](rng, label, harder).image, rng, harder)
-    if task == "photos":
-        picture = close_up(rng, label, split)
-    else:
-        picture = RENDERERS[task](rng, label, False)
+    is_photo = task == "photos"
+    picture = close_up(rng, label, split) if is_photo else RENDERERS[task](rng, label, False)
     return to_pixels(_shift(task, picture.image, rng, split), rng, harder=True)
 
 
@@ -115,16 +94,11 @@ def pretraining_data(images: int, seed: int) -> tuple[np.ndarray, list[str], np.
     Returns:
         Images uint8 [images, 32, 32, 3], a caption for each, and labels int64 [images], indices
         into `pretraining_classes()`.
-
-    Raises:
-        UserError: less than one image.
     """
-    if images < 1:
-        raise UserError(f"pre-training needs at least one image, not {images}.")
-    tasks = list(_WEIGHTS)
+    tasks, weights = list(_WEIGHTS), list(_WEIGHTS.values())
     classes = {task: load_task(task).classes for task in tasks}
-    first_label = dict(zip(tasks, accumulate(map(len, classes.values()), initial=0), strict=False))
-    bounds = np.cumsum(list(_WEIGHTS.values())) / sum(_WEIGHTS.values())
+    label_of = {pair: label for label, pair in enumerate(pretraining_classes())}
+    bounds = np.cumsum(weights) / sum(weights)
     pixels = np.empty((images, IMAGE, IMAGE, 3), np.uint8)
     captions, labels = [], np.empty(images, np.int64)
     for index in range(images):
@@ -134,8 +108,9 @@ def pretraining_data(images: int, seed: int) -> tuple[np.ndarray, list[str], np.
         harder = bool(rng.random() < _HARDER_SHARE)
         is_vague = bool(rng.random() < _VAGUE_SHARE)
         picture = RENDERERS[task](rng, label, harder)
-        captions.append(_caption(rng, task, classes[task][label], picture, is_vague))
-        labels[index] = first_label[task] + label
+        name = classes[task][label]
+        captions.append(_caption(rng, task, name, picture, is_vague))
+        labels[index] = label_of[task, name]
         pixels[index] = to_pixels(picture.image, rng, harder)
     return pixels, captions, labels
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from string import Formatter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from tangent.jobs.errors import UserError
 from tangent.jobs.yaml_files import read_yaml
-from tangent.tasks.labels import check_classes, label_names, strings
 
 # A column, or an entry of a column that holds lists or mappings: {choices[text][0]}.
-_FIELD = re.compile(r"(?P<column>[A-Za-z_]\w*)(?P<entries>(\[\w+\])*)")
+_FIELD = re.compile(r"[A-Za-z_]\w*(\[\w+\])*")
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,8 @@ class Task:
         return [[template.format(name) for template in self.templates] for name in self.classes]
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A part of a filled prompt.
-
-    Attributes:
-        text: what it says.
-        is_field: it comes from the data, and not from the prompt.
-    """
+class Piece(NamedTuple):
+    """A part of a filled prompt: its text, and whether that comes from the data."""
 
     text: str
     is_field: bool
@@ -83,17 +78,12 @@ class TextTask:
     def columns(self) -> tuple[str, ...]:
         """The columns of the data that the prompt reads, in its order."""
         fields = [field for _, field, *_ in Formatter().parse(self.prompt) if field]
-        return tuple(dict.fromkeys(map(_column, fields)))
+        return tuple(dict.fromkeys(_keys(field)[0] for field in fields))
 
     def fill(self, row: Mapping[str, Any], where: str) -> list[Piece]:
-        """Fill the prompt.
+        """Fill the prompt from a row, a value for each column, which messages call `where`.
 
-        Args:
-            row: value of each column.
-            where: what a message calls the row.
-
-        Raises:
-            UserError: the row lacks a field, or has no text there.
+        A field that the row lacks, or that is no text, is a `UserError`.
         """
         pieces = []
         for literal, field, *_ in Formatter().parse(self.prompt):
@@ -105,7 +95,7 @@ class TextTask:
 
     def _value(self, row: Mapping[str, Any], field: str, where: str) -> str:
         value: Any = row
-        for key in (_column(field), *re.findall(r"\[(\w+)\]", field)):
+        for key in _keys(field):
             try:
                 value = value[int(key) if isinstance(value, list) else key]
             except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -115,9 +105,11 @@ class TextTask:
                     "data."
                 ) from error
         if not isinstance(value, str | int | float):
+            shown = repr(value)
+            shown = shown if len(shown) <= 60 else shown[:57] + "..."
             raise UserError(
                 f"{where}: {{{field}}} of the prompt of the task {self.name} holds no text but "
-                f"{_shown(value)}: let the prompt in tangent/tasks/{self.name}.yaml name a column "
+                f"{shown}: let the prompt in tangent/tasks/{self.name}.yaml name a column "
                 "of text, or an entry of it as in {choices[text][0]}."
             )
         return str(value)
@@ -169,29 +161,30 @@ def load_task(name: str) -> AnyTask:
 def read_task(path: Path) -> AnyTask:
     """Read and check a task file; raises `UserError` as `load_task` does."""
     content = read_yaml(path)
-    kind = content.pop("kind", Task.kind) if isinstance(content, dict) else Task.kind
+    content = content if isinstance(content, dict) else {}
+    kind = content.pop("kind", Task.kind)
     if kind not in _KEYS:
         raise UserError(f"{path}: kind is {kind!r}, but must be one of {', '.join(_KEYS)}.")
     needed, optional = _KEYS[kind]
-    if not isinstance(content, dict) or set(content) - set(optional) != set(needed):
+    if set(content) - set(optional) != set(needed):
         raise UserError(
             f"{path} must have exactly the keys {', '.join(needed)}, and may have "
             f"{', '.join(optional)}."
         )
     if content["name"] != path.stem:
         raise UserError(f"{path}: name is {content['name']!r}, but the file says {path.stem!r}.")
-    key = "classes" if kind == Task.kind else "answers"
-    classes = strings(path, key, content[key])
-    labels = content.get("labels")
-    names = () if labels is None else label_names(path, labels, len(classes))
-    check_classes(path, classes, names if kind == Task.kind else ())
+    is_image = kind == Task.kind
+    key = "classes" if is_image else "answers"
+    classes = _strings(path, key, content[key])
+    names = _label_names(path, content.get("labels"), len(classes))
+    _check_classes(path, classes, names if is_image else ())
     common = {
         "name": content["name"],
         "description": str(content["description"]),
         "classes": classes,
         "label_names": names,
     }
-    if kind == Task.kind:
+    if is_image:
         return Task(**common, templates=_valid_templates(path, content["templates"]))
     label = content.get("label", "label")
     if not isinstance(label, str):
@@ -199,19 +192,65 @@ def read_task(path: Path) -> AnyTask:
     return TextTask(**common, prompt=_valid_prompt(path, content["prompt"]), label=label)
 
 
+def literals(prompt: str) -> list[str]:
+    """The text around the fields of a prompt."""
+    return [literal for literal, *_ in Formatter().parse(prompt) if literal]
+
+
+def comparable(name: str) -> str:
+    """What counts of the name of a class: letters and digits, in any case."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def first_of(names: list[str]) -> str:
+    """At most five of some names, for a message, and how many more there are."""
+    rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + rest
+
+
+def _label_names(path: Path, labels: object, count: int) -> tuple[tuple[str, ...], ...]:
+    if labels is None:
+        return ()
+    if not isinstance(labels, list) or len(labels) != count:
+        raise UserError(f"{path}: labels must be a list with one list of names for each class.")
+    found = tuple(_strings(path, "each entry of labels", names) for names in labels)
+    users = Counter(key for names in found for key in set(map(comparable, names)))
+    shared = [name for names in found for name in names if users[comparable(name)] > 1]
+    if shared:
+        raise UserError(f"{path}: labels of two classes must differ: {first_of(shared)}.")
+    return found
+
+
+def _check_classes(
+    path: Path, classes: tuple[str, ...], names_of: tuple[tuple[str, ...], ...]
+) -> None:
+    """Check that there are two classes, and that they differ or have names that do."""
+    if len(classes) < 2:
+        raise UserError(f"{path}: a task needs at least two classes.")
+    uses = Counter(classes)
+    named = zip_longest(classes, names_of)
+    repeated = {name for name, names in named if uses[name] > 1 and not names}
+    if repeated:
+        raise UserError(
+            f"{path}: classes must differ or have labels that do, but these repeat: "
+            f"{', '.join(sorted(repeated))}."
+        )
+
+
+def _strings(path: Path, key: str, values: object) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise UserError(f"{path}: {key} must be a list of strings (quote words like no and on).")
+    return tuple(values)
+
+
 def _valid_templates(path: Path, templates: object) -> tuple[str, ...]:
-    texts = strings(path, "templates", templates)
+    texts = _strings(path, "templates", templates)
     for text in texts:
         if text.count("{}") != 1 or text.count("{") != 1 or text.count("}") != 1:
             raise UserError(f"{path}: template {text!r} must hold exactly one {{}}.")
     if not texts:
         raise UserError(f"{path}: a task needs at least one template.")
     return texts
-
-
-def literals(prompt: str) -> list[str]:
-    """The text around the fields of a prompt."""
-    return [literal for literal, *_ in Formatter().parse(prompt) if literal]
 
 
 def _valid_prompt(path: Path, prompt: object) -> str:
@@ -238,10 +277,6 @@ def _valid_prompt(path: Path, prompt: object) -> str:
     return prompt
 
 
-def _column(field: str) -> str:
-    return _FIELD.fullmatch(field)["column"]
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _keys(field: str) -> list[str]:
+    """The column that a field names, and the keys of the entry in there."""
+    return re.findall(r"\w+", field)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tangent.data.augmentation import in_stored_pixels, random_boxes, training_images
-from tangent.data.preprocess import to_device
+from tangent.data.augmentation import in_stored_pixels, random_boxes, resized_crop
+from tangent.data.preprocess import normalize, to_device
 from tangent.data.split import Split
 
 
@@ -34,7 +34,8 @@ class TrainingImages:
     def batch(self, rows: Tensor, boxes: Tensor, device: torch.device) -> Tensor:
         """Augment and normalise some images: float32 [b, 3, model height, model width]."""
         pixels = to_device(self._split.read(rows.numpy()), device).contiguous()
-        return training_images(pixels, boxes, self._preprocess)
+        size = tuple(self._preprocess["size"])
+        return normalize(resized_crop(pixels, boxes, size), self._preprocess)
 
     def like(self, count: int) -> Tensor:
         """See `TrainingExamples.like`."""

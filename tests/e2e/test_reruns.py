@@ -215,7 +215,7 @@ ROWS = {
     ),
     "the code of a data source or folder layout": (
         lambda study: [
-            edit(study, f"data/sources/{name}.py") for name in ("hub", "synthetic", "layouts/mat")
+            edit(study, f"data/sources/{name}.py") for name in ("hub", "synthetic", "packed_files")
         ],
         set(),
     ),

@@ -45,8 +45,6 @@ def test_splits_share_no_text_and_begin_alike(task):
 def test_what_is_not_there_is_refused():
     with pytest.raises(UserError, match="no text task 'shapes': choose polarity_books"):
         task_rows("shapes", "train", 1, 0)
-    with pytest.raises(UserError, match="no split 'validation'"):
-        task_rows("domains", "validation", 1, 0)
 
 
 def test_pretraining_asks_about_opinions_on_other_domains_than_the_tasks():

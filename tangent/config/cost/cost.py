@@ -16,7 +16,7 @@ from tangent.config.cost.downloads import side_of
 from tangent.config.cost.model_sizes import Sizes
 from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, Work
 from tangent.config.schema import Config
-from tangent.data.validation import longest_side
+from tangent.data.regions import longest_side
 from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
 from tangent.kernels.kernel_cost import (
     BATCH_SIZE,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from tangent.data.sources.rows import ArrayRows
-from tangent.data.sources.source import Sizes, Source, SourceData
+from tangent.data.sources.source import ArrayRows, Sizes, Source, SourceData
 from tangent.jobs.keys import NaturalNumber
 from tangent.tasks.task_files import AnyTask
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tangent.data.sources.layouts import listed
-from tangent.data.sources.layouts.places import LAYOUTS, Layout
+from tangent.data.sources import image_files
+from tangent.data.sources.folder import LAYOUTS, Layout
 from tangent.data.sources.source import Absent, Sizes, Source, SourceData
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.keys import Folder
-from tangent.tasks.task_files import AnyTask, Task
+from tangent.tasks.task_files import AnyTask
 
 
 @dataclass(frozen=True)
@@ -25,30 +25,37 @@ class Copy:
         layout: where the files are, below the configured root.
         splits: the class's arguments for each split.
         subfolder: the class's root, below the configured one.
-        downloads: whether torchvision can still download it.
+        by_hand: what to do where torchvision cannot download it; `{root}` is the configured one.
     """
 
     name: str
     layout: Layout
     splits: tuple[dict[str, Any], ...] = ({"split": "train"}, {"split": "test"})
     subfolder: str = ""
-    downloads: bool = True
+    by_hand: str = ""
 
 
 _DTD_SPLITS = tuple({"split": split, "partition": 1} for split in ("train", "val", "test"))
-_IMAGENET_SPLITS = ({"split": "train"}, {"split": "val"})
 COPIES: Registry[Copy] = {
-    "cars": Copy("StanfordCars", LAYOUTS["cars"], downloads=False),
+    "cars": Copy(
+        "StanfordCars",
+        LAYOUTS["cars"],
+        by_hand="torchvision cannot download it any more: put it below {root} by hand",
+    ),
     "dtd": Copy(
         "DTD",
-        Layout(
-            {"images": ("dtd/dtd/images",), "labels": ("dtd/dtd/labels",)},
-            listed.read_dtd_partition,
-        ),
+        Layout(image_files.read_dtd_partition, images="dtd/dtd/images", labels="dtd/dtd/labels"),
         _DTD_SPLITS,
     ),
     "gtsrb": Copy("GTSRB", LAYOUTS["gtsrb"]),
-    "imagenet": Copy("ImageNet", LAYOUTS["imagenet"], _IMAGENET_SPLITS, "imagenet", False),
+    "imagenet": Copy(
+        "ImageNet",
+        LAYOUTS["imagenet"],
+        ({"split": "train"}, {"split": "val"}),
+        "imagenet",
+        by_hand="Put ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and "
+        "ILSVRC2012_img_val.tar into {root}/imagenet",
+    ),
     "mnist": Copy("MNIST", LAYOUTS["mnist"], ({"train": True}, {"train": False})),
     "svhn": Copy("SVHN", LAYOUTS["svhn"], subfolder="svhn"),
 }
@@ -75,11 +82,16 @@ class Torchvision(Source):
         torchvision compares what it downloads with known MD5 sums. SVHN goes to the folder `svhn`
         and ImageNet to `imagenet`, as in the folder layouts.
         """
-        copy = _copy(task)
-        base = Path(self.root).expanduser()
+        if task.name not in COPIES:
+            reason = REFUSED.get(task.name, f"torchvision has no {task.name}")
+            raise UserError(
+                f"datasets.{task.name}.sources: the source torchvision cannot serve this task: "
+                f"{reason}, so the protocol's splits cannot be had from it. Choose hub or folder."
+            )
         from torchvision import datasets
 
-        options = {"download": self.download} if copy.downloads else {}
+        copy, base = COPIES[task.name], Path(self.root).expanduser()
+        options = {} if copy.by_hand else {"download": self.download}
         try:
             for split in copy.splits:
                 getattr(datasets, copy.name)(base / copy.subfolder, **split, **options)
@@ -90,31 +102,10 @@ class Torchvision(Source):
                     f"the copy of {task.name} below {base} is damaged or incomplete ({reason}): "
                     "delete what is there and run this again, or choose another source."
                 ) from error
-            raise Absent(f"{reason}. {_remedy(copy, base, self.download)}") from error
-        places = copy.layout.places(base)
-        return {"places": {name: str(path) for name, path in places.items()}}
+            remedy = "Check the network" if self.download else "Set download to true"
+            raise Absent(f"{reason}. {copy.by_hand.format(root=base) or remedy}") from error
+        return copy.layout.locate(base)
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
         """Open what `locate` found; needs no torchvision."""
-        return _copy(task).layout.open_copy(details)
-
-
-def _copy(task: Task) -> Copy:
-    if task.name in COPIES:
-        return COPIES[task.name]
-    reason = REFUSED.get(task.name, f"torchvision has no {task.name}")
-    raise UserError(
-        f"datasets.{task.name}.sources: the source torchvision cannot serve this task: {reason}, "
-        "so the protocol's splits cannot be had from it. Choose hub or folder."
-    )
-
-
-def _remedy(copy: Copy, base: Path, download: bool) -> str:
-    if copy.name == "ImageNet":
-        return (
-            f"Put ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and "
-            f"ILSVRC2012_img_val.tar into {base / copy.subfolder}"
-        )
-    if not copy.downloads:
-        return f"torchvision cannot download it any more: put it below {base} by hand"
-    return "Check the network" if download else "Set download to true"
+        return COPIES[task.name].layout.open_copy(details)

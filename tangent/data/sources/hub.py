@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from tangent.data.sources.parquet import read_images, read_texts
-from tangent.data.sources.rows import Rows
-from tangent.data.sources.source import Absent, Sizes, Source, SourceData
+from tangent.data.sources.parquet import ParquetRows, read_texts
+from tangent.data.sources.source import Absent, Rows, Sizes, Source, SourceData
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.files import sha256_file
 from tangent.jobs.hub_cache import cached_file
@@ -20,9 +19,6 @@ from tangent.jobs.progress import Progress
 from tangent.tasks.task_files import AnyTask
 
 _SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.parquet")
-
-# How the files of each kind of task are read.
-_READERS = {"image": read_images, "text": read_texts}
 
 logger = logging.getLogger("tangent")
 
@@ -66,11 +62,11 @@ class Hub(Source):
         """
         names = {"train": self.train, "validation": self.validation, "test": self.test}
         names = {split: name for split, name in names.items() if name is not None}
-        snapshot = _download(self.repository, self.revision, self.folder, list(names.values()))
+        snapshot = self._download(names.values())
         there = _shards([path.name for path in (snapshot / self.folder).glob("*.parquet")])
         missing = [name for name in names.values() if name not in there]
         if missing:
-            _explain_missing(self.repository, snapshot, self.folder, ", ".join(missing))
+            self._explain_missing(snapshot, ", ".join(missing))
         files = {}
         for split, name in names.items():
             if len(there[name]) > 1:
@@ -89,15 +85,100 @@ class Hub(Source):
         rows = _read(task, details)
         return SourceData.of(rows, rows["train"].classes)
 
+    def _download(self, splits: Iterable[str]) -> Path:
+        """The local folder with the shards of the splits; what is missing is downloaded."""
+        from huggingface_hub import constants, snapshot_download
+
+        digits = "[0-9]" * 5
+        start = "" if self.folder == "." else f"{self.folder}/"
+        patterns = [f"{start}{split}-{digits}-of-{digits}.parquet" for split in splits]
+        logger.info(
+            "%s at %s: what %s lacks is downloaded",
+            *(self.repository, self.revision, constants.HF_HUB_CACHE),
+        )
+        try:
+            found = snapshot_download(
+                self.repository,
+                repo_type="dataset",
+                revision=self.revision,
+                allow_patterns=patterns,
+            )
+        except Exception as error:  # the client has a dozen exceptions for "no network" alone
+            raise self._why_not(error) from error
+        return Path(found)
+
+    def _why_not(self, error: Exception) -> Exception:
+        """What to tell of a download that failed: there is no copy, or it was stopped."""
+        from huggingface_hub import constants, errors
+
+        where = f"the data set {self.repository} on the Hugging Face hub"
+        if isinstance(error, errors.RevisionNotFoundError):
+            return Absent(f"{where} has no revision {self.revision!r}: correct the key revision")
+        is_gated = isinstance(error, errors.GatedRepoError)
+        if isinstance(error, errors.RepositoryNotFoundError) and not is_gated:
+            return Absent(
+                f"{where} does not exist, or is private: check the key repository, or log in by "
+                "`hf auth login` or HF_TOKEN"
+            )
+        if is_gated or _status(error) in (401, 403):
+            return Absent(
+                f"{where} is gated: accept its conditions on https://huggingface.co/datasets/"
+                f"{self.repository}, then make your token known by `hf auth login` or the "
+                "environment variable HF_TOKEN"
+            )
+        if isinstance(error, errors.LocalEntryNotFoundError):
+            is_offline = constants.HF_HUB_OFFLINE
+            reason = "HF_HUB_OFFLINE is set" if is_offline else first_line(error.__cause__ or error)
+            return Absent(
+                f"{where} is out of reach ({reason}) and revision {self.revision} is not complete "
+                f"in {constants.HF_HUB_CACHE}: check the network (and a proxy's settings), or "
+                "download it once where there is a network and copy that folder here"
+            )
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return UserError(
+                f"{constants.HF_HUB_CACHE}: no space is left to download {self.repository}. Free "
+                "some, or let HF_HOME name a folder on a larger disk, and run this again."
+            )
+        return UserError(
+            f"the download of {self.repository} stopped ({first_line(error)}). Run this again: "
+            "complete files are kept."
+        )
+
+    def _explain_missing(self, snapshot: Path, missing: str) -> None:
+        """Say why splits have no complete set of shards: the repository's fault, or the cache's."""
+        from huggingface_hub import HfApi
+
+        try:
+            everything = HfApi().list_repo_files(
+                self.repository, repo_type="dataset", revision=snapshot.name
+            )
+        except Exception as error:  # as above
+            raise Absent(
+                f"{snapshot} lacks shards of {missing}, and the hub is out of reach "
+                f"({first_line(error)}): run this once with a network"
+            ) from error
+        shards = [path for path in map(Path, everything) if _SHARD.fullmatch(path.name)]
+        there = _shards([path.name for path in shards if path.parent == Path(self.folder)])
+        folders = sorted({path.parent.as_posix() for path in shards})
+        raise UserError(
+            f"the data set {self.repository} on the Hugging Face hub ({snapshot.name}) has no "
+            f"complete set of shards `{self.folder}/SPLIT-NNNNN-of-NNNNN.parquet` for: {missing}. "
+            f"Splits in this folder: {', '.join(sorted(there)) or 'none'}; folders with shards: "
+            f"{', '.join(folders) or 'none'}."
+        )
+
 
 def _read(task: AnyTask, details: Mapping[str, Any]) -> dict[str, Rows]:
     snapshot = Path(details["snapshot"])
     files = {
         split: [snapshot / file for file in files] for split, files in details["files"].items()
     }
-    rows = _READERS[task.kind](task, files)
+    if task.kind == "text":
+        rows = read_texts(task, files)
+    else:
+        rows = {split: ParquetRows(shards) for split, shards in files.items()}
     for split, part in rows.items():
-        where = f"{snapshot / details['files'][split][0]}"
+        where = files[split][0]
         if part.classes != rows["train"].classes:
             raise UserError(f"{where}: the splits train and {split} name different classes.")
         if len(part) and part.labels.min() < 0:
@@ -106,63 +187,6 @@ def _read(task: AnyTask, details: Mapping[str, Any]) -> dict[str, Rows]:
                 "secret: choose one with labels (for ImageNet, validation)."
             )
     return rows
-
-
-def _download(repository: str, revision: str, folder: str, splits: list[str]) -> Path:
-    """The local folder with the shards of the splits; what is missing is downloaded."""
-    from huggingface_hub import constants, snapshot_download
-
-    digits = "[0-9]" * 5
-    start = "" if folder == "." else f"{folder}/"
-    patterns = [f"{start}{split}-{digits}-of-{digits}.parquet" for split in splits]
-    logger.info(
-        "%s at %s: what %s lacks is downloaded", repository, revision, constants.HF_HUB_CACHE
-    )
-    try:
-        found = snapshot_download(
-            repository, repo_type="dataset", revision=revision, allow_patterns=patterns
-        )
-    except Exception as error:  # the client has a dozen exceptions for "no network" alone
-        raise _why_not(repository, revision, error) from error
-    return Path(found)
-
-
-def _why_not(repository: str, revision: str, error: Exception) -> Exception:
-    """What to tell of a download that failed: there is no copy, or it was stopped."""
-    from huggingface_hub import constants, errors
-
-    where = f"the data set {repository} on the Hugging Face hub"
-    if isinstance(error, errors.RevisionNotFoundError):
-        return Absent(f"{where} has no revision {revision!r}: correct the key revision")
-    is_gated = isinstance(error, errors.GatedRepoError)
-    if isinstance(error, errors.RepositoryNotFoundError) and not is_gated:
-        return Absent(
-            f"{where} does not exist, or is private: check the key repository, or log in by "
-            "`hf auth login` or HF_TOKEN"
-        )
-    if is_gated or _status(error) in (401, 403):
-        return Absent(
-            f"{where} is gated: accept its conditions on https://huggingface.co/datasets/"
-            f"{repository}, then make your token known by `hf auth login` or the environment "
-            "variable HF_TOKEN"
-        )
-    if isinstance(error, errors.LocalEntryNotFoundError):
-        is_offline = constants.HF_HUB_OFFLINE
-        reason = "HF_HUB_OFFLINE is set" if is_offline else first_line(error.__cause__ or error)
-        return Absent(
-            f"{where} is out of reach ({reason}) and revision {revision} is not complete in "
-            f"{constants.HF_HUB_CACHE}: check the network (and a proxy's settings), or download it "
-            "once where there is a network and copy that folder here"
-        )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return UserError(
-            f"{constants.HF_HUB_CACHE}: no space is left to download {repository}. Free some, "
-            "or let HF_HOME name a folder on a larger disk, and run this again."
-        )
-    return UserError(
-        f"the download of {repository} stopped ({first_line(error)}). Run this again: complete "
-        "files are kept."
-    )
 
 
 def _verify(files: list[Path]) -> None:
@@ -189,30 +213,6 @@ def _shards(names: list[str]) -> dict[str, list[list[str]]]:
         if len(shards) == int(total):
             splits.setdefault(split, []).append(shards)
     return splits
-
-
-def _explain_missing(repository: str, snapshot: Path, folder: str, missing: str) -> None:
-    """Say why splits have no complete set of shards: the repository's fault, or the cache's."""
-    from huggingface_hub import HfApi
-
-    try:
-        everything = HfApi().list_repo_files(
-            repository, repo_type="dataset", revision=snapshot.name
-        )
-    except Exception as error:  # as above
-        raise Absent(
-            f"{snapshot} lacks shards of {missing}, and the hub is out of reach "
-            f"({first_line(error)}): run this once with a network"
-        ) from error
-    here = [file for file in everything if Path(file).parent == Path(folder)]
-    there = _shards([Path(file).name for file in here])
-    shards = [path for path in map(Path, everything) if _SHARD.fullmatch(path.name)]
-    others = sorted({path.parent.as_posix() for path in shards})
-    raise UserError(
-        f"the data set {repository} on the Hugging Face hub ({snapshot.name}) has no complete set "
-        f"of shards `{folder}/SPLIT-NNNNN-of-NNNNN.parquet` for: {missing}. Splits in this folder: "
-        f"{', '.join(sorted(there)) or 'none'}; folders with shards: {', '.join(others) or 'none'}."
-    )
 
 
 def _status(error: BaseException | None) -> int | None:

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from tangent.data.sources.rows import labelled_texts
-from tangent.data.sources.source import Absent, Sizes, Source, SourceData
+from tangent.data.sources.source import Absent, Sizes, Source, SourceData, labelled_texts
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.keys import Folder
 from tangent.tasks.task_files import AnyTask, TextTask

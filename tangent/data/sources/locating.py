@@ -55,21 +55,15 @@ class Located:
 
 
 def locate(task: AnyTask, entries: Sequence[Mapping[str, Any]], sizes: Sizes) -> Located:
-    """Find the first source that is there; this may download.
-
-    Args:
-        task: the task.
-        entries: its sources, in the order in which they are tried.
-        sizes: expected numbers of examples.
+    """Find the first of a task's sources that is there, in their order; this may download.
 
     Raises:
-        UserError: no source is there (each is listed with its remedy), one is there but wrong, or
-            one has no tasks of this kind.
+        UserError: no source is there (each is listed with its remedy), or one is there but wrong.
     """
     skipped: list[str] = []
     for number, entry in enumerate(entries):
         key = f"datasets.{task.name}.sources[{number}]"
-        source = _source(task, entry, key)
+        source = described(DATA_SOURCES, entry, key)
         try:
             details = source.locate(task, sizes)
         except Absent as reason:
@@ -89,7 +83,8 @@ def open_source(task: AnyTask, located: Located, sizes: Sizes) -> SourceData:
         UserError: files are missing or damaged, or a split has another size than expected.
     """
     key = f"datasets.{task.name}.sources"
-    data = _source(task, located.entry, key).open_copy(task, sizes, located.details)
+    source = described(DATA_SOURCES, located.entry, key)
+    data = source.open_copy(task, sizes, located.details)
     if sizes.validation is None:
         data = replace(data, validation=None)
     for split, expected in vars(sizes).items():
@@ -104,11 +99,7 @@ def open_source(task: AnyTask, located: Located, sizes: Sizes) -> SourceData:
 
 
 def read_located(path: str | Path) -> Located:
-    """Read the file that scripts/locate_dataset.py writes.
-
-    Raises:
-        UserError: it is missing or something else.
-    """
+    """Read the file that scripts/locate_dataset.py writes; anything else is a `UserError`."""
     content = read_json(path)
     try:
         return Located(content["entry"], content["details"], content["skipped"])
@@ -117,15 +108,3 @@ def read_located(path: str | Path) -> Located:
             f"{path} does not say where a data set is: delete it and run the step `data_source` "
             "again."
         ) from error
-
-
-def _source(task: AnyTask, entry: Mapping[str, Any], key: str) -> Source:
-    """The source that an entry describes, if it has data sets of the task's kind."""
-    kind = DATA_SOURCES.get(entry.get("source"))
-    if kind is not None and task.kind not in kind.gives:
-        fitting = (other for other, of in DATA_SOURCES.items() if task.kind in of.gives)
-        raise UserError(
-            f"{key}: the source {entry['source']!r} has no {task.kind}s, but {task.name} is a task "
-            f"about {task.kind}s: choose one of {', '.join(fitting)}."
-        )
-    return described(DATA_SOURCES, entry, key)

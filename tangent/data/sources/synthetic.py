@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tangent.data.sources.rows import Rows
-from tangent.data.sources.source import Sizes, Source, SourceData
+from tangent.data.sources.source import Rows, Sizes, Source, SourceData
 from tangent.jobs.keys import NaturalNumber, PositiveInteger
 from tangent.tasks.task_files import AnyTask, Task
 
@@ -21,20 +20,14 @@ _NOISE = 48
 class SyntheticRows(Rows):
     """Images that are a blurred pattern of their class plus noise, made when they are asked for.
 
-    Args:
-        task: the task; it gives the number of classes.
-        split: name of the split: no two share an image.
-        n: number of images; the classes take turns.
-        height: of every image, in pixels.
-        width: of every image, in pixels.
-        seed: of the random generator.
+    The classes take turns; no two splits share an image.
     """
 
-    def __init__(self, task: Task, split: str, n: int, height: int, width: int, seed: int) -> None:
+    def __init__(self, task: Task, split: str, n: int, source: Synthetic) -> None:
         super().__init__(np.arange(n) % len(task.classes), f"synthetic {task.name} {split}")
-        self._stream = [seed, zlib.crc32(task.name.encode())]
+        self._stream = [source.seed, zlib.crc32(task.name.encode())]
         self._split = zlib.crc32(split.encode())
-        self._rows, self._columns = _interpolation(height), _interpolation(width)
+        self._rows, self._columns = _interpolation(source.height), _interpolation(source.width)
 
     def __getitem__(self, row: int) -> np.ndarray:
         of_class = np.random.default_rng([*self._stream, int(self.labels[row])])
@@ -62,14 +55,12 @@ class Synthetic(Source):
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
         """Splits of the expected sizes."""
-
-        def rows(split: str, n: int) -> SyntheticRows:
-            return SyntheticRows(task, split, n, self.height, self.width, self.seed)
-
-        validation = None if sizes.validation is None else rows("validation", sizes.validation)
-        return SourceData(
-            rows("train", sizes.train), validation, rows("test", sizes.test), task.classes
-        )
+        splits = {
+            split: SyntheticRows(task, split, n, self)
+            for split, n in vars(sizes).items()
+            if n is not None
+        }
+        return SourceData.of(splits, task.classes)
 
 
 def _interpolation(length: int) -> np.ndarray:

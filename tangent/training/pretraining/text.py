@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import T5Config
 
-from tangent.data.prompts import prompt_tokens
+from tangent.data.tokens import prompt_tokens
 from tangent.demo.text_world import (
     CONTROL_TASK,
     TASKS,

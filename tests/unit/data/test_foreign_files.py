@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from test_sources_folder import from_folder, write
 
+from tangent.data.sources.image_files import read_lines
 from tangent.data.sources.json_lines import _read
-from tangent.data.sources.layouts.listed import read_lines
-from tangent.data.sources.rows import decode
+from tangent.data.sources.source import decode
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import TextTask
 

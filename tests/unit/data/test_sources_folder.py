@@ -18,8 +18,7 @@ from torchvision.datasets import VisionDataset
 from torchvision.datasets.folder import default_loader
 
 from tangent.data.sources.locating import locate as locate_source
-from tangent.data.sources.rows import FileRows
-from tangent.data.sources.source import Sizes, SourceData
+from tangent.data.sources.source import FileRows, Sizes, SourceData
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import load_task
 

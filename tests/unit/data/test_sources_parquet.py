@@ -20,7 +20,6 @@ from tangent.data.sources.hub import Hub
 from tangent.data.sources.parquet import ParquetRows
 from tangent.data.sources.source import Sizes
 from tangent.jobs.errors import UserError
-from tangent.jobs.progress import Progress
 from tangent.tasks.task_files import load_task
 
 
@@ -180,8 +179,7 @@ def test_each_group_is_read_once_by_as_many_threads_as_a_rule_has(monkeypatch, t
 
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", noted)
     rows = ParquetRows([file])
-    with Progress("read", len(rows), "image") as progress:
-        for_each(np.arange(len(rows)), rows.__getitem__, 8, progress)
+    for_each(np.arange(len(rows)), rows.__getitem__, 8, "read", "image")
     assert sorted(groups) == list(range(20))
 
 

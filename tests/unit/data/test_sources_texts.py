@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tangent.data.preparation import match_labels
 from tangent.data.sources.locating import locate, open_source
 from tangent.data.sources.parquet import read_texts
 from tangent.data.sources.source import Sizes
 from tangent.jobs.errors import UserError
-from tangent.tasks.labels import match_labels
 from tangent.tasks.task_files import TextTask, load_task
 
 SIZES = Sizes(6, None, 3)
@@ -150,12 +150,3 @@ def test_the_next_source_is_tried_where_there_is_no_folder(tmp_path):
     assert located.entry["source"] == "demo_text" and len(located.skipped) == 1
     data = open_source(task, located, SIZES)
     assert (len(data.train), len(data.test)) == (SIZES.train, SIZES.test)
-
-
-@pytest.mark.parametrize(
-    ("task", "source", "fitting"),
-    [("polarity_books", "demo", "demo_text"), ("shapes", "json_lines", "torchvision")],
-)
-def test_a_source_of_another_kind_is_refused(task, source, fitting):
-    with pytest.raises(UserError, match=f"sources.0.: .*{source!r} has no .*choose .*{fitting}"):
-        locate(load_task(task), [{"source": source}], SIZES)

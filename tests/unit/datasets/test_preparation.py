@@ -14,7 +14,7 @@ from PIL import Image
 from toy_data import TASK, Pictures, encoded, pictures
 
 from tangent.data.preparation import cut_validation
-from tangent.data.sources.rows import ArrayRows
+from tangent.data.sources.source import ArrayRows
 from tangent.data.split import load_split
 from tangent.jobs.errors import UserError
 
@@ -285,7 +285,7 @@ def test_memory_holds_no_split(tmp_path):
 
 
 def test_what_a_killed_run_left_is_removed(data, prepared, tmp_path):
-    remains = tmp_path / "toy" / ".train.safetensors.abc123.tmp.safetensors"
+    remains = tmp_path / "toy" / ".train.safetensors.abcd1234.tmp.safetensors"
     remains.parent.mkdir()
     remains.write_bytes(b"half")
     folder, _ = prepared(**data)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from tangent.data.prompts import prompt_tokens
+from tangent.data.tokens import prompt_tokens
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import TextTask, read_task
 

@@ -13,8 +13,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tangent.data.preparation import Recipe, cut_validation, prepare
-from tangent.data.sources.rows import TextRows
-from tangent.data.sources.source import SourceData
+from tangent.data.sources.source import SourceData, TextRows
 from tangent.data.split import load_split
 from tangent.data.tokens import TextForm
 from tangent.evaluation.features import StoredExamples

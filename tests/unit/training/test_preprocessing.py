@@ -11,7 +11,8 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torchvision.transforms import InterpolationMode
 
-from tangent.data.augmentation import random_boxes, resized_crop, training_images
+from tangent.data import augmentation, preprocess
+from tangent.data.augmentation import random_boxes, resized_crop
 from tangent.data.preprocess import evaluation_images
 from tangent.jobs.runtime import generator
 
@@ -67,9 +68,10 @@ def pillow_crops(images, boxes, size):
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 28)])
-def test_enlarged_crops_equal_pillows(height, width):
+def test_enlarged_crops_equal_pillows(height, width, monkeypatch):
+    monkeypatch.setattr(augmentation, "SCALE", (0.5, 1.0))
     images = pictures(64, height, width)
-    boxes = random_boxes(np.tile([height, width], (64, 1)), generator(0), (0.5, 1.0))
+    boxes = random_boxes(np.tile([height, width], (64, 1)), generator(0))
     ours = resized_crop(channels_first(images), boxes, (32, 32))
     difference = (ours - pillow_crops(images, boxes, (32, 32))).abs()
     assert difference.max() <= 2  # of 255; Pillow rounds its coefficients to 22 bits
@@ -93,7 +95,8 @@ def test_the_training_transform_is_open_clips():
     assert crop.interpolation == InterpolationMode.BICUBIC
     images = pictures(8, 32, 32)
     boxes = random_boxes(np.full((8, 2), 32), generator(0))
-    ours = training_images(channels_first(images), boxes, SETTINGS)
+    crops = resized_crop(channels_first(images), boxes, SETTINGS["size"])
+    ours = preprocess.normalize(crops, SETTINGS)
     for index, image in enumerate(images):
         box = boxes[index].tolist()
         picture = torchvision.resized_crop(
@@ -106,4 +109,5 @@ def test_the_training_transform_is_open_clips():
 def test_batches_stay_on_their_device_whatever_that_of_the_boxes():
     boxes = random_boxes(np.full((4, 2), 32), generator(0))
     images = torch.empty(4, 3, 32, 32, dtype=torch.uint8, device="meta")
-    assert training_images(images, boxes, SETTINGS).device.type == "meta"
+    crops = resized_crop(images, boxes, SETTINGS["size"])
+    assert preprocess.normalize(crops, SETTINGS).device.type == "meta"

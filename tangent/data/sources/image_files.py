@@ -1,4 +1,4 @@
-"""Images that lists or tables beside them name: DTD, RESISC45 and GTSRB."""
+"""Image files in one folder per class, as torchvision's ImageFolder has them, or named by lists."""
 
 from __future__ import annotations
 
@@ -9,19 +9,62 @@ from pathlib import Path
 
 import numpy as np
 
-from tangent.data.sources.layouts import class_folders
-from tangent.data.sources.layouts.class_folders import class_names, list_folder
-from tangent.data.sources.rows import FileRows
-from tangent.data.sources.source import SourceData
+from tangent.data.sources.source import FileRows, SourceData
 from tangent.jobs.errors import UserError
+from tangent.tasks.task_files import first_of
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+
+def read_class_folders(places: Mapping[str, Path]) -> SourceData:
+    """Read `train`, `test` and, if it is there, `validation`: folders of class folders."""
+    splits = {split: list_folder(folder) for split, folder in places.items()}
+    classes = splits["train"][1]
+    for split, (_, names) in splits.items():
+        for lacking, having, only in (
+            (split, "train", set(classes) - set(names)),
+            ("train", split, set(names) - set(classes)),
+        ):
+            if only:
+                raise UserError(
+                    f"{places[lacking]} lacks class folders that {places[having]} has: "
+                    f"{first_of(sorted(only))}. Every split needs a folder for every class."
+                )
+    return SourceData.of({split: rows for split, (rows, _) in splits.items()}, classes)
+
+
+def list_folder(
+    folder: Path, suffixes: tuple[str, ...] = SUFFIXES
+) -> tuple[FileRows, tuple[str, ...]]:
+    """List the images of a folder of class folders, and its `class_names`, which are the classes.
+
+    Images are sorted by class, then by path; hidden files and files of other suffixes (in lower
+    case) do not count.
+    """
+    names = class_names(folder)
+    found = [
+        (os.path.join(place, file), label)
+        for label, name in enumerate(names)
+        for place, _, files in sorted(os.walk(folder / name, followlinks=True))
+        for file in sorted(files)
+        if file.lower().endswith(suffixes) and file[0] != "."
+    ]
+    return FileRows([path for path, _ in found], [label for _, label in found]), names
+
+
+def class_names(folder: Path) -> tuple[str, ...]:
+    """Names of the class folders in a folder, sorted; a `UserError` if there is none."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder: put the data set's class folders there.")
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
+    if not names:
+        raise UserError(f"{folder} holds no class folders: unpack the data set there.")
+    return tuple(names)
 
 
 def read_lines(file: Path) -> list[str]:
-    """Lines of a text file, without empty ones.
-
-    Raises:
-        UserError: it cannot be read as text.
-    """
+    """Lines of a text file, without empty ones; a `UserError` if it cannot be read as text."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -32,16 +75,9 @@ def read_lines(file: Path) -> list[str]:
 def listed_rows(
     list_file: Path, images: Path, files: Sequence[tuple[str, str]], classes: Sequence[str]
 ) -> FileRows:
-    """Rows for files in class folders that a list names.
+    """Rows for files that a list names: of each the class, a folder in `images`, and its name.
 
-    Args:
-        list_file: the list, for messages.
-        images: the folder of the class folders.
-        files: class and file name of each image.
-        classes: class folders in the order of the labels.
-
-    Raises:
-        UserError: the list names a class or a file that is not there.
+    A class or file that is not there is a `UserError`.
     """
     number = {name: label for label, name in enumerate(classes)}
     for name in dict.fromkeys(name for name, _ in files):
@@ -53,11 +89,7 @@ def listed_rows(
 
 
 def check_files(list_file: Path, folder: Path, names: Sequence[str]) -> None:
-    """Check that a folder holds all the files that a list names.
-
-    Raises:
-        UserError: one is missing.
-    """
+    """Answer a file that a list names, but a folder does not hold, with a `UserError`."""
     try:
         there = set(os.listdir(folder))
     except OSError as error:
@@ -77,25 +109,22 @@ def read_dtd(places: Mapping[str, Path]) -> SourceData:
     Where there is a third folder, `val` is the official validation part and belongs to training.
     """
     if "official_test" not in places:
-        return class_folders.read(places)
-    folders = {
-        "train": places["train"],
-        "validation": places["test"],
-        "test": places["official_test"],
-    }
-    data = class_folders.read(folders)
+        return read_class_folders(places)
+    names = {"train": "train", "validation": "test", "test": "official_test"}
+    data = read_class_folders({split: places[name] for split, name in names.items()})
     return SourceData(_together(data.train, data.validation), None, data.test, data.classes)
 
 
 def read_dtd_partition(places: Mapping[str, Path]) -> SourceData:
     """DTD in torchvision's layout: `images` (class folders), `labels` (lists of partitions)."""
     classes = class_names(places["images"])
-    parts = {}
+    parts = []
     for part in ("train", "val", "test"):
         file = places["labels"] / f"{part}1.txt"
         files = [line.partition("/")[::2] for line in read_lines(file)]
-        parts[part] = listed_rows(file, places["images"], files, classes)
-    return SourceData(_together(parts["train"], parts["val"]), None, parts["test"], classes)
+        parts.append(listed_rows(file, places["images"], files, classes))
+    train, validation, test = parts
+    return SourceData(_together(train, validation), None, test, classes)
 
 
 def _together(first: FileRows, second: FileRows) -> FileRows:
@@ -120,18 +149,18 @@ def read_gtsrb(places: Mapping[str, Path]) -> SourceData:
     """GTSRB: `train` (folders 00000 to 00042), `test` (images) and `annotations` (its table)."""
     train, classes = list_folder(places["train"], (".ppm",))
     names, numbers = _read_table(places["annotations"])
-    label = {name: number for number, name in enumerate(classes)}
-    folders = [f"{number:05d}" for number in numbers]
-    for folder in dict.fromkeys(folders):
-        if folder not in label:
+    labels = []
+    for number in numbers:
+        folder = f"{number:05d}"
+        if folder not in classes:
             raise UserError(
-                f"{places['annotations']} has test images of class {int(folder)}, but "
+                f"{places['annotations']} has test images of class {number}, but "
                 f"{places['train'] / folder} is missing: complete the training images."
             )
+        labels.append(classes.index(folder))
     check_files(places["annotations"], places["test"], names)
     paths = [os.path.join(places["test"], name) for name in names]
-    test = FileRows(paths, [label[folder] for folder in folders])
-    return SourceData(train, None, test, classes)
+    return SourceData(train, None, FileRows(paths, labels), classes)
 
 
 def _read_table(file: Path) -> tuple[list[str], list[int]]:

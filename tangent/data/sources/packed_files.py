@@ -1,30 +1,62 @@
-"""MATLAB files: Stanford Cars' annotations, and SVHN's images."""
+"""Data sets in a few large files: MNIST's idx files, and MATLAB's of SVHN and Stanford Cars."""
 
 from __future__ import annotations
 
+import gzip
+import math
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tangent.data.sources.layouts.listed import check_files
-from tangent.data.sources.rows import ArrayRows, FileRows
-from tangent.data.sources.source import SourceData
+from tangent.data.sources.image_files import check_files
+from tangent.data.sources.source import ArrayRows, FileRows, SourceData
 from tangent.jobs.errors import UserError, first_line
 
 
+def read_mnist(places: Mapping[str, Path], classes: tuple[str, ...] | None = None) -> SourceData:
+    """Read the four files `train_images`, `train_labels`, `test_images` and `test_labels`.
+
+    They have no names of classes, also of other data sets in MNIST's form.
+    """
+    splits = {}
+    for split in ("train", "test"):
+        images = _read_idx(places[f"{split}_images"], dimensions=3)
+        labels = _read_idx(places[f"{split}_labels"], dimensions=1)
+        if len(images) != len(labels):
+            raise UserError(
+                f"{places[f'{split}_images']} holds {len(images)} images, but "
+                f"{places[f'{split}_labels']} {len(labels)} labels: get both again."
+            )
+        splits[split] = ArrayRows(images, labels, str(places[f"{split}_images"]))
+    return SourceData.of(splits, classes)
+
+
+def _read_idx(file: Path, dimensions: int) -> np.ndarray:
+    """An idx file of bytes: two zeros, type 8, the dimensions' number and sizes, the values."""
+    try:
+        content = file.read_bytes()
+        if file.suffix == ".gz":
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{file} cannot be unpacked ({error}): delete it, get it again.") from error
+    start = 4 + 4 * dimensions
+    shape = tuple(np.frombuffer(content[4:start], ">u4").tolist()) if len(content) >= start else ()
+    if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) - start != math.prod(shape):
+        raise UserError(
+            f"{file} is no complete idx file of {dimensions}-dimensional bytes ({len(content)} "
+            "bytes): delete it and get it again."
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
 def read_mat(file: Path, variables: tuple[str, ...], **options: Any) -> list[Any]:
-    """Variables of a .mat file.
+    """Variables of a .mat file; it is a `UserError` if it is damaged or has others.
 
-    Args:
-        file: the file.
-        variables: their names.
-        options: options of scipy.io.loadmat.
-
-    Raises:
-        UserError: the file is damaged or has other variables.
+    `options` are scipy.io.loadmat's.
     """
     from scipy.io import loadmat
 
@@ -81,8 +113,8 @@ def _read_annotated(images: Path, file: Path, classes: int) -> FileRows:
 
 def read_svhn(places: Mapping[str, Path]) -> SourceData:
     """SVHN's cropped digits: in `train` and `test`, X uint8 [h, w, 3, n] and y [n, 1]; 10 is 0."""
-    train, test = _read_digits(places["train"]), _read_digits(places["test"])
-    return SourceData(train, None, test, tuple("0123456789"))
+    splits = {split: _read_digits(file) for split, file in places.items()}
+    return SourceData.of(splits, tuple("0123456789"))
 
 
 def _read_digits(file: Path) -> ArrayRows:
