@@ -3,9 +3,7 @@
 
 rule plot:
     input:
-        tables=lambda wildcards: expand(
-            "<results>/tables/{table}.csv", table=FIGURES[wildcards.figure]
-        ),
+        tables=lambda wildcards: tidy(FIGURES[wildcards.figure]),
     output:
         svg="<results>/figures/{figure}.svg",
         pdf="<results>/figures/{figure}.pdf",

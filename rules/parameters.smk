@@ -202,9 +202,9 @@ def raw_results_of(wildcards):
     return [f"{RESULTS}/{path}" for path in raw_results(CONFIG, wildcards.table)]
 
 
-def tables_read(wildcards):
-    """The tidy tables that another one is computed from."""
-    return expand("<results>/tables/{table}.csv", table=TABLES[wildcards.table].tables)
+def tidy(names):
+    """The files of tidy tables."""
+    return expand("<results>/tables/{table}.csv", table=names)
 
 
 def entry_of(wildcards):

@@ -4,7 +4,7 @@
 rule report:
     input:
         config="<results>/config.yaml",
-        tables=expand("<results>/tables/{table}.csv", table=TABLES_OF_STUDY),
+        tables=tidy(TABLES_OF_STUDY),
         paper_tables=expand("<results>/tables/{table}.md", table=PAPER_TABLES),
         figures=expand("<results>/figures/{figure}.svg", figure=FIGURES_OF_STUDY),
     output:

@@ -37,7 +37,7 @@ rule collect_table:
 
 rule derived_table:
     input:
-        tables=tables_read,
+        tables=lambda wildcards: tidy(TABLES[wildcards.table].tables),
     output:
         table="<results>/tables/{table}.csv",
     log:
@@ -63,7 +63,7 @@ rule derived_table:
 
 use rule derived_table as claims_table with:
     input:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES["claims"].tables),
+        tables=tidy(TABLES["claims"].tables),
     output:
         table="<results>/tables/{table}.csv",
         markdown="<results>/tables/{table}.md",
@@ -78,9 +78,7 @@ use rule derived_table as claims_table with:
 
 rule paper_table:
     input:
-        tables=lambda wildcards: expand(
-            "<results>/tables/{table}.csv", table=PAPER_TABLES[wildcards.table].inputs
-        ),
+        tables=lambda wildcards: tidy(PAPER_TABLES[wildcards.table].inputs),
     output:
         md="<results>/tables/{table}.md",
         tex="<results>/tables/{table}.tex",

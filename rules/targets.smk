@@ -26,12 +26,6 @@ rule downloads:
         ],
 
 
-rule tables:
-    input:
-        expand("<results>/tables/{table}.csv", table=TABLES_OF_STUDY),
-        written(PAPER_TABLES),
-
-
 # Without inputs, or it would make what it is to judge; it writes no file. It asks Snakemake itself
 # what every job would run, as `verify` does.
 rule estimate:
@@ -66,53 +60,26 @@ rule verify:
         "python -m scripts.verify {params.settings} --threads {threads}"
 
 
-rule figures:
-    input:
-        drawn(FIGURES_OF_STUDY),
-
-
 COMBINED = [name for name in TABLES_OF_STUDY if COMBINATIONS in TABLES[name].results]
+TARGETS = {
+    "tables": [*tidy(TABLES_OF_STUDY), *written(PAPER_TABLES)],
+    "figures": drawn(FIGURES_OF_STUDY),
+    "combinations": [
+        *tidy(COMBINED),
+        *drawn(name for name in FIGURES_OF_STUDY if {*FIGURES[name]} & {*COMBINED}),
+    ],
+    "learning_rates": tidy({"learning_rates"} & {*TABLES_OF_STUDY}),
+    "claims": tidy(["claims"]),
+    "comparison": tidy(["comparison"]),
+    **{name: written([name]) for name in PAPER_TABLES},
+    **{name: drawn([name]) for name in FIGURES_OF_STUDY},
+}
 
-
-rule combinations:
-    input:
-        expand("<results>/tables/{table}.csv", table=COMBINED),
-        drawn([name for name in FIGURES_OF_STUDY if {*FIGURES[name]} & {*COMBINED}]),
-
-
-rule learning_rates:
-    input:
-        [
-            f"<results>/tables/{name}.csv"
-            for name in TABLES_OF_STUDY
-            if name == "learning_rates"
-        ],
-
-
-rule claims:
-    input:
-        "<results>/tables/claims.csv",
-
-
-rule comparison:
-    input:
-        "<results>/tables/comparison.csv",
-
-
-for name in PAPER_TABLES:
-
-    rule:
-        name:
-            name
-        input:
-            written([name]),
-
-
-for name in FIGURES_OF_STUDY:
+for name, files in TARGETS.items():
     if not workflow.is_rule(name):  # `proposition1` is also what the figure shows
 
         rule:
             name:
                 name
             input:
-                drawn([name]),
+                files,
