@@ -41,7 +41,6 @@ def collect(name: str, paths: Iterable[Path]) -> pd.DataFrame:
 
 
 def _rows(name: str, path: Path) -> Iterator[Row]:
-    """The table's rows from one result."""
     columns = [column for column in TABLES[name].columns if column not in _COMPUTED]
     columns += ["outcomes"] if name == "learning_rates" else []
     text = text_columns(name)

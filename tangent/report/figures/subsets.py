@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tangent.report.figures import style
 from tangent.report.figures.catalogue import Caption
-from tangent.results.studied import modes_in
+from tangent.results.studied import modes_in, task_means
 
 INPUTS = ("subsets", "single_task")
 
@@ -32,14 +32,13 @@ CAPTION = Caption(
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """A row per model: absolute and normalised test accuracy against the number of tasks added."""
-    subsets, single_task = (tables[name] for name in INPUTS)
-    models = list(subsets.model.unique())
-    modes = modes_in(subsets)
+    subsets = tables["subsets"]
+    models, modes = list(subsets.model.unique()), modes_in(subsets)
     figure = style.new_figure(7.4, 0.5 + 2.7 * len(models))
     grid = figure.subplots(len(models), len(_PANELS), squeeze=False)
     for row, model in zip(grid, models, strict=True):
         of_model = subsets[subsets.model == model]
-        references = (_pretrained(single_task, of_model, model), 100.0)
+        references = (100 * task_means(tables, model, "zero_shot").mean(), 100.0)
         for axes, (column, label), reference in zip(row, _PANELS, references, strict=True):
             for mode in modes:
                 _curve(axes, of_model[of_model["mode"] == mode], column, mode)
@@ -55,12 +54,6 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
-
-
-def _pretrained(single_task: pd.DataFrame, subsets: pd.DataFrame, model: str) -> float:
-    tasks = {task for subset in subsets.subset for task in subset.split("+")}
-    rows = single_task.query("model == @model and mode == 'zero_shot' and split == 'test'")
-    return 100 * rows[rows.task.isin(tasks)].accuracy.mean()
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, column: str, mode: str) -> None:
