@@ -34,18 +34,18 @@ def derive(
                     "model": model, "step": step, "mode": mode, "seed": seed,
                     "zero_shot": before[seed], "single_task": single_task[seed],
                     "absolute": added.absolute, "normalized": added.normalized,
-                    "disentanglement": errors.get((mode, seed), np.nan),
+                    "disentanglement": errors.get((seed, mode), np.nan),
                     "localization": ratios.get(seed, np.nan),
                 }  # fmt: skip
 
 
 def _mean_errors(table: pd.DataFrame, model: str) -> pd.Series:
-    """Mean ξ over the search box and the pairs, by mode and seed; may be empty."""
+    """Mean ξ over the search box and the pairs, by seed and mode; may be empty."""
     # Grid points are sums of floating-point steps: 1 may come as 1.0000000000000002.
     inside = table[["alpha_1", "alpha_2"]].abs().max(axis=1) <= SEARCH_BOX + 1e-6
     rows = table[(table.model == model) & inside]
-    per_pair = rows.groupby(["mode", "seed", "task_1", "task_2"]).error.mean()
-    return per_pair.groupby(["mode", "seed"]).mean()
+    per_pair = rows.groupby(["seed", "mode", "task_1", "task_2"]).error.mean()
+    return per_pair.groupby(["seed", "mode"]).mean()
 
 
 def _localization(eigenfunctions: pd.DataFrame, model: str) -> pd.Series:

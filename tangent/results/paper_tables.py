@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tangent.config.schema import RANDOM_SUFFIX
 from tangent.results.render import MISSING, Row, Table, percent
-from tangent.results.studied import Tables, mode_label, modes_in, studied_models, task_means
+from tangent.results.studied import Tables, fine_tuned_tasks, mode_label, modes_in, studied_models
 
 # Planning reads the registry and does without pandas.
 if TYPE_CHECKING:
@@ -61,15 +61,15 @@ def _addition(tables: Tables) -> Table:
 
 def _negation(tables: Tables) -> Table:
     negation = tables["negation"]
-    columns = ["target", "control"]
-    means = negation.groupby(["model", "mode", "seed"])[columns].mean().reset_index()
 
     def cells(model: str, mode: str) -> Sequence[str]:
+        rows = negation[negation.model == model]
         if mode == "zero_shot":
-            rows = negation[negation.model == model]
             control = rows.groupby("seed").control_pretrained.mean()
             return _pretrained(tables, model), percent(control.unique())
-        return percents(means, columns, model=model, mode=mode)
+        columns = ["target", "control"]
+        means = rows.groupby(["model", "mode", "seed"])[columns].mean().reset_index()
+        return percents(means, columns, mode=mode)
 
     shares = [f"{100 * value:g} %" for value in negation.control_threshold.unique()]
     return Table(
@@ -148,8 +148,12 @@ def per_model(
 
 
 def _pretrained(tables: Tables, model: str) -> str:
+    rows = tables["single_task"].query(
+        "model == @model and mode == 'zero_shot' and split == 'test'"
+    )
+    rows = rows[rows.task.isin(fine_tuned_tasks(tables, model))]
     # The pre-trained model has no seed: equal values are one value, without a spread.
-    return percent(task_means(tables, model, "zero_shot").unique())
+    return percent(rows.groupby("seed").accuracy.mean().unique())
 
 
 def _kept(negation: pd.DataFrame) -> str:
