@@ -62,4 +62,4 @@ lock:
 
 docs: environment
 	$(BIN)/python -m tangent.config.reference
-	$(BIN)/python -m tangent.results.tables_page
+	$(BIN)/python -m tangent.results.columns

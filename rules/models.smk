@@ -43,9 +43,7 @@ for name, recipe in CONFIG.pretraining.items():
         name:
             f"pretraining_{name}"
         output:
-            models=expand(
-                "{step}/{file}", step=steps, file=recipe.files
-            ),
+            models=expand("{step}/{file}", step=steps, file=recipe.files),
             metrics=expand("{step}/metrics.json", step=steps),
             history=f"<resources>/pretraining/{name}/log.csv",
         log:

@@ -15,18 +15,17 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     from tangent.results.claims_text import THESE_NOTE, claims_as_text
-    from tangent.results.read_tables import load_tables, table_path
+    from tangent.results.read_tables import load_tables
 
     content = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
     folder = Path(content["paths"]["results"]) / content["study"]
     report, table = folder / "report" / "index.html", folder / "tables" / "table1.md"
-    claims = table_path(table.parent, "claims")
+    claims = table.with_name("claims.csv")
     for path in (report, table, claims):
         if not path.exists():
             raise UserError(f"{path} does not exist: run `snakemake --cores 2` first.")
     found = load_tables(table.parent, ["claims"])["claims"]
     seeds = "1 seed" if found.seeds.max() == 1 else f"{found.seeds.max()} seeds"
-    shown = claims_as_text(found)
-    note = "\n".join(textwrap.wrap(THESE_NOTE, 100))
-    print(f"\nThe paper's claims in this study ({seeds})\n\n{shown}\n\n{note}")
+    print(f"\nThe paper's claims in this study ({seeds})\n\n{claims_as_text(found)}\n")
+    print(textwrap.fill(THESE_NOTE, 100))
     print(f"\n{table.read_text(encoding='utf-8').strip()}\n\nThe report: {report.resolve()}")

@@ -1,40 +1,33 @@
 """Put a study's tables, figures, configuration and provenance into one HTML page."""
 
-from __future__ import annotations
-
+import math
 import re
 from pathlib import Path
 
 import jinja2
-import pandas as pd
 from markupsafe import Markup
 
+from tangent.config.load import load_config
 from tangent.config.schema import Config
 from tangent.jobs.errors import UserError
 from tangent.jobs.provenance import note_inputs
+from tangent.jobs.yaml_files import read_yaml
 from tangent.report import comparison_tables, report_tables
-from tangent.report.figures.catalogue import figures_of, load_figure
+from tangent.report.figures.catalogue import Caption, figures_of, load_figure
 from tangent.report.inventory import EDITING_STEPS, jobs_of, provenance, published_weights, usage
-from tangent.results.claims_text import (
-    OTHER_NOTE,
-    THESE_NOTE,
-    VERDICT_NOTE,
-    claims_by_family,
-    readable_claims,
-)
+from tangent.results.claims_text import OTHER_NOTE, THESE_NOTE, VERDICT_NOTE, readable_claims
 from tangent.results.columns import tables_of
-from tangent.results.configuration import read_configuration
 from tangent.results.paper_numbers import are_paper_tasks, paper_models, paper_numbers
 from tangent.results.paper_tables import paper_table, seeds_note
 from tangent.results.read_tables import read_tables
 from tangent.results.render import Table
+from tangent.results.studied import Tables
 
 _FOLDER = Path(__file__).parent
 _TABLES = {
     "single_task", "addition", "addition_tasks", "negation", "random_init", "claims", "comparison",
     "merging", "per_task_alpha", "analogies", "learning_rates",
 }  # fmt: skip
-_ID = re.compile(r'(\bid="|url\(#|href="#)')
 _MARKS = {"reproduced": "✓", "not reproduced": "✗", "undecided": "?", "not run": "–"}
 
 
@@ -46,8 +39,7 @@ def build_report(folder: Path) -> str:
             a job's record cannot be read.
     """
     config = read_configuration(folder / "config.yaml")
-    names = [name for name in tables_of(config) if name in _TABLES]
-    tables = read_tables(folder / "tables", names)
+    tables = read_tables(folder / "tables", [name for name in tables_of(config) if name in _TABLES])
     jobs = jobs_of(config, folder)
     steps, modes = usage(jobs, folder / "benchmarks")
     environment = jinja2.Environment(
@@ -58,9 +50,10 @@ def build_report(folder: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters["duration"] = duration
-    claims = readable_claims(tables["claims"])
     paper_tasks = are_paper_tasks(config.tasks, config.control)
     compared = [model for model in config.models if paper_tasks and model in paper_models()]
+    figures = {name: folder / "figures" / f"{name}.svg" for name in figures_of(config)}
+    captions = {name: caption_of(name, config) for name in figures}
     page = environment.get_template("report.html.j2").render(
         style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
         config=config,
@@ -68,9 +61,7 @@ def build_report(folder: Path) -> str:
         other_scale=[model for model in config.models if model not in compared],
         other_models=[model for model in config.models if model not in paper_models()],
         paper_tasks=paper_tasks,
-        claims=claims_by_family(claims),
-        # The whole grid repeats the search box's claims on a wider range: not for the first screen.
-        main_claims=[row for row in claims if not row["claim"].endswith("_whole_grid")],
+        claims=readable_claims(tables["claims"]),
         notes=f"{THESE_NOTE} {OTHER_NOTE} {VERDICT_NOTE}",
         counts=tables["claims"].verdict.value_counts().to_dict(),
         marks=_MARKS,
@@ -87,9 +78,8 @@ def build_report(folder: Path) -> str:
         ),
         later_work=comparison_tables.later_work(),
         figures=[
-            (name, caption, inline_svg(_figure_path(folder, name), caption.title))
-            for name in figures_of(config)
-            for caption in [load_figure(name).caption(config)]
+            (name, captions[name], inline_svg(path, captions[name].title))
+            for name, path in figures.items()
         ],
         steps=steps,
         modes=modes,
@@ -97,35 +87,46 @@ def build_report(folder: Path) -> str:
         provenance=provenance(config, jobs),
         published=published_weights(config, folder),
     )
-    drawn = (_figure_path(folder, name) for name in figures_of(config))
-    note_inputs([folder / "config.yaml", *drawn])
+    note_inputs([folder / "config.yaml", *figures.values()])
     return page
 
 
-def _figure_path(folder: Path, name: str) -> Path:
-    return folder / "figures" / f"{name}.svg"
+def read_configuration(path: Path) -> Config:
+    """Read and check a study's resolved configuration (config.yaml beside its results).
+
+    Raises:
+        UserError: the file is missing, is not YAML, or is not a valid configuration.
+    """
+    if not path.exists():
+        raise UserError(
+            f"{path} does not exist: `snakemake --cores 2 tables` writes the configuration there."
+        )
+    return load_config(read_yaml(path), source=str(path))
 
 
-def _comparisons(
-    tables: dict[str, pd.DataFrame], config: Config, compared: list[str]
-) -> list[Table]:
+def caption_of(figure: str, config: Config) -> Caption:
+    """The text around a figure, with what it says of the study filled in."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    known = {"config": config, "seeds": len(config.seeds), "comb": math.comb}
+    texts = load_figure(figure).CAPTION
+    return Caption(*(environment.from_string(text).render(known) for text in texts))
+
+
+def _comparisons(tables: Tables, config: Config, compared: list[str]) -> list[Table]:
     """Single tasks, addition, negation: `compared` against the paper, other models beside it."""
     comparison, claims = tables["comparison"], tables["claims"]
     others = [model for model in config.models if model not in compared]
-    of_paper = paper_numbers()["family"]
-    is_family = of_paper in set(claims[claims.model.isin(others)].family)
-    kinds = {
-        comparison_tables.SINGLE_TASK: (seeds_note(tables["single_task"]),),
-        comparison_tables.ADDITION: paper_table("table1", tables).notes,
-        comparison_tables.NEGATION: paper_table("table2", tables).notes,
-    }
+    is_family = paper_numbers()["family"] in set(claims[claims.model.isin(others)].family)
     shown = []
-    for kind, notes in kinds.items():
+    for kind, notes in (
+        (comparison_tables.SINGLE_TASK, [seeds_note(tables["single_task"])]),
+        (comparison_tables.ADDITION, paper_table("table1", tables).notes),
+        (comparison_tables.NEGATION, paper_table("table2", tables).notes),
+    ):
         if compared:
             shown.append(comparison_tables.against_paper(comparison, kind, notes))
         if others:
-            place = others, notes, is_family
-            shown.append(comparison_tables.beside_paper(comparison, kind, *place))
+            shown.append(comparison_tables.beside_paper(comparison, kind, others, notes, is_family))
     return shown
 
 
@@ -146,10 +147,9 @@ def inline_svg(path: Path, title: str) -> Markup:
     start = text.find("<svg")
     if start < 0:
         raise UserError(f"{path} is not an SVG file: delete it and run the rule plot again.")
-    svg = re.sub(r"<metadata>.*?</metadata>", "", text[start:], flags=re.DOTALL)
-    svg = _ID.sub(rf"\g<1>{path.stem}-", svg)
     # The file's own style rule would apply to the whole page.
-    svg = re.sub(r"<style type=\"text/css\">.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", text[start:], flags=re.DOTALL)
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{path.stem}-", svg)
     label = Markup.escape(title)
     # How wide it was drawn: a small figure is not to be blown up to the page's width.
     width = re.search(r'<svg [^>]*\bwidth="([\d.]+pt)"', svg)

@@ -1,17 +1,19 @@
 """Tables of the report that set this study beside other people's numbers, from comparison.csv."""
 
-from __future__ import annotations
-
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from tangent.results.comparison_table import ALL_TASKS, ONE_RUN, ROUNDING
 from tangent.results.paper_numbers import paper_models, paper_numbers
 from tangent.results.render import MISSING, NOT_RUN, Row, Table, decimal, percent_with_spread
 from tangent.results.studied import mode_label
+
+_WITHIN = f"Within {100 * ONE_RUN:g} point"
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,14 +25,14 @@ class Kind:
         caption: what it is, with units.
         quantities: `quantity` in comparison.csv -> how tables write it.
         form: how the quantities make one cell, as `{} ({})`.
-        source: whose numbers stand beside ours, and how we know them.
+        columns: of each quantity, other people's numbers first.
     """
 
     name: str
     caption: str
     quantities: dict[str, str]
     form: str
-    source: str = "paper, recalled"
+    columns: Sequence[str]
 
 
 SINGLE_TASK = Kind(
@@ -38,28 +40,24 @@ SINGLE_TASK = Kind(
     "Single tasks: test accuracy in %, mean over the tasks",
     {"accuracy": "Accuracy"},
     "{}",
-    "re-run, cited",
+    ("Re-run", "This study", "Difference", _WITHIN),
 )
 ADDITION = Kind(
     "addition",
     "Task addition: test accuracy in %, mean over the tasks, after adding all task vectors",
     {"absolute": "Absolute", "normalized": "Normalised"},
     "{} ({})",
+    ("Paper", "Re-runs", "This study", "Difference", "In range"),
 )
 NEGATION = Kind(
     "negation",
     "Task negation: test accuracy in %, mean over the negated tasks",
     {"target": "Target", "control": "Control"},
     "{} / {}",
+    ("Paper", "This study", "Difference"),
 )
 
-
-_WITHIN = f"Within {100 * ONE_RUN:g} point"
-_COLUMNS = {
-    "single_task": ("Re-run", "This study", "Difference", _WITHIN),
-    "addition": ("Paper", "Re-runs", "This study", "Difference", "In range"),
-    "negation": ("Paper", "This study", "Difference"),
-}
+_SOURCES = {"Paper": "paper, recalled", "Re-run": "re-run, cited"}
 _READING = {
     "Paper": "Paper: recalled. Difference: this study − paper, in points.",
     "Re-run": "Re-run: an independent one, cited. Difference: this study − re-run, in points.",
@@ -71,22 +69,21 @@ _READING = {
 
 def against_paper(comparison: pd.DataFrame, kind: Kind, notes: Sequence[str] = ()) -> Table:
     """The paper's models, a row per model and mode: paper, re-runs, ours, differences."""
-    means, columns = _means(comparison, kind), _COLUMNS[kind.name]
+    means = _means(comparison, kind)
     rows: list[Row] = []
     for model in paper_models():
         rows.append((model, ()))
         for mode in comparison["mode"].unique():
             found = [_texts(means, model, mode, quantity) for quantity in kind.quantities]
-            rows.append(
-                (mode_label(mode), [texts[column] for texts in found for column in columns])
-            )
+            cells = [texts[column] for texts in found for column in kind.columns]
+            rows.append((mode_label(mode), cells))
     return Table(
         f"{kind.name}-against-paper",
         kind.caption,
         "Mode",
-        [(title, columns) for title in kind.quantities.values()],
+        [(title, kind.columns) for title in kind.quantities.values()],
         rows,
-        (*notes, *(_READING[column] for column in columns if column in _READING)),
+        (*notes, *(_READING[column] for column in kind.columns if column in _READING)),
     )
 
 
@@ -102,32 +99,26 @@ def beside_paper(
     For another scale: models or tasks that are not the paper's. Where not even the family is
     (`same_family`), the models stand alone.
     """
-    others = paper_models() if same_family else []
-    means, theirs = _means(comparison, kind), _COLUMNS[kind.name][0]
-    places = [(model, "This study") for model in models] + [(model, theirs) for model in others]
+    means, theirs = _means(comparison, kind), kind.columns[0]
+    other = "other tasks" if set(models) <= set(paper_models()) else "another scale"
+    groups = {"this study": models}
+    if same_family:
+        groups[f"{_SOURCES[theirs]}; {other}"] = paper_models()
     rows = []
     for mode in comparison["mode"].unique():
         cells = []
-        for model, whose in places:
-            texts = [_texts(means, model, mode, quantity)[whose] for quantity in kind.quantities]
-            cells.append(_joined(kind.form, texts))
+        for place, of_place in groups.items():
+            whose = "This study" if place == "this study" else theirs
+            for model in of_place:
+                texts = [_texts(means, model, mode, of)[whose] for of in kind.quantities]
+                known = [text for text in texts if text != MISSING]
+                is_whole = len(known) == len(texts) > 1
+                cells.append(kind.form.format(*texts) if is_whole else (known or [MISSING])[0])
         rows.append((mode_label(mode), cells))
     names = [title.lower() for title in kind.quantities.values()]
-    other = "other tasks" if set(models) <= set(paper_models()) else "another scale"
-    groups = [("this study", models), (f"{kind.source}; {other}", others)]
-    return Table(
-        f"{kind.name}-beside-paper",
-        kind.caption + (f": {kind.form.format(*names)}" if len(names) > 1 else ""),
-        "Mode",
-        groups if others else groups[:1],
-        rows,
-        notes,
-    )
-
-
-def _joined(form: str, texts: Sequence[str]) -> str:
-    known = [text for text in texts if text != MISSING]
-    return form.format(*texts) if len(known) == len(texts) > 1 else (known or [MISSING])[0]
+    form = f": {kind.form.format(*names)}" if len(names) > 1 else ""
+    caption = kind.caption + form
+    return Table(f"{kind.name}-beside-paper", caption, "Mode", list(groups.items()), rows, notes)
 
 
 def _means(comparison: pd.DataFrame, kind: Kind) -> pd.DataFrame:
@@ -147,18 +138,14 @@ def _texts(rows: pd.DataFrame, *place: str) -> dict[str, str]:
         "Re-run": reruns,
         "Re-runs": reruns,
         "This study": percent_with_spread(row.ours, row.spread) if row.seeds else NOT_RUN,
-        "Difference": _points(row.difference),
+        "Difference": _percent(row.difference, "+"),
         "In range": within,
         _WITHIN: within,
     }
 
 
-def _percent(fraction: float) -> str:
-    return MISSING if pd.isna(fraction) else f"{100 * fraction:.1f}"
-
-
-def _points(difference: float) -> str:
-    return MISSING if pd.isna(difference) else decimal(100 * difference, 1, "+")
+def _percent(fraction: float, sign: str = "") -> str:
+    return MISSING if pd.isna(fraction) else decimal(100 * fraction, 1, sign)
 
 
 def tasks_against_rerun(comparison: pd.DataFrame, model: str) -> Table:
@@ -179,7 +166,7 @@ def tasks_against_rerun(comparison: pd.DataFrame, model: str) -> Table:
         f"{model}-tasks-against-rerun",
         f"{model}, every single task beside an independent re-run: test accuracy in %",
         "Task",
-        [(mode_label(mode), _COLUMNS["single_task"][:3]) for mode in modes],
+        [(mode_label(mode), SINGLE_TASK.columns[:3]) for mode in modes],
         body,
         (
             f"Difference: this study − re-run, in points; * more than {100 * ONE_RUN:g} point: "
@@ -191,22 +178,18 @@ def tasks_against_rerun(comparison: pd.DataFrame, model: str) -> Table:
 def later_work() -> Table:
     """Addition by re-runs and later methods on the paper's protocol."""
     known = paper_numbers()
-    reruns = {
+    found = {
         f"{mode_label(row['mode'])}, independent re-runs": row for row in known["rerun_addition"]
-    }
-    rows = []
-    for label, row in (reruns | {row["label"]: row for row in known["later_addition"]}).items():
-        pairs = zip(row["absolute"], row["normalized"], strict=True)
-        rows.append((label, [_printed(number) for pair in pairs for number in pair]))
+    } | {row["label"]: row for row in known["later_addition"]}
     return Table(
         "later-work",
         "Task addition elsewhere: test accuracy in %, mean over the paper's eight tasks (cited)",
         "Method",
         [(model, ("Absolute", "Normalised")) for model in paper_models()],
-        rows,
+        [
+            # A number, or the lowest and the highest of several.
+            (label, ["–".join(f"{one:.1f}" for one in np.atleast_1d(cell)) for cell in cells])
+            for label, row in found.items()
+            for cells in [itertools.chain(*zip(row["absolute"], row["normalized"], strict=True))]
+        ],
     )
-
-
-def _printed(number: float | list[float]) -> str:
-    numbers = number if isinstance(number, list) else [number]
-    return "–".join(f"{one:.1f}" for one in numbers)

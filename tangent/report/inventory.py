@@ -1,15 +1,13 @@
 """What a study used, by its jobs' records: seconds and memory per step, versions, and hashes."""
 
-from __future__ import annotations
-
 import csv
+import itertools
 import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -48,14 +46,15 @@ def jobs_of(config: Config, folder: Path) -> dict[str, Path]:
     Raises:
         UserError: a record cannot be read.
     """
-    paths: dict[str, Path] = {}
-    inputs: dict[str, list[str]] = {}
-    made_by: dict[str, str] = {}
-    for logs in (folder / "logs", Path(config.paths.resources) / "logs"):
-        for path in sorted(logs.rglob("*.json")):
-            name, record = path.relative_to(logs).with_suffix("").as_posix(), job_record.read(path)
-            paths[name], inputs[name] = path, [os.path.abspath(file) for file in record.inputs]
-            made_by |= {os.path.abspath(file): name for file in record.outputs}
+    paths = {
+        path.relative_to(logs).with_suffix("").as_posix(): path
+        for logs in (folder / "logs", Path(config.paths.resources) / "logs")
+        for path in sorted(logs.rglob("*.json"))
+    }
+    records = {name: job_record.read(path) for name, path in paths.items()}
+    made_by = {
+        os.path.abspath(file): name for name, record in records.items() for file in record.outputs
+    }
     todo = [f"tables/{name}" for name in (*tables_of(config), *PAPER_TABLES)]
     todo += ["config", *(f"figures/{name}" for name in figures_of(config))]
     reached = set()
@@ -63,7 +62,8 @@ def jobs_of(config: Config, folder: Path) -> dict[str, Path]:
         name = todo.pop()
         if name in paths and name not in reached:
             reached.add(name)
-            todo += [made_by[file] for file in inputs[name] if file in made_by]
+            read = map(os.path.abspath, records[name].inputs)
+            todo += [made_by[file] for file in read if file in made_by]
     order = {step: position for position, step in enumerate(STEPS)}
     reached = sorted(reached, key=lambda name: (order.get(_step(name), len(order)), name))
     return {name: paths[name] for name in reached}
@@ -117,25 +117,21 @@ def published_weights(config: Config, folder: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: an imported encoder is missing or damaged.
     """
-    names = [
-        {"model": model, "training": training, "task": task}
-        for model in config.models
-        for training in config.trainings
-        for task in config.tasks_of(model)
-        if config.published_weights(model, training, task) is not None
-    ]
     found = []
-    for name in names:
-        path = folder.joinpath("published", *name.values(), "encoder.safetensors")
-        about = json.loads(files.read_metadata(path)["published"])
-        entry = about["entry"]
-        origin = entry.get("path") or f"{entry['repository']} at {about['commit']}, {entry['file']}"
-        found.append(name | {"origin": origin} | about)
+    for model, training in itertools.product(config.models, config.trainings):
+        for task in config.tasks_of(model):
+            if config.published_weights(model, training, task) is None:
+                continue
+            path = folder / "published" / model / training / task / "encoder.safetensors"
+            about = json.loads(files.read_metadata(path)["published"])
+            entry = about["entry"]
+            hub = f"{entry.get('repository')} at {about['commit']}, {entry.get('file')}"
+            names = {"model": model, "training": training, "task": task}
+            found.append(names | {"origin": entry.get("path") or hub} | about)
     return found
 
 
-@dataclass
-class Provenance:
+class Provenance(NamedTuple):
     """What the records of a study's jobs say about how its results were made.
 
     Attributes:
@@ -148,12 +144,12 @@ class Provenance:
             of a task's data, `task (form)`.
     """
 
-    versions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    commits: set[str] = field(default_factory=set)
-    devices: set[str] = field(default_factory=set)
-    code: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    weights: dict[str, str] = field(default_factory=dict)
-    datasets: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
+    versions: dict[str, set[str]]
+    commits: set[str]
+    devices: set[str]
+    code: dict[str, set[str]]
+    weights: dict[str, str]
+    datasets: dict[str, dict[str, tuple[int, str]]]
 
 
 def provenance(config: Config, jobs: Mapping[str, Path]) -> Provenance:
@@ -162,28 +158,27 @@ def provenance(config: Config, jobs: Mapping[str, Path]) -> Provenance:
     Raises:
         UserError: a data set's description is missing or not JSON.
     """
-    found, weights = Provenance(), {}
+    versions, code, weights = defaultdict(set), defaultdict(set), {}
+    commits, devices = set(), set()
     for name, path in jobs.items():
         block = files.read_json(path)["provenance"]
         for package, version in (block.get("versions") or {}).items():
-            found.versions[package].add(version)
-        found.commits |= {block.get("commit")} - {None}
-        found.devices |= {block.get("device")} - {None}
-        found.code[_step(name)].add(block["code"])
+            versions[package].add(version)
+        commits |= {block.get("commit")} - {None}
+        devices |= {block.get("device")} - {None}
+        code[_step(name)].add(block["code"])
         # Heads, models, task vectors; what is named as a split holds data or features.
         weights |= {
             file: digest
             for file, digest in block["inputs"].items()
             if Path(file).suffix == ".safetensors" and Path(file).stem not in _SPLITS
         }
-    found.weights = dict(sorted(weights.items()))
-    forms = list(dict.fromkeys(config.form_of(model) for model in config.models))
-    for task in (*config.tasks, config.control):
-        for form in forms:
-            path = Path(config.paths.resources) / "datasets" / form / task / "dataset.json"
-            splits = files.read_json(path)["splits"]
-            name = f"{task} ({form})" if len(forms) > 1 else task
-            found.datasets[name] = {
-                split: (one["n"], one["sha256"]) for split, one in splits.items()
-            }
-    return found
+    datasets = {}
+    forms = dict.fromkeys(config.form_of(model) for model in config.models)
+    for task, form in itertools.product((*config.tasks, config.control), forms):
+        path = Path(config.paths.resources) / "datasets" / form / task / "dataset.json"
+        datasets[f"{task} ({form})" if len(forms) > 1 else task] = {
+            split: (one["n"], one["sha256"])
+            for split, one in files.read_json(path)["splits"].items()
+        }
+    return Provenance(versions, commits, devices, code, dict(sorted(weights.items())), datasets)

@@ -1,15 +1,11 @@
 """Tables of the report that show this study alone: its numbers, other sums, learning rates."""
 
-from __future__ import annotations
-
 import pandas as pd
 
-from tangent.results.paper_tables import mode_rows, paper_table, seeds_note
+from tangent.results.paper_tables import mode_rows, paper_table, per_model, percents, seeds_note
 from tangent.results.render import MISSING, Row, Table, percent
-from tangent.results.studied import fine_tuned_tasks, modes_in, studied_models
+from tangent.results.studied import Tables, fine_tuned_tasks, modes_in, studied_models, task_means
 from tangent.training.learning_rates import MEAN
-
-Tables = dict[str, pd.DataFrame]
 
 _MEANS = ("absolute", "normalized")
 
@@ -22,12 +18,9 @@ def headline(tables: Tables) -> Table:
     for i, model in enumerate(models):
         if len(models) > 1:
             rows.append((model, ()))
-        test = tables["single_task"].query("model == @model and split == 'test'")
-        test = test[test.task.isin(fine_tuned_tasks(tables, model))]
-        means = test.groupby(["mode", "seed"]).accuracy.mean().reset_index("seed", drop=True)
         for label, mode in mode_rows(tables).items():
             added, negated = (cells[label][2 * i : 2 * i + 2] for cells in (addition, negation))
-            single = means[means.index == mode]
+            single = task_means(tables, model, mode)
             if mode == "zero_shot":
                 # Nothing was added to the pre-trained model: its accuracy is shown once. It has no
                 # seed: equal values are one value, without a spread.
@@ -54,9 +47,10 @@ def per_task(tables: Tables, model: str) -> Table:
     modes = modes_in(tables["single_task"])
     rows = []
     for task in fine_tuned_tasks(tables, model):
-        cells = [percent(_of(test, task, "zero_shot").accuracy.unique())]
+        before = test[(test.task == task) & (test["mode"] == "zero_shot")]
+        cells = [percent(before.accuracy.unique())]
         for table, column in ((test, "accuracy"), (added, "accuracy"), (negated, "target")):
-            cells += [percent(_of(table, task, mode)[column]) for mode in modes]
+            cells += [percents(table, [column], task=task, mode=mode)[0] for mode in modes]
         rows.append((task, cells))
     return Table(
         f"{model}-per-task",
@@ -71,35 +65,30 @@ def per_task(tables: Tables, model: str) -> Table:
     )
 
 
-def _of(table: pd.DataFrame, task: str, mode: str) -> pd.DataFrame:
-    return table[(table.task == task) & (table["mode"] == mode)]
-
-
 def beyond_paper(tables: Tables) -> list[Table]:
     """The tables of a study that merges or combines task vectors in other ways too."""
-    found = merging_methods(tables["merging"]) if "merging" in tables else []
+    found = []
+    if "merging" in tables:
+        of_models = tables["merging"].groupby("model", sort=False)
+        found += [merging_methods(model, rows) for model, rows in of_models]
     if "per_task_alpha" in tables:
         found.append(per_task_alpha(tables["per_task_alpha"]))
         found += [] if tables["analogies"].empty else [analogies(tables["analogies"])]
     return found
 
 
-def merging_methods(table: pd.DataFrame) -> list[Table]:
-    """Per model, test accuracies of every way of merging, each at the α that validation chose."""
-    return [
-        Table(
-            f"{model}-merging",
-            f"{model}, ways of merging the task vectors: test accuracy in %, means over the tasks",
-            "Method",
-            [(mode, ("absolute", "normalised")) for mode in modes_in(rows)],
-            [
-                (method, [percent(here[name]) for here in parts for name in _MEANS])
-                for method, of_method in rows.groupby("merging", sort=False)
-                for parts in [[of for _, of in of_method.groupby("mode", sort=False)]]
-            ],
-        )
-        for model, rows in table.groupby("model", sort=False)
-    ]
+def merging_methods(model: str, table: pd.DataFrame) -> Table:
+    """A model's test accuracies by every way of merging, each at the α that validation chose."""
+    methods = {method: method for method in table.merging.unique()}
+    return Table(
+        f"{model}-merging",
+        f"{model}, ways of merging the task vectors: test accuracy in %, means over the tasks",
+        "Method",
+        *per_model(
+            modes_in(table), ("absolute", "normalised"), methods,
+            lambda mode, method: percents(table, _MEANS, merging=method, mode=mode),
+        ),
+    )  # fmt: skip
 
 
 def per_task_alpha(table: pd.DataFrame) -> Table:
@@ -109,7 +98,7 @@ def per_task_alpha(table: pd.DataFrame) -> Table:
     rows = []
     for label, here in _places(table):
         means = here.groupby("seed")[["shared_alpha", *columns]].mean()
-        cells = [_coefficient(means.shared_alpha), *(percent(means[name]) for name in columns)]
+        cells = [_coefficient(means.shared_alpha), *percents(means, columns)]
         cells += [_coefficient(here[here.task == task].alpha) for task in tasks]
         rows.append((label, cells))
     return Table(
@@ -185,21 +174,21 @@ def _coefficient(values: pd.Series) -> str:
 
 def learning_rates(table: pd.DataFrame) -> list[Table]:
     """A table per model and training: accuracy of every task at every rate, and what they say."""
-    found = []
-    for (model, training), of_search in table.groupby(["model", "training"], sort=False):
-        tasks, rows = list(of_search.task.unique()), []
-        for rate, of_rate in of_search.groupby("rate"):
-            by_task = of_rate.set_index("task").accuracy
-            mark = " (chosen)" if of_rate.chosen.all() else ""
-            rows.append((f"{rate:g}{mark}", [percent([by_task[task]]) for task in tasks]))
-        caption = f"{model}, {training} training: single-task validation accuracy in % by learning"
-        found.append(
-            Table(
-                f"{model}-{training}-learning-rates", f"{caption} rate", "Learning rate",
-                (("Task", tasks),), rows, (choice_of_rate(of_search),),
-            )
-        )  # fmt: skip
-    return found
+    return [
+        Table(
+            f"{model}-{training}-learning-rates",
+            f"{model}, {training} training: single-task validation accuracy in % by learning rate",
+            "Learning rate",
+            (("Task", list(of_search.task.unique())),),
+            [
+                (f"{rate:g}{' (chosen)' if of_rate.chosen.all() else ''}",
+                 [percent([accuracy]) for accuracy in of_rate.accuracy])
+                for rate, of_rate in of_search.groupby("rate")
+            ],
+            (choice_of_rate(of_search),),
+        )
+        for (model, training), of_search in table.groupby(["model", "training"], sort=False)
+    ]  # fmt: skip
 
 
 def choice_of_rate(rows: pd.DataFrame) -> str:

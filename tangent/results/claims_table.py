@@ -4,10 +4,9 @@ A criterion is the same for every study and part of the table: nobody has to tru
 95 % interval of its quantity, against its threshold, gives the verdict.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,12 +14,10 @@ import pandas as pd
 from tangent.results import measure
 from tangent.results.claims_text import claims_as_table
 from tangent.results.intervals import Measurement, joint_verdict
-from tangent.results.paper_numbers import paper_difference, paper_numbers, rerun_difference
+from tangent.results.paper_numbers import paper_difference, paper_numbers
 from tangent.results.render import decimal, to_markdown
 from tangent.results.sampled import NotRun
-from tangent.results.studied import modes_in, studied_models
-
-Tables = dict[str, pd.DataFrame]
+from tangent.results.studied import Tables, modes_in, studied_models
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Claim:
         statement: what the paper claims, in words.
         criterion: when the claim holds, in words.
         quantity: what `measure` measures first.
-        measure: (tables, model) -> the parts of the criterion, all of which must hold.
+        measure: (tables, model, *modes) -> the parts of the criterion, all of which must hold.
         modes: that it compares; a study without one of them has no such claim.
         over: the unit that the quantity is a mean over: `task`, `pair`, `kernel`.
         unit: `fraction` (of test examples; texts write it in percent) or `number` (anything else).
@@ -43,7 +40,7 @@ class Claim:
     statement: str
     criterion: str
     quantity: str
-    measure: Callable[[Tables, str], measure.Parts]
+    measure: Callable[..., measure.Parts]
     modes: tuple[str, ...] = ()
     over: str = "task"
     unit: str = "fraction"
@@ -53,7 +50,7 @@ class Claim:
 def _addition(name: str, statement: str, column: str, first: str, second: str) -> Claim:
     """A claim that `first` beats `second` in task addition, by one of table 1's columns."""
     measured, word, mean = {
-        "absolute": (measure.addition_absolute, "absolute", "mean test"),
+        "absolute": (partial(measure.accuracy, of="addition"), "absolute", "mean test"),
         "normalized": (measure.addition_normalized, "normalised", "normalised test"),
     }[column]
     return Claim(
@@ -61,7 +58,7 @@ def _addition(name: str, statement: str, column: str, first: str, second: str) -
         statement,
         f"{word} accuracy of {first} − {second} > 0",
         f"difference of {mean} accuracy, {first} − {second}",
-        lambda tables, model: measured(tables, model, first, second),
+        measured,
         modes=(first, second),
         paper=paper_difference("addition", column, first, second),
     )
@@ -108,7 +105,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Post-hoc linearization loses single-task accuracy",
         "single-task accuracy of standard − posthoc > 0",
         "difference of mean single-task test accuracy, standard − posthoc",
-        lambda tables, model: measure.single_task(tables, model, "standard", "posthoc"),
+        partial(measure.accuracy, of="single_task"),
         modes=("standard", "posthoc"),
     ),
     Claim(
@@ -124,11 +121,9 @@ CLAIMS: tuple[Claim, ...] = (
         "Linear fine-tuning stays close to standard in single tasks",
         f"single-task accuracy of standard − linear < {100 * measure.CLOSE:g} percentage points",
         "difference of mean single-task test accuracy, standard − linear",
-        lambda tables, model: measure.single_task(
-            tables, model, "standard", "linear", measure.CLOSE
-        ),
+        partial(measure.accuracy, of="single_task", threshold=measure.CLOSE, below=True),
         modes=("standard", "linear"),
-        paper=rerun_difference("standard", "linear"),
+        paper=paper_difference("single_task", "accuracy", "standard", "linear"),
     ),
     *(
         Claim(
@@ -136,9 +131,7 @@ CLAIMS: tuple[Claim, ...] = (
             f"The disentanglement error ξ is smaller for {mode}, {where}",
             "mean ξ of standard − " + mode + " > 0",
             f"difference of mean ξ (in [0, 2]) over the {where} and the pairs, standard − {mode}",
-            lambda tables, model, mode=mode, region=region: measure.disentanglement(
-                tables, model, mode, region
-            ),
+            partial(measure.disentanglement, region=region),
             modes=("standard", mode),
             over="pair",
             unit="number",
@@ -187,7 +180,7 @@ CLAIMS: tuple[Claim, ...] = (
             "tested where a model's single tasks gained less than "
             f"{100 * measure.LEARNT:g} points",
             "difference of the share of the gain that survives, pre-trained − random",
-            lambda tables, model, mode=mode: measure.random_gain(tables, model, mode),
+            measure.random_gain,
             modes=(mode,),
             unit="number",
         )
@@ -222,7 +215,7 @@ def judge(claim: Claim, model: str, family: str, tables: Tables) -> dict[str, ob
         "paper": claim.paper if family == of_paper else "",
     }  # fmt: skip
     try:
-        parts = claim.measure(tables, model)
+        parts = claim.measure(tables, model, *claim.modes)
     except NotRun:
         return row | {
             "verdict": "not run", "units": 0, "seeds": 0, "seeds_met": 0, "covers": "",
@@ -281,7 +274,6 @@ def _sentence(unit: str, parts: Sequence[Measurement]) -> str:
 
     said = [f"{name} {text(of.mean())}{suffix}" for name, of in parts[0].numbers.items()]
     for part in parts[1:]:
-        if interval := part.of_these_units():
-            ends = " to ".join(map(text, part.ends(interval)))
-            said.append(f"{part.label} {ends}{suffix}")
+        ends = " to ".join(map(text, part.ends(part.of_these_units())))
+        said.append(f"{part.label} {ends}{suffix}")
     return ", ".join(said)

@@ -1,9 +1,8 @@
 """The claims' numbers as a person reads them, for the report and as a Markdown table."""
 
-from __future__ import annotations
-
 import textwrap
-from collections.abc import Callable, Iterable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -30,93 +29,69 @@ VERDICT_NOTE = (
 )
 
 
-def claims_by_family(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The rows of `readable_claims` in blocks: label of a family -> the claims of its models."""
-    blocks: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        blocks.setdefault(row["family"], []).append(row)
-    return blocks
-
-
 def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of claims.csv with their numbers as text: fractions in points, differences signed.
 
     `interval` and `interval_other` are the two 95 % intervals; `met_by` says how many of the seeds
-    meet the criterion by themselves; `paper_lines` are the paper's own
-    numbers for this model, or for all of its models.
+    meet the criterion by themselves; `paper_lines` are the paper's own numbers for this model, or
+    for all of its models.
     """
-    shown = []
-    for row in table.to_dict("records"):
-        number = _numbers_of(row)
-        suffix = " points" if row["unit"] == "fraction" else ""
-        met, seeds = row["seeds_met"], row["seeds"]
-        row |= {"value": "", "interval": "", "interval_other": "", "met_by": MISSING}
-        if seeds:
-            spread = f" ± {number(row['spread'], '')}" if seeds > 1 else ""
-            row["value"] = number(row["mean"]) + spread + suffix
-            row["interval"] = _range(number, row["low"], row["high"])
-            row["interval_other"] = _range(number, row["low_other"], row["high_other"])
-            row["met_by"] = f"{met} of {seeds} seed" + ("s" if seeds > 1 else "")
-        row["paper_lines"] = _paper_lines(row["paper"], row["model"])
-        shown.append(row)
-    return shown
+    return [row | _texts(row) for row in table.to_dict("records")]
 
 
-def _numbers_of(row: dict[str, Any]) -> Callable[..., str]:
-    scale, digits = (100, 1) if row["unit"] == "fraction" else (1, 3)
-    given = "+" if row["quantity"].startswith("difference") else ""
-    return lambda value, sign=given: decimal(scale * value, digits, sign)
+def _texts(row: dict[str, Any]) -> dict[str, Any]:
+    scale, digits, suffix = (100, 1, " points") if row["unit"] == "fraction" else (1, 3, "")
+    sign = "+" if row["quantity"].startswith("difference") else ""
 
+    def interval(low: float, high: float) -> str:
+        ends = (decimal(scale * end, digits, sign) for end in (low, high))
+        return MISSING if pd.isna(low) else " to ".join(ends)
 
-def _range(number: Callable[..., str], low: float, high: float) -> str:
-    return MISSING if pd.isna(low) else f"{number(low)} to {number(high)}"
-
-
-def _paper_lines(text: str, model: str) -> list[str]:
-    *models, unit = text.replace(" points", ", points").split(", ")
-    own = [one for one in models if one.startswith(f"{model} ")]
-    return [*(own or models), unit]
+    *models, unit = row["paper"].replace(" points", ", points").split(", ")
+    own = [text for text in models if text.startswith(f"{row['model']} ")]
+    paper = {"paper_lines": [*(own or models), unit]}
+    if not (seeds := row["seeds"]):
+        return paper | {"value": "", "interval": "", "interval_other": "", "met_by": MISSING}
+    spread = f" ± {decimal(scale * row['spread'], digits)}" if seeds > 1 else ""
+    return paper | {
+        "value": decimal(scale * row["mean"], digits, sign) + spread + suffix,
+        "interval": interval(row["low"], row["high"]),
+        "interval_other": interval(row["low_other"], row["high_other"]),
+        "met_by": f"{row['seeds_met']} of {seeds} seed" + ("s" if seeds > 1 else ""),
+    }
 
 
 def claims_as_table(table: pd.DataFrame) -> Table:
     """claims.csv as a table to print: a block per model family; values, seeds and verdicts."""
     several = table["model"].nunique() > 1
     rows: list[Row] = []
-    for family, block in claims_by_family(readable_claims(table)).items():
+    # The rows of a family stand together.
+    for family, block in groupby(readable_claims(table), itemgetter("family")):
         rows.append((family, ()))
         for row in block:
             label = f"{row['model']}: {row['statement']}" if several else row["statement"]
             rows.append((label, [str(row[name]) for name in _SHOWN]))
-    return Table(
-        "claims",
-        "The paper's claims as statements with a criterion, measured in this study",
-        "Claim",
-        [("", tuple(_SHOWN.values()))],
-        rows,
-        [
-            f"Value: mean over seeds ± standard deviation. {THESE_NOTE} {OTHER_NOTE} Met by: seeds "
-            f"whose own value is on the claim's side. {VERDICT_NOTE}"
-        ],
+    note = (
+        f"Value: mean over seeds ± standard deviation. {THESE_NOTE} {OTHER_NOTE} Met by: seeds "
+        f"whose own value is on the claim's side. {VERDICT_NOTE}"
     )
+    caption = "The paper's claims as statements with a criterion, measured in this study"
+    return Table("claims", caption, "Claim", [("", tuple(_SHOWN.values()))], rows, [note])
 
 
-def claims_as_text(table: pd.DataFrame, width: int = 100) -> str:
+def claims_as_text(table: pd.DataFrame) -> str:
     """Every claim of claims.csv with verdict, value and interval, in aligned columns."""
-    rows = readable_claims(table)
-    cells = [(row["verdict"], row["value"], row["interval"]) for row in rows]
-    header = ("verdict", "value", "95 % interval")
-    widths = [max(map(len, column)) + 2 for column in zip(header, *cells, strict=True)]
+    found = readable_claims(table)
+    header = {"verdict": "verdict", "value": "value", "interval": "95 % interval"}
+    widths = {name: max(len(row[name]) for row in (header, *found)) + 2 for name in header}
 
-    def line(given: Iterable[str], last: str) -> str:
-        columns = "".join(cell.ljust(size) for cell, size in zip(given, widths, strict=True))
-        texts = textwrap.wrap(last, width - len(columns))
-        return ("\n" + " " * len(columns)).join([columns + texts[0], *texts[1:]])
+    def line(row: dict[str, Any], last: str) -> str:
+        start = "".join(row[name].ljust(width) for name, width in widths.items())
+        return textwrap.fill(last, 100, initial_indent=start, subsequent_indent=" " * len(start))
 
     several = table["model"].nunique() > 1
-    lines, of_model = [], None
-    for row, given in zip(rows, cells, strict=True):
-        if several and row["model"] != of_model:
-            of_model = row["model"]
-            lines.append(of_model)
-        lines.append(line(given, row["statement"]))
-    return "\n".join([line(header, "claim"), *lines])
+    lines = [line(header, "claim")]
+    for model, block in groupby(found, itemgetter("model")):
+        lines += [model] if several else []
+        lines += [line(row, row["statement"]) for row in block]
+    return "\n".join(lines)

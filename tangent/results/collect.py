@@ -4,10 +4,7 @@ A raw result says what it is, so a table is the concatenation of files. A CSV ha
 table and perhaps more. A JSON result has a reader of its rows; what a row lacks is the result's.
 """
 
-from __future__ import annotations
-
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tangent.evaluation import outcomes
+from tangent.evaluation.outcomes import decode
 from tangent.jobs import files
 from tangent.jobs.errors import UserError
 from tangent.results.columns import TABLES, text_columns
@@ -44,7 +41,6 @@ def collect(name: str, paths: Iterable[Path]) -> pd.DataFrame:
 
 
 def _rows(name: str, path: Path) -> Iterator[Row]:
-    """The table's rows from one result."""
     columns = [column for column in TABLES[name].columns if column not in _COMPUTED]
     columns += ["outcomes"] if name == "learning_rates" else []
     text = text_columns(name)
@@ -121,15 +117,17 @@ def _outcomes(result: Row) -> Iterator[Row]:
             yield {"quantity": quantity, "task": task, "dataset": task, "points": None, **images}
 
 
-def _subsets(result: Row) -> Iterator[Row]:
-    for entry in result["subsets"]:
-        yield {"size": len(entry["tasks"]), "subset": "+".join(entry["tasks"]), **entry}
+def _subsets(result: Row) -> list[Row]:
+    return [
+        {"size": len(entry["tasks"]), "subset": "+".join(entry["tasks"]), **entry}
+        for entry in result["subsets"]
+    ]
 
 
-def _search(result: Row) -> Iterator[Row]:
+def _search(result: Row) -> list[Row]:
     """A training at one of the rates or, without a task, the choice among them."""
     choice = dict.fromkeys(("task", "accuracy", "n", "outcomes"))
-    yield {"rate": result["learning_rate"], **({} if "task" in result else choice)}
+    return [{"rate": result["learning_rate"], **({} if "task" in result else choice)}]
 
 
 # In no result: they compare several.
@@ -165,24 +163,13 @@ def _compared_rates(results: Iterable[Row]) -> Iterator[dict[str, Any]]:
         chosen = {row["task"]: row for row in trainings if row["rate"] == choice["rate"]}
         for rate, of_rate in itertools.groupby(trainings, itemgetter("rate")):
             rows = list(of_rate)
+            pairs = [(row, chosen[row["task"]]) for row in rows]
             errors = [
-                paired_standard_error(_right(row), _right(chosen[row["task"]])) for row in rows
+                paired_standard_error(*(decode(one["outcomes"], one["n"]) for one in pair))
+                for pair in pairs
             ]
-            mean = {
-                **rows[0],
-                "task": MEAN,
-                "accuracy": fmean(row["accuracy"] for row in rows),
-                "n": sum(row["n"] for row in rows),
-            }
-            for row, error in zip(
-                (*rows, mean), (*errors, standard_error_of_mean(errors)), strict=True
-            ):
-                yield {
-                    **row,
-                    "chosen": rate == choice["rate"],
-                    "se_difference": None if math.isnan(error) else error,
-                }
-
-
-def _right(row: Row) -> Any:
-    return outcomes.decode(row["outcomes"], row["n"])
+            accuracy, n = fmean(row["accuracy"] for row in rows), sum(row["n"] for row in rows)
+            rows.append({**rows[0], "task": MEAN, "accuracy": accuracy, "n": n})
+            errors.append(standard_error_of_mean(errors))
+            for row, error in zip(rows, errors, strict=True):
+                yield {**row, "chosen": rate == choice["rate"], "se_difference": error}

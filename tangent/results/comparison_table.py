@@ -1,7 +1,5 @@
 """The paper's own models in this study beside the paper's numbers and independent re-runs'."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -16,9 +14,7 @@ from tangent.results.paper_numbers import (
     paper_numbers,
     rerun_range,
 )
-from tangent.results.studied import fine_tuned_tasks, studied_models
-
-Tables = dict[str, pd.DataFrame]
+from tangent.results.studied import Tables, fine_tuned_tasks, studied_models
 
 _INPUTS = TABLES["comparison"].tables
 
@@ -30,6 +26,13 @@ ONE_RUN = 0.01
 
 ALL_TASKS = "all"
 """Stands for the mean over the tasks where a row otherwise has a task."""
+
+
+_QUANTITIES = {
+    "addition": ("absolute", "normalized"),
+    "negation": ("target", "control"),
+    "single_task": ("accuracy",),
+}
 
 
 def derive(tables: Tables, modes: Sequence[str]) -> Iterator[dict[str, object]]:
@@ -51,25 +54,32 @@ def _rows(tables: Tables, model: str, modes: Sequence[str]) -> Iterator[dict[str
     single_task = tables["single_task"]
     known = single_task[single_task.model == model].task.unique()
     others = [task for task in known if task not in tasks]
-    comparable = len(others) == 1 and are_paper_tasks(tasks, others[0])
+    comparable = model in paper_models() and len(others) == 1 and are_paper_tasks(tasks, others[0])
     if not tasks:
         tasks, others = paper_numbers()["tasks"], [paper_numbers()["control"]]
     measured = _measured(tables, model)
     for table, mode, task, quantity in _cells(tasks, others, modes):
         found = measured.get((table, mode, quantity), pd.DataFrame(dtype=float))
-        values = _values(found, tasks, task)
+        # One value per seed; a seed for which a task is missing has none.
+        wanted = tasks if task == ALL_TASKS and ALL_TASKS not in found else [task]
+        values = found.reindex(columns=wanted).dropna().mean(axis=1)
         # The pre-trained model has no seed: equal values are one value, without a spread.
         varies = mode != "zero_shot" or values.nunique() > 1
         ours = values.mean()
         paper = paper_number(table, model, mode, quantity)
         low, high = rerun_range(table, model, mode, quantity, task) or (None, None)
-        compared = comparable and model in paper_models() and not values.empty
+        # Where the paper gives none, the one re-run there is.
+        reference = low if paper is None and low == high else paper
+        compared = comparable and not values.empty
+        # Accuracies are ratios of integers: what lies on the border lies inside.
+        margin = (ONE_RUN if low == high else ROUNDING) + 1e-9
+        is_within = low is not None and low - margin <= ours <= high + margin
         yield {
             "table": table, "model": model, "mode": mode, "task": task, "quantity": quantity,
             "paper": paper, "rerun_low": low, "rerun_high": high, "ours": ours,
             "spread": values.std(ddof=1) if varies else np.nan, "seeds": len(values),
-            "difference": _difference(ours, paper, low, high) if compared else None,
-            "within": _within(ours, low, high) if compared and low is not None else "",
+            "difference": ours - reference if compared and reference is not None else None,
+            "within": ("yes" if is_within else "no") if compared and low is not None else "",
         }  # fmt: skip
 
 
@@ -77,16 +87,12 @@ def _cells(
     tasks: list[str], others: list[str], modes: Sequence[str]
 ) -> Iterator[tuple[str, str, str, str]]:
     """Table, mode, task and quantity of every row of a model."""
-    modes = ("zero_shot", *modes)
-    for mode in modes:
-        yield "addition", mode, ALL_TASKS, "absolute"
-        if mode != "zero_shot":
-            yield "addition", mode, ALL_TASKS, "normalized"
-    for mode, quantity in itertools.product(modes, ("target", "control")):
-        yield "negation", mode, ALL_TASKS, quantity
-    for mode in modes:
-        for task in (ALL_TASKS, *tasks, *(others if mode == "zero_shot" else ())):
-            yield "single_task", mode, task, "accuracy"
+    for table, quantities in _QUANTITIES.items():
+        for mode, quantity in itertools.product(("zero_shot", *modes), quantities):
+            of_mode = (*tasks, *others) if mode == "zero_shot" else tasks
+            if (mode, quantity) != ("zero_shot", "normalized"):
+                for task in (ALL_TASKS, *(of_mode if table == "single_task" else ())):
+                    yield table, mode, task, quantity
 
 
 def _measured(tables: Tables, model: str) -> dict[tuple[str, str, str], pd.DataFrame]:
@@ -108,26 +114,3 @@ def _measured(tables: Tables, model: str) -> dict[tuple[str, str, str], pd.DataF
         for table, quantity, of_table, column in parts
         for mode, rows in of_table.groupby("mode")
     }
-
-
-def _values(found: pd.DataFrame, tasks: list[str], task: str) -> pd.Series:
-    """One value per seed; a seed for which a task is missing has none."""
-    wanted = tasks if task == ALL_TASKS and ALL_TASKS not in found else [task]
-    if not set(wanted) <= set(found.columns):
-        return pd.Series(dtype=float)
-    return found[wanted].dropna().mean(axis=1)
-
-
-def _difference(
-    ours: float, paper: float | None, low: float | None, high: float | None
-) -> float | None:
-    """Ours − the paper's or, where it gives none, ours − that of the one re-run there is."""
-    if paper is not None:
-        return ours - paper
-    return ours - low if low is not None and low == high else None
-
-
-def _within(ours: float, low: float, high: float) -> str:
-    margin = ONE_RUN if low == high else ROUNDING
-    # Accuracies are ratios of integers: what lies on the border lies inside.
-    return "yes" if low - margin - 1e-9 <= ours <= high + margin + 1e-9 else "no"

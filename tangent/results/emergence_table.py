@@ -1,14 +1,12 @@
 """Emergence: what the study measures of each checkpoint of one pre-training, by its step."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from tangent.arithmetic.alphas import SEARCH_BOX
-from tangent.results.studied import fine_tuned_tasks, modes_in
+from tangent.results.studied import modes_in, task_means
 
 
 def derive(
@@ -23,34 +21,31 @@ def derive(
         tables: `single_task`, `addition`, `disentanglement` and `eigenfunctions`.
         steps: checkpoint -> its step, in the order of the steps.
     """
-    single_task, addition = tables["single_task"], tables["addition"]
-    test = single_task[single_task.split == "test"]
-    sums = addition.set_index(["model", "mode", "seed"])
     for model, step in steps.items():
-        of_model = test[(test.model == model) & test.task.isin(fine_tuned_tasks(tables, model))]
-        accuracies = of_model.groupby(["mode", "seed"]).accuracy.mean()
+        sums = tables["addition"].query("model == @model")
         errors = _mean_errors(tables["disentanglement"], model)
         ratios = _localization(tables["eigenfunctions"], model)
-        for mode in modes_in(of_model):
-            for seed in of_model.seed.unique():
-                added = sums.loc[model, mode, seed]
+        before = task_means(tables, model, "zero_shot")
+        for mode in modes_in(sums):
+            single_task = task_means(tables, model, mode)
+            for added in sums[sums["mode"] == mode].itertuples():
+                seed = added.seed
                 yield {
                     "model": model, "step": step, "mode": mode, "seed": seed,
-                    "zero_shot": accuracies["zero_shot", seed],
-                    "single_task": accuracies[mode, seed],
+                    "zero_shot": before[seed], "single_task": single_task[seed],
                     "absolute": added.absolute, "normalized": added.normalized,
-                    "disentanglement": errors[mode].get(seed, np.nan) if mode in errors else np.nan,
+                    "disentanglement": errors.get((seed, mode), np.nan),
                     "localization": ratios.get(seed, np.nan),
                 }  # fmt: skip
 
 
-def _mean_errors(table: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Mean ξ over the search box and the pairs: a row per seed, a column per mode."""
+def _mean_errors(table: pd.DataFrame, model: str) -> pd.Series:
+    """Mean ξ over the search box and the pairs, by seed and mode; may be empty."""
     # Grid points are sums of floating-point steps: 1 may come as 1.0000000000000002.
     inside = table[["alpha_1", "alpha_2"]].abs().max(axis=1) <= SEARCH_BOX + 1e-6
     rows = table[(table.model == model) & inside]
     per_pair = rows.groupby(["seed", "mode", "task_1", "task_2"]).error.mean()
-    return per_pair.groupby(["seed", "mode"]).mean().unstack("mode")
+    return per_pair.groupby(["seed", "mode"]).mean()
 
 
 def _localization(eigenfunctions: pd.DataFrame, model: str) -> pd.Series:

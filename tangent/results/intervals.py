@@ -6,8 +6,6 @@ tasks takes the shared part for noise of independent draws and is far too narrow
 of variation has its own mean square (docs/protocol.md, "Claims and intervals").
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +33,7 @@ class Interval:
         return self.low <= value <= self.high
 
 
-def of_these_units(per_seed: np.ndarray, images: Iterable[np.ndarray]) -> Interval | None:
+def of_these_units(per_seed: np.ndarray, images: Iterable[np.ndarray]) -> Interval:
     """An interval for the mean of these very units over other seeds and other test images.
 
     Var = s²(seeds)/S + Σ_d c_d/n_d. s² is the variance of the seeds' means. c_d is the mean
@@ -47,17 +45,14 @@ def of_these_units(per_seed: np.ndarray, images: Iterable[np.ndarray]) -> Interv
     Args:
         per_seed: the quantity, a mean over the units, for each seed [S].
         images: per data set, the influence of each image on each seed's quantity [S, n_d]: to first
-            order, the quantity is a constant plus the mean of each data set's row, summed.
-
-    Returns:
-        None if nothing is known of the variation: one seed and no images.
+            order, the quantity is a constant plus the mean of each data set's row, summed. For one
+            seed there must be some.
     """
-    per_seed = np.asarray(per_seed, dtype=float)
     seeds = len(per_seed)
-    terms = [_images_variance(np.asarray(of_dataset, dtype=float)) for of_dataset in images]
+    terms = [_images_variance(influence) for influence in images]
     if seeds > 1:
-        terms.append((per_seed.var(ddof=1) / seeds, seeds - 1))
-    return _interval(float(per_seed.mean()), terms) if terms else None
+        terms.append((np.var(per_seed, ddof=1) / seeds, seeds - 1))
+    return _interval(np.mean(per_seed), terms)
 
 
 def of_other_units(values: np.ndarray) -> Interval | None:
@@ -74,28 +69,24 @@ def of_other_units(values: np.ndarray) -> Interval | None:
     Returns:
         None with fewer than `FEWEST_UNITS` units.
     """
-    values = np.asarray(values, dtype=float)
     units, seeds = values.shape
     if units < FEWEST_UNITS:
         return None
-    mean = float(values.mean())
-    of_unit, of_seed = values.mean(axis=1), values.mean(axis=0)
+    mean, of_unit, of_seed = values.mean(), values.mean(axis=1), values.mean(axis=0)
     squares = seeds * of_unit.var(ddof=1)
     if seeds == 1:
         return _interval(mean, [(squares / units, units - 1)])
     seed_squares = units * of_seed.var(ddof=1)
     residual = values - of_unit[:, None] - of_seed + mean
     free = (units - 1) * (seeds - 1)
-    residual_squares = float((residual**2).sum()) / free
-    total = units * seeds
+    residual_squares = (residual**2).sum() / free
     parts = [(squares, units - 1), (seed_squares, seeds - 1), (-residual_squares, free)]
-    both = [(square / total, degrees) for square, degrees in parts]
     # By chance a mean square may be smaller than the residual's: its variance is then taken as 0.
     if seed_squares < residual_squares:
-        both = both[:1]
+        parts = parts[:1]
     elif squares < residual_squares:
-        both = both[1:2]
-    return _interval(mean, both)
+        parts = parts[1:2]
+    return _interval(mean, [(square / (units * seeds), degrees) for square, degrees in parts])
 
 
 def _images_variance(influence: np.ndarray) -> tuple[float, float]:
@@ -107,18 +98,18 @@ def _images_variance(influence: np.ndarray) -> tuple[float, float]:
     if seeds > 1:
         shared -= np.square(centred).sum()
         pairs -= seeds
-    return max(float(shared), 0.0) / (pairs * (n - 1) * n), n - 1
+    return max(shared, 0.0) / (pairs * (n - 1) * n), n - 1
 
 
 def _interval(mean: float, terms: list[tuple[float, float]]) -> Interval:
     variance = sum(term for term, _ in terms)
     spread = sum(term**2 / degrees for term, degrees in terms)
     degrees = variance**2 / spread if spread > 0 else np.inf
-    half = float(stats.t.ppf((1 + LEVEL) / 2, degrees) * np.sqrt(variance))
-    return Interval(mean - half, mean + half, float(degrees))
+    half = stats.t.ppf((1 + LEVEL) / 2, degrees) * np.sqrt(variance)
+    return Interval(mean - half, mean + half, degrees)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class Measurement:
     """One quantity of a claim and the side of a threshold that the claim puts it on.
 
@@ -151,8 +142,8 @@ class Measurement:
     @property
     def met(self) -> np.ndarray:
         """For which seeds the quantity is on the claim's side, bool [S]."""
-        above = self.quantity.value > self.threshold
-        return self.quantity.value < self.threshold if self.below else above
+        value = self.quantity.value
+        return value < self.threshold if self.below else value > self.threshold
 
     def shown(self, value):
         """A value of `quantity` as texts and tables show it."""
@@ -164,7 +155,7 @@ class Measurement:
             return np.nan, np.nan
         return self.shown(interval.low), self.shown(interval.high)
 
-    def of_these_units(self) -> Interval | None:
+    def of_these_units(self) -> Interval:
         """The interval for these units; it gives the verdict."""
         return of_these_units(self.quantity.value, self.quantity.influence.values())
 
@@ -175,23 +166,20 @@ class Measurement:
     @property
     def covers(self) -> str:
         """What varies in the interval for these units."""
-        images = bool(self.quantity.influence)
-        if self.seeds > 1:
-            return "seeds and images" if images else "seeds"
-        return "images alone: one seed" if images else ""
+        return "seeds and images" if self.seeds > 1 else "images alone: one seed"
 
     @property
     def verdict(self) -> str:
         """`reproduced`, `not reproduced`, or `undecided` if the interval holds the threshold."""
         interval = self.of_these_units()
-        if interval is None or interval.holds(self.threshold):
+        if interval.holds(self.threshold):
             return "undecided"
         return "reproduced" if (interval.high < self.threshold) == self.below else "not reproduced"
 
 
 def mean_over_units(units: Units, **others: Any) -> Measurement:
     """The mean of the units' own quantities; `others` are attributes of `Measurement`."""
-    return Measurement(quantity=units.mean(), units=len(units), values=_table(units), **others)
+    return Measurement(units.mean(), len(units), _table(units), **others)
 
 
 def shares(numerators: Units, denominators: Units) -> np.ndarray:

@@ -1,11 +1,10 @@
 """What each claim measures: small functions from tidy tables to quantities with their thresholds.
 
-Every function takes the tables and a model, returns the parts of the claim's criterion, the
-quantity that is shown first, and raises `NotRun` where the study has no such results. Accuracies
-are made from the outcomes of the test images, so that intervals know how each image moves them.
+Every function takes the tables, a model and the modes that the claim compares, returns the parts of
+its criterion, the quantity that is shown first, and raises `NotRun` where the study has no such
+results. Accuracies are made from the outcomes of the test images, so that intervals know how each
+image moves them.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,8 +16,8 @@ import pandas as pd
 from tangent.config.schema import RANDOM_SUFFIX
 from tangent.results.intervals import Measurement, mean_over_units, shares
 from tangent.results.sampled import NotRun, Sampled, Units, mean_of, of_images
+from tangent.results.studied import Tables
 
-Tables = dict[str, pd.DataFrame]
 Parts = tuple[Measurement, ...]
 
 LEARNT = 0.05
@@ -34,9 +33,12 @@ CLOSE = 0.05
 """By how much single-task accuracies may differ and still be called close."""
 
 
-def addition_absolute(tables: Tables, model: str, first: str, second: str) -> Parts:
-    """Task addition, absolute accuracy of `first` − `second` (table 1)."""
-    return _difference(_of_modes(tables, model, "addition", first, second))
+def accuracy(tables: Tables, model: str, *modes: str, of: str, **side: Any) -> Parts:
+    """Mean accuracy `of` task addition or single tasks, the first mode's − the second's.
+
+    Above 0, or as `side` says (table 1, figures 2 and 5).
+    """
+    return _difference(_of_modes(tables, model, of, *modes), **side)
 
 
 def addition_normalized(tables: Tables, model: str, first: str, second: str) -> Parts:
@@ -46,45 +48,33 @@ def addition_normalized(tables: Tables, model: str, first: str, second: str) -> 
     return _difference({first: added_1 / single_1, second: added_2 / single_2})
 
 
-def single_task(
-    tables: Tables, model: str, first: str, second: str, margin: float | None = None
-) -> Parts:
-    """Mean single-task accuracy, `first` − `second`: above 0, or below `margin` (figures 2, 5)."""
-    side = {} if margin is None else {"threshold": margin, "below": True}
-    return _difference(_of_modes(tables, model, "single_task", first, second), **side)
-
-
-def nonlinear_advantage(tables: Tables, model: str) -> Parts:
-    """(accuracy of standard − posthoc) / (1 − 1/C), C classes, mean over the tasks (figure 2)."""
-    of_modes = _of_modes(tables, model, "single_task", "standard", "posthoc")
+def nonlinear_advantage(tables: Tables, model: str, first: str, second: str) -> Parts:
+    """(accuracy of `first` − `second`) / (1 − 1/C), C classes, mean over the tasks (figure 2)."""
+    of_modes = _of_modes(tables, model, "single_task", first, second)
     rows = tables["single_task"]
     classes = rows[rows.model == model].groupby("task").classes.first()
-    lost = of_modes["standard"] - of_modes["posthoc"]
+    lost = of_modes[first] - of_modes[second]
     advantages = Units({key: lost[key].times(1 / (1 - 1 / classes[key[0]])) for key in lost})
     return (mean_over_units(advantages, numbers=_means(of_modes)),)
 
 
-def negation(tables: Tables, model: str) -> Parts:
-    """Mean target accuracy of negation, standard − linear, and control, linear − standard."""
-    modes = ("standard", "linear")
-    wanted = [(model, mode, what) for what in ("target", "control") for mode in modes]
+def negation(tables: Tables, model: str, first: str, second: str) -> Parts:
+    """Mean target accuracy of negation, `first` − `second`, and control, `second` − `first`."""
+    wanted = [(model, mode, what) for what in ("target", "control") for mode in (first, second)]
     found = of_images(tables["outcomes"], *wanted)
-    standard, linear, standard_control, linear_control = found
-    names = (f"{what} {mode}" for _, mode, what in wanted)
-    numbers = _means(dict(zip(names, found, strict=True)))
+    target_1, target_2, control_1, control_2 = found
+    numbers = {f"{what} {mode}": of for (_, mode, what), of in zip(wanted, found, strict=True)}
+    label = f"control {second} − {first}"
     return (
-        mean_over_units(standard - linear, numbers=numbers),
-        mean_over_units(
-            linear_control - standard_control,
-            threshold=-CONTROL_TOLERANCE, label="control linear − standard",
-        ),
-    )  # fmt: skip
+        mean_over_units(target_1 - target_2, numbers=_means(numbers)),
+        mean_over_units(control_2 - control_1, threshold=-CONTROL_TOLERANCE, label=label),
+    )
 
 
-def disentanglement(tables: Tables, model: str, mode: str, region: str) -> Parts:
-    """Mean ξ over a region of the grid and the pairs, standard − `mode` (figure 3)."""
-    of_modes = _of_modes(tables, model, region, "standard", mode)
-    tasks = [task for _, task in of_modes["standard"]]
+def disentanglement(tables: Tables, model: str, first: str, second: str, region: str) -> Parts:
+    """Mean ξ over a region of the grid and the pairs, `first` − `second` (figure 3)."""
+    of_modes = _of_modes(tables, model, region, first, second)
+    tasks = [task for _, task in of_modes[first]]
     (measured,) = _difference({name: _sums_by_pair(of) for name, of in of_modes.items()})
     # Pairs that share a task vary together: other pairs are not drawn one by one.
     return (measured if len({*tasks}) == len(tasks) else replace(measured, values=None),)
@@ -93,7 +83,7 @@ def disentanglement(tables: Tables, model: str, mode: str, region: str) -> Parts
 def localization(tables: Tables, model: str) -> Parts:
     """Mean local energy on held-out examples of the task / on the other data sets (figure 6)."""
     ratios = _log_energy_ratios(tables["eigenfunctions"], model)
-    return (_ratio(ratios, threshold=float(np.log(LOCALIZED))),)
+    return (_ratio(ratios, threshold=np.log(LOCALIZED)),)
 
 
 def proposition1(tables: Tables, model: str) -> Parts:
@@ -107,21 +97,19 @@ def proposition1(tables: Tables, model: str) -> Parts:
     return (_ratio(Units(tasks), below=True),)
 
 
-def random_single_task(tables: Tables, model: str) -> Parts:
+def random_single_task(tables: Tables, model: str, mode: str) -> Parts:
     """Share of the way from untrained to the pre-trained model's fine-tuned accuracy (table 3)."""
     random = model + RANDOM_SUFFIX
-    models = ((random, "zero_shot"), (random, "standard"), (model, "standard"))
+    models = ((random, "zero_shot"), (random, mode), (model, mode))
     found = of_images(tables["outcomes"], *((*which, "single_task") for which in models))
     start, tuned, pretrained = (part.of(found[1]) for part in found)
     made, way = tuned - start, pretrained - start
-    numbers = {"accuracy at initialisation": start, "fine-tuned": tuned}
-    numbers["pre-trained and fine-tuned"] = pretrained
-    return (
-        Measurement(
-            quantity=made.mean() / way.mean(), units=len(made), values=shares(made, way),
-            threshold=0.5, numbers=_means(numbers),
-        ),
-    )  # fmt: skip
+    numbers = {
+        "accuracy at initialisation": start, "fine-tuned": tuned,
+        "pre-trained and fine-tuned": pretrained,
+    }  # fmt: skip
+    ratio, values = made.mean() / way.mean(), shares(made, way)
+    return (Measurement(ratio, len(made), values, threshold=0.5, numbers=_means(numbers)),)
 
 
 def random_gain(tables: Tables, model: str, mode: str) -> Parts:
@@ -132,12 +120,9 @@ def random_gain(tables: Tables, model: str, mode: str) -> Parts:
     the model could do at α = 0. Not run where a model hardly learnt its single tasks: there is no
     gain to have a share of.
     """
-    parts = [
-        (name, *part)
-        for name in (model, model + RANDOM_SUFFIX)
-        for part in (("zero_shot", "single_task"), (mode, "single_task"), (mode, "addition"))
-    ]
-    found = of_images(tables["outcomes"], *parts)
+    wanted = (("zero_shot", "single_task"), (mode, "single_task"), (mode, "addition"))
+    models = (model, model + RANDOM_SUFFIX)
+    found = of_images(tables["outcomes"], *((name, *part) for name in models for part in wanted))
     survived, values, tasks = {}, [], []
     for label, (start, single, added) in (("pre-trained", found[:3]), ("random", found[3:])):
         kept, gain = added - start, single.of(added) - start
@@ -147,14 +132,9 @@ def random_gain(tables: Tables, model: str, mode: str) -> Parts:
         values.append(shares(kept, gain))
         tasks.append(list(added))
     pretrained, random = survived.values()
-    return (
-        Measurement(
-            quantity=pretrained - random,
-            units=len(tasks[1]),
-            values=values[0] - values[1] if tasks[0] == tasks[1] else None,
-            numbers={name: share.value for name, share in survived.items()},
-        ),
-    )
+    parts = values[0] - values[1] if tasks[0] == tasks[1] else None
+    numbers = {name: share.value for name, share in survived.items()}
+    return (Measurement(pretrained - random, len(added), parts, numbers=numbers),)
 
 
 def random_localization(tables: Tables, model: str) -> Parts:
@@ -163,12 +143,13 @@ def random_localization(tables: Tables, model: str) -> Parts:
     pretrained, random = (
         _log_energy_ratios(tables["eigenfunctions"], *of) for of in (names, names[::-1])
     )
-    shown = {"pre-trained": pretrained.of(random), "random": random}
-    numbers = {label: np.exp(mean) for label, mean in _means(shown).items()}
-    threshold = float(np.log(LOCALIZED))
+    pretrained = pretrained.of(random)
+    means = _means({"pre-trained": pretrained, "random": random})
+    numbers = {label: np.exp(mean) for label, mean in means.items()}
+    side = {"threshold": np.log(LOCALIZED), "below": True, "label": "random"}
     return (
-        mean_over_units(shown["pre-trained"] - random, logarithm=True, numbers=numbers),
-        mean_over_units(random, threshold=threshold, below=True, logarithm=True, label="random"),
+        mean_over_units(pretrained - random, logarithm=True, numbers=numbers),
+        mean_over_units(random, logarithm=True, **side),
     )
 
 
@@ -206,16 +187,12 @@ def _sums_by_pair(numbers: Units) -> Units:
 def _log_energy_ratios(table: pd.DataFrame, model: str, other: str | None = None) -> Units:
     """log(energy on the kernel's own task / mean over the other data sets), by kernel.
 
-    Args:
-        table: eigenfunctions.csv.
-        model: whose kernels.
-        other: a model that must have the same kernel, and the data sets of both are compared.
+    Of the kernels and data sets that the model `other` has too, if one is given.
     """
-    rows = table[(table.model == model) & (table.split == "test")]
-    keys = ["seed", "task", "dataset"]
+    table, keys = table[table.split == "test"], ["seed", "task", "dataset"]
+    rows = table[table.model == model]
     if other is not None:
-        known = table[(table.model == other) & (table.split == "test")][keys].drop_duplicates()
-        rows = rows.merge(known, on=keys)
+        rows = rows.merge(table[table.model == other][keys].drop_duplicates(), on=keys)
     if rows.empty:
         raise NotRun
     # Means over the logits: they see the same images.

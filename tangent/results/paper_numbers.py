@@ -3,8 +3,6 @@
 The files keep the numbers as their sources print them; the functions return fractions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -15,18 +13,17 @@ import yaml
 from tangent.results.render import decimal
 
 
-@cache
 def paper_numbers() -> dict[str, Any]:
     """The content of paper_numbers.yaml; accuracies in percent, one per entry of `models`."""
     return _read("paper_numbers.yaml")
 
 
-@cache
 def rerun_accuracies() -> dict[str, Any]:
     """Single-task accuracies of an independent re-run: model -> mode -> split -> task."""
     return _read("rerun_accuracies.yaml")
 
 
+@cache
 def _read(name: str) -> dict[str, Any]:
     return yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
@@ -66,33 +63,27 @@ def rerun_range(
             numbers are equal.
         task: a task, or `all` for the mean over the paper's tasks.
     """
-    if table == "single_task":
-        accuracies = rerun_accuracies().get(model, {}).get(mode, {}).get("test", {})
-        if task == "all" and accuracies:
-            tasks = paper_numbers()["tasks"]
-            mean = sum(accuracies[one] for one in tasks) / len(tasks)
-            return mean, mean
-        return (accuracies[task], accuracies[task]) if task in accuracies else None
-    return paper_number(f"rerun_{table}", model, mode, quantity)
+    if table != "single_task":
+        return paper_number(f"rerun_{table}", model, mode, quantity)
+    accuracies = rerun_accuracies().get(model, {}).get(mode, {}).get("test", {})
+    tasks = paper_numbers()["tasks"] if task == "all" else [task]
+    if not accuracies.keys() >= set(tasks):
+        return None
+    return (sum(accuracies[one] for one in tasks) / len(tasks),) * 2
 
 
-def paper_difference(table: str, column: str, mode: str, other: str) -> str:
-    """Differences `mode` − `other` of `column` as text, in percentage points, one per model."""
-    rows = {row["mode"]: row for row in paper_numbers()[table]}
-    pairs = zip(rows[mode][column], rows[other][column], strict=True)
-    return _in_points([first - second for first, second in pairs], rows[mode]["source"])
+def paper_difference(table: str, quantity: str, mode: str, other: str) -> str:
+    """Differences `mode` − `other` as text, in percentage points, one per model.
 
-
-def rerun_difference(mode: str, other: str) -> str:
-    """The same of mean single-task accuracies, of which the paper prints no numbers: a re-run's."""
-    means = [
-        [rerun_range("single_task", model, name, "accuracy", "all") for name in (mode, other)]
-        for model in paper_models()
-    ]
-    return _in_points([100 * (first[0] - second[0]) for first, second in means], "cited re-run")
-
-
-def _in_points(differences: Iterable[float], source: str) -> str:
-    named = zip(paper_models(), differences, strict=True)
-    texts = [f"{model} {decimal(difference, 1, '+')}" for model, difference in named]
-    return ", ".join(texts) + f" points ({source})"
+    Of single-task accuracies the paper prints no numbers: those are a re-run's.
+    """
+    texts = []
+    for model in paper_models():
+        first, second = (
+            paper_number(table, model, name, quantity)
+            or rerun_range(table, model, name, quantity, "all")[0]
+            for name in (mode, other)
+        )
+        texts.append(f"{model} {decimal(100 * (first - second), 1, '+')}")
+    sources = {row["mode"]: row["source"] for row in paper_numbers().get(table, [])}
+    return ", ".join(texts) + f" points ({sources.get(mode, 'cited re-run')})"

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tangent.config.schema import RANDOM_SUFFIX
 from tangent.results.render import MISSING, Row, Table, percent
-from tangent.results.studied import fine_tuned_tasks, mode_label, modes_in, studied_models
+from tangent.results.studied import Tables, fine_tuned_tasks, mode_label, modes_in, studied_models
 
 # Planning reads the registry and does without pandas.
 if TYPE_CHECKING:
     import pandas as pd
 
-Tables = dict[str, "pd.DataFrame"]
-
 
 def mode_rows(tables: Tables) -> dict[str, str]:
     """Labels of the rows of tables 1 and 2 -> what `mode` is in the tidy tables."""
     return {mode_label(mode): mode for mode in ("zero_shot", *modes_in(tables["single_task"]))}
+
+
+def percents(table: pd.DataFrame, columns: Sequence[str], **where: str) -> list[str]:
+    """`percent` of each of these columns, in the rows that have these values in others."""
+    for name, value in where.items():
+        table = table[table[name] == value]
+    return [percent(table[column]) for column in columns]
 
 
 class PaperTable(NamedTuple):
@@ -39,13 +44,13 @@ def _addition(tables: Tables) -> Table:
     def cells(model: str, mode: str) -> Sequence[str]:
         if mode == "zero_shot":
             return _pretrained(tables, model), MISSING
-        return _percents(addition, model, mode, ("absolute", "normalized"))
+        return percents(addition, ("absolute", "normalized"), model=model, mode=mode)
 
     return Table(
         "table1",
         "Task addition: test accuracy in %, mean over the tasks, after adding all task vectors",
         "Mode",
-        *_per_model(studied_models(tables), ("Absolute", "Normalised"), mode_rows(tables), cells),
+        *per_model(studied_models(tables), ("Absolute", "Normalised"), mode_rows(tables), cells),
         (
             "Normalised: divided, task by task, by the same mode's own single-task accuracy. "
             f"α chosen on validation data{_alphas(addition)}.",
@@ -64,14 +69,14 @@ def _negation(tables: Tables) -> Table:
             return _pretrained(tables, model), percent(control.unique())
         columns = ["target", "control"]
         means = rows.groupby(["model", "mode", "seed"])[columns].mean().reset_index()
-        return _percents(means, model, mode, columns)
+        return percents(means, columns, mode=mode)
 
     shares = [f"{100 * value:g} %" for value in negation.control_threshold.unique()]
     return Table(
         "table2",
         "Task negation: test accuracy in %, mean over the negated tasks",
         "Mode",
-        *_per_model(studied_models(tables), ("Target", "Control"), mode_rows(tables), cells),
+        *per_model(studied_models(tables), ("Target", "Control"), mode_rows(tables), cells),
         (
             "The aim is a low target accuracy at an unharmed control accuracy. α chosen per task "
             "on validation data: lowest target accuracy that keeps at least "
@@ -85,19 +90,17 @@ def _negation(tables: Tables) -> Table:
 def _random_init(tables: Tables) -> Table:
     table = tables["random_init"]
     rows = {
-        f"{mode}, {label}": (mode, initialization)
-        for initialization, label in (("pretrained", "pre-trained"), ("random", "random"))
+        f"{mode}, {label}": (mode, suffix)
+        for label, suffix in (("pre-trained", ""), ("random", RANDOM_SUFFIX))
         for mode in modes_in(tables["single_task"])
     }
+    names = {"single_task": "Single task", "absolute": "Absolute", "normalized": "Normalised"}
 
     def cells(model: str, row: tuple[str, str]) -> Sequence[str]:
-        mode, initialization = row
-        name = model + (RANDOM_SUFFIX if initialization == "random" else "")
-        of_row = table[table.initialization == initialization]
-        return _percents(of_row, name, mode, ("single_task", "absolute", "normalized"))
+        mode, suffix = row
+        return percents(table, names, model=model + suffix, mode=mode)
 
     models = list(table[table.initialization == "pretrained"].model.unique())
-    columns = ("Single task", "Absolute", "Normalised")
     notes = ["This study has no part from a random initialisation."]
     if not table.empty:
         number = int(table.tasks.max())
@@ -118,7 +121,7 @@ def _random_init(tables: Tables) -> Table:
         "table3",
         "Random initialisation: test accuracy in % of single tasks and of task addition",
         "Mode, initialisation",
-        *_per_model(models or studied_models(tables), columns, rows, cells),
+        *per_model(models or studied_models(tables), list(names.values()), rows, cells),
         tuple(notes),
     )
 
@@ -130,33 +133,27 @@ PAPER_TABLES = {
 }
 
 
-def _per_model(
+def per_model(
     models: Sequence[str],
     columns: Sequence[str],
     rows: Mapping[str, Any],
     cells: Callable[[str, Any], Sequence[str]],
 ) -> tuple[list[tuple[str, Sequence[str]]], list[Row]]:
     """Groups and rows: of each model the same columns, and in a row what `cells` says of both."""
-    made = [
+    groups = [(model, columns) for model in models]
+    return groups, [
         (label, [cell for model in models for cell in cells(model, row)])
         for label, row in rows.items()
     ]
-    return [(model, columns) for model in models], made
 
 
 def _pretrained(tables: Tables, model: str) -> str:
-    """Mean test accuracy before fine-tuning, over the tasks that are fine-tuned."""
     rows = tables["single_task"].query(
         "model == @model and mode == 'zero_shot' and split == 'test'"
     )
     rows = rows[rows.task.isin(fine_tuned_tasks(tables, model))]
     # The pre-trained model has no seed: equal values are one value, without a spread.
     return percent(rows.groupby("seed").accuracy.mean().unique())
-
-
-def _percents(table: pd.DataFrame, model: str, mode: str, columns: Sequence[str]) -> list[str]:
-    rows = table[(table.model == model) & (table["mode"] == mode)]
-    return [percent(rows[column]) for column in columns]
 
 
 def _kept(negation: pd.DataFrame) -> str:

@@ -1,7 +1,5 @@
 """Random initialisation (table 3): each model beside its pre-trained twin, on the same tasks."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from statistics import fmean

@@ -1,7 +1,5 @@
 """Writing the tidy tables, reading them back, and computing tables from others."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,8 +15,7 @@ from tangent.results.columns import TABLES, text_columns
 
 def derived_table(name: str, tables: dict[str, pd.DataFrame], **settings: Any) -> pd.DataFrame:
     """The table `name` from those that its entry in `TABLES` names, with its settings."""
-    rows = module_of(name).derive(tables, **settings)
-    return pd.DataFrame.from_records(list(rows), columns=list(TABLES[name].columns))
+    return pd.DataFrame(module_of(name).derive(tables, **settings), columns=[*TABLES[name].columns])
 
 
 def module_of(name: str) -> ModuleType:
@@ -34,7 +31,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 def read_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
     """`load_tables` for a step, in whose record the tables stand as inputs."""
     tables = load_tables(folder, names)
-    provenance.note_inputs(table_path(folder, name) for name in tables)
+    provenance.note_inputs(folder / f"{name}.csv" for name in tables)
     return tables
 
 
@@ -44,12 +41,7 @@ def load_tables(folder: Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
     Raises:
         UserError: a table is missing, unreadable or has other columns than `TABLES` says.
     """
-    return {name: _load(table_path(folder, name), name) for name in names}
-
-
-def table_path(folder: Path, name: str) -> Path:
-    """The file of a tidy table."""
-    return folder / f"{name}.csv"
+    return {name: _load(folder / f"{name}.csv", name) for name in names}
 
 
 def _load(path: Path, name: str) -> pd.DataFrame:
@@ -63,17 +55,12 @@ def _load(path: Path, name: str) -> pd.DataFrame:
             na_values={column: [""] for column in columns if column not in text},
         )
     except FileNotFoundError:
-        raise UserError(
-            f"{path} does not exist: the rules of rules/tables.smk make it; run "
-            "`snakemake --cores 2 tables`."
-        ) from None
+        problem = "does not exist: the rules of rules/tables.smk make it;"
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}): delete it and run `snakemake --cores 2 tables`."
-        ) from error
-    if list(table.columns) != columns:
-        raise UserError(
-            f"{path} has the columns {', '.join(table.columns)}, expected {', '.join(columns)}: "
-            "delete it and run `snakemake --cores 2 tables`."
-        )
-    return table
+        problem = f"cannot be read ({error}): delete it and"
+    else:
+        if list(table.columns) == columns:
+            return table
+        found, expected = ", ".join(table.columns), ", ".join(columns)
+        problem = f"has the columns {found}, expected {expected}: delete it and"
+    raise UserError(f"{path} {problem} run `snakemake --cores 2 tables`.")

@@ -1,7 +1,5 @@
 """A table as the paper prints it, in Markdown and LaTeX; the report renders it as HTML."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -39,18 +37,19 @@ class Table:
         for name in ("groups", "rows"):
             texts = tuple((title, tuple(cells)) for title, cells in getattr(self, name))
             object.__setattr__(self, name, texts)
-        if any(len(cells) not in (0, self.width) for _, cells in self.rows):
-            raise ValueError(f"table {self.name}: a row has not {self.width} cells")
+        width = len(self.columns)
+        if any(len(cells) not in (0, width) for _, cells in self.rows):
+            raise ValueError(f"table {self.name}: a row has not {width} cells")
 
     @property
-    def width(self) -> int:
-        """The number of columns, but for the labels'."""
-        return sum(len(columns) for _, columns in self.groups)
+    def columns(self) -> list[tuple[str, str]]:
+        """(title of its group, header) of every column but the labels'."""
+        return [(title, column) for title, columns in self.groups for column in columns]
 
     @property
     def body(self) -> list[tuple[str, ...]]:
         """Every row as one text per column, the label first."""
-        return [(label, *(cells or [""] * self.width)) for label, cells in self.rows]
+        return [(label, *(cells or [""] * len(self.columns))) for label, cells in self.rows]
 
 
 def decimal(number: float, digits: int, sign: str = "") -> str:
@@ -80,22 +79,14 @@ def percent_with_spread(mean: float, spread: float) -> str:
 
 def to_markdown(table: Table) -> str:
     """A Markdown table; a title of a group goes before each of its columns."""
-    header = [table.stub] + [
-        f"{title}: {column}" if title else column
-        for title, columns in table.groups
-        for column in columns
-    ]
-    lines = [f"**{table.caption}**", "", _line(header)]
+    header = [f"{title}: {column}" if title else column for title, column in table.columns]
     # Columns of numbers stand under a group's title; columns of text do not.
-    marks = ["---:" if title else "---" for title, columns in table.groups for _ in columns]
-    lines.append("|---|" + "".join(f"{mark}|" for mark in marks))
-    lines += [_line(row) for row in table.body]
-    lines += ["", *table.notes] if table.notes else []
-    return "\n".join(lines) + "\n"
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    marks = ["---:" if title else "---" for title, _ in table.columns]
+    rows = [(table.stub, *header), *table.body]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines.insert(1, "|".join(["", "---", *marks, ""]))
+    notes = ["", *table.notes] if table.notes else []
+    return "\n".join([f"**{table.caption}**", "", *lines, *notes]) + "\n"
 
 
 def to_latex(table: Table) -> str:
@@ -103,24 +94,24 @@ def to_latex(table: Table) -> str:
     titles, rules, start = [""], [], 2
     for title, columns in table.groups:
         end = start + len(columns) - 1
-        titles.append(rf"\multicolumn{{{len(columns)}}}{{c}}{{{_latex(title)}}}")
+        titles.append(rf"\multicolumn{{{len(columns)}}}{{c}}{{{title.translate(_LATEX)}}}")
         rules.append(rf"\cmidrule(lr){{{start}-{end}}}")
         start = end + 1
-    header = [table.stub, *(column for _, columns in table.groups for column in columns)]
-    caption = " ".join([_sentence(table.caption), *map(_sentence, table.notes)])
+    header = [table.stub, *(column for _, column in table.columns)]
+    caption = " ".join(text.rstrip(".") + "." for text in (table.caption, *table.notes))
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
         r"  \centering",
-        rf"  \caption{{{_latex(caption)}}}",
+        rf"  \caption{{{caption.translate(_LATEX)}}}",
         rf"  \label{{tab:{table.name}}}",
-        rf"  \begin{{tabular}}{{l{'r' * table.width}}}",
+        rf"  \begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"    \toprule",
         _latex_line(titles),
         "    " + " ".join(rules),
-        _latex_line(map(_latex, header)),
+        _latex_line(cell.translate(_LATEX) for cell in header),
         r"    \midrule",
-        *(_latex_line(map(_latex, row)) for row in table.body),
+        *(_latex_line(cell.translate(_LATEX) for cell in row) for row in table.body),
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table}",
@@ -132,18 +123,10 @@ def _latex_line(cells: Iterable[str]) -> str:
     return "    " + " & ".join(cells) + r" \\"
 
 
-def _sentence(text: str) -> str:
-    return text if text.endswith(".") else text + "."
-
-
-_LATEX = {
+_LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%",
     "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "−": r"$-$", "–": "--", "α": r"$\alpha$", "τ": r"$\tau$", "θ": r"$\theta$",
     "ξ": r"$\xi$", "Σ": r"$\Sigma$", "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$",
     "…": r"\ldots{}", "²": r"$^2$",
-}  # fmt: skip
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+})  # fmt: skip

@@ -7,16 +7,16 @@ that both share count once, as a pair.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tangent.evaluation.outcomes import decode, decode_counts
-
-Slope = np.ndarray | float
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,41 +58,38 @@ class Sampled:
         return cls(np.array([given.mean() for given in values]), {dataset: influence})
 
     def __add__(self, other: Sampled) -> Sampled:
-        return self._changed(self.value + other.value, 1.0, other, 1.0)
+        return _function(self.value + other.value, (self, 1.0), (other, 1.0))
 
     def __sub__(self, other: Sampled) -> Sampled:
-        return self._changed(self.value - other.value, 1.0, other, -1.0)
+        return _function(self.value - other.value, (self, 1.0), (other, -1.0))
 
     def __truediv__(self, other: Sampled) -> Sampled:
         ratio = self.value / other.value
-        return self._changed(ratio, 1 / other.value, other, -ratio / other.value)
+        return _function(ratio, (self, 1 / other.value), (other, -ratio / other.value))
 
     def times(self, factor: float) -> Sampled:
         """The number times a constant."""
-        return Sampled(factor * self.value, self._moved(factor))
+        return _function(factor * self.value, (self, factor))
 
     def log(self) -> Sampled:
         """The natural logarithm of a positive number."""
-        return Sampled(np.log(self.value), self._moved(1 / self.value))
+        return _function(np.log(self.value), (self, 1 / self.value))
 
-    def _moved(self, slope: Slope) -> dict[str, np.ndarray]:
-        """The influences on a number that rises by `slope` (one for all seeds or [S]) per unit."""
-        slopes = np.broadcast_to(slope, self.value.shape)[:, None]
-        return {dataset: slopes * rows for dataset, rows in self.influence.items()}
 
-    def _changed(self, value: np.ndarray, slope: Slope, other: Sampled, others: Slope) -> Sampled:
-        influence = self._moved(slope)
-        for dataset, rows in other._moved(others).items():
-            influence[dataset] = influence[dataset] + rows if dataset in influence else rows
-        return Sampled(value, influence)
+def _function(value: np.ndarray, *arguments: tuple[Sampled, np.ndarray | float]) -> Sampled:
+    """A function of numbers with its `value` [S], by its derivatives (one for all seeds or [S])."""
+    influence: dict[str, np.ndarray] = {}
+    for argument, slope in arguments:
+        slopes = np.broadcast_to(slope, value.shape)[:, None]
+        for dataset, rows in argument.influence.items():
+            influence[dataset] = influence.get(dataset, 0.0) + slopes * rows
+    return Sampled(value, influence)
 
 
 def mean_of(numbers: Iterable[Sampled]) -> Sampled:
     """The mean of several numbers with the same seeds."""
-    total, *rest = given = list(numbers)
-    for number in rest:
-        total = total + number
-    return total.times(1 / len(given))
+    given = list(numbers)
+    return reduce(operator.add, given).times(1 / len(given))
 
 
 class Units(dict[Any, Sampled]):
@@ -140,13 +137,11 @@ def of_images(outcomes: pd.DataFrame, *wanted: tuple[str, str, str]) -> list[Uni
 
 
 def _mean(dataset: str, group: pd.DataFrame, seeds: list[int]) -> Sampled:
-    rows = group.set_index("seed").loc[seeds]
-    return Sampled.mean_over_images(dataset, np.array([_values(row) for row in rows.itertuples()]))
-
-
-def _values(row: Any) -> np.ndarray:
-    n = int(row.n)
-    if pd.isna(row.points):
-        return decode(row.outcomes, n).astype(float)
-    points = int(row.points)
-    return decode_counts(row.outcomes, n, points) / points
+    values = []
+    for row in group.set_index("seed").loc[seeds].itertuples():
+        if pd.isna(row.points):
+            values.append(decode(row.outcomes, int(row.n)))
+        else:
+            points = int(row.points)
+            values.append(decode_counts(row.outcomes, int(row.n), points) / points)
+    return Sampled.mean_over_images(dataset, np.array(values, dtype=float))

@@ -11,9 +11,12 @@ from tangent.config.schema import RANDOM_SUFFIX
 if TYPE_CHECKING:
     import pandas as pd
 
+Tables = dict[str, "pd.DataFrame"]
+"""Tidy tables by name."""
+
 
 def studied_models(
-    tables: dict[str, pd.DataFrame], names: Sequence[str] = ("single_task", "addition", "negation")
+    tables: Tables, names: Sequence[str] = ("single_task", "addition", "negation")
 ) -> list[str]:
     """The models of which these of the tables hold results, without those of random weights."""
     given = [tables[name] for name in names if name in tables]
@@ -32,8 +35,15 @@ def mode_label(mode: str) -> str:
     return "Pre-trained" if mode == "zero_shot" else mode
 
 
-def fine_tuned_tasks(tables: dict[str, pd.DataFrame], model: str) -> list[str]:
+def fine_tuned_tasks(tables: Tables, model: str) -> list[str]:
     """The tasks of which `model` has single-task accuracies: not the control task."""
-    single_task = tables["single_task"]
-    rows = single_task[(single_task.model == model) & (single_task["mode"] != "zero_shot")]
+    rows = tables["single_task"].query("model == @model and mode != 'zero_shot'")
     return list(rows.task.unique())
+
+
+def task_means(tables: Tables, model: str, mode: str) -> pd.Series:
+    """Mean test accuracy over the tasks on which `model` is fine-tuned, by seed."""
+    rows = tables["single_task"].query("model == @model and split == 'test'")
+    rows = rows[rows.task.isin(fine_tuned_tasks(tables, model))]
+    means = rows.groupby(["mode", "seed"]).accuracy.mean()
+    return means[means.index.get_level_values("mode") == mode].droplevel("mode")

@@ -1,9 +1,5 @@
 """Validation accuracy against α: how addition and negation chose their coefficients."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,24 +9,18 @@ from tangent.report.figures import style
 from tangent.report.figures.catalogue import Caption
 from tangent.results.studied import modes_in
 
-if TYPE_CHECKING:
-    from tangent.config.schema import Config
-
 INPUTS = ("alpha_sweep", "addition", "negation")
 
-
-def caption(config: Config) -> Caption:
-    """The text around it."""
-    return Caption(
-        "Choosing α",
-        "Accuracy on validation data against the coefficient α. Left: sum of all task vectors, "
-        "mean normalised accuracy. Middle and right: negation, accuracy on the target task and, "
-        "relative to the pre-trained model, on the control task. Lines are means over the tasks"
-        + (" and seeds, bands the range over seeds. " if config.seeds[1:] else ". ")
-        + "A marker is a chosen α: for negation one per task, at that task's own accuracy.",
-        "Test data play no part here. A mean below the threshold is no contradiction: α is chosen, "
-        "and the threshold kept, for each task by itself.",
-    )
+CAPTION = Caption(
+    "Choosing α",
+    "Accuracy on validation data against the coefficient α. Left: sum of all task vectors, mean "
+    "normalised accuracy. Middle and right: negation, accuracy on the target task and, relative "
+    "to the pre-trained model, on the control task. Lines are means over the "
+    "tasks{% if seeds > 1 %} and seeds, bands the range over seeds{% endif %}. A marker is a "
+    "chosen α: for negation one per task, at that task's own accuracy.",
+    "Test data play no part here. A mean below the threshold is no contradiction: α is chosen, "
+    "and the threshold kept, for each task by itself.",
+)
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
@@ -68,9 +58,9 @@ def _panel(axes: Axes, sweep: pd.DataFrame, chosen: pd.DataFrame, column: str, s
     """Curves, and on them the chosen α: of negation on the curve of its own task."""
     for mode in modes_in(sweep):
         rows = sweep[sweep["mode"] == mode]
-        look = style.mode_look(mode) | style.WHITE_EDGE | {"linestyle": ""}
-        curves = 100 * rows.groupby(["alpha", "seed"])[column].mean().unstack("seed")
-        style.draw_seeds(axes, curves, **style.mode_look(mode) | {"marker": ""}, linewidth=1.8)
+        look = style.MODE_LOOKS[mode]
+        style.draw_seeds(axes, rows, "alpha", column, 100, **look | {"marker": ""}, linewidth=1.8)
+        look = look | style.WHITE_EDGE | {"linestyle": "", "markersize": size}
         for row in chosen[chosen["mode"] == mode].itertuples():
             own = rows[rows.seed == row.seed]
             if "task" in chosen:
@@ -78,4 +68,4 @@ def _panel(axes: Axes, sweep: pd.DataFrame, chosen: pd.DataFrame, column: str, s
             # The α of a result is a grid point; nearest guards against its last digit.
             curve = 100 * own.groupby("alpha")[column].mean()
             at = curve.reindex([row.alpha], method="nearest").iloc[0]
-            axes.plot(row.alpha, at, **look, markersize=size, zorder=3)
+            axes.plot(row.alpha, at, **look, zorder=3)

@@ -3,7 +3,7 @@
 A figure is a module with
     INPUTS: the tidy tables that it reads, as a literal: planning reads it without Matplotlib;
     COMPARES: the modes that it is about, if it does not show all there are, as a literal;
-    caption(config) -> Caption;
+    CAPTION: the text around it, templates of Jinja that know `config` and the number of `seeds`;
     draw(tables) -> matplotlib.figure.Figure.
 A study has the figures whose tables and modes it has.
 """
@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import ast
 import importlib
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tangent.jobs import files
 from tangent.jobs.errors import UserError
@@ -27,15 +26,8 @@ if TYPE_CHECKING:
     from tangent.config.schema import Config
 
 
-@dataclass(frozen=True)
-class Caption:
-    """Text around a figure.
-
-    Attributes:
-        title: the figure's title.
-        shows: what one sees: axes, marks, averages.
-        limits: what must not be read into it.
-    """
+class Caption(NamedTuple):
+    """Text around a figure: what one sees (axes, marks, averages); what not to read into it."""
 
     title: str
     shows: str
@@ -51,14 +43,11 @@ def _literals(module: Path) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _found() -> dict[str, dict[str, tuple[str, ...]]]:
-    paths = sorted(Path(__file__).parent.glob("*.py"))
-    found = {path.stem: said for path in paths if "INPUTS" in (said := _literals(path))}
-    # The paper's first.
-    return dict(sorted(found.items(), key=lambda item: not item[0].startswith("figure")))
-
-
-_FOUND = _found()
+# The paper's first.
+_MODULES = sorted(
+    Path(__file__).parent.glob("*.py"), key=lambda path: (not path.stem.startswith("figure"), path)
+)
+_FOUND = {path.stem: said for path in _MODULES if "INPUTS" in (said := _literals(path))}
 FIGURES = {name: said["INPUTS"] for name, said in _FOUND.items()}
 """Name of each figure, in the order of the report -> the tidy tables that it reads."""
 

@@ -1,60 +1,40 @@
 """When disentanglement emerges: accuracies, ξ and local energy against steps of pre-training."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from tangent.jobs.errors import UserError
 from tangent.report.figures import style
 from tangent.report.figures.catalogue import Caption
 from tangent.results.studied import modes_in
-
-if TYPE_CHECKING:
-    from tangent.config.schema import Config
 
 INPUTS = ("emergence",)
 
 _BEFORE = {"color": style.BLACK, "linestyle": "-", "marker": "D"}
 _APART = 0.075  # labels of steps that are closer than this share of the axis would overlap
 
-
-def caption(config: Config) -> Caption:
-    """The text around it."""
-    seeds = len(config.seeds)
-    return Caption(
-        "Emergence during pre-training",
-        "The study of each checkpoint of one pre-training against its step; the axis is "
-        "logarithmic, with the random initialisation at 0. Accuracies are means over the tasks: "
-        "before fine-tuning (diamonds), of single tasks, and after adding all task vectors at the "
-        "chosen α. ξ is the mean of figure 3 over the range [−1, 1]² of the α search and the "
-        "pairs. Local energy: that of figure 6 on the kernel's own task divided by that on the "
-        "other data sets, geometric mean over the kernels; above 1 (dashed) eigenfunctions lean to "
-        "their task. It belongs to the checkpoint and to no mode."
-        + (f" Lines are means over {seeds} seeds, bands their range." if seeds > 1 else ""),
-        "One pre-training: another seed or recipe may have other turning points. All checkpoints "
-        "are fine-tuned with the same learning rates and epochs, which were chosen for none of the "
-        "early ones; where single tasks are hardly learnt, a small ξ only says that the task "
-        "vectors do little.",
-    )
+CAPTION = Caption(
+    "Emergence during pre-training",
+    "The study of each checkpoint of one pre-training against its step; the axis is logarithmic, "
+    "with the random initialisation at 0. Accuracies are means over the tasks: before fine-tuning "
+    "(diamonds), of single tasks, and after adding all task vectors at the chosen α. ξ is the "
+    "mean of figure 3 over the range [−1, 1]² of the α search and the pairs. Local energy: that "
+    "of figure 6 on the kernel's own task divided by that on the other data sets, geometric mean "
+    "over the kernels; above 1 (dashed) eigenfunctions lean to their task. It belongs to the "
+    "checkpoint and to no mode.{% if seeds > 1 %} Lines are means over {{ seeds }} seeds, bands "
+    "their range.{% endif %}",
+    "One pre-training: another seed or recipe may have other turning points. All checkpoints are "
+    "fine-tuned with the same learning rates and epochs, which were chosen for none of the early "
+    "ones; where single tasks are hardly learnt, a small ξ only says that the task vectors do "
+    "little.",
+)
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
-    """Four panels over the steps of pre-training; lines are means, bands the range over seeds.
-
-    Raises:
-        UserError: the study has no such checkpoints.
-    """
+    """Four panels over the steps of pre-training; lines are means, bands the range over seeds."""
     table = tables["emergence"]
-    if table.empty:
-        raise UserError(
-            "emergence.csv is empty: list checkpoints of one pre-training under emergence.steps."
-        )
     modes = modes_in(table)
     figure = style.new_figure(7.4, 5.6)
     single, addition, error, energy = figure.subplots(2, 2, sharex=True).flat
@@ -62,12 +42,11 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         (single, "single_task", 100), (addition, "absolute", 100), (error, "disentanglement", 1),
     ):  # fmt: skip
         for mode in modes:
-            rows = table[table["mode"] == mode]
-            _curve(axes, rows, scale * rows[column], style.mode_look(mode))
+            _curve(axes, table[table["mode"] == mode], column, scale, style.MODE_LOOKS[mode])
     before = table[table["mode"] == modes[0]]
     for axes in (single, addition):
-        _curve(axes, before, 100 * before.zero_shot, _BEFORE)
-    _curve(energy, before, before.localization, _BEFORE)
+        _curve(axes, before, "zero_shot", 100, _BEFORE)
+    _curve(energy, before, "localization", 1, _BEFORE)
     single.set(title="single tasks", ylabel="test accuracy (%)", ylim=(0, 100))
     addition.set(title="addition of all tasks", ylabel="test accuracy (%)", ylim=(0, 100))
     error.set(title="weight disentanglement", ylabel="mean ξ, search box", ylim=(0, None))
@@ -77,19 +56,16 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     for axes in (error, energy):
         axes.set_xlabel("steps of pre-training")
     _steps(figure.axes, sorted(table.step.unique()))
-    handles = style.mode_handles(modes, linewidth=1.6, markersize=5, markeredgecolor="white")
-    label = "pre-trained, no task vector"
-    handles.append(
-        Line2D([], [], **_BEFORE, linewidth=1.6, markersize=5, markeredgecolor="white", label=label)
-    )
+    sizes = {"linewidth": 1.6, "markersize": 5, "markeredgecolor": "white"}
+    handles = style.mode_handles(modes, **sizes)
+    handles.append(Line2D([], [], **_BEFORE, **sizes, label="pre-trained, no task vector"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
-def _curve(axes: Axes, rows: pd.DataFrame, values: pd.Series, look: dict[str, object]) -> None:
-    curves = rows.assign(value=values).pivot(index="step", columns="seed", values="value")
-    shown = look | style.WHITE_EDGE
-    style.draw_seeds(axes, curves.dropna(how="all"), **shown, linewidth=1.6, markersize=4.5)
+def _curve(axes: Axes, rows: pd.DataFrame, column: str, scale: float, look: dict) -> None:
+    look = look | style.WHITE_EDGE | {"linewidth": 1.6, "markersize": 4.5}
+    style.draw_seeds(axes, rows, "step", column, scale, **look)
 
 
 def _steps(panels: list[Axes], steps: list[int]) -> None:

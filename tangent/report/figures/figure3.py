@@ -1,9 +1,6 @@
 """Figure 3: weight-disentanglement error ξ(α1, α2) of pairs of tasks."""
 
-from __future__ import annotations
-
 from itertools import cycle
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,9 +17,6 @@ from tangent.report.figures import style
 from tangent.report.figures.catalogue import Caption
 from tangent.results.studied import modes_in
 
-if TYPE_CHECKING:
-    from tangent.config.schema import Config
-
 INPUTS = ("disentanglement",)
 _RED = "#E8000B"
 # Light is disentangled, as in the paper. The scale is that of every study, [0, 2]; by the square
@@ -32,21 +26,17 @@ _SHARE = 0.5
 _TICKS = (0.0, 0.05, 0.2, 0.5, 1.0, 1.5, 2.0)
 _COLUMNS = 4  # as many maps beside each other as a page is wide
 
-
-def caption(config: Config) -> Caption:
-    """The text around it."""
-    maps, seeds = config.disentanglement, len(config.seeds)
-    return Caption(
-        "Figure 3. Weight-disentanglement error ξ(α₁, α₂)",
-        "How often the model edited with both task vectors and the model edited with one of them "
-        "predict different classes on that one's task: ξ is the sum of the two disagreement rates, "
-        "from 0 (light: disentangled) to 2 (dark), with colours even in its square root, which "
-        "tells small errors apart. The red box is the range [−1, 1] of the α search. "
-        f"{maps.points} × {maps.points} points, up to {maps.images} test examples per task"
-        + (f", mean over {seeds} seeds." if seeds > 1 else "."),
-        "ξ compares predictions, not accuracies: two models that are wrong together agree. "
-        "Standard and linear task vectors differ in length: equal α are not equal steps.",
-    )
+CAPTION = Caption(
+    "Figure 3. Weight-disentanglement error ξ(α₁, α₂)",
+    "{% set maps = config.disentanglement %}How often the model edited with both task vectors and "
+    "the model edited with one of them predict different classes on that one's task: ξ is the sum "
+    "of the two disagreement rates, from 0 (light: disentangled) to 2 (dark), with colours even "
+    "in its square root, which tells small errors apart. The red box is the range [−1, 1] of the "
+    "α search. {{ maps.points }} × {{ maps.points }} points, up to {{ maps.images }} test "
+    "examples per task{% if seeds > 1 %}, mean over {{ seeds }} seeds{% endif %}.",
+    "ξ compares predictions, not accuracies: two models that are wrong together agree. Standard "
+    "and linear task vectors differ in length: equal α are not equal steps.",
+)
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
@@ -66,7 +56,11 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     for model, block in zip(models, blocks, strict=True):
         of_model = errors[errors.model == model]
         image = _draw_model(block, of_model, pairs, model if len(models) > 1 else "")
-    _label_modes(grid[:, 0], modes)
+    for axes, mode in zip(grid[:, 0], cycle(modes), strict=False):
+        axes.annotate(
+            mode, (0, 0.5), xytext=(-48, 0), xycoords="axes fraction", rotation=90,
+            textcoords="offset points", ha="center", va="center", fontweight="bold",
+        )  # fmt: skip
     bar = figure.colorbar(image, ax=grid, shrink=min(0.6, 4.0 / rows), aspect=30, pad=0.02)
     bar.set_ticks(_TICKS, labels=[f"{tick:g}" for tick in _TICKS])
     bar.minorticks_off()
@@ -94,14 +88,6 @@ def _draw_model(
     return image
 
 
-def _label_modes(column: np.ndarray, modes: list[str]) -> None:
-    for axes, mode in zip(column, cycle(modes), strict=False):
-        axes.annotate(
-            mode, (0, 0.5), xytext=(-48, 0), xycoords="axes fraction", rotation=90,
-            textcoords="offset points", ha="center", va="center", fontweight="bold",
-        )  # fmt: skip
-
-
 def _heat_map(axes: Axes, cells: pd.DataFrame) -> AxesImage:
     # [alpha_2, alpha_1]: the first task runs along x.
     values = cells.pivot_table(index="alpha_2", columns="alpha_1", values="error", aggfunc="mean")
@@ -124,6 +110,8 @@ def _heat_map(axes: Axes, cells: pd.DataFrame) -> AxesImage:
 
 def _extent(values: pd.DataFrame) -> tuple[float, float, float, float]:
     """Edges of the outer cells: grid points are the cells' centres."""
-    x, y = values.columns, values.index
-    half_x, half_y = (x[-1] - x[0]) / (len(x) - 1) / 2, (y[-1] - y[0]) / (len(y) - 1) / 2
-    return x[0] - half_x, x[-1] + half_x, y[0] - half_y, y[-1] + half_y
+    edges = []
+    for points in (values.columns, values.index):
+        half = (points[-1] - points[0]) / (len(points) - 1) / 2
+        edges += [points[0] - half, points[-1] + half]
+    return tuple(edges)

@@ -1,8 +1,6 @@
 """Points of single tasks, as figures 2 and 5 show them: a marker per model, a colour per task."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,52 +11,51 @@ from matplotlib.lines import Line2D
 from tangent.report.figures import style
 
 
-@dataclass(frozen=True)
-class Looks:
-    """How a point shows what it belongs to.
-
-    Attributes:
-        markers: of each model.
-        colours: of each task.
-    """
+class Looks(NamedTuple):
+    """How a point shows what it belongs to: the marker of each model, the colour of each task."""
 
     markers: dict[str, str]
     colours: dict[str, str]
 
-    @classmethod
-    def of(cls, test: pd.DataFrame) -> Looks:
-        """Of all models and tasks of a table, in its order."""
-        markers = style.assigned(style.MODEL_MARKERS, test.model.unique())
-        return cls(markers, style.assigned(style.TASK_COLOURS, test.task.unique()))
 
-    @property
-    def legend_height(self) -> float:
-        """Inches that a figure with a legend is high, at least."""
-        return 0.2 * (len(self.markers) + len(self.colours) + 3) + 0.2
+def compare_modes(
+    tables: dict[str, pd.DataFrame], x: str, y: str, width: float, panels: int = 1
+) -> tuple[Figure, pd.DataFrame, Looks]:
+    """A figure whose first panel has the test accuracy of mode `y` against that of mode `x`.
 
+    Its models are those that are studied as they were given. Further `panels` beside it are empty.
 
-def single_task_results(tables: dict[str, pd.DataFrame], modes: list[str]) -> pd.DataFrame:
-    """Rows of the test split, these modes and the models that are studied as they were given."""
-    table, models = tables["single_task"], tables["addition"].model.unique()
-    return table[(table.split == "test") & table.model.isin(models) & table["mode"].isin(modes)]
-
-
-def draw_accuracies(axes: Axes, test: pd.DataFrame, looks: Looks, x: str, y: str) -> None:
-    """Test accuracy of mode `y` against mode `x`, with equal axes and their diagonal.
-
-    Points are means over seeds; with several seeds, bars are their standard deviation.
+    Returns:
+        The figure with its legend, `width` inches wide; the rows of `single_task` that it shows;
+        and their looks.
     """
+    table, models = tables["single_task"], tables["addition"].model.unique()
+    test = table[(table.split == "test") & table.model.isin(models) & table["mode"].isin([x, y])]
+    markers = style.assigned(style.MODEL_MARKERS, test.model.unique())
+    looks = Looks(markers, style.assigned(style.TASK_COLOURS, test.task.unique()))
+    legend_height = 0.2 * (len(looks.markers) + len(looks.colours) + 3) + 0.2
+    figure = style.new_figure(width, max(3.9, legend_height))
+    axes, *_ = figure.subplots(1, panels, squeeze=False).flat
+    _draw_accuracies(axes, test, looks, x, y)
+    _add_legend(figure, looks)
+    return figure, test, looks
+
+
+def _draw_accuracies(axes: Axes, test: pd.DataFrame, looks: Looks, x: str, y: str) -> None:
+    """Means over seeds, their standard deviations as bars, and the diagonal of equal axes."""
     accuracy = 100 * test.pivot_table(
         index=["model", "task", "seed"], columns="mode", values="accuracy", sort=False
     )
     points = accuracy.groupby(["model", "task"], sort=False)
     means, spreads = points.mean(), points.std(ddof=1).fillna(0.0)
-    low, high = _limits(means - spreads, means + spreads)
-    axes.plot([low, high], [low, high], **style.DASHED)
+    low, high = (means - spreads).to_numpy().min(), (means + spreads).to_numpy().max()
+    margin = max(2.0, 0.06 * (high - low))
+    ends = max(float(np.floor(low - margin)), -1.0), min(float(np.ceil(high + margin)), 101.0)
+    axes.plot(ends, ends, **style.DASHED)
     for (model, task), mean in means.iterrows():
         spread = spreads.loc[model, task]
         draw_point(axes, looks, model, task, (mean[x], mean[y]), (spread[x], spread[y]))
-    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    axes.set(xlim=ends, ylim=ends, aspect="equal")
     axes.set_xlabel(f"{x}, single-task accuracy (%)")
     axes.set_ylabel(f"{y}, single-task accuracy (%)")
     axes.locator_params(nbins=6)
@@ -78,7 +75,7 @@ def draw_point(axes: Axes, looks: Looks, model: str, task: str, at: Pair, spread
     )  # fmt: skip
 
 
-def add_legend(figure: Figure, looks: Looks) -> None:
+def _add_legend(figure: Figure, looks: Looks) -> None:
     """Models and tasks, beside the axes; the dashed line is equal accuracy."""
     heading = {"color": "none"}
     legend = figure.legend(
@@ -105,9 +102,3 @@ def add_legend(figure: Figure, looks: Looks) -> None:
 def _size(marker: str) -> float:
     # Stars and crosses fill less of their box than discs.
     return 11.0 if marker in "*PX" else 8.0
-
-
-def _limits(lowest: pd.DataFrame, highest: pd.DataFrame) -> tuple[float, float]:
-    low, high = lowest.to_numpy().min(), highest.to_numpy().max()
-    margin = max(2.0, 0.06 * (high - low))
-    return max(float(np.floor(low - margin)), -1.0), min(float(np.ceil(high + margin)), 101.0)

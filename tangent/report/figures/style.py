@@ -1,7 +1,5 @@
 """One look for all figures: readable in print, in grey and by colour-blind people."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -23,13 +21,14 @@ GREY, LIGHT = "#5F6B76", "#D9DEE3"
 _COLOURS = (BLUE, ORANGE, VERMILLION, GREEN, PURPLE, SKY)
 _LINES = ("-", (0, (5, 2)), (0, (1.2, 1.2)), "-.", (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
-_MODE_LOOKS = {
+MODE_LOOKS = {
     mode: {"color": colour, "linestyle": line, "marker": marker}
     for mode, (colour, line, marker) in zip(
         MODES, cycle(zip(_COLOURS, _LINES, _MARKERS, strict=True)), strict=False
     )
 }
-MODE_COLOURS = {mode: look["color"] for mode, look in _MODE_LOOKS.items()}
+"""Colour, line and marker of each mode, as Matplotlib's keywords."""
+MODE_COLOURS = {mode: look["color"] for mode, look in MODE_LOOKS.items()}
 MODEL_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MODEL_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 # Paul Tol's "muted" palette and black: more colours than the above, as distinguishable.
@@ -42,18 +41,16 @@ DASHED: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "linestyle": (0, (4, 
 WHITE_EDGE = {"markeredgecolor": "white", "markeredgewidth": 0.6}
 
 
-def mode_look(mode: str) -> dict[str, Any]:
-    """Colour, line and marker of a mode, as Matplotlib's keywords."""
-    return dict(_MODE_LOOKS[mode])
-
-
 def mode_handles(modes: Iterable[str], **sizes: Any) -> list[Line2D]:
     """A legend's entry for each mode."""
-    return [Line2D([], [], **mode_look(mode), **sizes, label=mode) for mode in modes]
+    return [Line2D([], [], **MODE_LOOKS[mode], **sizes, label=mode) for mode in modes]
 
 
-def draw_seeds(axes: Axes, curves: pd.DataFrame, **look: Any) -> None:
-    """Curves [x, seed]: their mean as a line and, of several seeds, their range as a band."""
+def draw_seeds(
+    axes: Axes, rows: pd.DataFrame, x: str, y: str, scale: float = 1, **look: Any
+) -> None:
+    """`scale` × the mean of `y` at each `x`: over seeds as a line, their range as a band."""
+    curves = scale * rows.groupby([x, "seed"])[y].mean().unstack("seed").dropna(how="all")
     axes.plot(curves.index, curves.mean(axis=1), **look)
     if curves.shape[1] > 1:
         low, high = curves.min(axis=1), curves.max(axis=1)
@@ -69,4 +66,4 @@ def new_figure(width: float, height: float) -> Figure:
 
 def assigned(looks: Sequence[str], names: Iterable[str]) -> dict[str, str]:
     """A colour or a marker for each name, in the order given."""
-    return {name: looks[i % len(looks)] for i, name in enumerate(names)}
+    return dict(zip(names, cycle(looks), strict=False))

@@ -6,7 +6,7 @@ import pytest
 from made_report import make_report
 from synthetic_study import make_tables, write_study
 
-from tangent.results.configuration import read_configuration
+from tangent.report.build import read_configuration
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ import json
 
 from scripts import cli, collect_table, derive_table, paper_table, plot, report
 from tangent.jobs.files import write_text
+from tangent.report.build import read_configuration
 from tangent.report.figures.catalogue import figures_of
 from tangent.results.columns import TABLES, raw_results, tables_of
-from tangent.results.configuration import read_configuration
 from tangent.results.paper_tables import PAPER_TABLES
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tangent.jobs import files
+from tangent.report.build import read_configuration
 from tangent.results.columns import TABLES, raw_results, tables_of
-from tangent.results.configuration import read_configuration
 
 PROVENANCE = {
     "inputs": {"resources/pretrained/demo-vit/encoder.safetensors": "ab" * 32},

@@ -19,9 +19,9 @@ from tangent.evaluation import outcomes
 from tangent.evaluation.directions import subsets
 from tangent.evaluation.outcomes import encode, encode_counts
 from tangent.jobs import files
+from tangent.report.build import read_configuration
 from tangent.results.collect import collect
 from tangent.results.columns import TABLES, raw_results, tables_of
-from tangent.results.configuration import read_configuration
 from tangent.results.read_tables import derived_table, load_tables, write_table
 
 REPOSITORY = Path(__file__).parents[3]

@@ -10,12 +10,11 @@ from synthetic_study import make_tables, write_study
 from tangent.evaluation import outcomes
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_csv, write_text
+from tangent.report.build import caption_of, read_configuration
 from tangent.report.figures import emergence, figure6
 from tangent.results.collect import collect
-from tangent.results.columns import TABLES, raw_results
-from tangent.results.configuration import read_configuration
+from tangent.results.columns import PAGE, TABLES, page, raw_results
 from tangent.results.read_tables import derived_table, load_tables
-from tangent.results.tables_page import PAGE, page
 
 MODES = ("standard", "posthoc", "linear")
 
@@ -224,7 +223,7 @@ def test_a_kernel_of_all_logits_keeps_its_name_up_to_the_figure(tmp_path):
     assert set(tables["eigenfunctions"].logit) == set(tables["eigenvalues"].logit) == {"all"}
     assert set(tables["eigenvalues"].component) == set(range(1, 11))
     figure6.draw(tables)
-    caption = figure6.caption(config).shows
+    caption = caption_of("figure6", config).shows
     assert "One kernel of all the task's output logits together" in caption
     assert "drawn with the seed" not in caption
 

@@ -10,9 +10,8 @@ from study_records import write_record
 
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_json, write_safetensors, write_text
-from tangent.report.build import build_report
+from tangent.report.build import build_report, read_configuration
 from tangent.report.inventory import jobs_of, provenance, published_weights, usage
-from tangent.results.configuration import read_configuration
 
 
 def test_usage_adds_benchmarks_up(page_study):

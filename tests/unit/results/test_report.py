@@ -13,11 +13,10 @@ from made_report import make_report
 from synthetic_study import write_study
 
 from tangent.jobs.errors import UserError
-from tangent.report.build import build_report, duration, inline_svg
+from tangent.report.build import build_report, duration, inline_svg, read_configuration
 from tangent.report.figures.catalogue import FIGURES
 from tangent.report.report_tables import choice_of_rate
 from tangent.results.claims_text import readable_claims
-from tangent.results.configuration import read_configuration
 from tangent.results.paper_numbers import paper_numbers, rerun_accuracies
 from tangent.results.read_tables import load_tables
 
