@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from tangent.jobs import job_record, out_of_memory, provenance
+from tangent.jobs import gpus, job_record, out_of_memory, provenance
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_json
 from tangent.jobs.progress import start_logging
@@ -102,8 +102,8 @@ def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
 def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
     """Parse the command line and run.
 
-    A job, which has a log, leaves a record of itself beside it. A `UserError` and running out of
-    memory are answered with one line and status 1.
+    A job, which has a log, leaves a record of itself beside it. A `UserError`, running out of
+    memory and a GPU without code in torch are answered with one line and status 1.
     """
     arguments = parse(arguments_class)
     start_logging(arguments.log)
@@ -123,6 +123,9 @@ def main(arguments_class: type[A], run: Callable[[A], None]) -> None:
     except Exception as error:
         if out_of_memory.is_out_of_memory(error):
             logger.error("error: %s", out_of_memory.advice(error, arguments.if_out_of_memory))
+            sys.exit(1)
+        if message := gpus.without_code(error):
+            logger.error("error: %s", message)
             sys.exit(1)
         logger.exception("this is a bug of the pipeline, not of your input; please report it")
         sys.exit(2)
