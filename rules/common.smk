@@ -117,7 +117,10 @@ def resolved_device():
             "compute.device: auto asks this machine for its GPUs, but the jobs run on others; set "
             "compute.device to cuda or cpu"
         )
-    return auto_device()
+    try:
+        return auto_device()
+    except UserError as error:
+        sys.exit(f"error: {error}")
 
 
 def runs_elsewhere():

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from tangent.jobs import job_record, provenance
+from tangent.jobs import gpus, job_record, provenance
 from tangent.jobs.errors import Interrupted, UserError, first_line, is_out_of_memory
 from tangent.jobs.files import write_json
 from tangent.jobs.progress import start_logging
@@ -107,8 +107,8 @@ def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
 def main(arguments_class: type[A], run: Callable[[A], None], argv: list[str] | None = None) -> None:
     """Parse `argv` (default: the command line) and run.
 
-    A job, which has a log, leaves a record of itself beside it. A `UserError` and running out of
-    memory are answered with one line and status 1.
+    A job, which has a log, leaves a record of itself beside it. A `UserError`, running out of
+    memory and a GPU without code in torch are answered with one line and status 1.
     """
     arguments = parse(arguments_class, argv)
     start_logging(arguments.log)
@@ -135,6 +135,9 @@ def main(arguments_class: type[A], run: Callable[[A], None], argv: list[str] | N
         if is_out_of_memory(error):
             remedy = arguments.if_out_of_memory
             logger.error("error: out of memory. %s (%s)", remedy, first_line(error))
+            sys.exit(1)
+        if message := gpus.without_code(error):
+            logger.error("error: %s", message)
             sys.exit(1)
         logger.exception("this is a bug of the pipeline, not of your input; please report it")
         sys.exit(2)

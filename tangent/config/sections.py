@@ -42,8 +42,8 @@ class Compute(Section):
     """How a job computes. These values can change the last bits of a result, so they re-run it."""
 
     device: Literal["auto", "cpu", "cuda"]
-    """Device of the jobs that run a model; `auto` takes a GPU if this machine has one that torch
-    can use. Jobs on a cluster need `cuda` or `cpu`."""
+    """Device of the jobs that run a model; `auto` takes a GPU if this machine has one. Jobs on a
+    cluster need `cuda` or `cpu`."""
     threads: PositiveInteger
     """CPU threads of each job that runs a model, whatever number of cores Snakemake is given: the
     bits of a sum depend on it."""

@@ -7,9 +7,10 @@ waits for so many GPUs; the command then sees these alone, and holds them until 
 One job per GPU: a job takes a lock per GPU before CUDA starts, and keeps it while it lives.
 Snakemake counts GPUs but does not say which of them a job may use. The locks are those of the
 operating system (`flock`), which drops them however a process ends. What a process starts by
-`os.exec` keeps them.
+`os.exec` keeps them. A GPU that is there but that torch cannot use is refused (`refuse_unusable`).
 """
 
+import ctypes
 import fcntl
 import logging
 import os
@@ -18,11 +19,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tangent.jobs.errors import UserError
+from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.progress import start_logging
 
 logger = logging.getLogger("tangent")
@@ -30,6 +32,7 @@ logger = logging.getLogger("tangent")
 _UUID = re.compile(r"^GPU \d+: .*\(UUID: (GPU-[\w-]+)\)", re.MULTILINE)
 _SECONDS_TO_ANSWER = 60
 _SECONDS_BETWEEN_TRIES = 1.0
+_NO_CODE = ("no kernel image is available", "compiled with an unsupported toolchain")
 _held = ExitStack()  # files of the locks, open until the process ends
 
 
@@ -66,15 +69,98 @@ def visible_gpus() -> list[Gpu]:
 
 
 def auto_device() -> str:
-    """What `compute.device: auto` means here: `cuda` if torch can use a GPU, otherwise `cpu`.
+    """What `compute.device: auto` means here: `cuda` if there is a GPU, otherwise `cpu`.
 
     Torch is asked in a process of its own, and only where a GPU is listed.
+
+    Raises:
+        UserError: torch cannot use a GPU that is listed.
     """
     if not visible_gpus():
         return "cpu"
-    question = "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)"
-    answer = subprocess.run([sys.executable, "-c", question], stderr=subprocess.DEVNULL)
-    return "cuda" if answer.returncode == 0 else "cpu"
+    question = (
+        "import sys, torch; from tangent.jobs.gpus import unusable; "
+        "sys.exit(unusable() or print(torch.cuda.is_available()))"
+    )
+    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True)
+    if answer.returncode:
+        raise UserError((answer.stderr.splitlines() or ["torch cannot be imported"])[-1])
+    return "cuda" if answer.stdout.strip() == "True" else "cpu"
+
+
+def refuse_unusable(index: str = "") -> None:
+    """Raise a UserError where a job would take the CPU, or fail, for what `unusable` says."""
+    if problem := unusable(index):
+        raise UserError(problem)
+
+
+def unusable(index: str = "") -> str | None:
+    """Why torch cannot use a GPU that is there, and what to do; None if it can, or without a GPU.
+
+    Args:
+        index: the GPU asked about, as torch counts; empty for all that are visible.
+    """
+    import torch
+
+    with warnings.catch_warnings(record=True) as warned:  # where torch tells the reason
+        warnings.simplefilter("always")
+        if not torch.cuda.is_available():
+            if not (_listed_by_driver() and visible_gpus()):
+                return None
+            reasons = [re.split(r"\.? (?:Please|\(Trig)", first_line(w.message))[0] for w in warned]
+            about = "".join(f" ({reason})" for reason in reasons[:1])
+            return f"nvidia-smi lists a GPU that torch cannot use{about}. {_floor()}"
+        code = _capabilities_with_code()
+        for device in range(torch.cuda.device_count()):
+            if not code or index not in ("", str(device)):
+                continue
+            major, minor = torch.cuda.get_device_capability(device)
+            # Code runs on all GPUs of its major version whose minor one is not older.
+            if not any((major, older) in code for older in range(minor + 1)):
+                gpu = f"{torch.cuda.get_device_name(device)}, compute capability {major}.{minor}"
+                return f"torch cannot use the GPU ({gpu}). {_floor()}"
+    return None
+
+
+def without_code(error: BaseException) -> str | None:
+    """The message for the user if an error says that torch or a library has no code for the GPU."""
+    if isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_CODE):
+        return f"torch cannot use the GPU ({first_line(error)}). {_floor()}"
+    return None
+
+
+def _floor() -> str:
+    """What this torch needs, what the driver has, and what to do."""
+    import torch
+
+    needs = "is built without CUDA"
+    if code := _capabilities_with_code():
+        oldest = ".".join(map(str, min(code)))
+        needs = f"needs CUDA {torch.version.cuda} and compute capability {oldest} or newer"
+    return (
+        f"This torch ({torch.__version__}) {needs}; the CUDA version of the driver is "
+        f"{_cuda_of_driver()}. Update the driver, install another build of torch "
+        "(docs/containers.md says how), or take the CPU: set compute.device to cpu, or "
+        "CUDA_VISIBLE_DEVICES to nothing."
+    )
+
+
+def _cuda_of_driver() -> str:
+    """The newest CUDA that the driver can run."""
+    version = ctypes.c_int()
+    try:
+        ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return "unknown"
+    return f"{version.value // 1000}.{version.value % 1000 // 10}"
+
+
+def _capabilities_with_code() -> list[tuple[int, int]]:
+    """Compute capabilities that torch was compiled for; none if it was built without CUDA."""
+    import torch
+
+    names = torch._C._cuda_getArchFlags() if torch.version.cuda else ""
+    return [divmod(int(number), 10) for number in re.findall(r"sm_(\d+)", names)]
 
 
 def _listed_by_driver() -> list[str]:

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.gpus import lease
+from tangent.jobs.gpus import lease, refuse_unusable
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,8 @@ def setup(threads: int, device: str, seed: int | None = None) -> torch.device:
         seed: seed of torch's global generators; None leaves them as they are.
 
     Raises:
-        UserError: fewer than one thread, no such device, or a GPU is asked for and none is usable.
+        UserError: fewer than one thread, no such device, a GPU is asked for and none is
+            usable, or torch cannot use one that is there.
     """
     if threads < 1:
         raise UserError(f"compute.threads is {threads}: at least one thread is needed.")
@@ -70,12 +71,14 @@ def _device(name: str) -> torch.device:
     import torch
 
     if name == "auto":
+        refuse_unusable()
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cpu":
         return torch.device("cpu")
     kind, _, index = name.partition(":")
     if kind != "cuda" or (":" in name and not index.isdigit()):
         raise UserError(f"compute.device is {name!r}: choose auto, cpu, cuda or cuda:<index>.")
+    refuse_unusable(index)
     if not torch.cuda.is_available():
         raise UserError(
             f"compute.device is {name!r}, but torch sees no GPU here: choose auto or cpu, or check "

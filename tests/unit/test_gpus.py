@@ -9,8 +9,9 @@ import pytest
 from fake_driver import UUIDS, install_nvidia_smi
 from workspace import ROOT
 
+from tangent.jobs import runtime
 from tangent.jobs.errors import UserError
-from tangent.jobs.gpus import auto_device, lease, visible_gpus
+from tangent.jobs.gpus import auto_device, lease, refuse_unusable, visible_gpus
 
 
 @pytest.fixture
@@ -188,3 +189,65 @@ def test_a_folder_for_locks_that_cannot_be_made_is_named(machine, tmp_path, monk
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
     with pytest.raises(UserError, match="cannot lock .*file/tangent-gpus-.*TMPDIR"):
         lease()
+
+
+def test_a_listed_gpu_that_torch_does_not_see_is_refused(machine, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # so that none is reserved
+    for device in ("auto", "cuda", "cuda:1"):
+        with pytest.raises(UserError) as refused:
+            runtime.setup(1, device)
+        message = str(refused.value)
+        assert message.startswith("nvidia-smi lists a GPU that torch cannot use. This torch (")
+        assert (torch.version.cuda or "without CUDA") in message and "\n" not in message
+        assert "set compute.device to cpu" in message
+    assert runtime.setup(1, "cpu").type == "cpu"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert auto_device() == "cpu" and runtime.setup(1, "auto").type == "cpu"
+
+
+def test_auto_is_the_cpu_where_an_entry_names_a_gpu_and_there_is_no_driver(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert runtime.setup(1, "auto").type == "cpu"
+    with pytest.raises(UserError, match="torch sees no GPU here"):
+        runtime.setup(1, "cuda")
+
+
+@pytest.fixture
+def capabilities(monkeypatch):
+    """GPUs of these compute capabilities, for a torch with code for 7.5, 8.0 and 12.0."""
+    import torch
+
+    def of(*versions):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: len(versions))
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: versions[device])
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device}")
+        flags = "sm_75 sm_80 sm_120"
+        monkeypatch.setattr(torch._C, "_cuda_getArchFlags", lambda: flags, raising=False)
+        monkeypatch.setattr(torch.version, "cuda", "13.0")
+
+    return of
+
+
+@pytest.mark.parametrize("version", [(7, 5), (8, 0), (8, 9), (12, 1)])
+def test_a_gpu_of_a_version_with_code_is_used(capabilities, version):
+    capabilities(version)
+    refuse_unusable()
+
+
+@pytest.mark.parametrize("version", [(6, 1), (7, 0), (9, 0), (13, 0)])
+def test_a_gpu_without_code_is_refused(capabilities, version):
+    capabilities((8, 6), version)
+    shown = ".".join(map(str, version))
+    with pytest.raises(UserError, match=rf"GPU 1, compute capability {shown}\).* 7.5 or newer;"):
+        refuse_unusable()
+    refuse_unusable("0")
+    with pytest.raises(UserError, match="GPU 1"):
+        refuse_unusable("1")
