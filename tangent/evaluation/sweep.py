@@ -1,4 +1,4 @@
-"""What the two α sweeps share: one observation per α and task, on validation data."""
+"""Points of the two α sweeps: one observation per α and task, on validation data."""
 
 from __future__ import annotations
 

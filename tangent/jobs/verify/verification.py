@@ -1,4 +1,4 @@
-"""Compare the files of a study, the records of its jobs, and its workflow of today."""
+"""Comparison of a study's files with the records of its jobs and its workflow of today."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a source gives: a model, and the folder that it is written to."""
+"""Models as their sources give them, and the folder that each is written to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What says where a model comes from: its keys in the configuration, and how it is fetched."""
+"""Sources of models: their keys in the configuration, and how a model is fetched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every kind of head can do, with numpy alone and with torch."""
+"""Base classes of heads: what every kind can do, with numpy alone and with torch."""
 
 from __future__ import annotations
 

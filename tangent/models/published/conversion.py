@@ -1,4 +1,4 @@
-"""From a published file to an encoder's state dict in our names, or to the reason why not."""
+"""Conversion of a published file to an encoder's state dict in our names, or the reason why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a published file names and shapes the tensors of open_clip's image encoder.
+"""Names and shapes of the tensors of open_clip's image encoder in published files.
 
 - Files with open_clip's own names hold a whole CLIP model, or its image encoder alone.
 - Those of Hugging Face's transformers (CLIPVisionModel, CLIPVisionModelWithProjection, CLIPModel)

@@ -157,7 +157,7 @@ def prepare(recipe: Recipe) -> ContrastiveObjective:
 
 
 class ContrastiveObjective:
-    """Captioned images and a CLIP (see `training.Objective`).
+    """Captioned images and a CLIP (see `steps.Objective`).
 
     Attributes:
         model: over the compact vocabulary.

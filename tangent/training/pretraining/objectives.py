@@ -1,7 +1,7 @@
-"""Pre-training of small models from nothing: a module per objective, one loop for all of them.
+"""Registry of the objectives of pre-training, a module each.
 
 An objective's module has a dataclass `Recipe` (a subclass of `recipe.Recipe`), and
-`prepare(recipe)`, which makes the examples and the untrained model: a `training.Objective`.
+`prepare(recipe)`, which makes the examples and the untrained model: a `steps.Objective`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What decides the result of a pre-training."""
+"""Recipes: what decides the result of a pre-training."""
 
 from __future__ import annotations
 

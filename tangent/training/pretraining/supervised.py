@@ -90,7 +90,7 @@ def prepare(recipe: Recipe) -> SupervisedObjective:
 
 
 class SupervisedObjective:
-    """Labelled images and a classifier (see `training.Objective`).
+    """Labelled images and a classifier (see `steps.Objective`).
 
     Attributes:
         model: of timm.

@@ -94,7 +94,7 @@ def cut_spans(tokens: Sequence[int], sentinels: Sequence[int], rng: np.random.Ge
 
 
 class TextObjective:
-    """Examples and a T5 (see `training.Objective`).
+    """Examples and a T5 (see `steps.Objective`).
 
     Attributes:
         model: transformers' whole model.

@@ -1,4 +1,4 @@
-"""Where the earlier code bases have each data set below their data folder, and how it is read."""
+"""Places of data sets below the data folder of earlier code bases, and how they are read."""
 
 from __future__ import annotations
 
