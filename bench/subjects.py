@@ -1,4 +1,4 @@
-"""What is measured: a model, images of a data set prepared as any other, task vectors, a head."""
+"""Subjects of the bench: a model, images prepared as any others, task vectors, a head."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ class Subject:
 
     def head(self) -> TorchHead:
         """Random directions of unit length [CLASSES, d]."""
-        chance = torch.Generator().manual_seed(1)
-        head = torch.randn(CLASSES, self.config["embed_dim"], generator=chance)
+        generator = torch.Generator().manual_seed(1)
+        head = torch.randn(CLASSES, self.config["embed_dim"], generator=generator)
         return ZeroShotHead(F.normalize(head, dim=-1).numpy()).on(self.setting.device)
 
     def batch(self, images: int) -> Tensor:
         """Random normalised images [images, 3, size, size]."""
-        chance = torch.Generator().manual_seed(2)
+        generator = torch.Generator().manual_seed(2)
         size = (images, 3, self.image_size, self.image_size)
-        return torch.randn(size, generator=chance).to(self.setting.device)
+        return torch.randn(size, generator=generator).to(self.setting.device)
 
     def task_vectors(self, count: int) -> Mapping[str, Tensor]:
         """Of each weight random directions, as long as fine-tunings: [count, *shape]."""
