@@ -1,4 +1,4 @@
-"""Measure what docs/benchmarks.md shows: `make bench`, or some of its parts.
+"""The measurements of docs/benchmarks.md: `make bench`, or some of its parts.
 
 python -m bench --only linear_step evaluation --device cpu
 """

@@ -1,4 +1,4 @@
-"""How time and memory of the products grow with the number of tasks."""
+"""Growth of the products' time and memory with the number of tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long Snakemake takes to plan studies of growing size, from nothing."""
+"""Time that Snakemake takes to plan studies of growing size, from nothing."""
 
 from __future__ import annotations
 

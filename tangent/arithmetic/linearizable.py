@@ -1,4 +1,4 @@
-"""What can be linearized: modules that are refused by name, with what to do instead."""
+"""Limits of linearization: modules that are refused by name, with what to do instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a mapping (YAML, overlays merged) to a checked `Config`, or to a list of every problem."""
+"""Loading: from a mapping (YAML, overlays merged) to a checked `Config`, or to every problem."""
 
 from __future__ import annotations
 

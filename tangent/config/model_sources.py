@@ -1,4 +1,4 @@
-"""Where models come from: pre-trained ones, and fine-tuned ones that others have published."""
+"""Sources of models: pre-trained ones, and fine-tuned ones that others have published."""
 
 from __future__ import annotations
 

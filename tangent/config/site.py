@@ -1,4 +1,4 @@
-"""What a cluster is called and allows: the file that the Slurm profile reads (docs/cluster.md)."""
+"""Names and limits of a cluster: the file that the Slurm profile reads (docs/cluster.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a source to checked splits on disk, decoded once (docs/protocol.md, "Data").
+"""Preparation: from a source to checked splits on disk, decoded once (docs/protocol.md, "Data").
 
 Two passes: the first decodes the rows that are needed, hashes them and checks everything that later
 steps rely on; the second decodes them again in the order of the files and writes them. So memory

@@ -1,4 +1,4 @@
-"""What is kept of a training image: the region that open_clip's random crops can reach.
+"""Stored regions of training images: what open_clip's random crops can reach.
 
 Its training transform is torchvision's `RandomResizedCrop` with an area share of 0.9 to 1 and a
 ratio of width to height of 3/4 to 4/3. In an image much wider (or taller) than 4/3 no such crop

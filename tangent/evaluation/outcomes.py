@@ -1,4 +1,4 @@
-"""What became of each image, as text in a JSON result: comparisons on the same images need it."""
+"""Outcomes of images, as text in a JSON result: comparisons on the same images need them."""
 
 from __future__ import annotations
 

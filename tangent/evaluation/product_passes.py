@@ -1,4 +1,4 @@
-"""How many task vectors and images share a pass of Jacobian-vector products; no torch.
+"""Passes of Jacobian-vector products: how many task vectors and images share one; no torch.
 
 The bits of the products depend on it, so it follows from sizes and the kind of device alone.
 """

@@ -1,1 +1,1 @@
-"""What surrounds any job: errors, files, progress, records, fingerprints, locks, GPUs."""
+"""Surroundings of any job: errors, files, progress, records, fingerprints, locks, GPUs."""

@@ -1,4 +1,4 @@
-"""What a step's results depend on in code, and its fingerprint: one pass over each module's syntax.
+"""Dependencies of a step's results in code, and its fingerprint, by each module's syntax alone.
 
 Nothing is imported for it, so planning needs no torch. `from package import name` counts as the
 module that defines the name. Imports inside functions count as those at the top of a file do; those

@@ -1,4 +1,4 @@
-"""What made a result: inputs by content, settings, code, versions, device.
+"""Provenance of a result: inputs by content, settings, code, versions, device.
 
 This module also remembers all inputs that a process has named, for the record that a job leaves of
 itself (`tangent.jobs.job_record`).

@@ -1,4 +1,4 @@
-"""One run at a time writes a study's results, and one at a time makes what studies share.
+"""Locks: one run at a time writes a study's results, and one at a time makes what studies share.
 
 A lock is the operating system's (`flock`), which drops it however a process ends, and reaches
 other machines where the file system's locks do (NFS on Linux). Where it has no locks, a run goes on

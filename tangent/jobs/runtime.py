@@ -1,4 +1,4 @@
-"""How torch computes, decided in one place: device, threads, determinism, precision."""
+"""Settings of torch, decided in one place: device, threads, determinism, precision."""
 
 from __future__ import annotations
 

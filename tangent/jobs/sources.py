@@ -1,4 +1,4 @@
-"""What the registries of sources share: read an entry, make its source, compare its file."""
+"""Functions of all registries of sources: read an entry, make its source, compare its file."""
 
 import json
 from collections.abc import Mapping

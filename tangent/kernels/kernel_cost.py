@@ -1,4 +1,4 @@
-"""What tangent kernels cost: memory, how many gradients fit into it, and dense or matrix-free.
+"""Costs of tangent kernels: memory, how many gradients fit into it, and dense or matrix-free.
 
 Cost is counted in forward passes of one image: a backward pass is 2, a tangent 2. The choice of a
 method is a function of sizes alone, so that the same study gives the same bits whenever it runs. No

@@ -1,4 +1,4 @@
-"""Put a study's tables, figures, configuration and provenance into one HTML page."""
+"""The report: a study's tables, figures, configuration and provenance in one HTML page."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""What a study used, by its jobs' records: seconds and memory per step, versions, and hashes."""
+"""Inventory of a study by its jobs' records: seconds and memory per step, versions, and hashes."""
 
 import csv
 import itertools

@@ -1,1 +1,1 @@
-"""From raw result files to tidy tables, the paper's tables and its claims; without torch."""
+"""Tables from raw result files: tidy ones, the paper's, and its claims; without torch."""

@@ -1,4 +1,4 @@
-"""What each claim measures: small functions from tidy tables to quantities with their thresholds.
+"""Measures of the claims: small functions from tidy tables to quantities with their thresholds.
 
 Every function takes the tables, a model and the modes that the claim compares, returns the parts of
 its criterion, the quantity that is shown first, and raises `NotRun` where the study has no such

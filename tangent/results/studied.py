@@ -1,4 +1,4 @@
-"""What a study's tables hold: a study may have run only some models, modes, tasks or artefacts."""
+"""Models, modes and tasks that a study's tables hold: it may have run only some."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What each task asks, as data: one YAML file per task, of an image task or a text task."""
+"""Tasks as data: one YAML file per task, and what reads them."""

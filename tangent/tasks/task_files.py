@@ -1,4 +1,4 @@
-"""What each task asks, as data: one YAML file per task, of an image task or a text task."""
+"""Task files: what an image task or a text task asks, as data, one YAML file per task."""
 
 from __future__ import annotations
 

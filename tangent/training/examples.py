@@ -1,4 +1,4 @@
-"""What the training loop asks of a task's training examples, and which class has them."""
+"""Training examples of a task: what the training loop asks of them, and which class has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training reports: a row per step, as CSV and as TensorBoard events."""
+"""History of a training: a row per step, as CSV and as TensorBoard events."""
 
 from __future__ import annotations
 

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 from gpu_models import PREPROCESS, WIDTH, StoredImages, clip, family, on_gpu
+from tangent.evaluation.interference import TaskImages, proposition1
+from tangent.evaluation.local_energies import Sample, localization
+from tangent.models.heads.class_embeddings import build_head
 
 from tangent.arithmetic.linearized import linearize, parameters_of
 from tangent.arithmetic.task_vector import TaskVector
 from tangent.evaluation.edited_plain import PlainEditedModel
 from tangent.evaluation.features import Images, Texts, encode
-from tangent.evaluation.interference import TaskImages, proposition1
-from tangent.evaluation.local_energies import Sample, localization
 from tangent.evaluation.products import dataset_products
 from tangent.kernels.gram import LogitGradients, classifier
 from tangent.kernels.matrix_free import TangentOperator
-from tangent.models.heads.class_embeddings import build_head
 from tangent.tasks.task_files import load_task
 
 families = pytest.mark.parametrize(

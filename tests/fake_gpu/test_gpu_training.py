@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from gpu_models import PREPROCESS, clip, family, on_gpu
+from tangent.training.compiling import compile_for
 from torch.utils._pytree import tree_leaves, tree_map
 
 from tangent.arithmetic.linearized import linearize
-from tangent.training.compiling import compile_for
 from tangent.training.examples import training_examples
 from tangent.training.history import Record
 from tangent.training.loop import Settings, finetune

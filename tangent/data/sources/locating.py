@@ -1,4 +1,4 @@
-"""Which source of a data set is there, and its examples: sources are tried in configured order."""
+"""Registry of data-set sources, and the first that is there: they are tried in configured order."""
 
 from __future__ import annotations
 

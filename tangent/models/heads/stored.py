@@ -1,4 +1,4 @@
-"""Classification heads: from features to class scores; frozen while the encoder is edited.
+"""Registry of the kinds of heads, and their files.
 
 A model's family says which kind its heads are of (`tangent.models.families`). Only `HEADS` knows
 the kinds.

@@ -1,4 +1,4 @@
-"""When disentanglement emerges: accuracies, ξ and local energy against steps of pre-training."""
+"""Emergence of disentanglement: accuracies, ξ and local energy against steps of pre-training."""
 
 import pandas as pd
 from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""What hangs on the learning rate: task addition against single-task validation accuracy."""
+"""Sensitivity to the learning rate: task addition against single-task validation accuracy."""
 
 import pandas as pd
 from matplotlib.axes import Axes
