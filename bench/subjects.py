@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bench.harness import Setting
 from tangent.arithmetic.linearized import parameters_of
-from tangent.data.preprocess import resizer
+from tangent.data.preprocess import resized
 from tangent.data.split import Split
 from tangent.demo.world import render_task
 from tangent.evaluation.features import Images
@@ -85,8 +85,7 @@ class Subject:
         """Test images of the demo's task `shapes`, resized to the model's size."""
         made, labels = render_task("shapes", "test", count, seed=0)
         preprocess = preprocess_config(self.folder)
-        resize = resizer(preprocess)
-        resized = np.stack([np.asarray(resize(Image.fromarray(image))) for image in made])
-        arrays = Split.examples({"images": resized})
+        images = [np.asarray(resized(Image.fromarray(image), preprocess)) for image in made]
+        arrays = Split.examples({"images": np.stack(images)})
         split = Split("shapes", "test", (), {}, "", labels, labels, **arrays)
         return Images(split, preprocess, self.setting.device)

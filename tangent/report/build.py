@@ -116,7 +116,8 @@ def _comparisons(tables: Tables, config: Config, compared: list[str]) -> list[Ta
     """Single tasks, addition, negation: `compared` against the paper, other models beside it."""
     comparison, claims = tables["comparison"], tables["claims"]
     others = [model for model in config.models if model not in compared]
-    is_family = paper_numbers()["family"] in set(claims[claims.model.isin(others)].family)
+    of_paper = paper_numbers()["family"]
+    is_family = of_paper in set(claims[claims.model.isin(others)].family)
     shown = []
     for kind, notes in (
         (comparison_tables.SINGLE_TASK, [seeds_note(tables["single_task"])]),

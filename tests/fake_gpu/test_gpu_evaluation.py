@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 import torch
 from gpu_models import PREPROCESS, WIDTH, StoredImages, clip, family, on_gpu
-from tangent.evaluation.interference import TaskImages, proposition1
-from tangent.evaluation.local_energies import Sample, localization
-from tangent.models.heads.class_embeddings import build_head
 
 from tangent.arithmetic.linearized import linearize, parameters_of
 from tangent.arithmetic.task_vector import TaskVector
@@ -14,7 +11,9 @@ from tangent.evaluation.edited_plain import PlainEditedModel
 from tangent.evaluation.features import Images, Texts, encode
 from tangent.evaluation.products import dataset_products
 from tangent.kernels.gram import LogitGradients, classifier
+from tangent.kernels.localization import TangentEigenfunctions
 from tangent.kernels.matrix_free import TangentOperator
+from tangent.models.heads.zero_shot import build_head
 from tangent.tasks.task_files import load_task
 
 families = pytest.mark.parametrize(
@@ -123,20 +122,12 @@ def independent(shape, dtype):
 
 
 @pytest.mark.parametrize("logits", [[1], "all"])
-def test_local_energies(gpu, logits):
+def test_local_energies(gpu, kernel, logits):
     gpu.read = independent
-    encoder, head, split = family("CLIP")
-    images = examples(split).whole()
-    samples = [Sample("data", which, np.arange(6), images) for which in ("sample", "test")]
-    found = localization(on_gpu(encoder), head, samples, logits, components=2)
-    assert {energies.shape for energies in found.energies.values()} == {(1, 6)}
-
-
-def test_interference(gpu):
-    gpu.read = independent
-    encoder, head, split = family("CLIP")
-    tasks = [TaskImages(examples(split).whole(), split.labels) for _ in range(2)]
-    assert proposition1(on_gpu(encoder), head, tasks, logit=1, components=2)
+    f, theta0, images = kernel
+    found = TangentEigenfunctions(f, theta0, images, logits, components=2)
+    energies = found.local_energies([images, images[:4]])
+    assert [of_images.shape for of_images in energies] == [(1, 6), (1, 4)]
 
 
 def test_images_that_stay_on_the_cpu_are_found(gpu, cuda):

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from gpu_models import PREPROCESS, clip, family, on_gpu
-from tangent.training.compiling import compile_for
 from torch.utils._pytree import tree_leaves, tree_map
 
 from tangent.arithmetic.linearized import linearize
+from tangent.training.engine import compile_for
 from tangent.training.examples import training_examples
 from tangent.training.history import Record
 from tangent.training.loop import Settings, finetune
@@ -25,9 +25,8 @@ def train(encoder, head, split, training, autocast="none", checkpoint=None, **se
         training, "task", seed=0, epochs=1, learning_rate=1e-3, batch_size=4, autocast=autocast,
         **settings,
     )  # fmt: skip
-    result = finetune(
-        encoder, head, training_examples(split), PREPROCESS, settings, record, checkpoint
-    )
+    examples = training_examples(split, PREPROCESS)
+    result = finetune(encoder, head, examples, settings, record, checkpoint)
     assert [row[0] for row in record.rows] == [0, 1]
     return result
 
