@@ -1,7 +1,5 @@
 """Evaluation on one data set: what the arithmetic needs, ours, the baseline."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 

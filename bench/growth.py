@@ -1,7 +1,5 @@
 """Growth of the products' time and memory with the number of tasks."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from bench.evaluation import all_products

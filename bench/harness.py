@@ -5,8 +5,6 @@ that is shared, waiting for others is in the wall clock's time and not in this. 
 for each other may do so in loops that count, so one thread is measured best.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import re

@@ -1,7 +1,5 @@
 """Leading eigenfunctions of the tangent kernel of all logits: by products, and the dense method."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

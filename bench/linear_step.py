@@ -1,7 +1,5 @@
 """The training step of the linear fine-tuning beside the standard one and the eager reference."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import torch

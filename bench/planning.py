@@ -1,7 +1,5 @@
 """Time that Snakemake takes to plan studies of growing size, from nothing."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

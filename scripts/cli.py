@@ -10,8 +10,6 @@ A script declares its arguments once, as fields that carry their help; its docst
 `python -m scripts NAME` parses the flags and runs it.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

@@ -3,8 +3,6 @@
 Planning runs in Snakemake's own Python, which the environment of a job need not have.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

@@ -6,8 +6,6 @@ Names are imported on first use, so `import tangent` needs neither torch nor ope
 docs/api.md walks through them.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Choice of α on validation accuracies (docs/protocol.md, "Selecting α"); numpy only."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

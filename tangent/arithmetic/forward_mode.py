@@ -1,7 +1,5 @@
 """Forward-mode differentiation of models: value and Jacobian product in one pass."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """Limits of linearization: modules that are refused by name, with what to do instead."""
 
-from __future__ import annotations
-
 import re
 import traceback
 from collections.abc import Iterator, Mapping

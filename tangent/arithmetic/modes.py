@@ -4,8 +4,6 @@ The paper has two trainings and three modes. A further training is an entry here
 of its name. A study has the modes that its configuration names, and the trainings that these need.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar

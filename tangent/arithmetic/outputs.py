@@ -1,7 +1,5 @@
 """Outputs of a model in whatever structure they come: tensors with a derivative, and the rest."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence

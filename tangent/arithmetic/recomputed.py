@@ -1,7 +1,5 @@
 """Gradients that keep no activations between the passes: of a plain model, and a linearized one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

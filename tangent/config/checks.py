@@ -1,7 +1,5 @@
 """Checks that involve several keys of the configuration, or the names that the code knows."""
 
-from __future__ import annotations
-
 import difflib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator

@@ -1,7 +1,5 @@
 """Loading: from a mapping (YAML, overlays merged) to a checked `Config`, or to every problem."""
 
-from __future__ import annotations
-
 import contextlib
 import difflib
 import functools

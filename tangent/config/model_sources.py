@@ -1,7 +1,5 @@
 """Sources of models: pre-trained ones, and fine-tuned ones that others have published."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Union
 
 from pydantic import Field

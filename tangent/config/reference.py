@@ -1,7 +1,5 @@
 """docs/config.md and config.schema.json, of the models: `python -m tangent.config.reference`."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

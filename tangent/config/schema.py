@@ -4,8 +4,6 @@ Sections are strict (no "3" for 3, no true for 1), closed (unknown keys are refu
 Checks that need the code's registries (which tasks exist) are in `tangent.config.load`.
 """
 
-from __future__ import annotations
-
 from itertools import product
 from typing import Annotated, Any, NamedTuple
 

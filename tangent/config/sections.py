@@ -1,7 +1,5 @@
 """Sections of a study's configuration: every key with its meaning, unit and source."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Union
 
 from pydantic import AfterValidator, Discriminator, Field, Tag

@@ -1,7 +1,5 @@
 """Studies share what they prepare: one must not remake what another one was computed from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path

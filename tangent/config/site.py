@@ -1,7 +1,5 @@
 """Names and limits of a cluster: the file that the Slurm profile reads (docs/cluster.md)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path

@@ -5,8 +5,6 @@ antialiasing) and the normalisation. Per image in Python that costs more than a 
 small model, so boxes are drawn for an epoch at once, and resampling is two batched matrix products.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

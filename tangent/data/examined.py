@@ -1,7 +1,5 @@
 """The first pass over a data set: its rows are decoded, hashed and put in order."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import deque

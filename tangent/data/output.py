@@ -3,8 +3,6 @@
 Splits need not fit into memory: of a file's size and header all is known after the first pass.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import math

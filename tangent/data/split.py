@@ -1,7 +1,5 @@
 """One split of a prepared data set: its file, mapped into memory and read row by row."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

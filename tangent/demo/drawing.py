@@ -3,8 +3,6 @@
 Renderers draw on a 64 x 64 canvas; `to_pixels` halves it, which anti-aliases the edges.
 """
 
-from __future__ import annotations
-
 import math
 from functools import cache
 from importlib.util import find_spec

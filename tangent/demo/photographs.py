@@ -4,8 +4,6 @@ Each photograph is cut once into a train and a test region with a gap between th
 a test patch, nor of a background in a test image, is ever seen in training or pre-training.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal

@@ -1,7 +1,5 @@
 """The demo world's public functions: images of a task, captioned images for pre-training."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable
 from functools import partial

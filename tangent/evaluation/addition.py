@@ -1,7 +1,5 @@
 """Task addition with one shared α: θ0 + α τ, τ merged of all tasks' (section 5, table 1)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any

@@ -5,8 +5,6 @@ alone: they take thousands of evaluations, each of which is a look-up there and
 would be a pass over the images of the plain model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

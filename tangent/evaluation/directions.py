@@ -3,8 +3,6 @@
 They are sums over some of the tasks, and analogies: “a is to b as c is to d”.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations

@@ -1,7 +1,5 @@
 """The linearized model is closed-form in α: f_lin(x; θ0 + Σα_tτ_t) = f(x; θ0) + Σ α_t J(x)τ_t."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The plain edited model f(x; θ0 + Σα_tτ_t): an encoder whose weights are edited in place."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

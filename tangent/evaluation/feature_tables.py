@@ -1,7 +1,5 @@
 """Tables of features and products by data set and split, read from disk when asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Encoder features f(x; θ0) and Jacobian-vector products J(x)·τ of whole data sets, in batches."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Task negation: forget task t with θ0 − α τ_t and keep the control task (section 5, table 2)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

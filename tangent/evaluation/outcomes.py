@@ -1,7 +1,5 @@
 """Outcomes of images, as text in a JSON result: comparisons on the same images need them."""
 
-from __future__ import annotations
-
 import base64
 
 import numpy as np

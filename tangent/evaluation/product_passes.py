@@ -3,8 +3,6 @@
 The bits of the products depend on it, so it follows from sizes and the kind of device alone.
 """
 
-from __future__ import annotations
-
 DIRECTION_BYTES = {"cpu": 2 * 2**30, "cuda": 16 * 2**30}
 """Memory by device for the task vectors of a pass; those that do not fit get a pass of their own.
 For 8 of ViT-L-14 it is 10 GB."""

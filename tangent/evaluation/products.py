@@ -3,8 +3,6 @@
 An image costs one forward pass, and a tangent (two forward passes) for each task vector.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """YAML files that people write, read with one line about whatever is wrong with them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -7,8 +7,6 @@ K_c = blockdiag(K) + c (K − blockdiag(K)), a convex combination of two kernels
 c = 0 every eigenfunction is localized and the tasks cannot interfere; at c = 1 K_c is K.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

@@ -5,8 +5,6 @@ Gradients of a batch are made by one forward pass and one vector-Jacobian produc
 are made in chunks and used up at once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -5,8 +5,6 @@ method is a function of sizes alone, so that the same study gives the same bits 
 torch: `snakemake estimate` uses the same figures.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 PRODUCT = 6

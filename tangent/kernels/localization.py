@@ -5,8 +5,6 @@ Nyström's sum over the sample is taken once, in the space of weights: with v_ρ
 gradients of all n images of the sample, which need not be kept.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal

@@ -5,8 +5,6 @@ K = J Jᵀ. A product K v takes a gradient, Jᵀv, and a value with its tangent,
 passes per image, and no image's own gradient is ever made.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal

@@ -6,8 +6,6 @@ names in float16, where `token_embedding.weight` holds the rows [used, width] th
 `token_ids` [used] names in increasing order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -4,8 +4,6 @@ The blocks are those of transformers. What differs from its `T5ForConditionalGen
 study needs: the token table is a constant, and all candidate answers share one pass.
 """
 
-from __future__ import annotations
-
 import copy
 
 import torch

@@ -1,7 +1,5 @@
 """Task files: what an image task or a text task asks, as data, one YAML file per task."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections import Counter

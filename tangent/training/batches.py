@@ -1,7 +1,5 @@
 """Order and augmentation of the training examples, both functions of (seed, task, epoch) alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

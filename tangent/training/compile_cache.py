@@ -4,8 +4,6 @@ The compiler reads pickles from it, so it must be the user's own: whoever writes
 every training. It is therefore no part of `paths.resources`, which a group may share.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import hashlib

@@ -5,8 +5,6 @@ N processes take the steps of one. All of them hold the whole training state; th
 writes files.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import platform

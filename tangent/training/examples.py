@@ -1,7 +1,5 @@
 """Training examples of a task: what the training loop asks of them, and which class has them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 

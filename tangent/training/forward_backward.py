@@ -1,7 +1,5 @@
 """A forward and a backward pass of some examples: the inner part of a training step."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager, nullcontext
 
 import torch

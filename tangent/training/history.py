@@ -1,7 +1,5 @@
 """History of a training: a row per step, as CSV and as TensorBoard events."""
 
-from __future__ import annotations
-
 import math
 import shutil
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The choice of a learning rate by validation (docs/protocol.md, "Fine-tuning"); numpy only."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean

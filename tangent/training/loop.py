@@ -4,8 +4,6 @@ A linearized model has the plain one's signature and its parameters are θ, not 
 not know which it trains, and weight decay pulls θ towards zero in both.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import re

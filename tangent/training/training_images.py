@@ -1,7 +1,5 @@
 """The training images of a task, and how a batch of them is made (see `examples`)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

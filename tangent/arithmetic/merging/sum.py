@@ -1,7 +1,5 @@
 """The sum of all task vectors: the paper's task addition (section 2)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tangent.arithmetic.task_vector import TaskVector

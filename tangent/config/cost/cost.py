@@ -4,8 +4,6 @@ The rules' limits (rules/cluster.smk) and `snakemake estimate` call the same fun
 has none runs no model and writes little.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """The estimate as plain text, about 100 columns wide."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Sequence
 from typing import Any

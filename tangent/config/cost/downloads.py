@@ -1,7 +1,5 @@
 """Downloads of a study, and what is known of the hub's copies of data sets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """Parameters, arithmetic and sizes of open_clip's vision transformers, in closed form; no torch."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Passes are counted in forward passes: a backward pass is 2, a tangent 2. Trainin
 (`tangent.arithmetic.linearized` says what a compiled linear step shares).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple

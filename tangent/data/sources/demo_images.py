@@ -1,7 +1,5 @@
 """Rendered and bundled images of the demo world."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Texts of the demo world."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 

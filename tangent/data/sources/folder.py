@@ -1,7 +1,5 @@
 """Copies on disk in the layouts of the earlier code bases: where each data set is below a root."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Copies that torchvision.datasets downloads, checks and unpacks, read in place."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

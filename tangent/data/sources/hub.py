@@ -1,7 +1,5 @@
 """Copies on the Hugging Face hub: parquet shards, downloaded into the hub's cache."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import re

@@ -1,7 +1,5 @@
 """Image files in one folder per class, as torchvision's ImageFolder has them, or named by lists."""
 
-from __future__ import annotations
-
 import csv
 import os
 from collections.abc import Mapping, Sequence

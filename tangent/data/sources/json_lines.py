@@ -1,7 +1,5 @@
 """Texts in a folder of this machine: a file of JSON lines per split."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Mapping

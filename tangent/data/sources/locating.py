@@ -1,7 +1,5 @@
 """Registry of data-set sources, and the first that is there: they are tried in configured order."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@
 from Debian's package dataset-fashion-mnist (the whole data set, in MNIST's files).
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, distribution

@@ -1,7 +1,5 @@
 """Data sets in a few large files: MNIST's idx files, and MATLAB's of SVHN and Stanford Cars."""
 
-from __future__ import annotations
-
 import gzip
 import math
 import os

@@ -1,7 +1,5 @@
 """Registry of model sources."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

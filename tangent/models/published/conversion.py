@@ -5,8 +5,6 @@
   keep query, key and value apart and transpose the projection. A CLIPVisionModel has none at all.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Collection, Mapping

@@ -1,7 +1,5 @@
 """Registry of sources of published files: this machine or the Hugging Face hub, with SHA-256."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from pathlib import Path

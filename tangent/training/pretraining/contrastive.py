@@ -4,8 +4,6 @@ A batch repeats captions, unlike one of the web. So images are matched with the 
 of their batch, and each caption with all of its images.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import statistics

@@ -1,7 +1,5 @@
 """Images as the demo's models read them."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -4,8 +4,6 @@ The module named as the objective has `prepare(recipe)`, which makes the example
 model (`steps.Objective`).
 """
 
-from __future__ import annotations
-
 import importlib
 from pathlib import Path
 from types import ModuleType

@@ -4,8 +4,6 @@ A label is a domain of the demo world and a class of it, 154 in all. Images are 
 contrastive pre-training; what its captions leave vague has its label here too.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from pathlib import Path

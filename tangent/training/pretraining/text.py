@@ -4,8 +4,6 @@ Two kinds of examples are mixed, as T5 mixes them: texts of which spans are to b
 questions that are to be answered.
 """
 
-from __future__ import annotations
-
 import logging
 import statistics
 import time
