@@ -78,7 +78,7 @@ class Config(Section):
     table `merging` compares them."""
     negation: sections.Negation
     disentanglement: sections.Disentanglement
-    eigenfunctions: sections.Eigenfunctions
+    eigenfunctions: sections.EigenfunctionStudy
     combinations: sections.Combinations = sections.Combinations()
     random_initialization: sections.RandomInitialization
     pretraining: dict[Name, Pretraining] = {}

@@ -235,7 +235,7 @@ class Disentanglement(Section):
     """Test images per task; all of them if there are fewer (paper: 2048)."""
 
 
-class Eigenfunctions(Section):
+class EigenfunctionStudy(Section):
     """Localization of the neural tangent kernel's eigenfunctions (figure 6, proposition 1)."""
 
     models: Names

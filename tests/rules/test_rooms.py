@@ -56,6 +56,12 @@ def test_no_two_modules_have_one_name():
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def test_no_two_classes_have_one_name():
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in MODULES.values()]
+    classes = [node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert [name for name, count in Counter(classes).items() if count > 1] == []
+
+
 def test_no_file_is_long():
     folders = ("tangent", "scripts", "rules", "bench", "tests")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.*")]

@@ -11,7 +11,7 @@ from estimated import DEMO, OPEN_CLIP, cost, demo_config, model_config, on_meta
 from workspace import ROOT
 
 from tangent.config.cost import throughput
-from tangent.config.cost.model_sizes import Sizes, architecture, architecture_of
+from tangent.config.cost.model_sizes import ModelSizes, architecture, architecture_of
 from tangent.config.cost.throughput import Work
 from tangent.config.load import load_config
 from tangent.models.heads.zero_shot import ZeroShotHead
@@ -200,7 +200,7 @@ def test_kernels_of_all_logits_are_estimated_by_their_method(demo):
         sizes = {"logits": logits, "images": images, "components": components}
         section = demo.eigenfunctions.model_copy(update=sizes | {"tasks": ["letters"]})
         config = demo.model_copy(update={"eigenfunctions": section})
-        encoder = Sizes(GRADIENT_BYTES[device] // held)
+        encoder = ModelSizes(GRADIENT_BYTES[device] // held)
         return cost(config, "eigenfunctions", encoder, device, task="letters")
 
     sets = len(demo.tasks_of("demo-vit")) + 1

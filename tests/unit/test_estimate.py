@@ -8,7 +8,7 @@ from tangent.config.cost.cost_table import WIDTH, as_text
 from tangent.config.cost.downloads import downloads
 from tangent.config.cost.model_sizes import architecture_of
 from tangent.config.cost.study import CONTEXT, Costs
-from tangent.config.cost.throughput import CPU, Machine, Measurement, Work, known_gpus
+from tangent.config.cost.throughput import CPU, Machine, MeasuredThroughput, Work, known_gpus
 from tangent.config.load import load_config
 from tangent.jobs.errors import UserError
 
@@ -42,7 +42,7 @@ def measured(**changes):
         model="demo-vit", parameters=model.encoder_parameters, flops=model.image_flops,
         device="H200", dtype="float32", what="forward", images_per_second=1e5, how="by hand",
     )  # fmt: skip
-    return Measurement(**values | changes)
+    return MeasuredThroughput(**values | changes)
 
 
 def test_time_is_measured_before_it_is_assumed():

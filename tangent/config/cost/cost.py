@@ -11,7 +11,7 @@ from math import inf
 
 from tangent.arithmetic.modes import TRAININGS
 from tangent.config.cost.downloads import side_of
-from tangent.config.cost.model_sizes import Sizes
+from tangent.config.cost.model_sizes import ModelSizes
 from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, Work
 from tangent.config.schema import Config
 from tangent.data.regions import longest_side
@@ -66,7 +66,7 @@ class Job:
 
     config: Config
     wildcards: Mapping[str, str]
-    sizes: Sizes
+    sizes: ModelSizes
     device: str
 
     @property

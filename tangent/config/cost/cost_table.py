@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from tangent.config.cost.study import SECONDS_TO_START, Costs, Estimate
+from tangent.config.cost.study import SECONDS_TO_START, Costs, StudyCost
 from tangent.config.cost.throughput import CPU
 
 WIDTH = 100
@@ -17,7 +17,7 @@ _MEANING = {
 }
 
 
-def as_text(costs: Costs, found: Estimate) -> str:
+def as_text(costs: Costs, found: StudyCost) -> str:
     """The whole estimate: stages, models, downloads, and how it was made."""
     device = costs.machine.device
     unit = "CPU-h" if device == CPU else "GPU-h"
@@ -38,7 +38,7 @@ def as_text(costs: Costs, found: Estimate) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _download_rows(found: Estimate) -> list[list[str]]:
+def _download_rows(found: StudyCost) -> list[list[str]]:
     rows = [["download", "size", "size from"]]
     for download in found.downloads:
         size = "unknown" if download.size is None else _bytes(download.size)
@@ -57,7 +57,7 @@ def _cost(cost: Any) -> list[str]:
     return [cost.Index, *numbers, shown, _bytes(cost.memory)]
 
 
-def _notes(costs: Costs, found: Estimate) -> str:
+def _notes(costs: Costs, found: StudyCost) -> str:
     machine, compute = costs.machine, costs.config.compute
     bases = found.total.basis.item()
     lines = [meaning for basis, meaning in _MEANING.items() if basis in bases]

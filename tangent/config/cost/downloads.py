@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tangent.config.cost.model_sizes import Sizes
+from tangent.config.cost.model_sizes import ModelSizes
 from tangent.config.schema import Config
 
 
@@ -21,7 +21,7 @@ class Download:
     source: str
 
 
-def downloads(config: Config, sizes: Mapping[str, Sizes]) -> list[Download]:
+def downloads(config: Config, sizes: Mapping[str, ModelSizes]) -> list[Download]:
     """What a machine without any of it fetches; files that are there already are not fetched."""
     found = []
     for model in config.models:

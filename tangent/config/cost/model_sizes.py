@@ -16,7 +16,7 @@ BYTES = 4
 
 
 @dataclass(frozen=True)
-class Sizes:
+class ModelSizes:
     """Bytes that costs are made of; of other architectures only the encoder's are known.
 
     Attributes:
@@ -133,11 +133,11 @@ class Architecture:
         return patches + self.image.flops + 2 * w * self.embedding
 
     @cached_property
-    def sizes(self) -> Sizes:
+    def sizes(self) -> ModelSizes:
         """Bytes in float32."""
         image = self.image
         of_block = image.activations // image.layers
-        return Sizes(
+        return ModelSizes(
             encoder=BYTES * self.encoder_parameters,
             whole=BYTES * self.parameters,
             row=BYTES * self.embedding,

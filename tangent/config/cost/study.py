@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tangent.config.cost.cost import Cost, Job, cost_of
 from tangent.config.cost.downloads import Download, downloads
-from tangent.config.cost.model_sizes import Architecture, Sizes, architecture_of
+from tangent.config.cost.model_sizes import Architecture, ModelSizes, architecture_of
 from tangent.config.cost.throughput import Machine, Pass, Time
 from tangent.config.schema import Config
 from tangent.jobs.errors import UserError
@@ -36,7 +36,7 @@ its `wildcards`, its `inputs` and `outputs`."""
 
 
 @dataclass(frozen=True)
-class Estimate:
+class StudyCost:
     """Of a study.
 
     Attributes:
@@ -102,7 +102,7 @@ class Costs:
         cost, _ = self._cost(rule, wildcards)
         return cost.processes if cost.work else 0
 
-    def estimate(self, jobs: Sequence[WorkflowJob]) -> Estimate:
+    def estimate(self, jobs: Sequence[WorkflowJob]) -> StudyCost:
         """Add up what jobs take.
 
         Raises:
@@ -116,7 +116,7 @@ class Costs:
         models = models.reindex(self.config.all_models, fill_value=0)
         stages, total = _added(table, "stage")[::-1], _added(table.assign(all="total"), "all")
         largest = max(of_model.encoder for of_model in sizes.values())
-        return Estimate(stages, models, total, 3 * largest, downloads(self.config, sizes))
+        return StudyCost(stages, models, total, 3 * largest, downloads(self.config, sizes))
 
     def _row(self, job: WorkflowJob) -> dict[str, Any]:
         cost, sizes = self._cost(job["rule"], job["wildcards"])
@@ -141,9 +141,9 @@ class Costs:
 
     def _cost(
         self, rule: str, wildcards: Mapping[str, str], encoder: int = 1
-    ) -> tuple[Cost, Sizes]:
+    ) -> tuple[Cost, ModelSizes]:
         architecture = self._architectures.get(self._base(wildcards))
-        sizes = architecture.sizes if architecture else Sizes(encoder)
+        sizes = architecture.sizes if architecture else ModelSizes(encoder)
         return cost_of(rule, Job(self.config, wildcards, sizes, self.machine.kind)), sizes
 
     def _time(self, wildcards: Mapping[str, str], cost: Cost) -> Time:

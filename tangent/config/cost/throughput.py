@@ -67,7 +67,7 @@ class GpuFigures(Section):
     """Where the figures come from."""
 
 
-class Measurement(Section):
+class MeasuredThroughput(Section):
     """An entry of measured.yaml."""
 
     model: str
@@ -97,14 +97,14 @@ def known_gpus() -> dict[str, GpuFigures]:
     return {name: GpuFigures(**entry) for name, entry in facts("gpus.yaml").items()}
 
 
-def measurements() -> list[Measurement]:
+def measurements() -> list[MeasuredThroughput]:
     """The entries of measured.yaml.
 
     Raises:
         ConfigError: an entry lacks a key or has an unknown one.
     """
     file = "tangent/config/cost/measured.yaml"
-    return [validated(Measurement, entry, file) for entry in facts("measured.yaml")]
+    return [validated(MeasuredThroughput, entry, file) for entry in facts("measured.yaml")]
 
 
 class Machine:
@@ -124,7 +124,7 @@ class Machine:
     """
 
     def __init__(
-        self, device: str, utilization: float, measured: Sequence[Measurement] | None = None
+        self, device: str, utilization: float, measured: Sequence[MeasuredThroughput] | None = None
     ) -> None:
         gpus = known_gpus()
         if device not in (CPU, *gpus):

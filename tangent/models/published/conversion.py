@@ -57,7 +57,7 @@ _TEXT = re.compile(r"text_model\..*|text_projection\.weight|logit_scale")
 
 
 @dataclass(frozen=True)
-class Layout:
+class TensorNames:
     """The names of one kind of file.
 
     Attributes:
@@ -87,7 +87,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class PublishedCheckpoint:
     """Published weights, checked and converted.
 
     Attributes:
@@ -105,7 +105,7 @@ class Checkpoint:
     relative_distance: float
 
 
-def load_checkpoint(path: Path, encoder: nn.Module, base: str) -> Checkpoint:
+def load_checkpoint(path: Path, encoder: nn.Module, base: str) -> PublishedCheckpoint:
     """Read published fine-tuned weights of an encoder.
 
     Args:
@@ -134,7 +134,7 @@ def load_checkpoint(path: Path, encoder: nn.Module, base: str) -> Checkpoint:
     published = {name: layout.join(name, found) for name in held}
     compared = {name: value for name, value in published.items() if name in parameters}
     state = {name: published.get(name, value) for name, value in theta0.items()}
-    return Checkpoint(
+    return PublishedCheckpoint(
         state={n: v.float() if v.is_floating_point() else v for n, v in state.items()},
         buffers=[name for name in state if name not in parameters],
         from_base=[name for name in state if name not in held],
@@ -192,7 +192,7 @@ def _checked_distance(
     return distance
 
 
-def layout_of(names: Collection[str]) -> Layout:
+def layout_of(names: Collection[str]) -> TensorNames:
     """The layout of a file with tensors of these names.
 
     Versions of transformers before 5 write a CLIPVisionModel's names with the prefix
@@ -202,15 +202,15 @@ def layout_of(names: Collection[str]) -> Layout:
         if any(name.startswith(prefix + mark) for name in names for mark in _MARKS):
             return _hugging_face(prefix, _PROJECTION in names)
     if any(name.startswith("visual.") for name in names):
-        return Layout(
+        return TensorNames(
             "open_clip model",
             lambda name: [f"visual.{name}"],
             lambda name: bool(_NOT_VISUAL.fullmatch(name)),
         )
-    return Layout("open_clip image encoder", lambda name: [name], lambda name: False)
+    return TensorNames("open_clip image encoder", lambda name: [name], lambda name: False)
 
 
-def _hugging_face(prefix: str, has_projection: bool) -> Layout:
+def _hugging_face(prefix: str, has_projection: bool) -> TensorNames:
     def names_of(name: str) -> list[str]:
         if name == "proj":
             return [_PROJECTION] if has_projection else []
@@ -228,4 +228,4 @@ def _hugging_face(prefix: str, has_projection: bool) -> Layout:
         # Position ids are a table 0, 1, 2, … that older versions stored.
         return name == f"{prefix}embeddings.position_ids" or bool(_TEXT.fullmatch(name))
 
-    return Layout("Hugging Face CLIP", names_of, is_left_out)
+    return TensorNames("Hugging Face CLIP", names_of, is_left_out)
