@@ -21,12 +21,14 @@ from tangent.results.paper_tables import PAPER_TABLES
 STEPS = (
     "pretraining", "pretrained", "initial", "sources", "datasets", "control_training", "heads",
     "learning_rates", "finetuned", "published", "task_vectors", "features", "zero_shot",
-    "products", "single_task", "alpha", "addition", "negation", "disentanglement", "combinations",
-    "eigenfunctions", "proposition1", "tables", "figures",
+    "products", "merged_products", "single_task", "alpha", "addition", "negation",
+    "disentanglement", "combinations", "eigenfunctions", "proposition1", "tables", "figures",
 )  # fmt: skip
 _SPLITS = ("train", "validation", "test")
 # The steps whose cost the closed form in α is about.
-EDITING_STEPS = ("products", "alpha", "addition", "negation", "disentanglement")
+EDITING_STEPS = (
+    "products", "merged_products", "alpha", "addition", "negation", "disentanglement",
+)  # fmt: skip
 
 
 def jobs_of(config: Config, folder: Path) -> dict[str, Path]:

@@ -38,13 +38,17 @@ CHAIN = {
     "learning_rates/demo-vit/linear/0.1/shapes/seed0/accuracy": ["datasets/32px/shapes"],
     "products/demo-vit/linear/shapes/seed0": ["finetuned/demo-vit/linear/shapes/seed0"],
     "addition/demo-vit/linear/sum/seed0": ["products/demo-vit/linear/shapes/seed0"],
-    "tables/addition": ["addition/demo-vit/linear/sum/seed0"],
+    "merged_products/demo-vit/linear/ties/shapes/seed0": ["datasets/32px/shapes"],
+    "addition/demo-vit/linear/ties/seed0": ["merged_products/demo-vit/linear/ties/shapes/seed0"],
+    "tables/addition": [
+        "addition/demo-vit/linear/sum/seed0", "addition/demo-vit/linear/ties/seed0"
+    ],
     "tables/learning_rates": ["learning_rates/demo-vit/linear/0.1/shapes/seed0/accuracy"],
     "tables/table1": ["tables/addition"],
     "tables/claims": ["tables/addition", "config"],
     "figures/figure2": ["tables/addition"],
     "config": [],
-}
+}  # fmt: skip
 OTHERS = {
     "finetuned/demo-vit/linear/shapes/seed2": ["pretraining/demo-vit"],
     "addition/older/linear/sum/seed0": ["finetuned/demo-vit/linear/shapes/seed2"],
@@ -77,7 +81,8 @@ def test_jobs_are_those_that_the_tables_and_figures_come_from(page_study, tmp_pa
     steps, modes = usage(jobs, study / "benchmarks")
     assert sum(step["seconds"] for step in steps.values()) == 2 ** len(CHAIN) - 1
     assert steps["tables"]["jobs"] == 4 and list(steps)[-2:] == ["figures", "config"]
-    assert set(modes["linear"]) == {"products", "addition"} and not modes["standard"]
+    editing = {"products", "merged_products", "addition"}
+    assert set(modes["linear"]) == editing and not modes["standard"]
     assert set(provenance_of(config, jobs, page_study).code) == set(steps)
     write_text(study / "logs/addition/other/linear/seed0.json", "[]")
     with pytest.raises(UserError, match="is not the record of a job"):
