@@ -11,7 +11,7 @@ from pydantic import Field
 
 from tangent.arithmetic.modes import MODES
 from tangent.config import model_sources, sections
-from tangent.data.preparation import held_out
+from tangent.data.validation import held_out
 from tangent.jobs.keys import (
     Folder,
     Name,

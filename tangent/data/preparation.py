@@ -20,6 +20,7 @@ import numpy as np
 from tangent.data.examined import Member, Official
 from tangent.data.sources.source import SourceData
 from tangent.data.split import SPLITS, split_path
+from tangent.data.validation import held_out
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import AnyTask, comparable, first_of
 
@@ -57,16 +58,6 @@ class Recipe:
     maximum: int = 5000
     splits: tuple[str, ...] = SPLITS
     threads: int = 1
-
-
-def held_out(n: int, fraction: float, maximum: int) -> int:
-    """The number of validation images that a training set of `n` images gives.
-
-    Args:
-        n: size of the source's training set.
-        fraction, maximum: share of it to hold out, rounded down, and the largest number.
-    """
-    return min(int(fraction * n), maximum)
 
 
 def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,9 +13,8 @@ from tangent.jobs.hub_cache import checked_sha256
 from tangent.jobs.keys import Folder, NonEmptyString, PositiveInteger, Sha256
 from tangent.jobs.sources import check_sha256
 from tangent.models import closed_vocabulary
+from tangent.models.fetch.fetched import SOURCE_MODEL_FILE, Fetched
 from tangent.models.fetch.model_source import (
-    SOURCE_MODEL_FILE,
-    Fetched,
     ImageModelSource,
     check_image_size,
     nearest,

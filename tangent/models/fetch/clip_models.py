@@ -13,9 +13,8 @@ from tangent.jobs.hub_cache import checked_sha256
 from tangent.jobs.keys import Folder, NaturalNumber, NonEmptyString, Sha256
 from tangent.jobs.sources import check_sha256
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
+from tangent.models.fetch.fetched import SOURCE_MODEL_FILE, Fetched
 from tangent.models.fetch.model_source import (
-    SOURCE_MODEL_FILE,
-    Fetched,
     ImageModelSource,
     check_image_size,
     nearest,

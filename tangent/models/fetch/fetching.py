@@ -1,13 +1,18 @@
 """Registry of model sources."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.sources import described
 from tangent.models.fetch import classifiers, clip_models, text_models
-from tangent.models.fetch.model_source import Fetched, ModelSource
+from tangent.models.fetch.model_source import ModelSource
+
+if TYPE_CHECKING:
+    from tangent.models.fetch.fetched import Fetched
 
 OBJECTIVES: Registry[Callable[[Path], Fetched]] = {
     "contrastive": clip_models.from_pretraining,

@@ -11,7 +11,8 @@ from tangent.jobs.files import read_json, read_safetensors
 from tangent.jobs.keys import NonEmptyString, PositiveInteger, RepositoryId
 from tangent.models import t5
 from tangent.models.encoders import check_state
-from tangent.models.fetch.model_source import SOURCE_MODEL_FILE, Fetched, ModelSource
+from tangent.models.fetch.fetched import SOURCE_MODEL_FILE, Fetched
+from tangent.models.fetch.model_source import ModelSource
 from tangent.models.published.published_files import download
 from tangent.models.published.tensors import read_tensors
 from tangent.models.t5_tokenizer import CONFIG_FILE, END, PADDING, TOKENIZER_FILE, read_tokenizer
