@@ -19,7 +19,7 @@ PARAMETERS = {
 ABOUT = {name: f"{{wildcards.{name}}}" for name in ("model", "training", "mode")}
 ABOUT["seed"] = "seed {wildcards.seed}"
 """What a message says of a job, by wildcard."""
-WITHOUT_TORCH = ["tables", "targets"]
+WITHOUT_TORCH = ["tables"]
 """Files of rules whose steps need no torch."""
 
 

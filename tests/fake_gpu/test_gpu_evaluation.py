@@ -30,10 +30,10 @@ def examples(split):
 @families
 def test_features(gpu, name, autocast):
     encoder, head, split = family(name)
-    kept = examples(split)
+    encoder, kept = on_gpu(encoder), examples(split)
     kept.keep()
     for _ in range(2):  # read, then from the GPU's memory
-        features = encode(on_gpu(encoder), kept, 4, autocast)
+        features = encode(encoder, kept, 4, autocast)
         assert features.shape == (6, head.width) and features.dtype == np.float32
     assert torch.bfloat16 in gpu.types or autocast == "none"
 

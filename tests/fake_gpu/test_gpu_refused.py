@@ -20,7 +20,7 @@ class Arguments(cli.Common):
 def build_head(folder, device, **gpu):
     """Exit status and output of a step, of a model that is not there, on such a machine."""
     path = os.pathsep.join([install_nvidia_smi(folder, 1), os.environ["PATH"]])
-    command = [sys.executable, "-m", "scripts.build_head", "--device", device, "--threads", "1"]
+    command = [sys.executable, "-m", "scripts", "build_head", "--device", device, "--threads", "1"]
     files = ["--pretrained-dir", str(folder / "model"), "--output", str(folder / "head")]
     done = subprocess.run(
         [*command, "--task", "shapes", *files],
