@@ -58,6 +58,11 @@ class Workspace:
         assert before in text, f"{name} does not hold {before!r}"
         path.write_text(text.replace(before, after), encoding="utf-8")
 
+    def append(self, name: str, code: str = "EDITED = 1") -> None:
+        """Add code to the end of a module."""
+        with open(self.folder / name, "a", encoding="utf-8") as file:
+            file.write(f"\n\n{code}\n")
+
     def start(
         self, *arguments: str, prefix: Sequence[str] = (), **options: Any
     ) -> subprocess.Popen[str]:

@@ -62,9 +62,12 @@ def configure(study, **changes):
     study.write("config.yaml", config)
 
 
-def edit(study, file, before="import annotations", after="import annotations\nEDITED = 1"):
-    """Change code of the study."""
-    study.replace(f"tangent/{file}", before, after)
+def edit(study, file, before=None, after="EDITED = 1"):
+    """Change code of the study: `before`, or else its end."""
+    if before is None:
+        study.append(f"tangent/{file}", after)
+    else:
+        study.replace(f"tangent/{file}", before, after)
 
 
 def touch_everything(study):
@@ -302,9 +305,8 @@ def test_jobs_can_be_forced_and_edits_be_left_out(study):
 
 def test_an_edit_during_a_run_is_noticed_by_the_next(study):
     """Jobs that start after it run the edited code, but are recorded with the old fingerprint."""
-    wait = "open('started', 'w')\nwhile not Path('edited').exists():\n    time.sleep(0.05)\n"
-    imports = "import annotations\n\nimport time\nfrom pathlib import Path\n\n"
-    edit(study, "results/collect.py", after=f"{imports}{wait}")
+    wait = "open('started', 'w')\nwhile not Path('edited').exists():\n    time.sleep(0.05)"
+    edit(study, "results/collect.py", after=f"import time\nfrom pathlib import Path\n\n{wait}")
     edit(study, "report/figures/figure6.py")
     figure = "results/tiny/figures/figure6.svg"
     run = study.start(figure)
