@@ -126,7 +126,7 @@ def run_with_kills(
         running = processes_in(workspace.folder)
         run.end(signal.SIGKILL, whole_group=True)
         wait_for_the_end_of(running)
-        steps = sorted(set(re.findall(r"-m scripts\.(\w+)", " ".join(running.values()))))
+        steps = sorted(set(re.findall(r"-m scripts (\w+)", " ".join(running.values()))))
         yield f"after {run.finished_jobs} of {total_of(run)} jobs, in {', '.join(steps) or 'none'}"
     workspace.snakemake(*arguments)
 
