@@ -34,7 +34,7 @@ def setup(threads: int, device: str, seed: int | None = None) -> torch.device:
     # cuBLAS reads this when it starts; without it torch refuses deterministic products on a GPU.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Once torch has asked CUDA anything it is too late. Torchrun's processes share those reserved
-    # by that module.
+    # by tangent.jobs.gpus.
     if device in ("auto", "cuda") and "WORLD_SIZE" not in os.environ:
         lease()
     import torch
