@@ -86,6 +86,6 @@ class Subject:
         made, labels = render_task("shapes", "test", count, seed=0)
         preprocess = preprocess_config(self.folder)
         images = [np.asarray(resized(Image.fromarray(image), preprocess)) for image in made]
-        arrays = Split.examples({"images": np.stack(images)})
+        arrays = Split.fields({"images": np.stack(images)})
         split = Split("shapes", "test", (), {}, "", labels, labels, **arrays)
         return Images(split, preprocess, self.setting.device)
