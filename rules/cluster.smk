@@ -12,6 +12,7 @@ import threading
 
 import psutil
 
+from tangent.config.site import Site, read_site
 from tangent.jobs.files import write_text
 
 
@@ -115,6 +116,41 @@ def gpus(wildcards, rulename):
     """What a job asks a scheduler for."""
     processes = COSTS.processes_on_device(rulename, dict(wildcards.items()))
     return processes if DEVICE_NAME == "cuda" else 0
+
+
+def partition(wildcards, rulename):
+    """Where Slurm runs it."""
+    given = SITE.defaults.get("slurm_partition", SITE.partitions.cpu)
+    return SITE.partitions.gpu if gpus(wildcards, rulename) else given
+
+
+def slots(wildcards, rulename):
+    """Of jobs that share an entry of the queue, so many at a time; a GPU's takes all."""
+    return workflow.global_resources["slots"] if gpus(wildcards, rulename) else 1
+
+
+def site_of_cluster():
+    """The site file of the shipped profile, if jobs go to a cluster by it."""
+    file = "profiles/slurm/site.yaml"
+    return read_site(file) if runs_elsewhere() and os.path.exists(file) else Site()
+
+
+def check_groups(steps):
+    """End Snakemake if jobs that share an entry of the queue are to run in different places."""
+    groups = {}
+    for step in steps:
+        groups.setdefault(step._group, []).append(step.name)
+    groups.pop(None, None)
+    for names in groups.values():
+        given = {name: SITE.rules.get(name, {}) for name in names}
+        for name, key in [(name, key) for name in names for key in given[name]]:
+            value = given[name][key]
+            others = {resources.get(key) for resources in given.values()}
+            if isinstance(value, str) and others != {value}:
+                sys.exit(
+                    f"profiles/slurm/site.yaml: rules.{name}.{key} is {value!r}, but its jobs share"
+                    f" entries of the queue: give the same to all of {', '.join(names)}"
+                )
 
 
 if workflow.remote_exec:

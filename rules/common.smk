@@ -194,7 +194,6 @@ def given_settings(wildcards):
     return flags(**given)
 
 
-PLAIN = one_of(mode for mode in CONFIG.modes if mode not in CONFIG.linearized_modes)
 LINEARIZED = one_of(CONFIG.linearized_modes)
 DEVICE = {"device": DEVICE_NAME, "threads": CONFIG.compute.threads}
 EVALUATION = {

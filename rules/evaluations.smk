@@ -1,6 +1,6 @@
 # What is measured of edited models, and what that looks up: features f(x; θ0) of each data set, and
-# J(x)·τ for the linearized modes. A plain mode's rules run the model; the same steps of a linearized
-# one look features up, on one thread, by rules of their own: a cluster gives these no GPU.
+# J(x)·τ for the linearized modes. A plain mode's jobs run the model; those of a linearized one look
+# features up, on one thread and without a GPU.
 
 
 rule features:
@@ -66,13 +66,13 @@ rule zero_shot:
         "python -m scripts zero_shot {params.features} --output {output.accuracy} {params.recorded}"
 
 
-rule single_task_plain:
+rule single_task:
     input:
         edited_model(["{task}"], SPLITS),
     output:
         accuracy="<results>/single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json",
-    wildcard_constraints:
-        mode=PLAIN,
+    group:
+        lookups
     threads: evaluation_threads
     message:
         "single-task accuracy on {wildcards.task}"
@@ -81,21 +81,16 @@ rule single_task_plain:
         " --output {output.accuracy} {params.recorded}"
 
 
-use rule single_task_plain as single_task_linearized with:
-    wildcard_constraints:
-        mode=LINEARIZED,
-
-
 # The scaling coefficient α, chosen on validation images only: no test split is an input here.
-rule validate_addition_plain:
+rule validate_addition:
     input:
         edited_model(tasks_of, "validation", vectors=["{merging}"]),
         single_task=single_task(tasks_of),
     output:
         sweep="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/sweep.csv",
         alpha="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/alpha.json",
-    wildcard_constraints:
-        mode=PLAIN,
+    group:
+        lookups
     threads: evaluation_threads
     params:
         settings=lambda wildcards: flags(
@@ -108,19 +103,14 @@ rule validate_addition_plain:
         " {params.settings} --output-dir {params.output_dir} {params.recorded}"
 
 
-use rule validate_addition_plain as validate_addition_linearized with:
-    wildcard_constraints:
-        mode=LINEARIZED,
-
-
-rule validate_negation_plain:
+rule validate_negation:
     input:
         edited_model(["{task}", CONFIG.control], "validation", vectors=["{task}"]),
     output:
         sweep="<results>/alpha/{model}/{mode}/{task}/seed{seed}/sweep.csv",
         alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
-    wildcard_constraints:
-        mode=PLAIN,
+    group:
+        lookups
     threads: evaluation_threads
     params:
         settings=flags(
@@ -135,21 +125,16 @@ rule validate_negation_plain:
         " {params.settings} --output-dir {params.output_dir} {params.recorded}"
 
 
-use rule validate_negation_plain as validate_negation_linearized with:
-    wildcard_constraints:
-        mode=LINEARIZED,
-
-
 # Task addition and negation (tables 1 and 2), tested once at the α that validation chose.
-rule addition_plain:
+rule addition:
     input:
         edited_model(tasks_of, "test", vectors=["{merging}"]),
         single_task=single_task(tasks_of),
         alpha="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/alpha.json",
     output:
         result="<results>/addition/{model}/{mode}/{merging}/seed{seed}/result.json",
-    wildcard_constraints:
-        mode=PLAIN,
+    group:
+        lookups
     threads: evaluation_threads
     message:
         "task addition by {wildcards.merging}"
@@ -158,19 +143,14 @@ rule addition_plain:
         " --tasks {params.tasks} --alpha {input.alpha} --output {output.result} {params.recorded}"
 
 
-use rule addition_plain as addition_linearized with:
-    wildcard_constraints:
-        mode=LINEARIZED,
-
-
-rule negation_plain:
+rule negation:
     input:
         edited_model(["{task}", CONFIG.control], "test", vectors=["{task}"]),
         alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
     output:
         result="<results>/negation/{model}/{mode}/{task}/seed{seed}/result.json",
-    wildcard_constraints:
-        mode=PLAIN,
+    group:
+        lookups
     threads: evaluation_threads
     params:
         control=CONFIG.control,
@@ -181,20 +161,15 @@ rule negation_plain:
         " {params.control} --alpha {input.alpha} --output {output.result} {params.recorded}"
 
 
-use rule negation_plain as negation_linearized with:
-    wildcard_constraints:
-        mode=LINEARIZED,
-
-
 # Weight-disentanglement error ξ(α1, α2) of a pair of tasks: the heat maps of figure 3.
-rule disentanglement_plain:
+rule disentanglement:
     input:
         edited_model(["{task_1}", "{task_2}"], "test"),
     output:
         error="<results>/disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}/error.csv",
         settings="<results>/disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}/error.json",
-    wildcard_constraints:
-        mode=PLAIN,
+    group:
+        lookups
     threads: evaluation_threads
     params:
         settings=flags(**CONFIG.disentanglement.model_dump(exclude={"models", "pairs"})),
@@ -203,11 +178,6 @@ rule disentanglement_plain:
     shell:
         "python -m scripts disentanglement {params.evaluation} {params.compute} --task-1 {wildcards.task_1} --task-2"
         " {wildcards.task_2} {params.settings} --output-dir {params.output_dir} {params.recorded}"
-
-
-use rule disentanglement_plain as disentanglement_linearized with:
-    wildcard_constraints:
-        mode=LINEARIZED,
 
 
 # Beyond the paper, of the linearized modes: sums over subsets of the tasks, an α per task, analogies.
@@ -221,6 +191,8 @@ rule validate_combinations:
         "<logs>/combinations/{model}/{mode}/seed{seed}/choices.log",
     wildcard_constraints:
         mode=LINEARIZED,
+    group:
+        "lookups"
     params:
         settings=combination_flags,
     message:
@@ -241,6 +213,8 @@ rule evaluate_combinations:
         "<logs>/combinations/{model}/{mode}/seed{seed}/result.log",
     wildcard_constraints:
         mode=LINEARIZED,
+    group:
+        "lookups"
     message:
         "other combinations of task vectors"
     shell:

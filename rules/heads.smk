@@ -10,6 +10,8 @@ rule heads:
         head="<results>/heads/{model}/{task}/head.safetensors",
     wildcard_constraints:
         model=one_of(models_with_heads("zero_shot")),
+    group:
+        "heads"
     threads: CONFIG.compute.threads
     params:
         settings=flags(**DEVICE),
@@ -30,6 +32,8 @@ rule answer_heads:
         head="<results>/heads/{model}/{task}/head.safetensors",
     wildcard_constraints:
         model=one_of(models_with_heads("answers")),
+    group:
+        "heads"
     threads: CONFIG.compute.threads
     message:
         "build the head of answers of {wildcards.model} for {wildcards.task}"

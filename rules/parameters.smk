@@ -94,6 +94,11 @@ def is_run(wildcards):
     )
 
 
+def lookups(wildcards):
+    """The group of evaluations that run no model: short jobs."""
+    return None if is_run(wildcards) else "lookups"
+
+
 def evaluation_threads(wildcards):
     return CONFIG.compute.threads if is_run(wildcards) else 1
 

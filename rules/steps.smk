@@ -3,7 +3,12 @@
 from snakemake.io import apply_wildcards
 from snakemake.resources import Resources
 
+SITE = site_of_cluster()
 LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus}
+if "slots" in workflow.global_resources:
+    LIMITS["slots"] = slots
+if SITE.partitions.gpu is not None:
+    LIMITS["slurm_partition"] = partition
 PARAMETERS = {
     "output_dir": lambda wildcards, output: str(Path(output[0]).parent),
     "pretrained_dir": lambda wildcards, input: str(Path(input.config).parent),
@@ -34,6 +39,11 @@ def complete(step):
     stage = "report" if Path(step.snakefile).stem in WITHOUT_TORCH else "train"
     step.conda_env = step.conda_env or f"../envs/{stage}.yaml"
     step.resources.update(Resources.from_mapping(LIMITS))
+    # A dry run on this machine would show groups, which its run does not have.
+    if runs_elsewhere() or not workflow.is_main_process:
+        step.group = step.ruleinfo.group or ("summary" if stage == "report" else None)
+    else:
+        step.group = None
     # What a profile or `--set-resources` gives to the rule wins, as in Snakemake itself.
     given = workflow.resource_settings._parsed_overwrite_resources
     step.resources.update(given.get(step.name, {}))
@@ -69,6 +79,11 @@ def complete(step):
         step.message += f" ({', '.join(unsaid)})"
 
 
-for step in workflow.rules:
-    if step.output and "python -m scripts " in (step.shellcmd or ""):
-        complete(step)
+STEPS = [
+    step
+    for step in workflow.rules
+    if step.output and "python -m scripts " in (step.shellcmd or "")
+]
+for step in STEPS:
+    complete(step)
+check_groups(STEPS)

@@ -142,6 +142,8 @@ rule task_vector:
         finetuned=finetuned_encoder,
     output:
         tau="<results>/task_vectors/{model}/{training}/{task}/seed{seed}/task_vector.safetensors",
+    group:
+        "vectors"
     threads: CONFIG.compute.threads
     message:
         "task vector of {wildcards.task}"
@@ -155,6 +157,8 @@ rule merged_vector:
         task_vectors=task_vectors(tasks_of),
     output:
         tau="<results>/task_vectors/{model}/{training}/{merging}/seed{seed}/task_vector.safetensors",
+    group:
+        "vectors"
     threads: CONFIG.compute.threads
     message:
         "merge the task vectors by {wildcards.merging}"

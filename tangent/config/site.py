@@ -1,7 +1,7 @@
 """Names and limits of a cluster: the file that the Slurm profile reads (docs/cluster.md)."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,48 +54,18 @@ class Site(Section):
         named = {name: value for name, value in named.items() if value is not None}
         return expressions({**named, **self.defaults})
 
-    def resources_of_rules(
-        self, gpu: Collection[str], saves: Iterable[str], groups: Mapping[str, str], slots: int
-    ) -> dict[str, dict[str, Any]]:
+    def resources_of_rules(self, saves: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Snakemake's `set-resources`.
 
         Args:
-            gpu: rules that run on a GPU.
             saves: rules whose jobs save their state when they are told to stop.
-            groups: rule -> group, whose jobs share an entry of the queue.
-            slots: so many of these at a time; one on a GPU takes them all: the entry has one GPU.
-
-        Raises:
-            ConfigError: rules of a group are to run in different places.
         """
-        found: dict[str, dict[str, Any]] = {}
-        if self.partitions.gpu is not None:
-            for rule in gpu:
-                found.setdefault(rule, {})["slurm_partition"] = self.partitions.gpu
-        for rule, resources in self.rules.items():
-            found.setdefault(rule, {}).update(resources)
+        found = {rule: dict(resources) for rule, resources in self.rules.items()}
         for rule in saves:
             own = found.setdefault(rule, {})
             extra = own.get("slurm_extra", self.defaults.get("slurm_extra", ""))
             own["slurm_extra"] = f"--signal=TERM@{self.seconds_to_save} {extra}".strip()
-        self._check_groups(groups)
-        for rule in groups:
-            found.setdefault(rule, {})["slots"] = slots if rule in gpu else 1
         return {rule: expressions(resources) for rule, resources in found.items()}
-
-    def _check_groups(self, groups: Mapping[str, str]) -> None:
-        """Snakemake finds out when the group is to be submitted, and ends."""
-        for rule, group in groups.items():
-            for name, value in self.rules.get(rule, {}).items():
-                others = [other for other in groups if groups[other] == group]
-                texts = {self.rules.get(other, {}).get(name) for other in others}
-                if isinstance(value, str) and texts != {value}:
-                    raise ConfigError(
-                        [
-                            f"site.yaml: rules.{rule}.{name} is {value!r}, but its jobs share "
-                            "entries of the queue: give the same to all of " + ", ".join(others)
-                        ]
-                    )
 
 
 def expressions(resources: Mapping[str, Any]) -> dict[str, Any]:

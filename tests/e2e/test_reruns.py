@@ -39,12 +39,6 @@ from small_study import CONTROL, NEW_TASK, RANDOM_TASK, SEED, TASKS
 from workspace import ROOT, Workspace
 
 PAGE = ROOT / "docs" / "reruns.md"
-# Names of the page that stand for two rules.
-EDITING = {
-    name: [f"{name}_plain", f"{name}_linearized"]
-    for name in ("single_task", "validate_addition", "addition", "validate_negation", "negation")
-}
-EDITING["disentanglement"] = ["disentanglement_plain", "disentanglement_linearized"]
 
 
 # The changes.
@@ -251,7 +245,7 @@ def documented():
         for name, members in groups.items():
             runs += members if re.search(rf"\bthe {name.partition(' of')[0]}\b", runs) else ""
         names = re.findall(r"`([a-z_0-9]+)`", runs)
-        table[change] = {rule for name in names for rule in EDITING.get(name, [name])}
+        table[change] = set(names)
     return table
 
 

@@ -1,5 +1,7 @@
 """The Slurm profile and its site file, through Snakemake; no cluster is needed to plan."""
 
+import re
+
 import pytest
 import yaml
 from workspace import ROOT, Workspace
@@ -8,8 +10,6 @@ from tangent.config.cost.study import Costs
 from tangent.config.cost.throughput import CPU, Machine
 from tangent.config.load import ConfigError, load_config
 from tangent.config.site import Site, read_site, rule_names
-
-GROUPS = {"heads": "heads", "plot": "summary", "report": "summary"}
 
 
 def site_file(folder, text):
@@ -34,7 +34,7 @@ def problems(folder, text):
         ("status: qstat", "status must be one of 'squeue' or 'sacct', not 'qstat'"),
         (
             "rules: {finetune: {runtime: 9}}",
-            "rules.finetune is no rule; rules: addition_l",
+            "rules.finetune is no rule; rules: addition,",
         ),
         ("rules: {finetuned: {memory: 9}}", "memory"),
         ("rules: {finetuned: {runtime: -1}}", "runtime"),
@@ -67,26 +67,17 @@ def test_a_number_grows_with_the_attempt_and_text_is_text():
         "qos": "'long'",
         "slurm_extra": "'--comment=x'",
     }
-    found = site.resources_of_rules(["heads"], ["finetuned"], GROUPS, slots=4)
+    found = site.resources_of_rules(["finetuned"])
     of_training = found["finetuned"]
     assert [eval(of_training["runtime"], {"attempt": n}) for n in (1, 3)] == [90, 270]
     assert [eval(of_training["mem_mb"], {"attempt": n}) for n in (1, 2)] == [8000, 16000]
     assert of_training["gpu"] == 2
     assert eval(of_training["slurm_extra"]) == "--signal=TERM@120 --comment=x"
-    assert found["plot"] == {"slots": 1} and found["heads"] == {"slots": 4}
-
-
-def test_rules_that_share_an_entry_of_the_queue_run_in_one_place():
-    site = Site.model_validate({"rules": {"plot": {"qos": "long"}, "report": {"mem_mb": 9}}})
-    with pytest.raises(ConfigError, match=r"rules\.plot\.qos is 'long'.* to all of plot, report$"):
-        site.resources_of_rules([], [], GROUPS, slots=4)
-    site.rules["report"]["qos"] = "long"
-    assert site.resources_of_rules([], [], GROUPS, slots=4)["plot"]["qos"] == "'long'"
 
 
 def test_rules_are_known_by_their_names():
     names = rule_names(str(ROOT / "rules"))
-    assert {"finetuned", "control_dataset", "negation_linearized", "report"} <= names
+    assert {"finetuned", "control_dataset", "negation", "report"} <= names
 
 
 @pytest.fixture
@@ -108,9 +99,17 @@ def test_without_a_site_file_snakemake_says_how_to_make_one(workspace):
 
 
 def test_rules_of_an_entry_in_different_partitions_are_one_line(workspace):
-    workspace.write("profiles/slurm/site.yaml", {"rules": {"plot": {"slurm_partition": "x"}}})
+    rules = {"plot": {"slurm_partition": "x", "mem_mb": 9}}
+    workspace.write("profiles/slurm/site.yaml", {"rules": rules})
     output = workspace.snakemake(fails=True)
-    assert "rules.plot.slurm_partition is 'x'" in output and "Traceback" not in output
+    assert "Traceback" not in output
+    sharing = r"rules\.plot\.slurm_partition is 'x',.* the same to all of (.*)"
+    names = re.search(sharing, output).group(1).split(", ")
+    assert {"plot", "report", "collect_table", "resolved_config"} <= {*names}
+    assert "single_task" not in names
+    rules |= {name: {"slurm_partition": "x"} for name in names if name != "plot"}
+    workspace.write("profiles/slurm/site.yaml", {"rules": rules})
+    workspace.snakemake()
 
 
 def test_a_study_is_planned_with_the_example(workspace):
@@ -152,8 +151,9 @@ def test_resources_of_files_that_exist_grow_with_their_size_and_the_attempt(work
     for attempt in (1, 3):
         of_training = memory(wildcards, Input([str(encoder)]), attempt, "finetuned")
         assert of_training == attempt * (4000 + 8 * 3)
-        of_lookup = memory(wildcards, Input([str(products)]), attempt, "single_task_linearized")
+        of_lookup = memory(wildcards, Input([str(products)]), attempt, "single_task")
         assert of_lookup == attempt * (1000 + 2)
         assert functions["minutes"](wildcards, attempt, "finetuned") == attempt * 240
     assert functions["gpus"](wildcards, "finetuned") == 1
-    assert functions["gpus"](wildcards, "single_task_linearized") == 0
+    assert functions["gpus"](wildcards, "single_task") == 0
+    assert functions["gpus"]({**wildcards, "mode": "standard"}, "single_task") == 1

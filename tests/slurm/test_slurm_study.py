@@ -5,26 +5,16 @@ import shutil
 from dataclasses import dataclass
 
 import pytest
-import yaml
 from studies import jobs_of, on_slurm
 from workspace import ROOT, Workspace
 
-from tangent.config.cost.study import Costs
-from tangent.config.cost.throughput import CPU, Machine
-from tangent.config.load import load_config
 from tangent.jobs.files import read_csv
 
-# Computed on the CPU, but asked for like a study on GPUs: Slurm's GPUs are fakes.
-GPU_RULES = [
-    "heads", "features", "products", "finetuned", "single_task_plain", "validate_addition_plain",
-    "addition_plain", "validate_negation_plain", "negation_plain", "disentanglement_plain",
-    "eigenfunctions", "proposition1",
-]  # fmt: skip
-# These use a GPU too, but the study fits no probes, chooses no learning rate and merges in one way.
-OF_OTHER_STUDIES = {"probe_heads", "tuning_training", "tuning_accuracy", "merged_products"}
+# And evaluations of the mode `standard`; "heads_heads" is a group of several.
+RUN_A_MODEL = ["heads", "heads_heads", "features", "products", "finetuned", "eigenfunctions"]
+RUN_A_MODEL += ["proposition1"]
 LOCAL_RULES = ["pretrained_clip", "data_source"]
 OTHER_MINUTES = 7
-BLOCK = r"^(?=rule |use rule |checkpoint )"
 
 
 @dataclass(frozen=True)
@@ -43,9 +33,10 @@ def finished(cluster, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished") / "study"
     Workspace.create(folder)
     shutil.copytree(ROOT / "pretrained", folder / "pretrained")
-    rules = {rule: {"gpu": 1} for rule in GPU_RULES}
-    rules["zero_shot"] = {"runtime": OTHER_MINUTES, "slurm_partition": "low"}
+    rules = {"zero_shot": {"runtime": OTHER_MINUTES, "slurm_partition": "low"}}
     study = on_slurm(folder, "--configfile=configs/demo-small.yaml", rules=rules)
+    # Computed on the CPU, but asked for as on GPUs: Slurm's are fakes.
+    study.replace("rules/cluster.smk", 'processes if DEVICE_NAME == "cuda" else 0', "processes")
     output = study.snakemake()
     return Finished(study, output, jobs_of(folder))
 
@@ -97,26 +88,11 @@ def test_jobs_ask_for_what_they_cost(rule, base, has_weights, minutes, finished)
 def test_jobs_on_gpus_hold_one_and_others_none(finished):
     for job in finished.jobs.values():
         rule = rule_of(job)
-        is_gpu = rule in (*GPU_RULES, "heads_heads")
+        is_gpu = rule in RUN_A_MODEL or "_standard_" in job["Comment"]
         assert job.get("TresPerJob") == ("gres:gpu:1" if is_gpu else None), job
         expected = "gpu" if is_gpu else "low" if rule == "zero_shot" else "cpu"
         assert job["Partition"] == expected
         assert job["Features"] == "steady" and job["NodeList"] == "n1"
-
-
-def test_the_profile_names_the_rules_that_use_a_gpu():
-    text = "\n".join(file.read_text("utf-8") for file in (ROOT / "rules").glob("*.smk"))
-    blocks = re.split(BLOCK, text, flags=re.M)[1:]
-    names = [re.match(r"(?:use rule \w+ as|rule|checkpoint) (\w+)", one).group(1) for one in blocks]
-    config = load_config(yaml.safe_load((ROOT / "config.yaml").read_text("utf-8")))
-    costs = Costs(config, Machine(CPU, 0.35))
-    wildcards = dict.fromkeys(("task", "task_1", "task_2", "dataset"), config.tasks[0])
-    wildcards |= {"model": config.models[0], "mode": "linear", "training": "linear", "size": "32"}
-    using = {name for name in names if costs.processes_on_device(name, wildcards)}
-    assert using == {*GPU_RULES, *OF_OTHER_STUDIES}
-    profile = (ROOT / "profiles/slurm/config.yaml").read_text("utf-8")
-    listed = re.search(r"gpu_rules = \[(.*?)\]", profile, re.S).group(1)
-    assert set(re.findall(r"\w+", listed)) == using
 
 
 def test_short_jobs_share_entries_of_the_queue_and_downloads_run_here(finished):

@@ -172,8 +172,10 @@ def test_a_heat_map_has_as_many_passes_as_the_model_is_asked_for(demo, rng):
     pair = [PairMember(name, ZeroShotHead(np.eye(3))) for name in ("a", "b")]
     disentanglement_error(Edited(), *pair, np.linspace(minimum, 1.0, points))
     pair = {"task_1": "shapes", "task_2": "letters"}
-    assert len(asked) * images == cost(config, "disentanglement_plain", **pair).work.images
-    assert cost(config, "disentanglement_linearized", **pair).work is None
+    assert (
+        len(asked) * images == cost(config, "disentanglement", mode="standard", **pair).work.images
+    )
+    assert cost(config, "disentanglement", mode="posthoc", **pair).work is None
 
 
 def test_gradients_are_as_many_as_the_kernel_makes(rng):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import inf
 
-from tangent.arithmetic.modes import TRAININGS
+from tangent.arithmetic.modes import MODES, TRAININGS
 from tangent.config.cost.downloads import side_of
 from tangent.config.cost.model_sizes import ModelSizes
 from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, Work
@@ -90,19 +90,19 @@ class Job:
         return self.config.tasks_of(self.model)
 
     def forward(self, images: float, weights: int = 2, **others: float) -> Cost:
-        """Of a job that runs encoders over images; θ0 and edited weights unless it says so."""
+        """Of a job that runs encoders over images; θ0 and edited weights unless it says so.
+
+        Of evaluations of a linearized mode nothing runs: products hold what they look up.
+        """
+        if "mode" in self.wildcards and MODES[self.wildcards["mode"]].evaluated_as != "plain":
+            return Cost()
         passing = self.config.compute.evaluation_batch_size * self.sizes.passing
         defaults = {"memory": passing, "megabytes": TORCH, "minutes": 60}
         return Cost(Work("forward", images), weights, **defaults | others)
 
 
 def cost_of(rule: str, job: Job) -> Cost:
-    """The cost of a rule's job. Evaluations of the linearized modes look up what others made."""
-    name, _, evaluated_as = rule.rpartition("_")
-    if evaluated_as == "linearized":
-        return Cost()
-    if evaluated_as == "plain":
-        return COSTS[name](job)
+    """The cost of a rule's job."""
     return COSTS.get(rule, COSTS.get(rule.partition("_")[0], lambda job: Cost()))(job)
 
 
@@ -296,4 +296,4 @@ COSTS: dict[str, Callable[[Job], Cost]] = {
     "proposition1": _proposition1,
 }
 """The kinds that run a model, write much or need much, by rule: its name, or what that begins with
-(`pretrained_clip`); an evaluation's without how the mode is evaluated."""
+(`pretrained_clip`)."""
