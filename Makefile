@@ -13,7 +13,7 @@ demo: environment
 test: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# ViT-B-16 and ViT-L-14 at full size: on two cores most of an hour, 20 GB of memory, 30 GB of disk.
+# ViT-B-16 and ViT-L-14 at full size, the demo in bfloat16: on two cores an hour, 20 GB of memory, 30 GB of disk.
 test-large: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m large
 

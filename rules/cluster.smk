@@ -126,7 +126,8 @@ def partition(wildcards, rulename):
 
 def slots(wildcards, rulename):
     """Of jobs that share an entry of the queue, so many at a time; a GPU's takes all."""
-    return workflow.global_resources["slots"] if gpus(wildcards, rulename) else 1
+    everything = workflow.global_resources["slots"].value
+    return everything if gpus(wildcards, rulename) else 1
 
 
 def site_of_cluster():
@@ -138,18 +139,16 @@ def site_of_cluster():
 def check_groups(steps):
     """End Snakemake if jobs that share an entry of the queue are to run in different places."""
     groups = {}
-    for step in steps:
-        groups.setdefault(step._group, []).append(step.name)
-    groups.pop(None, None)
-    for names in groups.values():
-        given = {name: SITE.rules.get(name, {}) for name in names}
-        for name, key in [(name, key) for name in names for key in given[name]]:
-            value = given[name][key]
-            others = {resources.get(key) for resources in given.values()}
-            if isinstance(value, str) and others != {value}:
+    for step in filter(lambda step: step._group, steps):
+        of_group = groups.setdefault(step._group, {})
+        of_group[step.name] = SITE.rules.get(step.name, {})
+    for of_group in groups.values():
+        for name, key in [(name, key) for name in of_group for key in of_group[name]]:
+            values = {resources.get(key) for resources in of_group.values()}
+            if len(values) > 1 and isinstance(value := of_group[name][key], str):
                 sys.exit(
                     f"profiles/slurm/site.yaml: rules.{name}.{key} is {value!r}, but its jobs share"
-                    f" entries of the queue: give the same to all of {', '.join(names)}"
+                    f" entries of the queue: give the same to all of {', '.join(of_group)}"
                 )
 
 

@@ -92,8 +92,9 @@ def test_a_training(study):
     ours |= heat_maps(**new)
     jobs = planned(study, settings) - summary()
     assert {job for job in jobs if "random" not in job} == ours
-    study.snakemake("--configfile", "more.yaml")
-    with open(study.folder / "results/tiny/tables/addition.csv", newline="") as file:
+    table = "results/tiny/tables/addition.csv"
+    study.snakemake(table, "--configfile", "more.yaml")
+    with open(study.folder / table, newline="") as file:
         assert [row["mode"] for row in csv.DictReader(file)] == [*MODES, "attention"]
 
 

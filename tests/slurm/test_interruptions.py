@@ -16,7 +16,7 @@ from small_study import MODEL, SEED
 from studies import jobs_of, on_slurm
 from workspace import Workspace
 
-EPOCHS = 500  # a quarter of a minute of training where nothing else runs
+EPOCHS = 300  # a quarter of a minute of training where nothing else runs
 TRAININGS = ("standard", "linear")
 STOPPED = "stopped by SIGTERM after step"
 KINDS = ("cancelled", "requeued", "preempted", "out of time", "node lost", "node drained")
@@ -165,7 +165,7 @@ class Run:
 
 
 SITES = {
-    "preempted": {"partitions": {"gpu": "low"}, "rules": {"finetuned": {"gpu": 1}}},
+    "preempted": {"rules": {"finetuned": {"gpu": 1, "slurm_partition": "low"}}},
     "out of time": {"rules": {"finetuned": {"runtime": 1}}, "seconds_to_save": 40},
     "node lost": {"defaults": {"constraint": "spot"}},
     "node drained": {"defaults": {"constraint": "old"}},

@@ -33,7 +33,7 @@ from tangent.training.pretraining.steps import pretrain
 SHIPPED = Path(__file__).parents[2] / "pretrained" / "demo-vit"
 ENTRY = {
     "objective": "contrastive", "tower": "vit", "images": 512, "epochs": 4, "batch_size": 128,
-    "learning_rate": 1e-3, "seed": 0, "threads": 1, "autocast": "bfloat16",
+    "learning_rate": 1e-3, "seed": 0, "threads": 1,
 }  # fmt: skip
 
 

@@ -113,6 +113,7 @@ def accuracies(root, autocast):
     return {key: 100 * value for key, value in found.items()}
 
 
+@pytest.mark.large
 def test_accuracies_differ_by_at_most_half_a_point(demo):
     exact, rounded = accuracies(demo, "none"), accuracies(demo, "bfloat16")
     for evaluation in ("zero-shot", "standard", "linear"):

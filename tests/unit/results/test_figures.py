@@ -106,14 +106,13 @@ def test_several_models_and_one_seed(tmp_path, tables, name):
     [(name, 3) for name in FIGURES if name not in ("emergence", "rate_sensitivity")]
     + [("figure3", 1)],
 )
-@pytest.mark.parametrize("name_of_model", ["model-{}", "a-model-with-a-rather-long-name-{}"])
-def test_no_text_of_a_figure_is_cut_off(tmp_path, one_model, name, pairs, name_of_model):
+def test_no_text_of_a_figure_is_cut_off(tmp_path, one_model, name, pairs):
     inputs = {table: one_model[table] for table in load_figure(name).INPUTS}
     if "disentanglement" in inputs:
         errors = inputs["disentanglement"]
         shown = errors[["task_1", "task_2"]].drop_duplicates()[:pairs]
         inputs["disentanglement"] = errors.merge(shown, on=["task_1", "task_2"])
-    names = [name_of_model.format(i) for i in range(4)]
+    names = [f"a-model-with-a-rather-long-name-{i}" for i in range(4)]
     for table, rows in inputs.items():
         copies = [rows.replace({"model": {"demo-vit": name}}) for name in names]
         inputs[table] = pd.concat(copies).drop_duplicates()

@@ -63,7 +63,7 @@ def messages():
 def test_killed_and_resumed_equals_uninterrupted(
     training, signal_number, script, finetuning, tmp_path, messages
 ):
-    flags = finetuning | {"training": training, "epochs": 150, "autocast": "bfloat16"}
+    flags = finetuning | {"training": training, "epochs": 150}
     flags["seconds_between_states"] = 0.1
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     state = killed / "state.pt"
