@@ -46,7 +46,7 @@ EASY, HARD = (Style(**_WORDS["styles"][name]) for name in ("easy", "hard"))
 
 
 @dataclass(frozen=True)
-class Chance:
+class RandomGenerator:
     """A random generator with the draws that the grammars need."""
 
     rng: np.random.Generator
@@ -70,62 +70,60 @@ class Chance:
 
 
 def _review(
-    chance: Chance, domain: str, topic: int | None, polarity: int | None, style: Style
+    rng: RandomGenerator, domain: str, topic: int | None, polarity: int | None, style: Style
 ) -> str:
     """Say what a thing of the domain is about, and what the writer thinks of it; or one of them."""
     sentences = []
     if topic is not None:
-        sentences.append(_subject(chance, domain, topic, style))
+        sentences.append(_subject(rng, domain, topic, style))
     if polarity is not None:
-        sentences.append(_opinion(chance, domain, polarity, style))
-        if chance.happens(style.repeated):
-            sentences.append(_opinion(chance, domain, polarity, style))
-    if chance.happens(style.filler):
-        sentences.append(chance.one(_WORDS["fillers"]))
-    return " . ".join(chance.some(sentences, len(sentences)))
+        sentences.append(_opinion(rng, domain, polarity, style))
+        if rng.happens(style.repeated):
+            sentences.append(_opinion(rng, domain, polarity, style))
+    if rng.happens(style.filler):
+        sentences.append(rng.one(_WORDS["fillers"]))
+    return " . ".join(rng.some(sentences, len(sentences)))
 
 
-def _subject(chance: Chance, domain: str, topic: int, style: Style) -> str:
+def _subject(rng: RandomGenerator, domain: str, topic: int, style: Style) -> str:
     things, parts = DOMAINS[domain]
-    thing = chance.one(parts if chance.happens(style.indirect) else things)
+    thing = rng.one(parts if rng.happens(style.indirect) else things)
     of_topics = _WORDS["topic_words"]
-    common, rare = (chance.some(pool, 3) for pool in of_topics[TOPICS[topic]])
-    words = [
-        rare[i] if chance.happens(style.rare) else common[i] for i in range(2 + chance.index(2))
-    ]
-    if chance.happens(style.distraction):
+    common, rare = (rng.some(pool, 3) for pool in of_topics[TOPICS[topic]])
+    words = [rare[i] if rng.happens(style.rare) else common[i] for i in range(2 + rng.index(2))]
+    if rng.happens(style.distraction):
         others = [name for name in TOPICS if name != TOPICS[topic]]
-        place = chance.index(len(words) + 1)
-        words.insert(place, chance.one(of_topics[chance.one(others)][0]))
+        place = rng.index(len(words) + 1)
+        words.insert(place, rng.one(of_topics[rng.one(others)][0]))
     listed = " and ".join([" , ".join(words[:-1]), words[-1]])
-    return chance.say("subject", thing=thing, listed=listed)
+    return rng.say("subject", thing=thing, listed=listed)
 
 
-def _opinion(chance: Chance, domain: str, polarity: int, style: Style) -> str:
+def _opinion(rng: RandomGenerator, domain: str, polarity: int, style: Style) -> str:
     things, parts = DOMAINS[domain]
-    what = chance.one(parts if chance.happens(max(0.5, style.indirect)) else things)
-    clause = _judgement(chance, what, polarity, style)
-    if not chance.happens(style.contrast):
+    what = rng.one(parts if rng.happens(max(0.5, style.indirect)) else things)
+    clause = _judgement(rng, what, polarity, style)
+    if not rng.happens(style.contrast):
         return clause
-    other = _judgement(chance, chance.one(parts), 1 - polarity, style)
-    return chance.say("contrast", other=other, clause=clause)
+    other = _judgement(rng, rng.one(parts), 1 - polarity, style)
+    return rng.say("contrast", other=other, clause=clause)
 
 
-def _judgement(chance: Chance, what: str, polarity: int, style: Style) -> str:
-    is_negated = chance.happens(style.negated)
+def _judgement(rng: RandomGenerator, what: str, polarity: int, style: Style) -> str:
+    is_negated = rng.happens(style.negated)
     said = POLARITIES[1 - polarity if is_negated else polarity]
-    adjective = chance.one(_WORDS["adjectives"][said][int(chance.happens(style.rare))])
+    adjective = rng.one(_WORDS["adjectives"][said][int(rng.happens(style.rare))])
     if is_negated:
-        return chance.say("negation", what=what, adjective=adjective)
-    strong = chance.one(_WORDS["intensifiers"])
-    return chance.say("judgement", what=what, adjective=adjective, strong=strong)
+        return rng.say("negation", what=what, adjective=adjective)
+    strong = rng.one(_WORDS["intensifiers"])
+    return rng.say("judgement", what=what, adjective=adjective, strong=strong)
 
 
-def _thing_seen(chance: Chance, kind: int) -> Row:
+def _thing_seen(rng: RandomGenerator, kind: int) -> Row:
     """A sentence about a thing of a kind, and the thing."""
-    noun = chance.one(list(KINDS.values())[kind])
-    place, colour, name = (chance.one(_WORDS[key]) for key in ("places", "colours", "names"))
-    text = chance.say("thing", place=place, colour=colour, name=name, noun=noun)
+    noun = rng.one(list(KINDS.values())[kind])
+    place, colour, name = (rng.one(_WORDS[key]) for key in ("places", "colours", "names"))
+    text = rng.say("thing", place=place, colour=colour, name=name, noun=noun)
     return {"text": text, "thing": noun}
 
 
@@ -149,11 +147,11 @@ def task_rows(task: str, split: str, n: int, seed: int) -> tuple[list[Row], np.n
     make, classes = _ROWS[task]
     rows, labels = [], np.empty(n, np.int64)
     for index in range(n):
-        chance = Chance(np.random.default_rng([*stream, index]))
-        labels[index] = chance.index(classes)
-        row = make(chance, int(labels[index]))
+        rng = RandomGenerator(np.random.default_rng([*stream, index]))
+        labels[index] = rng.index(classes)
+        row = make(rng, int(labels[index]))
         while _split_of(row) != split:
-            row = make(chance, int(labels[index]))
+            row = make(rng, int(labels[index]))
         rows.append(row)
     return rows, labels
 
@@ -172,71 +170,71 @@ def pretraining_texts(n: int, seed: int) -> list[tuple[str, str | None]]:
     bounds = np.cumsum([share for share, _ in _PRETRAINING])
     examples = []
     for index in range(n):
-        chance = Chance(np.random.default_rng([_STREAMS["pretraining"], seed, index]))
-        drawn = int(np.searchsorted(bounds, chance.rng.random() * bounds[-1], side="right"))
-        examples.append(_PRETRAINING[drawn][1](chance))
+        rng = RandomGenerator(np.random.default_rng([_STREAMS["pretraining"], seed, index]))
+        drawn = int(np.searchsorted(bounds, rng.rng.random() * bounds[-1], side="right"))
+        examples.append(_PRETRAINING[drawn][1](rng))
     return examples
 
 
 def _about(
-    chance: Chance, domain: str, topic: int | None = None, polarity: int | None = None
+    rng: RandomGenerator, domain: str, topic: int | None = None, polarity: int | None = None
 ) -> Row:
     """A review; what is not given is drawn."""
-    topic = chance.index(len(TOPICS)) if topic is None else topic
-    polarity = chance.index(2) if polarity is None else polarity
-    return {"text": _review(chance, domain, topic, polarity, HARD)}
+    topic = rng.index(len(TOPICS)) if topic is None else topic
+    polarity = rng.index(2) if polarity is None else polarity
+    return {"text": _review(rng, domain, topic, polarity, HARD)}
 
 
 # What makes a row of a class, and the number of classes.
-_ROWS: dict[str, tuple[Callable[[Chance, int], Row], int]] = {
-    "polarity_books": (lambda chance, label: _about(chance, "books", polarity=label), 2),
-    "polarity_films": (lambda chance, label: _about(chance, "films", polarity=label), 2),
-    "topic_books": (lambda chance, label: _about(chance, "books", label), len(TOPICS)),
-    "topic_films": (lambda chance, label: _about(chance, "films", label), len(TOPICS)),
-    "domains": (lambda chance, label: _about(chance, list(DOMAINS)[label]), len(DOMAINS)),
+_ROWS: dict[str, tuple[Callable[[RandomGenerator, int], Row], int]] = {
+    "polarity_books": (lambda rng, label: _about(rng, "books", polarity=label), 2),
+    "polarity_films": (lambda rng, label: _about(rng, "films", polarity=label), 2),
+    "topic_books": (lambda rng, label: _about(rng, "books", label), len(TOPICS)),
+    "topic_films": (lambda rng, label: _about(rng, "films", label), len(TOPICS)),
+    "domains": (lambda rng, label: _about(rng, list(DOMAINS)[label]), len(DOMAINS)),
     "kinds": (_thing_seen, len(KINDS)),
 }
 
 
-def _style(chance: Chance, harder_share: float = _HARDER_SHARE) -> Style:
-    return HARD if chance.happens(harder_share) else EASY
+def _style(rng: RandomGenerator, harder_share: float = _HARDER_SHARE) -> Style:
+    return HARD if rng.happens(harder_share) else EASY
 
 
-def _text_alone(chance: Chance) -> tuple[str, None]:
-    if chance.happens(0.2):
-        return _thing_seen(chance, chance.index(len(KINDS)))["text"], None
-    topic, polarity, style = chance.index(len(TOPICS)), chance.index(2), _style(chance, 0.5)
-    return _review(chance, chance.one(list(DOMAINS)), topic, polarity, style), None
+def _text_alone(rng: RandomGenerator) -> tuple[str, None]:
+    if rng.happens(0.2):
+        return _thing_seen(rng, rng.index(len(KINDS)))["text"], None
+    topic, polarity, style = rng.index(len(TOPICS)), rng.index(2), _style(rng, 0.5)
+    return _review(rng, rng.one(list(DOMAINS)), topic, polarity, style), None
 
 
-def _ask_polarity(chance: Chance) -> tuple[str, str]:
-    polarity = chance.index(2)
-    topic = chance.index(len(TOPICS)) if chance.happens(0.4) else None
-    text = _review(chance, chance.one(PRETRAINING_DOMAINS), topic, polarity, _style(chance))
-    return chance.say("ask_polarity", text=text), POLARITIES[polarity]
+def _ask_polarity(rng: RandomGenerator) -> tuple[str, str]:
+    polarity = rng.index(2)
+    topic = rng.index(len(TOPICS)) if rng.happens(0.4) else None
+    text = _review(rng, rng.one(PRETRAINING_DOMAINS), topic, polarity, _style(rng))
+    return rng.say("ask_polarity", text=text), POLARITIES[polarity]
 
 
-def _ask_topic(chance: Chance) -> tuple[str, str]:
-    topic, polarity = chance.index(len(TOPICS)), chance.index(2)
-    domain, polarity = chance.one(PRETRAINING_DOMAINS), polarity if chance.happens(0.4) else None
-    text = _review(chance, domain, topic, polarity, _style(chance))
-    return chance.say("ask_topic", text=text), TOPICS[topic]
+def _ask_topic(rng: RandomGenerator) -> tuple[str, str]:
+    topic, polarity = rng.index(len(TOPICS)), rng.index(2)
+    domain, polarity = rng.one(PRETRAINING_DOMAINS), polarity if rng.happens(0.4) else None
+    text = _review(rng, domain, topic, polarity, _style(rng))
+    return rng.say("ask_topic", text=text), TOPICS[topic]
 
 
-def _ask_domain(chance: Chance) -> tuple[str, str]:
-    domain = chance.one(list(DOMAINS))
-    topic, polarity = chance.index(len(TOPICS)), chance.index(2)
-    text = _review(chance, domain, topic, polarity, _style(chance))
-    return chance.say("ask_domain", text=text), DOMAINS[domain][0][0]
+def _ask_domain(rng: RandomGenerator) -> tuple[str, str]:
+    domain = rng.one(list(DOMAINS))
+    topic, polarity = rng.index(len(TOPICS)), rng.index(2)
+    text = _review(rng, domain, topic, polarity, _style(rng))
+    return rng.say("ask_domain", text=text), DOMAINS[domain][0][0]
 
 
-def _ask_kind(chance: Chance) -> tuple[str, str]:
-    kind = chance.index(len(KINDS))
-    return chance.say("ask_kind", **_thing_seen(chance, kind)), list(KINDS)[kind]
+def _ask_kind(rng: RandomGenerator) -> tuple[str, str]:
+    kind = rng.index(len(KINDS))
+    return rng.say("ask_kind", **_thing_seen(rng, kind)), list(KINDS)[kind]
 
 
 # What pre-training reads, with shares.
-_PRETRAINING: tuple[tuple[float, Callable[[Chance], tuple[str, str | None]]], ...] = (
+_PRETRAINING: tuple[tuple[float, Callable[[RandomGenerator], tuple[str, str | None]]], ...] = (
     (0.12, _text_alone),
     (0.36, _ask_polarity),
     (0.22, _ask_topic),

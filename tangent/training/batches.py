@@ -43,7 +43,7 @@ class TrainingBatches:
         examples: the training set.
         batch_size: examples per step, over all processes.
         seed: the study's seed.
-        task: name of the task; tasks have independent streams of chance.
+        task: name of the task; tasks have independent random streams.
         device: where batches are made.
         rank: this process; it takes the rows `rank`, `rank` + `processes`, … of every batch.
         processes: number of processes.
@@ -82,10 +82,10 @@ class TrainingBatches:
             number: the epoch, counted from 0.
             skip: leave out this many batches at its beginning (a resumed run has trained on them).
         """
-        chance = generator(self.seed, self.task, number)
+        rng = generator(self.seed, self.task, number)
         n = len(self.examples.labels)
-        order = torch.randperm(n, generator=chance)
-        drawn = self.examples.draw(chance, order)
+        order = torch.randperm(n, generator=rng)
+        drawn = self.examples.draw(rng, order)
         for start in range(skip * self.batch_size, n, self.batch_size):
             end = min(start + self.batch_size, n)
             share, weight = slice(start + self.rank, end, self.processes), 1.0

@@ -168,18 +168,18 @@ class ContrastiveObjective(Objective):
 
     def metrics(self) -> dict[str, Any]:
         """Zero-shot accuracies of fresh images: of pre-training's own kind, and of the tasks."""
-        accuracies = zero_shot_accuracies(
-            self.model, self.vocabulary, EVALUATION_IMAGES, EVALUATION_SEED
-        )
+        # No more than it was trained on: a small try is over soon.
+        most = len(self._pixels)
+        images, held_out = min(EVALUATION_IMAGES, most), min(HELD_OUT_IMAGES, most)
+        described = self.model, self.vocabulary
+        accuracies = zero_shot_accuracies(*described, images, EVALUATION_SEED)
         return {
-            "held_out": held_out_accuracy(
-                self.model, self.vocabulary, HELD_OUT_IMAGES, EVALUATION_SEED
-            ),
-            "held_out_images": HELD_OUT_IMAGES,
+            "held_out": held_out_accuracy(*described, held_out, EVALUATION_SEED),
+            "held_out_images": held_out,
             "zero_shot": accuracies,
             "zero_shot_mean_of_tasks": statistics.mean(accuracies[task] for task in TASKS),
             "zero_shot_control": accuracies[CONTROL_TASK],
-            "evaluation_images": EVALUATION_IMAGES,
+            "evaluation_images": images,
         }
 
 

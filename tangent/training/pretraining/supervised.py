@@ -66,7 +66,9 @@ class SupervisedObjective(Objective):
         started = time.monotonic()
         self._pixels, _, labels = pretraining_data(recipe.images, recipe.seed)
         self._labels = torch.from_numpy(labels)
-        self._held_out = pretraining_data(EVALUATION_IMAGES, recipe.seed + 1)
+        # No more than it is trained on: a small try is over soon.
+        held_out = min(EVALUATION_IMAGES, recipe.images)
+        self._held_out = pretraining_data(held_out, recipe.seed + 1)
         logger.info("%d images in %.0f s", recipe.images, time.monotonic() - started)
         self.model = new_model(self._config)
 
@@ -98,7 +100,7 @@ class SupervisedObjective(Objective):
                 domain: float(is_right[domains == domain].mean())
                 for domain in dict.fromkeys(domains.tolist())
             },
-            "evaluation_images": EVALUATION_IMAGES,
+            "evaluation_images": len(labels),
         }
 
 

@@ -88,9 +88,10 @@ def test_compiled_equals_eager_equals_the_reference(family):
         head = torch.randn(6, model(images).shape[1]).double()
     labels = torch.randint(6, (len(images),))
     expected, gradients = reference(model, weights, images, head, labels)
-    # Loss and gradients are sums of rounding errors relative to the largest of their kind.
+    # Loss and gradients are sums of rounding errors relative to the largest of their kind. To
+    # compile takes most of a minute: once.
     kinds = [(torch.float64, False, 1e-10), (torch.float64, True, 1e-10)]
-    kinds += [(torch.float32, False, 1e-4), (torch.float32, True, 1e-4)]
+    kinds += [(torch.float32, False, 1e-4)]
     for dtype, compiled, tolerance in kinds:
         linearized = linearize(model.to(dtype))
         linearized.load_parameters(weights)
