@@ -126,8 +126,7 @@ def partition(wildcards, rulename):
 
 def slots(wildcards, rulename):
     """Of jobs that share an entry of the queue, so many at a time; a GPU's takes all."""
-    everything = workflow.global_resources["slots"].value
-    return everything if gpus(wildcards, rulename) else 1
+    return SLOTS if gpus(wildcards, rulename) else 1
 
 
 def site_of_cluster():

@@ -4,9 +4,8 @@ from snakemake.io import apply_wildcards
 from snakemake.resources import Resources
 
 SITE = site_of_cluster()
-LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus}
-if "slots" in workflow.global_resources:
-    LIMITS["slots"] = slots
+SLOTS = getattr(workflow.global_resources.get("slots"), "value", 1)
+LIMITS = {"mem_mb": memory, "runtime": minutes, "gpu": gpus, "slots": slots}
 if SITE.partitions.gpu is not None:
     LIMITS["slurm_partition"] = partition
 PARAMETERS = {

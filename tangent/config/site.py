@@ -55,11 +55,7 @@ class Site(Section):
         return expressions({**named, **self.defaults})
 
     def resources_of_rules(self, saves: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Snakemake's `set-resources`.
-
-        Args:
-            saves: rules whose jobs save their state when they are told to stop.
-        """
+        """Snakemake's `set-resources`; jobs of the rules `saves` save their state when told to."""
         found = {rule: dict(resources) for rule, resources in self.rules.items()}
         for rule in saves:
             own = found.setdefault(rule, {})
