@@ -12,10 +12,7 @@ from typing import Any
 
 
 def main(
-    configfiles: Sequence[str],
-    config: Mapping[str, Any],
-    triggers: Sequence[str],
-    is_forced: bool,
+    configfiles: Sequence[str], config: Mapping[str, Any], triggers: Sequence[str], is_forced: bool
 ) -> None:
     """Print rule, message, command, inputs, … of the jobs of the target `all`.
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from tangent.config.checks import problems_across_keys
 from tangent.config.schema import Config
+from tangent.jobs import keys
 from tangent.jobs.errors import UserError
-from tangent.jobs.keys import NAME_PATTERN, PATH_PATTERN, REPOSITORY_PATTERN, SHA256_PATTERN
 from tangent.jobs.yaml_files import read_yaml
 
 Location = tuple[str | int, ...]
@@ -150,11 +150,12 @@ _WANTED = {
     "literal_error": "must be one of {expected}",
 }
 _PATTERNS = {
-    NAME_PATTERN: "is not a name: use letters, digits, '.', '_' and '-', a letter or digit first",
-    PATH_PATTERN: "is not a path that commands can take: use letters, digits and ._-/+@%=,: only, "
-    "no ~ or $",
-    REPOSITORY_PATTERN: "is not a repository of the hub: give owner/name",
-    SHA256_PATTERN: "is not a SHA-256: it has 64 hexadecimal digits, in lower case",
+    keys.NAME_PATTERN: "is not a name: letters, digits, '.', '_' and '-', a letter or digit first",
+    keys.PATH_PATTERN: "is not a path that commands can take: use letters, digits and "
+    "._-/+@%=,: only, no ~ or $",
+    keys.REPOSITORY_PATTERN: "is not a repository of the hub: give owner/name",
+    keys.SHA256_PATTERN: "is not a SHA-256: it has 64 hexadecimal digits, in lower case",
+    keys.TEXT_PATTERN: "is not a line of text: it holds a line break or a control character",
 }
 
 

@@ -105,9 +105,11 @@ def _value(field: Schema) -> str:
         shown = ", ".join(f"`{name}`" for name in names) if names else "names"
         [value] = field.get("patternProperties", {}).values() or [field["additionalProperties"]]
         return f"{shown}, each with a {_value(value)}"
-    if "pattern" in field:
+    if field.get("pattern") in _PATTERNS:
         return _PATTERNS[field["pattern"]]
-    limits = [f"{sign} {field[name]:g}" for name, sign in _LIMITS.items() if name in field]
+    # Numbers of ten digits are there for slips.
+    told = {name: sign for name, sign in _LIMITS.items() if field.get(name, 10**9) < 10**9}
+    limits = [f"{sign} {field[name]:g}" for name, sign in told.items()]
     return " ".join([_TYPES[field["type"]], ", ".join(limits)]).strip()
 
 

@@ -12,14 +12,7 @@ from pydantic import Field
 from tangent.arithmetic.modes import MODES
 from tangent.config import model_sources, sections
 from tangent.data.validation import held_out
-from tangent.jobs.keys import (
-    Folder,
-    Name,
-    Names,
-    NaturalNumber,
-    NonEmptyString,
-    Section,
-)
+from tangent.jobs.keys import Folder, Name, Names, NonEmptyString, Section, Seed
 from tangent.training.pretraining.recipes import Pretraining
 
 RANDOM_SUFFIX = "-random"
@@ -50,7 +43,7 @@ class Config(Section):
     modes: Names = ["standard", "posthoc", "linear"]
     """Modes to study, entries of `tangent.arithmetic.modes`: the paper's three are ordinary
     fine-tuning, its post-hoc linearization, and fine-tuning in the tangent space."""
-    seeds: Annotated[list[NaturalNumber], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     """Seeds of data order, augmentation and random weights; everything is reported per seed. Splits
     do not depend on them (protocol)."""
     paths: sections.Paths

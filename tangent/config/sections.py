@@ -10,18 +10,23 @@ from tangent.arithmetic.modes import TRAININGS
 from tangent.data.sources.locating import DATA_SOURCES
 from tangent.jobs.keys import (
     CountOrAll,
+    Epochs,
     Folder,
     Fraction,
+    LearningRate,
     Name,
     Names,
     NaturalNumber,
     NonEmptyString,
     NonNegativeNumber,
     Number,
+    Points,
     PositiveInteger,
     PositiveNumber,
     Section,
+    Seed,
     ShareOfOne,
+    Threads,
 )
 
 TrainingName = Literal[*TRAININGS]
@@ -42,7 +47,7 @@ class Compute(Section):
     device: Literal["auto", "cpu", "cuda"]
     """Device of the jobs that run a model; `auto` takes a GPU if this machine has one. Jobs on a
     cluster need `cuda` or `cpu`."""
-    threads: PositiveInteger
+    threads: Threads
     """CPU threads of each job that runs a model, whatever number of cores Snakemake is given: the
     bits of a sum depend on it."""
     autocast: Literal["bfloat16", "none"]
@@ -65,7 +70,7 @@ class Dataset(Section):
 
     sources: Annotated[list[DatasetSource], Field(min_length=1)]
     """Places to look in, in this order; the first that has the data set is used."""
-    train_images: Annotated[int, Field(ge=2)]
+    train_images: Annotated[int, Field(ge=2, le=10**9)]
     """Images or texts of the training set, validation ones that are cut from it included. Another
     number found is an error."""
     validation_images: PositiveInteger | None = None
@@ -122,14 +127,14 @@ def _ascending(rates: list[float]) -> list[float]:
 class RateGrid(Section):
     """Learning rates among which single-task validation accuracy chooses."""
 
-    grid: Annotated[list[PositiveNumber], Field(min_length=3), AfterValidator(_ascending)]
+    grid: Annotated[list[LearningRate], Field(min_length=3), AfterValidator(_ascending)]
     """At least three rates, in any order. The best must lie inside: at an end of the grid nothing
     is chosen, and a message names the rate to add."""
 
 
 # Which of the two it is decides what a message says; pydantic alone would complain about both.
 RateOrGrid = Annotated[
-    Annotated[PositiveNumber, Tag("a number")] | Annotated[RateGrid, Tag("a grid")],
+    Annotated[LearningRate, Tag("a number")] | Annotated[RateGrid, Tag("a grid")],
     Discriminator(lambda value: "a grid" if isinstance(value, dict | RateGrid) else "a number"),
 ]
 
@@ -140,7 +145,7 @@ class ModelFinetuning(Section):
     Numbers change in their last bits only by what concerns memory.
     """
 
-    learning_rate: dict[TrainingName, PositiveNumber] = {}
+    learning_rate: dict[TrainingName, LearningRate] = {}
     """The model's own learning rates, in the place of `finetuning.learning_rate`."""
     accumulation_steps: PositiveInteger = 1
     """Parts that a step's batch is computed in, one after the other."""
@@ -161,13 +166,13 @@ class Finetuning(Section):
     """Largest global norm of the gradient (protocol: 1.0)."""
     warmup_steps: NaturalNumber
     """Steps of the learning rate's linear warm-up (the authors' code: 500)."""
-    epochs: dict[Name, PositiveInteger]
+    epochs: dict[Name, Epochs]
     """Passes over the training images, one entry per task. Entries of tasks that are not selected
     are ignored."""
     learning_rate: dict[TrainingName, RateOrGrid]
     """Peak learning rate of AdamW for each training (protocol: 1e-5): a number, or a grid to choose
     from."""
-    tuning_seed: NaturalNumber | None = None
+    tuning_seed: Seed | None = None
     """Seed of the trainings among which a learning rate is chosen; null: the study's first, whose
     training at the chosen rate is not made again."""
     models: dict[Name, ModelFinetuning] = {}
@@ -181,7 +186,7 @@ class EvenGrid(Section):
     """Smallest α (protocol: 0)."""
     maximum: PositiveNumber
     """Largest α (protocol: 1.0)."""
-    points: Annotated[int, Field(ge=2)]
+    points: Points
     """Points of the grid (protocol: 21)."""
 
 
@@ -227,7 +232,7 @@ class Disentanglement(Section):
     """Smallest α1 and α2 (paper: -3)."""
     maximum: Number
     """Largest α1 and α2 (paper: 3)."""
-    points: Annotated[int, Field(ge=2)]
+    points: Points
     """Grid points per axis; they must hold 0 and ±1, the centre and the border of the search box,
     as 25 from -3 to 3 do (paper: 20, which hold none of them). The standard mode runs the model for
     each of their pairs."""
@@ -272,9 +277,9 @@ class RandomInitialization(Section):
     """Models whose architecture and head are used; none leaves table 3 out."""
     tasks: Names
     """Tasks of the study from random weights."""
-    epochs: PositiveInteger | None
+    epochs: Epochs | None
     """Passes over the training images, for every task; null: those of `finetuning.epochs`."""
-    learning_rate: dict[TrainingName, PositiveNumber]
+    learning_rate: dict[TrainingName, LearningRate]
     """Peak learning rate of AdamW for each training."""
 
 

@@ -78,9 +78,7 @@ class Dependencies:
 
 
 def dependencies(
-    starts: Iterable[str],
-    used: Mapping[str, Collection[str]] | None = None,
-    root: str | Path = ".",
+    starts: Iterable[str], used: Mapping[str, Collection[str]] | None = None, root: str | Path = "."
 ) -> Dependencies:
     """Find what the results of some modules depend on, these included.
 

@@ -290,9 +290,7 @@ def open_safetensors(path: str | os.PathLike[str], framework: str) -> Iterator[A
         yield file
 
 
-def map_safetensors(
-    path: str | os.PathLike[str],
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def map_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Map the tensors of a safetensors file into memory: a tensor is read where it is looked at.
 
     Returns:

@@ -9,13 +9,20 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 # Paths become parts of commands and of Snakemake's patterns.
 PATH_PATTERN = r"^[\w./+@%=,:-]+$"
+TEXT_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 REPOSITORY_PATTERN = r"^[\w.-]+/[\w.-]+$"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Folder = Annotated[str, Field(pattern=PATH_PATTERN)]
-NonEmptyString = Annotated[str, Field(min_length=1)]
-PositiveInteger = Annotated[int, Field(ge=1)]
-NaturalNumber = Annotated[int, Field(ge=0)]
+NonEmptyString = Annotated[str, Field(min_length=1, pattern=TEXT_PATTERN)]
+# Bounds beyond which a number can only be a slip: a study would not end, or not fit anywhere.
+PositiveInteger = Annotated[int, Field(ge=1, le=10**9)]
+NaturalNumber = Annotated[int, Field(ge=0, le=10**9)]
+Epochs = Annotated[int, Field(ge=1, le=10**5)]
+Points = Annotated[int, Field(ge=2, le=1001)]
+Threads = Annotated[int, Field(ge=1, le=1024)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # numpy's and scikit-learn's generators take no more
+LearningRate = Annotated[float, Field(gt=0, le=1)]  # a step of Adam moves each weight by as much
 Number = Annotated[float, Field(allow_inf_nan=False)]
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeNumber = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -1,8 +1,10 @@
 """A table as the paper prints it, in Markdown and LaTeX; the report renders it as HTML."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 MISSING = "–"
 """A number that does not exist."""
@@ -83,7 +85,7 @@ def to_markdown(table: Table) -> str:
     # Columns of numbers stand under a group's title; columns of text do not.
     marks = ["---:" if title else "---" for title, _ in table.columns]
     rows = [(table.stub, *header), *table.body]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(map(_escaped, row)) + " |" for row in rows]
     lines.insert(1, "|".join(["", "---", *marks, ""]))
     notes = ["", *table.notes] if table.notes else []
     return "\n".join([f"**{table.caption}**", "", *lines, *notes]) + "\n"
@@ -123,6 +125,7 @@ def _latex_line(cells: Iterable[str]) -> str:
     return "    " + " & ".join(cells) + r" \\"
 
 
+_escaped = partial(re.compile(r"[\\`*<>\[\]|]|(?<!\w)_|_(?!\w)").sub, r"\\\g<0>")
 _LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%",
     "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",

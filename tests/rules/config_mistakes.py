@@ -1,14 +1,33 @@
 """Slips in a configuration: how the message begins -> the keys that are wrong, with values."""
 
 MISTAKES = {
-    "finetuning.learning_rate.linear.grid must have at least 3 entries, not [1.0, 2.0]": {
-        "finetuning.learning_rate.linear": {"grid": [1.0, 2.0]}
+    "seeds[0] must be less than 4294967296, not 4294967296": {"seeds": [2**32]},
+    "finetuning.tuning_seed must be less than 4294967296": {"finetuning.tuning_seed": 2**70},
+    "datasets.shapes.sources[0].seed must be less than 4294967296": {
+        "datasets.shapes.sources": [{"source": "demo", "seed": 2**40}]
     },
-    "finetuning.learning_rate.standard.grid must list each rate once, not [1.0, 2.0, 1.0]": {
-        "finetuning.learning_rate.standard": {"grid": [1.0, 2.0, 1.0]}
+    "compute.threads must be at most 1024, not 100000": {"compute.threads": 10**5},
+    "finetuning.epochs.shapes must be at most 100000": {"finetuning.epochs.shapes": 10**7},
+    "alphas.points must be at most 1001, not 1000000": {"alphas.points": 10**6},
+    "disentanglement.points must be at most 1001": {"disentanglement.points": 6001},
+    "finetuning.learning_rate.standard must be at most 1.0, not 3.0": {
+        "finetuning.learning_rate.standard": 3.0
+    },
+    "datasets.shapes.test_images must be at most 1000000000": {
+        "datasets.shapes.test_images": 10**10
+    },
+    "architectures.demo-vit: 'a\\nb' is not a line of text": {"architectures.demo-vit": "a\nb"},
+    "architectures.demo-vit: '\\x1b[31mred' is not a line of text": {
+        "architectures.demo-vit": "\x1b[31mred"
+    },
+    "finetuning.learning_rate.linear.grid must have at least 3 entries, not [0.1, 0.2]": {
+        "finetuning.learning_rate.linear": {"grid": [0.1, 0.2]}
+    },
+    "finetuning.learning_rate.standard.grid must list each rate once, not [0.1, 0.2, 0.1]": {
+        "finetuning.learning_rate.standard": {"grid": [0.1, 0.2, 0.1]}
     },
     "finetuning.learning_rate.linear.grid[1] must be greater than 0": {
-        "finetuning.learning_rate.linear": {"grid": [1.0, -2.0, 3.0]}
+        "finetuning.learning_rate.linear": {"grid": [0.1, -0.2, 0.3]}
     },
     "modes: 'posthok' is not in tangent/arithmetic/modes.py; did you mean 'posthoc'?": {
         "modes": ["posthok"]
@@ -28,11 +47,11 @@ MISTAKES = {
     "finetuning.learning_rate.linear.grid is missing": {"finetuning.learning_rate.linear": {}},
     "finetuning.learning_rate.linear.gird is not a known key; did you mean "
     "finetuning.learning_rate.linear.grid?": {
-        "finetuning.learning_rate.linear": {"grid": [1.0, 2.0, 3.0], "gird": [1.0]}
+        "finetuning.learning_rate.linear": {"grid": [0.1, 0.2, 0.3], "gird": [1.0]}
     },
     "finetuning.tuning_seed must be at least 0, not -1": {"finetuning.tuning_seed": -1},
-    "random_initialization.learning_rate.linear must be a number, not {'grid': [1.0, 2.0, 3.0]}": {
-        "random_initialization.learning_rate.linear": {"grid": [1.0, 2.0, 3.0]}
+    "random_initialization.learning_rate.linear must be a number, not {'grid': [0.1, 0.2, 0.3]}": {
+        "random_initialization.learning_rate.linear": {"grid": [0.1, 0.2, 0.3]}
     },
     "rate_sensitivity.models: 'demo-vitt' is not in models; did you mean 'demo-vit'?": {
         "rate_sensitivity": {"models": ["demo-vit", "demo-vitt"]}

@@ -60,11 +60,11 @@ def test_a_result_cannot_change_its_configuration(demo):
 
 
 def test_a_training_has_a_number_a_grid_or_its_models_own_rate(demo):
-    demo["finetuning"]["learning_rate"] = {"standard": 1.0e-3, "linear": {"grid": [3.0, 1.0, 2.0]}}
+    demo["finetuning"]["learning_rate"] = {"standard": 1.0e-3, "linear": {"grid": [0.3, 0.1, 0.2]}}
     config = load_config(demo)
     assert config.learning_rate_of("demo-vit", "standard") == 1.0e-3
     assert config.learning_rate_of("demo-vit", "linear") is None
-    assert config.rate_grid("demo-vit", "linear") == [1.0, 2.0, 3.0]
+    assert config.rate_grid("demo-vit", "linear") == [0.1, 0.2, 0.3]
     # Models that start at random have numbers of their own.
     assert config.searches == [("demo-vit", "linear")]
     assert config.tuning_seed == config.seeds[0]
@@ -79,7 +79,7 @@ def test_a_training_has_a_number_a_grid_or_its_models_own_rate(demo):
 
 
 def test_published_weights_have_no_say_in_a_learning_rate(demo):
-    demo["finetuning"]["learning_rate"]["linear"] = {"grid": [1.0, 2.0, 3.0]}
+    demo["finetuning"]["learning_rate"]["linear"] = {"grid": [0.1, 0.2, 0.3]}
     entry = {"source": "file", "path": "a", "sha256": "0" * 64}
     first, *others = demo["tasks"]
     demo["published"] = {"demo-vit": {"linear": {first: entry}}}

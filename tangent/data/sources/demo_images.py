@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from tangent.data.sources.source import ArrayRows, Sizes, Source, SourceData
-from tangent.jobs.keys import NaturalNumber
+from tangent.jobs.keys import Seed
 from tangent.tasks.task_files import AnyTask
 
 
@@ -13,7 +13,7 @@ class DemoImages(Source):
 
     source: Literal["demo"]
     """`demo`: the demo world's own images."""
-    seed: NaturalNumber
+    seed: Seed
     """Seed of the rendering. Not the study's seed."""
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from tangent.data.sources.source import Sizes, Source, SourceData, TextRows
-from tangent.jobs.keys import NaturalNumber
+from tangent.jobs.keys import Seed
 from tangent.tasks.task_files import AnyTask
 
 
@@ -15,7 +15,7 @@ class DemoTexts(Source):
 
     source: Literal["demo_text"]
     """`demo_text`: the demo world's own texts."""
-    seed: NaturalNumber
+    seed: Seed
     """Seed of the texts. Not the study's seed."""
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:

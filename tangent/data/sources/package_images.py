@@ -15,7 +15,7 @@ import numpy as np
 from tangent.data.sources.folder import LAYOUTS
 from tangent.data.sources.source import Absent, ArrayRows, Sizes, Source, SourceData
 from tangent.jobs.errors import UserError, first_line
-from tangent.jobs.keys import NaturalNumber
+from tangent.jobs.keys import Seed
 from tangent.tasks.task_files import AnyTask
 
 _DEBIAN = Path("/usr/share/datasets")
@@ -27,7 +27,7 @@ class PackageImages(Source):
 
     source: Literal["package"]
     """`package`: images in an installed package."""
-    seed: NaturalNumber
+    seed: Seed
     """Seed of the selection. Not the study's seed."""
 
     def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:

@@ -32,10 +32,7 @@ class Rows:
     """
 
     def __init__(
-        self,
-        labels: Sequence[int] | np.ndarray,
-        where: str,
-        classes: tuple[str, ...] | None = None,
+        self, labels: Sequence[int] | np.ndarray, where: str, classes: tuple[str, ...] | None = None
     ) -> None:
         self.labels, self.where, self.classes = np.asarray(labels, np.int64), where, classes
 

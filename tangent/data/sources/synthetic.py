@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tangent.data.sources.source import Rows, Sizes, Source, SourceData
-from tangent.jobs.keys import NaturalNumber, PositiveInteger
+from tangent.jobs.keys import PositiveInteger, Seed
 from tangent.tasks.task_files import AnyTask, Task
 
 # Classes differ by a coarse pattern of so many cells a side.
@@ -50,7 +50,7 @@ class Synthetic(Source):
     """Height of the images in pixels."""
     width: PositiveInteger
     """Width of the images in pixels."""
-    seed: NaturalNumber
+    seed: Seed
     """Seed of the images. Not the study's seed."""
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json, read_safetensors, write_json, write_safetensors
 from tangent.jobs.hub_cache import checked_sha256
-from tangent.jobs.keys import Folder, NaturalNumber, NonEmptyString, Sha256
+from tangent.jobs.keys import Folder, NonEmptyString, Seed, Sha256
 from tangent.jobs.sources import check_sha256
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
 from tangent.models.fetch.fetched import SOURCE_MODEL_FILE, Fetched
@@ -99,7 +99,7 @@ class PretrainedRandom(ImageModelSource):
     """`random`: random weights, nothing is fetched."""
     name: NonEmptyString
     """open_clip's name of the architecture."""
-    seed: NaturalNumber
+    seed: Seed
     """Seed of the weights. Not the study's seed."""
 
     def fetch(self) -> Fetched:

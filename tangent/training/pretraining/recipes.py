@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.keys import NaturalNumber, PositiveInteger, PositiveNumber
+from tangent.jobs.keys import Epochs, LearningRate, PositiveInteger, Seed, Threads
 from tangent.models.fetch.model_source import ModelDescription
 
 WEIGHTS_FILE = "model.safetensors"
@@ -26,15 +26,15 @@ class PretrainingRecipe(ModelDescription):
     warmup_steps: ClassVar[int] = 100
     weight_decay: ClassVar[float] = 0.1
 
-    epochs: PositiveInteger
+    epochs: Epochs
     """Passes over the examples."""
     batch_size: Annotated[int, Field(ge=2)]
     """Examples per step."""
-    learning_rate: PositiveNumber
+    learning_rate: LearningRate
     """Peak learning rate of AdamW: a warm-up of 100 steps, then a cosine to zero."""
-    seed: NaturalNumber
+    seed: Seed
     """Seed of examples, weights and data order."""
-    threads: PositiveInteger
+    threads: Threads
     """CPU threads of the pre-training."""
 
     @property

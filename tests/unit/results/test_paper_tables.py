@@ -1,9 +1,11 @@
 """The paper's tables: numbers by other code, Markdown and LaTeX by structure."""
 
+import random
 import re
 from statistics import mean, stdev
 
 import pytest
+from markdown_it import MarkdownIt
 
 from tangent.results.paper_tables import PAPER_TABLES, paper_table
 from tangent.results.render import Table, percent, to_latex, to_markdown
@@ -150,3 +152,21 @@ def test_a_heading_of_rows_fills_its_line():
 def test_a_row_of_the_wrong_width_is_refused():
     with pytest.raises(ValueError, match="row has not 2 cells"):
         Table("t", "c", "s", (("g", ("a", "b")),), (("r", ("1",)),))
+
+
+def test_free_text_is_text_in_markdown():
+    """By markdown-it's parser: what cells show is what was written, whatever marks it holds."""
+    characters = "ab1 _*`|<>[]()\\&#~{}$"
+    words = ["a_b", "_a_", "**a**", "<b>x</b>", "`a`|`b`", "[a](b)", "a\\|b", "~~a~~", "{x}"]
+    words += ["".join(random.choices(characters, k=12)).strip() or "x" for _ in range(200)]
+    table = Table("t", "caption", "model", [("", ["cell"])], [(word, [word]) for word in words])
+    tokens = MarkdownIt("commonmark").enable("table").parse(to_markdown(table))
+    shown = [
+        "".join(part.content for part in one.children or [])
+        for one in tokens
+        if one.type == "inline"
+    ]
+    kinds = {part.type for one in tokens[3:] for part in one.children or []}
+    expected = [text for word in words for text in (word, word)]
+    assert [text.split() for text in shown[3:]] == [text.split() for text in expected]
+    assert kinds <= {"text", "text_special"}
