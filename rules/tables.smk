@@ -7,7 +7,7 @@ rule resolved_config:
     log:
         "<logs>/config.log",
     params:
-        config=CONFIG_JSON,
+        config=lambda wildcards: CONFIG_JSON,
     message:
         "keep the study's configuration beside its results"
     shell:
@@ -62,7 +62,7 @@ use rule derived_table as claims_table with:
     wildcard_constraints:
         table="claims",
     params:
-        settings=json.dumps({"families": family_labels()}),
+        settings=lambda wildcards: json.dumps({"families": family_labels()}),
         markdown=lambda wildcards, output: f"--markdown {output.markdown}",
     message:
         "test the paper's claims"

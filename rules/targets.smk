@@ -9,7 +9,7 @@ rule estimate:
     resources:
         mem_mb=2000,
     params:
-        study=CONFIG.model_dump_json(),
+        study=lambda wildcards: CONFIG.model_dump_json(),
         settings=given_settings,
         device=DEVICE_NAME,
     message:

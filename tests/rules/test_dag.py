@@ -1,10 +1,13 @@
 """The demo's graph of jobs, and the answers to a wrong configuration, as Snakemake gives them."""
 
+import json
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
+import yaml
 from small_copies import NINE
 from workspace import ROOT, Workspace
 
@@ -93,6 +96,21 @@ def test_the_demo_has_these_jobs(workspace):
     counts = workspace.job_counts()
     assert counts.pop("total") == sum(DEMO.values())
     assert counts == DEMO
+
+
+def test_free_text_is_text_to_snakemake_and_to_the_shell(workspace):
+    label = "a {x} {{y}} {wildcards.task} {params} 'q' \"d\" $HOME `ls`; %s \\ #"
+    workspace.write("free.yaml", {"architectures": {"demo-vit": label}})
+    kept = "results/demo/config.yaml"
+    workspace.snakemake(kept, "--configfile", "free.yaml")
+    content = yaml.safe_load((workspace.folder / kept).read_text(encoding="utf-8"))
+    assert content["architectures"] == {"demo-vit": label}
+    commands = workspace.snakemake("claims", "-n", "-p", "--configfile", "free.yaml")
+    (line,) = re.findall(r"^Shell command: (.* --table claims .*)$", commands, re.M)
+    words = shlex.split(line)
+    assert json.loads(words[words.index("--settings-json") + 1]) == {
+        "families": {"demo-vit": f"CLIP, {label}"}
+    }
 
 
 def test_an_overlay_over_three_seeds_has_three_of_each(workspace):
