@@ -80,10 +80,7 @@ def multi_jvp_features(
 
 
 def stacked_jvp_features(
-    model: nn.Module,
-    theta0: Mapping[str, Tensor],
-    directions: Mapping[str, Tensor],
-    *inputs: Any,
+    model: nn.Module, theta0: Mapping[str, Tensor], directions: Mapping[str, Tensor], *inputs: Any
 ) -> tuple[Tensor, Tensor]:
     """f(x; θ0) [batch, d] and the products J(x)·τ [directions, batch, d], by one pass.
 

@@ -136,10 +136,7 @@ CLAIMS: tuple[Claim, ...] = (
             over="pair",
             unit="number",
         )
-        for region, where in (
-            ("search_box", "search box [−1, 1]²"),
-            ("whole_grid", "whole grid"),
-        )
+        for region, where in (("search_box", "search box [−1, 1]²"), ("whole_grid", "whole grid"))
         for mode in ("posthoc", "linear")
     ),
     Claim(

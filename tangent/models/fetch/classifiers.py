@@ -157,11 +157,7 @@ def _renamed(
 def _timm_config(name: str, settings: Any, image_size: int) -> dict[str, Any]:
     """The configuration of a model with timm's `settings`, for images of a size."""
     return {
-        "model_cfg": {
-            "architecture": name,
-            "model_args": {},
-            "num_classes": settings.num_classes,
-        },
+        "model_cfg": {"architecture": name, "model_args": {}, "num_classes": settings.num_classes},
         "preprocess_cfg": {
             "size": [image_size, image_size],
             "mean": list(settings.mean),
