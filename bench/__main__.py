@@ -3,8 +3,6 @@
 python -m bench --only linear_step evaluation --device cpu
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 import time

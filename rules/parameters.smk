@@ -114,9 +114,8 @@ def vector_flags(wildcards, input):
 
 def vectors_of_products(wildcards, split="test"):
     """The task vectors whose products are made on a split; test images have those of all."""
-    if "merging" in wildcards.keys():
-        return [wildcards.merging]
-    return CONFIG.product_vectors(wildcards.model, wildcards.dataset, split)
+    place = wildcards.model, wildcards.dataset, split
+    return CONFIG.product_vectors(*place, wildcards.get("merging"))
 
 
 def product_flags(wildcards):

@@ -24,7 +24,7 @@ class ConfigError(UserError):
     """The configuration is wrong; the message is `problems`, one line each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__(*problems)
         self.problems = list(problems)
 
 

@@ -237,12 +237,16 @@ class Config(Section):
         """The pairs of tasks that `model` has heat maps of (figure 3)."""
         return self.disentanglement.pairs if model in self.disentanglement.models else []
 
-    def product_vectors(self, model: str, dataset: str, split: str) -> list[str]:
-        """Whose products J(x)·τ are looked up on a split of `dataset`; the first method's too.
+    def product_vectors(
+        self, model: str, dataset: str, split: str, merging: str | None = None
+    ) -> list[str]:
+        """Whose products J(x)·τ are looked up on a split of `dataset`; a further method's own.
 
-        Of addition and the task itself; negation looks at the control task; a heat map at the other
-        task's vector, on test images; other combinations at all.
+        Of addition by the first method and the task itself; negation looks at the control task; a
+        heat map at the other task's vector, on test images; other combinations at all.
         """
+        if merging is not None:
+            return [merging]
         if dataset not in self.tasks_of(model):
             return self.tasks_of(model)
         if model in self.combinations.models:

@@ -15,9 +15,14 @@ _OUT_OF_MEMORY = (
 class UserError(Exception):
     """Something the user can mend: the message names the file or key, what is wrong and the remedy.
 
-    Scripts print it as one line and exit with status 1; every other exception is a bug of ours and
-    keeps its traceback.
+    Scripts print it and exit with status 1; every other exception is a bug of ours and keeps its
+    traceback. Each argument is a line; what is not printable in it (of a file's name) is escaped.
     """
+
+    def __str__(self) -> str:
+        return "\n".join(
+            "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) for line in self.args
+        )
 
 
 class Interrupted(Exception):

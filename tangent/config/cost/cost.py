@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import inf
 
+from tangent.arithmetic.alphas import alpha_grid
 from tangent.arithmetic.modes import MODES, TRAININGS
 from tangent.config.cost.downloads import side_of
 from tangent.config.cost.model_sizes import ModelSizes
@@ -182,9 +183,7 @@ def _products(job: Job) -> Cost:
     dataset, encoder = job.wildcards["dataset"], job.sizes.encoder
     splits = job.config.splits_of(dataset)
     vectors = {
-        split: [job.wildcards["merging"]]
-        if "merging" in job.wildcards
-        else job.config.product_vectors(job.model, dataset, split)
+        split: job.config.product_vectors(job.model, dataset, split, job.wildcards.get("merging"))
         for split in ("validation", "test")
     }
     rows = {split: getattr(splits, split) * len(names) for split, names in vectors.items()}
@@ -216,8 +215,7 @@ def _disentanglement(job: Job) -> Cost:
     grid = job.config.disentanglement
     pair = job.wildcards["task_1"], job.wildcards["task_2"]
     images = job.images(pair, "test", most=grid.images)
-    step = (grid.maximum - grid.minimum) / (grid.points - 1)
-    changed = sum(grid.minimum + point * step != 0 for point in range(grid.points))
+    changed = sum(alpha != 0 for alpha in alpha_grid(grid.minimum, grid.maximum, grid.points))
     passes = changed + changed * grid.points
     return job.forward(passes * images, weights=4, minutes=480)
 

@@ -70,8 +70,8 @@ def locate(task: AnyTask, entries: Sequence[Mapping[str, Any]], sizes: Sizes) ->
             continue
         logger.info("%s is taken from %s: %s", task.name, key, json.dumps(dict(entry)))
         return Located(dict(entry), details, skipped)
-    lines = "\n".join(f"- {line}" for line in skipped)
-    raise UserError(f"the data set {task.name} is in none of its sources:\n{lines}")
+    lines = [f"- {line}" for line in skipped]
+    raise UserError(f"the data set {task.name} is in none of its sources:", *lines)
 
 
 def open_source(task: AnyTask, located: Located, sizes: Sizes) -> SourceData:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,8 @@ class FileRows(Rows):
     def __getitem__(self, row: int) -> np.ndarray:
         path = self.paths[row]
         try:
+            if os.path.exists(path) and not os.path.isfile(path):  # a pipe, which one waits at
+                raise OSError(0, "it is no regular file")
             content = Path(path).read_bytes()
         except OSError as error:
             raise UserError(

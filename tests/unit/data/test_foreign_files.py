@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from test_sources_folder import from_folder, write
 
 from tangent.data.sources.image_files import read_lines
 from tangent.data.sources.json_lines import _read
-from tangent.data.sources.source import decode
+from tangent.data.sources.source import FileRows, decode
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import TextTask
 
@@ -107,3 +108,31 @@ def test_lines_that_are_no_rows_are_named(tmp_path, row, reason):
     path = lines(tmp_path / "train.jsonl", '{"text": "a", "mood": 0}', row)
     with pytest.raises(UserError, match=rf"train\.jsonl, line 2 is no JSON object \(.*{reason}"):
         _read(TASK, path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to a device"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path, kind):
+    path = tmp_path / "image.png"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path = Path("/dev/zero")
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(UserError, match=rf"^{path} cannot be read \(it is no regular file\)"):
+        FileRows([str(path)], [0])[0]
+
+
+def test_names_are_shown_escaped(tmp_path, rng):
+    """Line breaks, a terminal's escape codes, bytes that are no UTF-8: one line of UTF-8."""
+    names = [b"two\nlines.png", b"\x1b[31mred\x1b[0m.png", b"latin-\xe9.png", b"\xff\xfe\r.png"]
+    names.append(bytes(rng.choice([*range(1, 47), *range(48, 256)], 12).tolist()) + b".png")
+    for name in names:
+        path = os.path.join(os.fsencode(tmp_path), name)
+        with open(path, "wb") as file:
+            file.write(b"nothing")
+        with pytest.raises(UserError) as caught:
+            FileRows([os.fsdecode(path)], [0])[0]
+        message = str(caught.value)
+        assert message.isprintable() and "no complete image" in message
+        message.encode("utf-8")
