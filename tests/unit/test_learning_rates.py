@@ -17,7 +17,10 @@ from tangent.training.learning_rates import (
 )
 
 ROOT = Path(__file__).parents[2]
-SEARCHES = {"configs/real-efficientnet.yaml": "docs/demo/real_learning_rates.csv"}
+SEARCHES = {
+    "config.yaml": "docs/demo/learning_rates.csv",
+    "configs/real-efficientnet.yaml": "docs/demo/real_learning_rates.csv",
+}
 
 
 @pytest.mark.parametrize(("study", "search"), SEARCHES.items())
