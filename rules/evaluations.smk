@@ -192,7 +192,7 @@ rule validate_combinations:
     wildcard_constraints:
         mode=LINEARIZED,
     group:
-        "lookups"
+        lookups
     params:
         settings=combination_flags,
     message:
@@ -214,7 +214,7 @@ rule evaluate_combinations:
     wildcard_constraints:
         mode=LINEARIZED,
     group:
-        "lookups"
+        lookups
     message:
         "other combinations of task vectors"
     shell:

@@ -107,6 +107,10 @@ def test_rules_of_an_entry_in_different_partitions_are_one_line(workspace):
     names = re.search(sharing, output).group(1).split(", ")
     assert {"plot", "report", "collect_table", "resolved_config"} <= {*names}
     assert "single_task" not in names
+    workspace.write("profiles/slurm/site.yaml", {"rules": {"negation": {"qos": "long"}}})
+    output = workspace.snakemake(fails=True)
+    shared = re.search(r"rules\.negation\.qos is 'long',.* the same to all of (.*)", output)
+    assert {"single_task", "evaluate_combinations"} <= {*shared.group(1).split(", ")}
     rules |= {name: {"slurm_partition": "x"} for name in names if name != "plot"}
     workspace.write("profiles/slurm/site.yaml", {"rules": rules})
     workspace.snakemake()
