@@ -89,9 +89,7 @@ def evaluation_flags(wildcards, input):
 
 def is_run(wildcards):
     """Whether a job runs a model: edited ones of linearized modes are looked up."""
-    return (
-        "mode" not in wildcards.keys() or MODES[wildcards.mode].evaluated_as == "plain"
-    )
+    return wildcards.get("mode") not in CONFIG.linearized_modes
 
 
 def lookups(wildcards):

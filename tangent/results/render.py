@@ -125,6 +125,7 @@ def _latex_line(cells: Iterable[str]) -> str:
     return "    " + " & ".join(cells) + r" \\"
 
 
+# What Markdown would take for its own; an underscore within a word is none.
 _escaped = partial(re.compile(r"[\\`*<>\[\]|]|(?<!\w)_|_(?!\w)").sub, r"\\\g<0>")
 _LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%",

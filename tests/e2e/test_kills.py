@@ -7,7 +7,6 @@ import secrets
 import shutil
 import signal
 import time
-from pathlib import Path
 
 import pytest
 from kills import Run, differences, is_gone, processes_in, remains, run_with_kills
@@ -16,33 +15,23 @@ from workspace import ROOT, Workspace
 FINETUNED = "results/tiny/finetuned/tiny/standard/shapes/seed3"
 
 
-def chosen_seed() -> int:
-    """Of the moments: another one every time, or that of a run to be repeated."""
-    seed = int(os.environ.get("KILLS_SEED", secrets.randbits(32)))
-    print(f"the kills' moments: KILLS_SEED={seed}")
-    return seed
-
-
-def kill_and_compare(workspace: Workspace, whole: Path, study: str, kills: int) -> None:
-    """Run a study with kills, and compare it with the uninterrupted one in `whole`."""
-    seed = chosen_seed()
-    hits = []
-    for hit in run_with_kills(workspace, workspace.folder / "results" / study, kills, seed):
-        print(f"kill {len(hits) + 1}: {hit}", flush=True)
-        hits.append(hit)
-    assert len(hits) == kills and any("finetune" in hit for hit in hits)
-    for folder in (f"results/{study}", "resources"):
-        assert differences(workspace.folder / folder, whole / folder) == [], f"seed {seed}"
-        assert remains(workspace.folder / folder) == []
-
-
 @pytest.mark.nightly
 def test_twenty_kills_of_the_demo(tmp_path):
-    workspaces = [Workspace.create(tmp_path / name) for name in ("whole", "killed")]
-    for workspace in workspaces:
+    """At other moments every time, or at those of a run to be repeated."""
+    whole, killed = (Workspace.create(tmp_path / name) for name in ("whole", "killed"))
+    for workspace in (whole, killed):
         shutil.copytree(ROOT / "pretrained", workspace.folder / "pretrained")
-    workspaces[0].snakemake()
-    kill_and_compare(workspaces[1], workspaces[0].folder, "demo", 20)
+    whole.snakemake()
+    seed = int(os.environ.get("KILLS_SEED", secrets.randbits(32)))
+    print(f"the kills' moments: KILLS_SEED={seed}")
+    hits = []
+    for hit in run_with_kills(killed, killed.folder / "results" / "demo", 20, seed):
+        hits.append(hit)
+        print(f"kill {len(hits)}: {hit}", flush=True)
+    assert len(hits) == 20 and any("finetune" in hit for hit in hits)
+    for folder in ("results/demo", "resources"):
+        assert differences(killed.folder / folder, whole.folder / folder) == [], f"seed {seed}"
+        assert remains(killed.folder / folder) == []
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])

@@ -10,7 +10,7 @@ from functools import cache
 from math import inf
 
 from tangent.arithmetic.alphas import alpha_grid
-from tangent.arithmetic.modes import MODES, TRAININGS
+from tangent.arithmetic.modes import TRAININGS
 from tangent.config.cost.downloads import side_of
 from tangent.config.cost.model_sizes import ModelSizes
 from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, Work
@@ -95,7 +95,7 @@ class Job:
 
         Of evaluations of a linearized mode nothing runs: products hold what they look up.
         """
-        if "mode" in self.wildcards and MODES[self.wildcards["mode"]].evaluated_as != "plain":
+        if self.wildcards.get("mode") in self.config.linearized_modes:
             return Cost()
         passing = self.config.compute.evaluation_batch_size * self.sizes.passing
         defaults = {"memory": passing, "megabytes": TORCH, "minutes": 60}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ class FileRows(Rows):
     def __getitem__(self, row: int) -> np.ndarray:
         path = self.paths[row]
         try:
-            if os.path.exists(path) and not os.path.isfile(path):  # a pipe, which one waits at
+            if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe, which one waits at; a device
                 raise OSError(0, "it is no regular file")
             content = Path(path).read_bytes()
         except OSError as error:
