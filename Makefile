@@ -18,8 +18,9 @@ test-large: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m large
 
 # On a Slurm that it installs (Debian's packages, as root) and starts on this machine alone.
+SLURM_TESTS ?= tests/slurm
 test-slurm: environment
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/slurm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm $(SLURM_TESTS)
 
 # The demo study, killed 20 times: on two cores half an hour. KILLS_SEED=... repeats a run's moments.
 test-kills: environment
@@ -45,7 +46,6 @@ real-environment: environment
 	  $(BIN)/python -m pip install --disable-pip-version-check --no-deps -r envs/real.lock \
 	  && cp envs/real.lock .venv/real.lock; }
 
-# --no-compile: Python compiles what is imported, a fifth of it.
 .PHONY: .venv
 .venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -54,7 +54,7 @@ real-environment: environment
 	  echo "$(PYTHON) has no venv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "Setting up .venv from envs/requirements.lock (some minutes the first time)"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -r envs/requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check -r envs/requirements.lock
 	@cp envs/requirements.lock .venv/requirements.lock
 
 # Newest versions that envs/requirements.in allows.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import warm_python
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,20 +65,27 @@ class Workspace:
             file.write(f"\n\n{code}\n")
 
     def start(
-        self, *arguments: str, prefix: Sequence[str] = (), **options: Any
+        self,
+        *arguments: str,
+        prefix: Sequence[str] = (),
+        python: Path | str = sys.executable,
+        **options: Any,
     ) -> subprocess.Popen[str]:
         """Start Snakemake with the workspace's options, in a process group of its own.
 
         Args:
             arguments: of Snakemake.
             prefix: a command that runs the one that follows it.
+            python: the interpreter, also of the jobs.
             options: of `subprocess.Popen`.
         """
         # Jobs must find the interpreter that runs Snakemake.
         environment = {**os.environ, "PATH": self.path, "OMP_NUM_THREADS": "1"}
-        environment.pop("PYTHONPATH", None)
+        # Compiled once per workspace, not once per job, wherever the tests run.
+        for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE"):
+            environment.pop(name, None)
         return subprocess.Popen(
-            [*prefix, sys.executable, "-m", "snakemake", *self.options, *arguments],
+            [*prefix, python, "-m", "snakemake", *self.options, *arguments],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -87,9 +95,10 @@ class Workspace:
             **options,
         )
 
-    def snakemake(self, *arguments: str, fails: bool = False) -> str:
+    def snakemake(self, *arguments: str, fails: bool = False, is_warm: bool = True) -> str:
         """Run Snakemake to its end; returns what it printed."""
-        process = self.start(*arguments)
+        python = warm_python.executable() if is_warm else sys.executable
+        process = self.start(*arguments, python=python)
         output, _ = process.communicate()
         assert (process.returncode != 0) == fails, output
         return output
