@@ -5,7 +5,8 @@ import sys
 
 from snakemake.utils import min_version
 
-from tangent.config.load import ConfigError, extended_files
+from tangent.config.load import extended_files
+from tangent.jobs.errors import UserError
 
 min_version("9.19")
 
@@ -23,7 +24,7 @@ configfile: "config.yaml"
 
 try:
     EXTENDED = extended_files(config.get("extends"))
-except ConfigError as error:
+except UserError as error:
     sys.exit(str(error))
 
 for extended in EXTENDED:

@@ -58,8 +58,9 @@ class Common:
 
     def __init_subclass__(cls) -> None:
         if cls.__module__ == "__main__":
-            name = sys.modules["__main__"].__spec__.name
-            sys.exit(f"run it as: python -m {name.replace('.', ' ')}")
+            package, _, name = sys.modules["__main__"].__spec__.name.partition(".")
+            if package == "scripts":
+                sys.exit(f"run it as: python -m scripts {name}")
         cls.__doc__ = cls.__doc__ or sys.modules[cls.__module__].__doc__
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
 

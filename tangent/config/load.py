@@ -20,14 +20,6 @@ Location = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
 
-class ConfigError(UserError):
-    """The configuration is wrong; the message is `problems`, one line each."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__(*problems)
-        self.problems = list(problems)
-
-
 def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Config:
     """Check a configuration and return it frozen.
 
@@ -36,7 +28,7 @@ def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Conf
         source: how messages name the files.
 
     Raises:
-        ConfigError: anything is wrong; every problem is listed, one line each.
+        UserError: anything is wrong; every problem is listed, one line each.
     """
     problems: list[str] = []
     try:
@@ -49,7 +41,7 @@ def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Conf
     if config is not None:
         problems += problems_across_keys(config)
     if problems:
-        raise ConfigError([f"{source}: {problem}" for problem in problems])
+        raise UserError(*[f"{source}: {problem}" for problem in problems])
     return config
 
 
@@ -60,48 +52,39 @@ def extended_files(extends: Any) -> list[str]:
         extends: the value of the key; None gives no file.
 
     Raises:
-        ConfigError: a file is not there, is no mapping in YAML, or comes twice.
+        UserError: a file is not there, is no mapping in YAML, or comes twice.
     """
     files: list[str] = []
     while extends is not None:
         if not isinstance(extends, str):
-            raise ConfigError([f"extends must be one path, not {extends!r}"])
+            raise UserError(f"extends must be one path, not {extends!r}")
         if not Path(extends).is_file():
             remedy = "give a file, its path from the repository root"
-            raise ConfigError([f"extends: {extends} does not exist or is not a file: {remedy}"])
+            raise UserError(f"extends: {extends} does not exist or is not a file: {remedy}")
         if extends in files:
-            raise ConfigError([f"extends: {' → '.join([*files, extends])} goes in a circle"])
+            raise UserError(f"extends: {' → '.join([*files, extends])} goes in a circle")
         files.append(extends)
-        content = read_checked(extends, "extends: ")
+        try:
+            content = read_yaml(extends)
+        except UserError as error:
+            raise UserError(f"extends: {error}") from error
         if not isinstance(content, dict):
-            raise ConfigError([f"extends: {extends} must be a mapping of keys"])
+            raise UserError(f"extends: {extends} must be a mapping of keys")
         extends = content.get("extends")
     return files[::-1]
-
-
-def read_checked(path: str, prefix: str = "") -> Any:
-    """`read_yaml` of a configuration's file.
-
-    Raises:
-        ConfigError: as `read_yaml`; the message begins with `prefix`.
-    """
-    try:
-        return read_yaml(path)
-    except UserError as error:
-        raise ConfigError([f"{prefix}{error}"]) from error
 
 
 def validated(model: type[M], content: Any, source: str) -> M:
     """The `content` of a file that `model` describes.
 
     Raises:
-        ConfigError: anything is wrong; every problem has a line, which begins with `source`.
+        UserError: anything is wrong; every problem has a line, which begins with `source`.
     """
     try:
         return model.model_validate(content)
     except ValidationError as error:
         problems = _descriptions(error, model, content)
-        raise ConfigError([f"{source}: {problem}" for problem in problems]) from error
+        raise UserError(*[f"{source}: {problem}" for problem in problems]) from error
 
 
 def _descriptions(error: ValidationError, root: type[BaseModel], content: Any) -> list[str]:

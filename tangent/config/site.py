@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tangent.config.load import ConfigError, read_checked, validated
+from tangent.config.load import validated
+from tangent.jobs.errors import UserError
 from tangent.jobs.keys import NonEmptyString, PositiveInteger, Section
+from tangent.jobs.yaml_files import read_yaml
 
 Resource = Literal[
     "mem_mb", "runtime", "gpu", "gpu_model", "cpus_per_task", "slurm_partition", "slurm_account",
@@ -80,18 +82,18 @@ def read_site(path: str, rules: str = "rules") -> Site:
     """Read and check the file; `rules` is the folder of the workflow's rules.
 
     Raises:
-        ConfigError: the file is not there, or anything in it is wrong; every problem has a line.
+        UserError: the file is not there, or anything in it is wrong; every problem has a line.
     """
     if not Path(path).is_file():
         example = path.replace(".yaml", ".example.yaml")
         remedy = f"copy {example} to {path} and put your partition and account in (docs/cluster.md)"
-        raise ConfigError([f"{path} does not exist: {remedy}"])
-    content = read_checked(path)
+        raise UserError(f"{path} does not exist: {remedy}")
+    content = read_yaml(path)
     site = validated(Site, {} if content is None else content, path)
     known = rule_names(rules)
     if unknown := [name for name in site.rules if name not in known]:
         names = ", ".join(sorted(known))
-        raise ConfigError([f"{path}: rules.{name} is no rule; rules: {names}" for name in unknown])
+        raise UserError(*[f"{path}: rules.{name} is no rule; rules: {names}" for name in unknown])
     return site
 
 

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tangent.evaluation.evaluation_task import EditedModel
 from tangent.jobs.errors import UserError
 from tangent.models.heads.head import Head, predictions
-
-if TYPE_CHECKING:
-    from tangent.evaluation.evaluation_task import EditedModel
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -96,8 +97,7 @@ class EvaluationTask:
     def __init__(self, name: str, head: Head, labels: Callable[[str], np.ndarray]) -> None:
         self.name = name
         self.head = head
-        self._load_labels = labels
-        self._labels: dict[str, np.ndarray] = {}
+        self.labels = cache(labels)
 
     @classmethod
     def load(
@@ -129,12 +129,6 @@ class EvaluationTask:
             return labels
 
         return cls(name, head, labels)
-
-    def labels(self, split: str) -> np.ndarray:
-        """Labels [images] of `split`; UserError if the split is missing or has other classes."""
-        if split not in self._labels:
-            self._labels[split] = self._load_labels(split)
-        return self._labels[split]
 
     def accuracy(
         self, edited: EditedModel, coefficients: Mapping[str, float], split: str

@@ -22,7 +22,7 @@ def start_logging(log: Path | None) -> None:
     stream.setFormatter(logging.Formatter("%(message)s"))
     handlers: list[logging.Handler] = [stream]
     if log is not None:
-        file = _LogFile(log)
+        file = _LogFile(log, encoding="utf-8", delay=True)
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         handlers.append(file)
     logger.handlers = handlers
@@ -30,9 +30,6 @@ def start_logging(log: Path | None) -> None:
 
 class _LogFile(logging.FileHandler):
     """A file that is given up with one line if it cannot be written: the work matters more."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, mode="a", encoding="utf-8", delay=True)
 
     def _open(self) -> TextIOWrapper:
         Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
@@ -92,14 +89,8 @@ class Progress:
             rate = (now - self._start) / max(1, self.done - self._at_start)
             left = rate * max(0, self.total - self.done)
             text = "".join(f", {name} {value}" for name, value in shown.items())
-            _plain_line(
-                f"{self.name}: {self.done}/{self.total} {self.unit}s{text}, {left:.0f} s left",
-                also_terminal=bool(self._bar.disable),
-            )
-
-
-def _plain_line(message: str, also_terminal: bool) -> None:
-    record = logger.makeRecord("tangent", logging.INFO, __file__, 0, message, (), None)
-    for handler in logger.handlers:
-        if also_terminal or isinstance(handler, logging.FileHandler):
-            handler.handle(record)
+            message = f"{self.name}: {self.done}/{self.total} {self.unit}s{text}, {left:.0f} s left"
+            record = logger.makeRecord("tangent", logging.INFO, __file__, 0, message, (), None)
+            for handler in logger.handlers:
+                if self._bar.disable or isinstance(handler, logging.FileHandler):
+                    handler.handle(record)

@@ -60,10 +60,6 @@ class PlannedJob:
             found += [str(file) for file in (output, *inside) if file.is_file()]
         return found
 
-    def missing(self) -> list[str]:
-        """Its outputs that do not exist."""
-        return [output for output in self.outputs if not os.path.exists(output)]
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -177,7 +173,7 @@ class _Walk:
 
     def _of_job(self, job: PlannedJob) -> Iterator[Finding]:
         files = job.files()
-        self.verification.missing += job.missing()
+        self.verification.missing += [path for path in job.outputs if not os.path.exists(path)]
         self.verification.results += len(files)
         if not files:
             return

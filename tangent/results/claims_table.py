@@ -230,7 +230,7 @@ def judge(claim: Claim, model: str, family: str, tables: Tables) -> dict[str, ob
         "mean": first.shown(first.quantity.value.mean()),
         "low": low,
         "high": high,
-        "covers": first.covers,
+        "covers": "seeds and images" if first.seeds > 1 else "images alone: one seed",
         "low_other": low_other,
         "high_other": high_other,
         "spread": values.std(ddof=1) if len(values) > 1 else np.nan,

@@ -28,10 +28,6 @@ class Interval:
     high: float
     degrees: float
 
-    def holds(self, value: float) -> bool:
-        """Whether `value` lies inside or on an end."""
-        return self.low <= value <= self.high
-
 
 def of_these_units(per_seed: np.ndarray, images: Iterable[np.ndarray]) -> Interval:
     """An interval for the mean of these very units over other seeds and other test images.
@@ -164,15 +160,10 @@ class Measurement:
         return None if self.values is None else of_other_units(self.values)
 
     @property
-    def covers(self) -> str:
-        """What varies in the interval for these units."""
-        return "seeds and images" if self.seeds > 1 else "images alone: one seed"
-
-    @property
     def verdict(self) -> str:
         """`reproduced`, `not reproduced`, or `undecided` if the interval holds the threshold."""
         interval = self.of_these_units()
-        if interval.holds(self.threshold):
+        if interval.low <= self.threshold <= interval.high:
             return "undecided"
         return "reproduced" if (interval.high < self.threshold) == self.below else "not reproduced"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tangent.config.schema import RANDOM_SUFFIX
 from tangent.results.render import MISSING, Row, Table, percent
-from tangent.results.studied import Tables, fine_tuned_tasks, mode_label, modes_in, studied_models
+from tangent.results.studied import Tables, mode_label, modes_in, studied_models, task_means
 
 # Planning reads the registry and does without pandas.
 if TYPE_CHECKING:
@@ -148,12 +148,8 @@ def per_model(
 
 
 def _pretrained(tables: Tables, model: str) -> str:
-    rows = tables["single_task"].query(
-        "model == @model and mode == 'zero_shot' and split == 'test'"
-    )
-    rows = rows[rows.task.isin(fine_tuned_tasks(tables, model))]
     # The pre-trained model has no seed: equal values are one value, without a spread.
-    return percent(rows.groupby("seed").accuracy.mean().unique())
+    return percent(task_means(tables, model, "zero_shot").unique())
 
 
 def _kept(negation: pd.DataFrame) -> str:

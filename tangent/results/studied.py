@@ -43,7 +43,6 @@ def fine_tuned_tasks(tables: Tables, model: str) -> list[str]:
 
 def task_means(tables: Tables, model: str, mode: str) -> pd.Series:
     """Mean test accuracy over the tasks on which `model` is fine-tuned, by seed."""
-    rows = tables["single_task"].query("model == @model and split == 'test'")
+    rows = tables["single_task"].query("model == @model and mode == @mode and split == 'test'")
     rows = rows[rows.task.isin(fine_tuned_tasks(tables, model))]
-    means = rows.groupby(["mode", "seed"]).accuracy.mean()
-    return means[means.index.get_level_values("mode") == mode].droplevel("mode")
+    return rows.groupby("seed").accuracy.mean()

@@ -10,7 +10,8 @@ from config_mistakes import MISTAKES
 from snakemake.utils import update_config
 from workspace import ROOT
 
-from tangent.config.load import ConfigError, load_config
+from tangent.config.load import load_config
+from tangent.jobs.errors import UserError
 
 
 @pytest.fixture
@@ -19,10 +20,10 @@ def demo():
 
 
 def problems(mapping):
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UserError) as caught:
         load_config(mapping)
-    assert str(caught.value) == "\n".join(caught.value.problems)
-    return [problem.removeprefix("config.yaml: ") for problem in caught.value.problems]
+    assert str(caught.value) == "\n".join(caught.value.args)
+    return [problem.removeprefix("config.yaml: ") for problem in caught.value.args]
 
 
 def test_the_demo_and_its_overlay_are_valid(demo):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tangent.config.load import ConfigError, extended_files
+from tangent.config.load import extended_files
+from tangent.jobs.errors import UserError
 
 
 def test_extended_files_come_in_the_order_of_merging(tmp_path):
@@ -26,6 +27,6 @@ def test_extended_files_come_in_the_order_of_merging(tmp_path):
 )
 def test_what_cannot_be_extended_is_named(tmp_path, content, message):
     (tmp_path / "file.yaml").write_text(content.replace("{folder}", str(tmp_path)))
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UserError) as caught:
         extended_files(str(tmp_path / "file.yaml"))
     assert message in str(caught.value)

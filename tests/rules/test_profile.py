@@ -8,8 +8,9 @@ from workspace import ROOT, Workspace
 
 from tangent.config.cost.study import Costs
 from tangent.config.cost.throughput import CPU, Machine
-from tangent.config.load import ConfigError, load_config
+from tangent.config.load import load_config
 from tangent.config.site import Site, read_site, rule_names
+from tangent.jobs.errors import UserError
 
 
 def site_file(folder, text):
@@ -19,9 +20,9 @@ def site_file(folder, text):
 
 
 def problems(folder, text):
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UserError) as caught:
         read_site(site_file(folder, text), rules=str(ROOT / "rules"))
-    return caught.value.problems
+    return caught.value.args
 
 
 @pytest.mark.parametrize(

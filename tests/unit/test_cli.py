@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from workspace import ROOT
 
 from scripts import cli
 from tangent.jobs.progress import start_logging
@@ -104,3 +105,16 @@ def test_a_log_that_cannot_be_written_is_given_up_with_one_line(tmp_path, small_
         (complaint,) = (line for line in lines if not line.startswith("line"))
         assert complaint.startswith(f"cannot write {path}: ")
     logging.getLogger("tangent").handlers.clear()
+
+
+def test_the_bench_starts_and_a_script_says_how_it_is_started():
+    def run(module):
+        return subprocess.run(
+            [sys.executable, "-m", module, "--help"], capture_output=True, text=True, cwd=ROOT
+        )
+
+    assert run("bench").returncode == 0
+    assert (
+        "run it as: python -m scripts merge_task_vectors"
+        in run("scripts.merge_task_vectors").stderr
+    )

@@ -7,7 +7,7 @@ import random
 import pytest
 import yaml
 
-from tangent.config.load import ConfigError, extended_files
+from tangent.config.load import extended_files
 from tangent.jobs.errors import UserError
 from tangent.jobs.yaml_files import read_yaml
 
@@ -77,7 +77,7 @@ def test_a_slip_has_one_line(content, tmp_path):
     with pytest.raises(UserError, match=SLIPS[content]) as caught:
         read_yaml(written(tmp_path, content))
     assert "study.yaml" in str(caught.value) and "\n" not in str(caught.value)
-    with pytest.raises(ConfigError, match="^extends: .*study.yaml"):
+    with pytest.raises(UserError, match="^extends: .*study.yaml"):
         extended_files(str(tmp_path / "study.yaml"))
 
 

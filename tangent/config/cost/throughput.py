@@ -101,7 +101,7 @@ def measurements() -> list[MeasuredThroughput]:
     """The entries of measured.yaml.
 
     Raises:
-        ConfigError: an entry lacks a key or has an unknown one.
+        UserError: an entry lacks a key or has an unknown one.
     """
     file = "tangent/config/cost/measured.yaml"
     return [validated(MeasuredThroughput, entry, file) for entry in facts("measured.yaml")]

@@ -111,7 +111,7 @@ def coverage(
                 intervals["nested bootstrap"] = _nested_bootstrap(values, random)
             for method, interval in intervals.items():
                 truth = truths["others" if method == "others" else "these"][q]
-                hit = interval.holds(truth), interval.high - interval.low
+                hit = interval.low <= truth <= interval.high, interval.high - interval.low
                 found.setdefault((method, quantity), []).append(hit)
     return {key: tuple(np.mean(hits, axis=0)) for key, hits in found.items()}
 
