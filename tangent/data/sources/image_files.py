@@ -1,8 +1,9 @@
 """Image files in one folder per class, as torchvision's ImageFolder has them, or named by lists."""
 
 import csv
+import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,10 @@ from tangent.data.sources.source import FileRows, SourceData
 from tangent.jobs.errors import UserError
 from tangent.tasks.task_files import first_of
 
+logger = logging.getLogger("tangent")
+
+FOREIGN = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found"}
+"""Folders that archives, NAS boxes and file systems leave among those of a data set."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
@@ -43,7 +48,7 @@ def list_folder(
     found = [
         (os.path.join(place, file), label)
         for label, name in enumerate(names)
-        for place, _, files in sorted(os.walk(folder / name, followlinks=True))
+        for place, files in sorted(_walk(folder / name))
         for file in sorted(files)
         if file.lower().endswith(suffixes) and file[0] != "."
     ]
@@ -55,10 +60,28 @@ def class_names(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: put the data set's class folders there.")
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")
+        found = [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
+    names = _without_foreign(folder, found)
     if not names:
         raise UserError(f"{folder} holds no class folders: unpack the data set there.")
     return tuple(names)
+
+
+def _walk(top: Path) -> Iterator[tuple[str, list[str]]]:
+    """Every folder in `top`, with links followed, and its files; `UserError` for a circle."""
+    for place, folders, files in os.walk(top, followlinks=True):
+        for link in filter(Path.is_symlink, (Path(place, name) for name in folders)):
+            target = link.resolve()
+            if any(parent.resolve().is_relative_to(target) for parent in link.parents):
+                raise UserError(f"{link} is a link to a folder that holds it: remove the link.")
+        folders[:] = _without_foreign(place, folders)
+        yield place, files
+
+
+def _without_foreign(place: Path | str, folders: Sequence[str]) -> list[str]:
+    if found := sorted(FOREIGN.intersection(folders)):
+        logger.warning("%s: left out %s, which other programs put there", place, ", ".join(found))
+    return sorted(set(folders) - FOREIGN)
 
 
 def read_lines(file: Path) -> list[str]:

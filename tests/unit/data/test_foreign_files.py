@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 from test_sources_folder import from_folder, write
 
-from tangent.data.sources.image_files import read_lines
+from tangent.data.sources.image_files import FOREIGN, list_folder, read_lines
 from tangent.data.sources.json_lines import _read
 from tangent.data.sources.source import FileRows, decode
 from tangent.jobs.errors import UserError
@@ -136,3 +137,36 @@ def test_names_are_shown_escaped(tmp_path, rng):
         message = str(caught.value)
         assert message.isprintable() and "no complete image" in message
         message.encode("utf-8")
+
+
+@pytest.mark.parametrize("links", [{"a/in": "."}, {"a/in": ".."}, {"a/in": "../b", "b/in": "../a"}])
+def test_folders_in_a_circle_are_refused(tmp_path, links):
+    for link, target in links.items():
+        (tmp_path / link).parent.mkdir()
+        (tmp_path / link).symlink_to(target)
+    with pytest.raises(UserError, match="/in is a link to a folder that holds it: remove the link"):
+        list_folder(tmp_path)
+
+
+def test_links_to_other_folders_are_followed(tmp_path):
+    for name in ("data/cats", "elsewhere/more"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "one.png").touch()
+    (tmp_path / "data" / "cats" / "in").symlink_to(tmp_path / "elsewhere")
+    rows, _ = list_folder(tmp_path / "data")
+    found = [str(Path(path).relative_to(tmp_path)) for path in rows.paths]
+    assert found == ["data/cats/one.png", "data/cats/in/more/one.png"]
+
+
+def test_folders_of_archives_and_storage_boxes_are_no_classes(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("tangent"), "propagate", True)
+    for place in ("cats", "dogs", *FOREIGN, *(f"cats/{name}" for name in FOREIGN)):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "one.png").touch()
+    rows, classes = list_folder(tmp_path)
+    assert classes == ("cats", "dogs") and list(rows.labels) == [0, 1]
+    names = ", ".join(sorted(FOREIGN))
+    assert caplog.messages == [
+        f"{place}: left out {names}, which other programs put there"
+        for place in (tmp_path, tmp_path / "cats")
+    ]
