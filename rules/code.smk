@@ -4,7 +4,6 @@ from functools import cache
 
 from tangent.jobs.dependencies import dependencies
 from tangent.models.families import FAMILIES
-from tangent.tasks.task_files import task_kind
 
 
 @cache
@@ -42,10 +41,7 @@ def entries_of_data(wildcards):
     """The same of a step that reads a task's source."""
     names = [source.source for source in CONFIG.datasets[wildcards.task].sources]
     of_task = dict.fromkeys(("LAYOUTS", "COPIES"), (wildcards.task,))
-    return of_task | {
-        "DATA_SOURCES": tuple(names),
-        "KINDS": (task_kind(wildcards.task),),
-    }
+    return of_task | {"DATA_SOURCES": tuple(names)}
 
 
 ENTRIES = {
@@ -93,5 +89,4 @@ def code_of(script):
 def code_of_pretraining(recipe):
     """The fingerprint of a pre-training by a recipe, whose objective is a module."""
     objective = f"tangent.training.pretraining.{recipe.objective}"
-    head = FAMILIES[recipe.family].head
-    return code("pretrain", objective, FAMILIES=(recipe.family,), HEADS=(head,))
+    return code("pretrain", objective, FAMILIES=(recipe.family,))

@@ -12,6 +12,8 @@ import pytest
 from kills import Run, differences, is_gone, processes_in, remains, run_with_kills
 from workspace import ROOT, Workspace
 
+# Programs that a shell starts in the background inherit that SIGINT is ignored.
+HEARS_SIGNALS = ("env", "--default-signal=INT")
 FINETUNED = "results/tiny/finetuned/tiny/standard/shapes/seed3"
 
 
@@ -42,7 +44,7 @@ def test_a_signal_to_snakemake_ends_its_jobs_and_loses_nothing(signal_number, st
     slow = "        self.done += steps\n        time.sleep(3)\n"
     study.replace("tangent/jobs/progress.py", "        self.done += steps\n", slow)
     target = f"{FINETUNED}/encoder.safetensors"
-    run = Run(study.start(target))
+    run = Run(study.start(target, prefix=HEARS_SIGNALS))
     assert run.wait_until(lambda: (folder / "events").exists()), run.output
     time.sleep(1.5)
     jobs = processes_in(study.folder)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import T5Config
@@ -21,6 +20,7 @@ from transformers import T5Config
 from tangent.data.tokens import prompt_tokens
 from tangent.demo.text_world import (
     CONTROL_TASK,
+    SENTINELS,
     TASKS,
     build_tokenizer,
     pretraining_texts,
@@ -41,7 +41,7 @@ INPUT_LENGTH, ANSWER_LENGTH = 48, 2
 # Of a text's words, the share that is cut out, and the words of a span.
 _CUT_SHARE, _SPAN = 0.2, 2
 EVALUATION_TEXTS, EVALUATION_SEED = 500, 1
-_NO_TARGET = -100
+_NO_TARGET = -100  # as transformers marks what does not count in its loss
 
 logger = logging.getLogger("tangent")
 
@@ -87,10 +87,7 @@ class TextObjective(Objective):
         examples = pretraining_texts(recipe.texts, recipe.seed)
         self.tokenizer = build_tokenizer(text for pair in examples for text in pair if text)
         vocabulary = self.tokenizer.get_vocab_size()
-        sentinels = sorted(
-            (i for token, i in self.tokenizer.get_vocab().items() if token.startswith("<extra")),
-            reverse=True,
-        )
+        sentinels = [self.tokenizer.token_to_id(f"<extra_id_{n}>") for n in range(SENTINELS)]
         rng = np.random.default_rng(recipe.seed)
         questions = self._tokens([question for question, _ in examples])
         answers = self._tokens([answer or "" for _, answer in examples])
@@ -120,10 +117,9 @@ class TextObjective(Objective):
             pad_sequence([part[row] for row in chosen], batch_first=True, padding_value=padding)
             for part, padding in ((self._inputs, PADDING), (self._targets, _NO_TARGET))
         )
-        logits = self.model(
+        return self.model(
             input_ids=inputs, attention_mask=(inputs != PADDING).long(), labels=targets
-        ).logits
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_NO_TARGET)
+        ).loss
 
     def write(self, folder: Path) -> None:
         """Write the weights, the configuration and the tokenizer."""
