@@ -18,9 +18,8 @@ test-large: environment
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m large
 
 # On a Slurm that it installs (Debian's packages, as root) and starts on this machine alone.
-SLURM_TESTS ?= tests/slurm
 test-slurm: environment
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm $(SLURM_TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slurm tests/slurm
 
 # The demo study, killed 20 times: on two cores half an hour. KILLS_SEED=... repeats a run's moments.
 test-kills: environment
