@@ -15,8 +15,8 @@ if not os.path.samefile(os.getcwd(), workflow.basedir):
     sys.exit(f"start Snakemake in the repository's folder: cd {workflow.basedir}")
 
 # Planning makes objects by the million that live on: looking for garbage among them takes a tenth
-# of its time.
-gc.set_threshold(100_000)
+# of its time. Among what comes later it is looked for when jobs start (rules/runs.smk).
+gc.disable()
 
 
 configfile: "config.yaml"

@@ -95,6 +95,8 @@ def has_failed(job):
 
 
 onstart:
+    gc.freeze()
+    gc.enable()
     # With its limit of 100 starts a second, each time Snakemake looks for jobs makes it look again a
     # second later, beside the looks after each finished job: they multiply until they take a core.
     if workflow.local_exec:

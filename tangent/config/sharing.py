@@ -1,7 +1,9 @@
 """Studies share what they prepare: one must not remake what another one was computed from."""
 
 import json
+import logging
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from tangent.config.model_sources import Pretrained
 from tangent.config.schema import Config
+from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json, read_metadata
 from tangent.models.families import ENCODER_FILE
 from tangent.training.pretraining.recipes import Pretraining
 
+logger = logging.getLogger("tangent")
+
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
+_DAMAGED += (UserError, yaml.YAMLError)
+"""What comes of a file of another version, or that somebody has edited."""
 _SIZES = ("train_images", "validation_images", "test_images")
 
 
@@ -22,16 +30,23 @@ def shared_conflicts(config: Config) -> list[str]:
 
     Snakemake removes a step's old outputs before it runs. So without this a slip in one study's
     configuration would cost other studies their models and images, and all that depends on them.
-    Other studies are those that have kept their configuration beside their results.
-    One line per model and data set, with the remedy.
+    Other studies are those that have kept their configuration beside their results; a file that
+    cannot be read so gets a warning. One line per model and data set, with the remedy.
     """
     mine = config.model_dump(mode="json")
-    return [
-        line
-        for file in sorted(Path(config.paths.results).glob("*/config.yaml"))
-        if file.parent.name != config.study
-        for line in _differences(mine, _kept(file), file)
-    ]
+    lines = []
+    for file in sorted(Path(config.paths.results).glob("*/config.yaml")):
+        if file.parent.name != config.study:
+            try:
+                other = yaml.safe_load(file.read_text(encoding="utf-8"))
+                lines += list(_differences(mine, other, file))
+            except _DAMAGED:
+                logger.warning(
+                    "%s is damaged or of another version: what its study shares with this one may "
+                    "be made again. Run that study again, or delete the file",
+                    file,
+                )
+    return lines
 
 
 def made_otherwise(config: Config, read: Collection[str]) -> list[str]:
@@ -49,16 +64,19 @@ def made_otherwise(config: Config, read: Collection[str]) -> list[str]:
             dataset = config.datasets[folder.name]
             wanted = dataset.model_dump(include=set(_SIZES) | {"order"})
             wanted |= {f"validation_{key}": value for key, value in config.validation}
-            found = read_json(folder / "dataset.json")["provenance"]["settings"]
+            with suppress(*_DAMAGED):
+                found = dict(read_json(folder / "dataset.json")["provenance"]["settings"])
         elif (folder / ENCODER_FILE).exists() and folder.name in config.pretrained:
             # Where a file lies may differ from user to user.
             wanted = config.source_of(folder.name)
             wanted.pop("folder", None)
-            made = json.loads(read_metadata(folder / ENCODER_FILE)["provenance"])
-            found = json.loads(made["settings"]["source"])
+            with suppress(*_DAMAGED):
+                made = json.loads(read_metadata(folder / ENCODER_FILE)["provenance"])
+                found = dict(json.loads(made["settings"]["source"]))
         differ = [key for key, value in wanted.items() if found.get(key) != value]
         if differ:
             values = ", ".join(f"{key} {found.get(key)}, not {wanted[key]}" for key in differ)
+            values = values if found else "settings that its damaged record does not tell any more"
             lines.append(
                 f"{folder} was made with {values}. Give this study a folder of its own (config key "
                 "paths.resources), or the same values"
@@ -66,19 +84,9 @@ def made_otherwise(config: Config, read: Collection[str]) -> list[str]:
     return lines
 
 
-def _kept(file: Path) -> Mapping[str, Any]:
-    """Another study's configuration; nothing if an older version of this software wrote it so."""
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        uses = content["models"], content["tasks"], content["paths"]["resources"]
-        return content if all(uses) else {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
-        return {}
-
-
 def _differences(mine: Mapping[str, Any], other: Mapping[str, Any], file: Path) -> Iterator[str]:
     resources = Path(mine["paths"]["resources"])
-    if not other or resources.resolve() != Path(other["paths"]["resources"]).resolve():
+    if resources.resolve() != Path(other["paths"]["resources"]).resolve():
         return
     made, others = _made_from(mine), _made_from(other)
     for folder in sorted(made.keys() & others.keys()):

@@ -32,8 +32,8 @@ _KINDS = {"vendor_id", "cpu family", "model", "flags", "CPU implementer", "CPU p
 def use_compile_cache() -> Path:
     """Have `torch.compile` keep its code in the user's cache folder, made with mode 0700.
 
-    That is `$TORCHINDUCTOR_CACHE_DIR`, else `tangent-arithmetic/compiled` under `$XDG_CACHE_HOME`
-    or `~/.cache`, with a folder for each kind of CPU. Where it cannot be written, compiled code
+    That is `tangent-arithmetic/compiled` under `$TORCHINDUCTOR_CACHE_DIR`, `$XDG_CACHE_HOME` or
+    `~/.cache`, with a folder for each kind of CPU. Where it cannot be written, compiled code
     goes to a temporary folder that this process removes at its end: the same bits, later.
 
     Returns:
@@ -94,10 +94,10 @@ def _is_damaged(path: Path) -> bool:
 
 
 def _wanted() -> Path:
-    if chosen := os.environ.get(VARIABLE):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return Path(base or Path.home() / ".cache") / "tangent-arithmetic" / "compiled" / _cpu()
+    place = Path("tangent-arithmetic", "compiled", _cpu())
+    base = os.environ.get(VARIABLE) or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    # What started this process may have chosen for it. Of a user's own folder nothing is changed.
+    return Path(base) if Path(base).match(str(place)) else Path(base, place)
 
 
 def _cpu() -> str:

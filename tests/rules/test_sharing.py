@@ -3,12 +3,13 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from workspace import ROOT, Workspace
 
 from tangent.config.load import load_config
-from tangent.config.sharing import shared_conflicts
+from tangent.config.sharing import made_otherwise, shared_conflicts
 
 
 @pytest.fixture
@@ -79,11 +80,40 @@ def test_models_validation_and_the_control_task_count(demo):
     assert "datasets/32px/glyphs" in line and "other values of control," in line
 
 
-@pytest.mark.parametrize("content", ["", "[1, 2]", "models: [x]", "{", "\x00"])
-def test_a_configuration_of_another_version_is_passed_over(demo, content):
+@pytest.mark.parametrize("content", ["", "[1, 2]", "models: [x]", "{", "\x00", "a: &a [*a]"])
+def test_a_configuration_of_another_version_is_named_and_passed_over(demo, content, caplog):
     made(demo, "pretrained/demo-vit")
-    write(f"{demo['paths']['results']}/old/config.yaml", content)
+    file = f"{demo['paths']['results']}/old/config.yaml"
+    write(file, content)
     assert shared_conflicts(load_config(demo)) == []
+    assert f"{file} is damaged or of another version" in caplog.text
+
+
+def test_whatever_is_edited_in_another_studys_configuration_stops_nothing(demo):
+    """Any value of it replaced by one of another type."""
+    rng = np.random.default_rng()
+    made(demo, "pretrained/demo-vit", "datasets/32px/shapes")
+    keep(demo, "other")
+    file = Path(demo["paths"]["results"], "other", "config.yaml")
+    whole = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for _ in range(100):
+        content = place = copy.deepcopy(whole)
+        while True:
+            key = list(place)[rng.integers(len(place))]
+            if not isinstance(place[key], dict) or not place[key] or rng.random() < 0.3:
+                break
+            place = place[key]
+        place[key] = [None, 1, "text", [1], {"a": 1}][rng.integers(5)]
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        assert isinstance(shared_conflicts(load_config(demo)), list)
+
+
+def test_a_damaged_record_of_a_shared_folder_is_named(demo):
+    folder = f"{demo['paths']['resources']}/datasets/32px/shapes"
+    for content in ("{}", "[]", '{"provenance": {"settings": 1}}', "{", ""):
+        write(f"{folder}/dataset.json", content)
+        (line,) = made_otherwise(load_config(demo), [f"{folder}/train.safetensors"])
+        assert line.startswith(f"{folder} was made with settings that its damaged record")
 
 
 def test_snakemake_refuses_before_it_removes_anything(demo, tmp_path):
