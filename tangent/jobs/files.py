@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -323,6 +325,13 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """
     with open_safetensors(path, "np") as file:
         return file.metadata() or {}
+
+
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file; `OSError` also of a pipe, which one waits at, and of a device."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return Path(path).read_bytes()
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

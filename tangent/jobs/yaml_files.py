@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_regular
 
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -19,7 +20,7 @@ def read_yaml(path: str | Path) -> Any:
             with the number of the line where there is one.
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
         return yaml.load(text, Loader=_OneOfEach)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error

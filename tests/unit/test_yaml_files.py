@@ -82,6 +82,9 @@ def test_a_slip_has_one_line(content, tmp_path):
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
-    for path, reason in ((tmp_path / "gone.yaml", "No such file"), (tmp_path, "Is a directory")):
+    for path, reason in (
+        (tmp_path / "gone.yaml", "No such file"),
+        (tmp_path, "it is no regular file"),
+    ):
         with pytest.raises(UserError, match=rf"{path} cannot be read: {reason}"):
             read_yaml(path)

@@ -1,6 +1,7 @@
 """Image files in one folder per class, as torchvision's ImageFolder has them, or named by lists."""
 
 import csv
+import io
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ import numpy as np
 
 from tangent.data.sources.source import FileRows, SourceData
 from tangent.jobs.errors import UserError
+from tangent.jobs.files import read_regular
 from tangent.tasks.task_files import first_of
 
 logger = logging.getLogger("tangent")
@@ -87,7 +89,7 @@ def _without_foreign(place: Path | str, folders: Sequence[str]) -> list[str]:
 def read_lines(file: Path) -> list[str]:
     """Lines of a text file, without empty ones; a `UserError` if it cannot be read as text."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(file).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read ({error}): restore it.") from error
     return [line.strip() for line in lines if line.strip()]
@@ -187,9 +189,9 @@ def read_gtsrb(places: Mapping[str, Path]) -> SourceData:
 def _read_table(file: Path) -> tuple[list[str], list[int]]:
     """File names and class numbers of a table that is separated by semicolons."""
     try:
-        with open(file, newline="", encoding="utf-8-sig", errors="replace") as content:
-            reader = csv.DictReader(content, delimiter=";", skipinitialspace=True)
-            columns, rows = reader.fieldnames or [], list(reader)
+        content = io.StringIO(read_regular(file).decode("utf-8-sig", "replace"), newline="")
+        reader = csv.DictReader(content, delimiter=";", skipinitialspace=True)
+        columns, rows = reader.fieldnames or [], list(reader)
     except (OSError, csv.Error) as error:
         raise UserError(f"{file} cannot be read ({error}): restore it.") from error
     if not {"Filename", "ClassId"} <= set(columns):

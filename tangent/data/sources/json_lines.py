@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from tangent.data.sources.source import Absent, Sizes, Source, SourceData, labelled_texts
 from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.files import read_regular
 from tangent.jobs.keys import Folder
 from tangent.tasks.task_files import AnyTask, TextTask
 
@@ -43,14 +44,14 @@ class JsonLines(Source):
 
 def _read(task: TextTask, path: Path) -> tuple[list, list, str, None]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path} cannot be read as UTF-8 text ({first_line(error)}): restore it, or delete the "
             "file of the step `data_source` that names it and run that step again."
         ) from error
     values, labels = [], []
-    for number, line in enumerate(io.StringIO(text), start=1):
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         try:
             row = json.loads(line, parse_constant=_no_number)
             json.dumps(row, ensure_ascii=False).encode()  # escapes may stand for no character

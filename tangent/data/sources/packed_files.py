@@ -13,6 +13,7 @@ import numpy as np
 from tangent.data.sources.image_files import check_files
 from tangent.data.sources.source import ArrayRows, FileRows, SourceData
 from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.files import read_regular
 
 
 def read_mnist(places: Mapping[str, Path], classes: tuple[str, ...] | None = None) -> SourceData:
@@ -36,7 +37,7 @@ def read_mnist(places: Mapping[str, Path], classes: tuple[str, ...] | None = Non
 def _read_idx(file: Path, dimensions: int) -> np.ndarray:
     """An idx file of bytes: two zeros, type 8, the dimensions' number and sizes, the values."""
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
         if file.suffix == ".gz":
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:

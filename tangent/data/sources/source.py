@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.files import read_regular
 from tangent.jobs.keys import Section
 from tangent.tasks.task_files import AnyTask
 
@@ -89,9 +88,7 @@ class FileRows(Rows):
     def __getitem__(self, row: int) -> np.ndarray:
         path = self.paths[row]
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe, which one waits at; a device
-                raise OSError(0, "it is no regular file")
-            content = Path(path).read_bytes()
+            content = read_regular(path)
         except OSError as error:
             raise UserError(
                 f"{path} cannot be read ({error.strerror}): restore this file of the data set."

@@ -14,10 +14,12 @@ import pytest
 from PIL import Image
 from test_sources_folder import from_folder, write
 
-from tangent.data.sources.image_files import FOREIGN, list_folder, read_lines
+from tangent.data.sources.image_files import FOREIGN, _read_table, list_folder, read_lines
 from tangent.data.sources.json_lines import _read
+from tangent.data.sources.packed_files import _read_idx
 from tangent.data.sources.source import FileRows, decode
 from tangent.jobs.errors import UserError
+from tangent.jobs.yaml_files import read_yaml
 from tangent.tasks.task_files import TextTask
 
 MARK = "\ufeff".encode()
@@ -95,6 +97,14 @@ def test_json_lines_with_a_mark_are_read(tmp_path):
     assert values == [{"text": "größer"}] * 2 and labels == [1, 1]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_on_any_system(tmp_path, end):
+    rows = [f'{{"text": "{number}\u2028", "mood": {number}}}' for number in range(2)]
+    (tmp_path / "train.jsonl").write_bytes((end.join(rows) + end).encode())
+    values, labels, *_ = _read(TASK, tmp_path / "train.jsonl")
+    assert values == [{"text": "0\u2028"}, {"text": "1\u2028"}] and labels == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -122,6 +132,22 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path, kind):
         path.symlink_to("/dev/zero")
     with pytest.raises(UserError, match=rf"^{path} cannot be read \(it is no regular file\)"):
         FileRows([str(path)], [0])[0]
+
+
+READERS = {
+    "list": read_lines,
+    "table": _read_table,
+    "JSON lines": lambda path: _read(TASK, path),
+    "idx file": lambda path: _read_idx(path, 1),
+    "YAML": read_yaml,
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_no_reader_waits_at_a_pipe(tmp_path, kind):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=rf"^{tmp_path}/pipe .* it is no regular file"):
+        READERS[kind](tmp_path / "pipe")
 
 
 def test_names_are_shown_escaped(tmp_path, rng):
