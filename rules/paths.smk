@@ -127,7 +127,7 @@ def rates(wildcards):
 
 def chosen_rate(wildcards):
     """The file of the learning rate where it is chosen from a grid."""
-    if not rates(wildcards):
+    if "rate" in wildcards.keys() or not rates(wildcards):  # a path may have it
         return []
     # What follows is planned when the choice is made: the same one as before trains nothing again.
     checkpoints.chosen_learning_rate.get(

@@ -30,11 +30,6 @@ rule finetuned:
 # To choose a learning rate no test split and no sum of task vectors is read. Trainings have their rate
 # in their paths, so that another grid makes only what is new.
 use rule finetuned as tuning_training with:
-    input:
-        config=pretrained_config,
-        initial=initial_encoder,
-        head=heads(["{task}"]),
-        train=training_images,
     output:
         **training_files(TUNED),
     wildcard_constraints:

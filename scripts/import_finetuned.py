@@ -22,7 +22,7 @@ def run(arguments: Arguments) -> None:
     from tangent.models.encoders import load_encoder
     from tangent.models.families import config_path
     from tangent.models.published.conversion import describe_base, load_checkpoint
-    from tangent.models.published.published_files import PUBLISHED_SOURCES
+    from tangent.models.published.published_sources import PUBLISHED_SOURCES
 
     identity = arguments.chosen("model", "training", "task")
     entry = sources.parse(arguments.source)

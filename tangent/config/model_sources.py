@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tangent.jobs.keys import Name, NaturalNumber, Section
 from tangent.models.fetch.fetching import MODEL_SOURCES
-from tangent.models.published.published_files import PUBLISHED_SOURCES
+from tangent.models.published.published_sources import PUBLISHED_SOURCES
 
 
 class PretrainedByRecipe(Section):

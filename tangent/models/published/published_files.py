@@ -3,9 +3,8 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.hub_cache import checked_sha256
 from tangent.jobs.keys import Folder, NonEmptyString, RepositoryId, Section, Sha256
@@ -71,10 +70,6 @@ class PublishedHub(Section):
     def fetch(self, key: str) -> LocalFile:
         """Download the file, or find it in the cache; `key` and errors as for `download`."""
         return download(key, self.repository, self.revision, self.file)
-
-
-PUBLISHED_SOURCES: Registry[Any] = {"file": PublishedFile, "hub": PublishedHub}
-"""Where published files come from, by the value of an entry's key `source`."""
 
 
 def download(key: str, repository: str, revision: str, file: str) -> LocalFile:
