@@ -19,8 +19,7 @@ from tangent.training.pretraining.recipes import Pretraining
 
 logger = logging.getLogger("tangent")
 
-_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
-_DAMAGED += (UserError, yaml.YAMLError)
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, UserError, yaml.YAMLError)
 """What comes of a file of another version, or that somebody has edited."""
 _SIZES = ("train_images", "validation_images", "test_images")
 
