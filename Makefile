@@ -5,8 +5,9 @@ BIN := .venv/bin
 
 .PHONY: demo test test-large test-slurm test-kills bench lint lock environment docs real-environment
 
+# `.venv/bin/snakemake --cores 2` does the same, but each of its 250 jobs imports torch anew.
 demo: environment
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/python envs/warm_python.py -m snakemake --cores $(CORES)
 	@$(BIN)/python -m scripts headline --config config.yaml
 
 # Two files at a time, the long ones of tests/e2e first; OMP_NUM_THREADS because torch's threads would fight for the cores.

@@ -20,21 +20,28 @@ where it is not used, and what is empty is left out: an upgrade does not make ev
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
+import json
+import os
+import sys
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import sha256_file
+from tangent.jobs.files import sha256_file, write_json
 
 T = TypeVar("T")
 Registry = dict[str, T]
 """The annotation of a registry, by which this module knows one."""
 
 PACKAGES = ("tangent", "scripts")
+
+KEPT = ".snakemake/syntax"
+"""Where what a module says is kept between Snakemake's runs, by the hash of its content."""
 
 NEVER = {
     "scripts.cli",
@@ -98,9 +105,9 @@ def dependencies(
     while left:
         current = left.pop()
         source = _read(current, root)
-        data |= source.data
+        data.update(source.data)
         found[current], names = source.of_job(used)
-        targets = {target for name in names for target in source.imports[name]}
+        targets = {tuple(target) for name in names for target in source.imports[name]}
         left |= {_defining(*target, root) for target in targets} - found.keys() - NEVER
     return Dependencies(found, frozenset(data), root)
 
@@ -128,13 +135,49 @@ def _read(module: str, root: Path) -> _Source:
     path = source_file(module, root)
     if path is None:
         raise UserError(f"the module {module} does not exist, but a step's code includes it.")
+    content, beside = path.read_bytes(), sorted(os.listdir(path.parent))
+    name = hashlib.sha256(repr((sys.version, module, beside, content)).encode()).hexdigest()
+    kept = root / KEPT / f"{name}.json"
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return _Source(**json.loads(kept.read_bytes()))
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(content)
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path} is not valid Python: {error}") from error
-    source = _Source(module, path, root)
-    source.read(tree)
+    source = _Reader(module, path, root).read(tree)
+    if kept.parent.parent.is_dir():
+        with contextlib.suppress(UserError):  # it is only slower without
+            write_json(kept, asdict(source))
     return source
+
+
+@dataclass
+class _Source:
+    """What a module says, in the types of JSON.
+
+    Attributes:
+        imports: by local name what is imported as it, here or there in the module: a module, and
+            the name in it (None: the module itself).
+        data: files beside the module that it names.
+        entries: of registries: its registry, key, hash, and the local names of imports in it.
+        always: local names of imports that count however the job goes.
+        text: hash of what does: all but registries' entries and the imports for these alone.
+    """
+
+    imports: dict[str, list[tuple[str, str | None]]]
+    data: list[str]
+    entries: list[tuple[str, str, str, list[str]]]
+    always: list[str]
+    text: str
+
+    def of_job(self, used: Mapping[str, Collection[str]]) -> tuple[str, set[str]]:
+        """The hash of what counts for a job, and the local names of the imports that do."""
+        words, names = [self.text], set(self.always)
+        for registry, key, text, imports in self.entries:
+            if registry not in used or key in used[registry]:
+                words.append(text)
+                names.update(imports)
+        return _hash(words), names
 
 
 @dataclass
@@ -158,57 +201,43 @@ def _hash(words: Iterable[str]) -> str:
 
 
 @dataclass
-class _Source:
-    """What a module says.
-
-    Attributes:
-        imports: by local name what is imported as it, here or there in the module: a module, and
-            the name in it (None: the module itself).
-        data: files beside the module that it names.
-        registries: by name and key the entries.
-        always: local names of imports that count however the job goes.
-        text: hash of what does: all but registries' entries and the imports for these alone.
-    """
+class _Reader:
+    """A reader of a module's syntax tree."""
 
     module: str
     path: Path
     root: Path
     imports: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
     data: set[str] = field(default_factory=set)
-    registries: dict[str, dict[str, _Part]] = field(default_factory=dict)
-    always: set[str] = field(default_factory=set)
-    text: str = ""
 
-    def read(self, tree: ast.Module) -> None:
-        """Fill in what the syntax tree says."""
-        parts = []
+    def read(self, tree: ast.Module) -> _Source:
+        """What the syntax tree says."""
+        parts, entries = [], []
         for node in tree.body:
             match node:
                 case ast.AnnAssign(annotation=ast.Subscript(value=ast.Name("Registry"))):
-                    self.registries[node.target.id] = {
-                        ast.literal_eval(key): self._part(key, value)
-                        for key, value in zip(node.value.keys, node.value.values, strict=True)
-                    }
+                    items = zip(node.value.keys, node.value.values, strict=True)
+                    entries += [
+                        (node.target.id, ast.literal_eval(key), self._part(key, value))
+                        for key, value in items
+                    ]
                     parts.append(self._part(node.target, node.annotation))
                 case _:
                     parts.append(self._part(node))
         outside = set().union(*(part.names for part in parts))
-        entries = [part for table in self.registries.values() for part in table.values()]
-        of_entries = set().union(*(part.names for part in entries)) - outside
-        # An import that nothing refers to counts: it is there for what happens when it is imported.
-        self.always = self.imports.keys() - of_entries
+        of_entries = set().union(*(part.names for *_, part in entries)) - outside
         counted = [part for part in parts if not part.imported or part.imported - of_entries]
-        self.text = _hash(part.hash() for part in counted)
-
-    def of_job(self, used: Mapping[str, Collection[str]]) -> tuple[str, set[str]]:
-        """The hash of what counts for a job, and the local names of the imports that do."""
-        words, names = [self.text], set(self.always)
-        for registry, entries in self.registries.items():
-            for key, entry in entries.items():
-                if key in used.get(registry, entries):
-                    words.append(entry.hash())
-                    names |= entry.names & self.imports.keys()
-        return _hash(words), names
+        return _Source(
+            imports={name: sorted(targets, key=repr) for name, targets in self.imports.items()},
+            data=sorted(self.data),
+            entries=[
+                (registry, key, part.hash(), sorted(part.names & self.imports.keys()))
+                for registry, key, part in entries
+            ],
+            # An import that nothing refers to counts: it is there for what happens when imported.
+            always=sorted(self.imports.keys() - of_entries),
+            text=_hash(part.hash() for part in counted),
+        )
 
     def _part(self, *nodes: ast.AST) -> _Part:
         part = _Part()

@@ -54,4 +54,5 @@ class Section(BaseModel):
         frozen=True,
         protected_namespaces=(),
         use_attribute_docstrings=True,
+        defer_build=True,  # most sections are only ever part of the whole
     )

@@ -11,7 +11,15 @@ from modulefinder import ModuleFinder
 import pytest
 from workspace import ROOT
 
-from tangent.jobs.dependencies import NEVER, PACKAGES, _defining, _read, dependencies, source_file
+from tangent.jobs.dependencies import (
+    KEPT,
+    NEVER,
+    PACKAGES,
+    _defining,
+    _read,
+    dependencies,
+    source_file,
+)
 from tangent.jobs.errors import UserError
 
 SCRIPTS = sorted(
@@ -101,6 +109,28 @@ def test_an_entry_counts_where_it_is_used_and_only_there(example):
     assert {entry: of(entry) for entry in before} == before
     registry.write_text(imports + table.replace("two.B", "two.C"))
     assert [entry for entry in before if of(entry) != before[entry]] == ["two"]
+
+
+def test_what_a_module_says_is_kept_between_runs_until_its_content_changes(example):
+    def found():
+        _read.cache_clear()
+        _defining.cache_clear()
+        return dependencies(["scripts.step"], {"KINDS": ["two"]}, example)
+
+    read = found()
+    (example / ".snakemake").mkdir()
+    assert found() == read
+    kept = list((example / KEPT).iterdir())
+    assert len(kept) == len(read.modules) + 1  # and the package that says where Square is
+    for path, damage in zip(kept, ("", "{", "[]", "{}", "null", '{"text": 1}'), strict=False):
+        path.write_text(damage)
+    assert found() == read
+    (example / "tangent/two.py").write_text("edited = 1\n")
+    assert found().modules["tangent.two"] != read.modules["tangent.two"]
+    (example / "tangent/inside.py").write_text("FILE = 'later.yaml'\n")
+    assert found().data == read.data
+    (example / "tangent/later.yaml").write_text("a: 1\n")
+    assert found().data == read.data | {"tangent/later.yaml"}
 
 
 def test_a_module_that_is_missing_or_broken_is_named(example):

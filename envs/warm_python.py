@@ -1,9 +1,12 @@
 """An interpreter that has imported the large libraries already, forked for each `python -m`.
 
+    python envs/warm_python.py -m snakemake --cores 2
+
 Of a job of a small study nine tenths of the time are imports. A forked interpreter is a real one:
 its own process, working directory, environment and streams, with nothing of the project loaded.
-The study that all tests of tests/e2e share, and what interrupts processes or looks at them, runs on
-interpreters that start from nothing; tests that compare bytes with that study compare the two.
+Where the system is not Linux all start from nothing. So does the study that all tests of tests/e2e
+share, and what interrupts processes or looks at them; tests that compare bytes with that study
+compare the two.
 """
 
 from __future__ import annotations
@@ -53,17 +56,16 @@ sys.exit(answer[0] if answer else "the warm interpreter has ended")
 @functools.cache
 def executable() -> Path:
     """A file to be run as `python`; starts the warm interpreter, which ends with this one."""
+    if not hasattr(os, "pidfd_open"):
+        return Path(sys.executable)
     folder = Path(tempfile.mkdtemp(prefix="warm-python-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     python = folder / "python"
     address = str(folder / "socket")
     python.write_text(CLIENT.format(python=sys.executable, socket=address), encoding="utf-8")
     python.chmod(0o755)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     server = subprocess.Popen(
         [sys.executable, __file__, address],
-        env=environment,
         stdin=subprocess.PIPE,  # its end is ours
         stdout=subprocess.PIPE,
         cwd=folder,
@@ -122,6 +124,7 @@ def run(streams: list[int], argv: list[str], folder: str, environment: dict[str,
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in environment
     sys.executable, _, module, *flags = argv
     sys.orig_argv, sys.argv = argv, [module, *flags]
     sys.path[0] = folder
@@ -144,4 +147,8 @@ def run(streams: list[int], argv: list[str], folder: str, environment: dict[str,
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "-m":
+        process = subprocess.Popen([executable(), *sys.argv[1:]])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other has it too, and ends first
+        sys.exit(process.wait())
     serve(sys.argv[1])
