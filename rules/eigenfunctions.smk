@@ -35,10 +35,7 @@ rule proposition1:
     threads: CONFIG.compute.threads
     params:
         settings=flags(
-            tasks=CONFIG.eigenfunctions.tasks,
-            images=CONFIG.eigenfunctions.images,
-            components=CONFIG.eigenfunctions.components,
-            **DEVICE,
+            **CONFIG.eigenfunctions.model_dump(exclude={"models", "logits"}), **DEVICE
         ),
     message:
         "check proposition 1"

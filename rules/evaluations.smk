@@ -71,8 +71,6 @@ rule single_task:
         edited_model(["{task}"], SPLITS),
     output:
         accuracy="<results>/single_task/{model}/{mode}/{task}/seed{seed}/accuracy.json",
-    group:
-        lookups
     threads: evaluation_threads
     message:
         "single-task accuracy on {wildcards.task}"
@@ -89,8 +87,6 @@ rule validate_addition:
     output:
         sweep="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/sweep.csv",
         alpha="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/alpha.json",
-    group:
-        lookups
     threads: evaluation_threads
     params:
         settings=lambda wildcards: flags(
@@ -109,8 +105,6 @@ rule validate_negation:
     output:
         sweep="<results>/alpha/{model}/{mode}/{task}/seed{seed}/sweep.csv",
         alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
-    group:
-        lookups
     threads: evaluation_threads
     params:
         settings=flags(
@@ -133,8 +127,6 @@ rule addition:
         alpha="<results>/alpha/{model}/{mode}/{merging}/seed{seed}/alpha.json",
     output:
         result="<results>/addition/{model}/{mode}/{merging}/seed{seed}/result.json",
-    group:
-        lookups
     threads: evaluation_threads
     message:
         "task addition by {wildcards.merging}"
@@ -149,8 +141,6 @@ rule negation:
         alpha="<results>/alpha/{model}/{mode}/{task}/seed{seed}/alpha.json",
     output:
         result="<results>/negation/{model}/{mode}/{task}/seed{seed}/result.json",
-    group:
-        lookups
     threads: evaluation_threads
     params:
         control=CONFIG.control,
@@ -168,8 +158,6 @@ rule disentanglement:
     output:
         error="<results>/disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}/error.csv",
         settings="<results>/disentanglement/{model}/{mode}/{task_1}/{task_2}/seed{seed}/error.json",
-    group:
-        lookups
     threads: evaluation_threads
     params:
         settings=flags(**CONFIG.disentanglement.model_dump(exclude={"models", "pairs"})),
@@ -191,8 +179,6 @@ rule validate_combinations:
         "<logs>/combinations/{model}/{mode}/seed{seed}/choices.log",
     wildcard_constraints:
         mode=LINEARIZED,
-    group:
-        lookups
     params:
         settings=combination_flags,
     message:
@@ -213,8 +199,6 @@ rule evaluate_combinations:
         "<logs>/combinations/{model}/{mode}/seed{seed}/result.log",
     wildcard_constraints:
         mode=LINEARIZED,
-    group:
-        lookups
     message:
         "other combinations of task vectors"
     shell:

@@ -28,7 +28,7 @@ WITHOUT_TORCH = ["tables"]
 
 
 def complete(step):
-    """Give a step its environment, limits, log, benchmark, and fingerprint of code.
+    """Give a step its environment, group, limits, log, benchmark, and fingerprint of code.
 
     What its rule says itself stays. Its command, which Snakemake has compiled by now, names them.
     Its message ends with what it does not say of the job, in parentheses.
@@ -38,11 +38,12 @@ def complete(step):
     stage = "report" if Path(step.snakefile).stem in WITHOUT_TORCH else "train"
     step.conda_env = step.conda_env or f"../envs/{stage}.yaml"
     step.resources.update(Resources.from_mapping(LIMITS))
+    group = "summary" if stage == "report" else None
+    if "{params.evaluation}" in step.shellcmd:
+        group = lookups
     # A dry run on this machine would show groups, which its run does not have.
-    if runs_elsewhere() or not workflow.is_main_process:
-        step.group = step.ruleinfo.group or ("summary" if stage == "report" else None)
-    else:
-        step.group = None
+    is_grouped = runs_elsewhere() or not workflow.is_main_process
+    step.group = (step.ruleinfo.group or group) if is_grouped else None
     # What a profile or `--set-resources` gives to the rule wins, as in Snakemake itself.
     given = workflow.resource_settings._parsed_overwrite_resources
     step.resources.update(given.get(step.name, {}))
