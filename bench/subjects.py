@@ -67,12 +67,9 @@ class Subject:
     def task_vectors(self, count: int) -> dict[str, Tensor]:
         """Of each weight random directions, as long as fine-tunings: [count, *shape]."""
         torch.manual_seed(3)
-        shapes = {
-            name: (count, *value.shape) for name, value in parameters_of(self.encoder()).items()
-        }
         return {
-            name: 1e-3 * torch.randn(shape, device=self.setting.device)
-            for name, shape in shapes.items()
+            name: 1e-3 * torch.randn(count, *value.shape, device=self.setting.device)
+            for name, value in parameters_of(self.encoder()).items()
         }
 
     def noise(self, images: int) -> Tensor:
