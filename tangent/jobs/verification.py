@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -34,9 +35,7 @@ class PlannedJob:
 
     Attributes:
         record: where it leaves the record of itself (`tangent.jobs.job_record`).
-        step: name of its script.
-        settings: the values of its flags, as JSON has them.
-        code: fingerprint of the code that it would run.
+        step, settings, code: what that record would say today.
         inputs: the files that it reads, as `plain_path` writes them.
         outputs: the files and folders that it writes, likewise.
     """
@@ -63,13 +62,7 @@ class PlannedJob:
 
 @dataclass(frozen=True)
 class Finding:
-    """A link that does not match.
-
-    Attributes:
-        path: the file.
-        problem: what is wrong with it.
-        remedy: what to do.
-    """
+    """A link that does not match: the file, what is wrong with it, and what to do."""
 
     path: str
     problem: str
@@ -184,13 +177,12 @@ class _Walk:
                 "an older version, or by a job that did not finish"
             )
             yield Finding(files[0], problem, AGAIN)
-            return
-        if isinstance(record, UserError):
+        elif isinstance(record, UserError):
             yield Finding(files[0], f"has a record that cannot be read ({record})", DELETE)
-            return
-        yield from self._of_files(job, record, files)
-        yield from _of_settings_and_code(job, record, files[0])
-        yield from self._of_inputs(record, files[0])
+        else:
+            yield from self._of_files(job, record, files)
+            yield from _of_settings_and_code(job, record, files[0])
+            yield from self._of_inputs(record, files[0])
 
     def _of_files(
         self, job: PlannedJob, record: JobRecord, files: Sequence[str]
@@ -203,17 +195,14 @@ class _Walk:
                     problem = f"was copied with its record: {job.record} is that of {foreign}"
                     remedy = "delete it and that record, and run snakemake again"
                 yield Finding(path, problem, remedy)
-            elif self.hashes[path] != record.outputs[path].sha256:
-                yield Finding(path, self._edited(job, record, path), DELETE)
-
-    def _edited(self, job: PlannedJob, record: JobRecord, path: str) -> str:
-        found, written = self.hashes[path], record.outputs[path].sha256
-        origin = self.path_of.get(found)
-        how = "It was edited or swapped" if origin is None else f"It is a copy of {origin}"
-        return (
-            f"is not what its job wrote: its SHA-256 is {_short(found)}, its record "
-            f"({job.record}) says {_short(written)}. {how}"
-        )
+            elif (found := self.hashes[path]) != (written := record.outputs[path].sha256):
+                origin = self.path_of.get(found)
+                how = "It was edited or swapped" if origin is None else f"It is a copy of {origin}"
+                problem = (
+                    f"is not what its job wrote: its SHA-256 is {_short(found)}, its record "
+                    f"({job.record}) says {_short(written)}. {how}"
+                )
+                yield Finding(path, problem, DELETE)
 
     def _of_inputs(self, record: JobRecord, result: str) -> Iterator[Finding]:
         for path, digest in record.inputs.items():
@@ -313,10 +302,8 @@ def _differences(key: str, before: Any, now: Any) -> Iterator[str]:
 
 def _opened(value: Any) -> Any:
     if isinstance(value, str) and value.startswith("{"):
-        try:
+        with suppress(json.JSONDecodeError):
             return json.loads(value)
-        except json.JSONDecodeError:
-            pass
     return value
 
 
