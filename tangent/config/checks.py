@@ -205,12 +205,11 @@ def _emergence(config: Config) -> Iterator[str]:
         )
     model_at: dict[int, str] = {}
     for model, step in steps.items():
-        if step in model_at:
+        if (first := model_at.setdefault(step, model)) != model:
             yield (
-                f"emergence.steps: {model_at[step]!r} and {model!r} are both at step {step}; give "
-                "each checkpoint its own"
+                f"emergence.steps: {first!r} and {model!r} are both at step {step}; give each "
+                "checkpoint its own"
             )
-        model_at.setdefault(step, model)
 
 
 def _finetuning(config: Config) -> Iterator[str]:

@@ -209,16 +209,14 @@ def lease(count: int = 1) -> list[str]:
         )
     folder = Path(tempfile.gettempdir()) / f"tangent-gpus-{os.getuid()}"
     is_waiting = False
-    while True:
-        taken = _try(gpus, count, folder)
-        if taken:
-            names = [gpu.name for gpu in taken]
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names)
-            return names
+    while not (taken := _try(gpus, count, folder)):
         if not is_waiting:
             logger.info("other jobs hold the GPUs: waiting for %d of %d", count, len(gpus))
             is_waiting = True
         time.sleep(_SECONDS_BETWEEN_TRIES)
+    names = [gpu.name for gpu in taken]
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names)
+    return names
 
 
 def _try(gpus: list[Gpu], count: int, folder: Path) -> list[Gpu]:

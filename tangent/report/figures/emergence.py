@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from tangent.report.figures import style
 from tangent.report.figures.catalogue import Caption
@@ -84,6 +84,5 @@ def _steps(panels: list[Axes], steps: list[int]) -> None:
             if not shown or place([shown[-1]])[0] - place([step])[0] > _APART * (high - low):
                 shown.append(step)
         labels = ["0\nrandom" if step == 0 else f"{step:g}" for step in shown]
-        axes.xaxis.set_major_locator(FixedLocator(shown))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticks(shown, labels)
