@@ -121,8 +121,6 @@ def compared(
     """A row of a table: ours beside a baseline's, and the median, 10 % and 90 % of their ratios.
 
     Args:
-        what: what is compared.
-        baseline: its name.
         unit: of the samples: `s`, `MB`.
         ours, theirs: samples, of which those at the same place were taken one after the other.
         goal: largest median ratio that is good enough; None if there is none.

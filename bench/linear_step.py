@@ -16,12 +16,9 @@ STEP_GOAL, MEMORY_GOAL = 1.7, 1.15
 
 
 class EagerLinearizedModel(nn.Module):
-    """f(x; θ0) + J(x)·(θ − θ0) by `torch.func.jvp`, differentiated by autograd as it stands.
+    """f(x; θ0) + J(x)·(θ − θ0) of a model at θ0 by `torch.func.jvp`, differentiated as it stands.
 
     Reverse mode goes through value and tangent alike, so the graph of both is kept and walked.
-
-    Args:
-        model: f, at θ0.
     """
 
     def __init__(self, model: nn.Module) -> None:

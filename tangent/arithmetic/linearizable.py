@@ -65,9 +65,6 @@ def check_evaluation_mode(model: nn.Module) -> None:
 def copies_of(weights: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """Copies of weights for one forward pass, so that one that writes to them changes no θ0.
 
-    Args:
-        weights: tensors by name.
-
     Raises:
         UserError: on leaving, the pass has changed the values of a weight: its derivative there is
             not that of f.

@@ -13,14 +13,11 @@ Rebuild = Callable[[Sequence[Tensor]], Any]
 
 
 def split(outputs: Any) -> tuple[list[Tensor], Rebuild]:
-    """The floating-point (and complex) tensors of outputs, and how outputs are made of others.
+    """Floating-point (and complex) tensors in what a model returned, and how others replace them.
 
     They are looked for in tuples, lists, dictionaries, dataclasses, and what is registered with
     torch's pytrees, as `ModelOutput` of transformers is. Everything else is passed on as it is:
     None, numbers, texts, caches, integer and boolean tensors.
-
-    Args:
-        outputs: what a model returned.
 
     Returns:
         The tensors in order; and a function that gives the same outputs with other tensors, one for

@@ -21,11 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Config:
-    """Check a configuration and return it frozen.
-
-    Args:
-        mapping: the content of the configuration files.
-        source: how messages name the files.
+    """Check the content of configuration files, which messages call `source`; returns it frozen.
 
     Raises:
         UserError: anything is wrong; every problem is listed, one line each.
@@ -46,10 +42,7 @@ def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Conf
 
 
 def extended_files(extends: Any) -> list[str]:
-    """The files to merge before the one that says `extends`, in the order of merging.
-
-    Args:
-        extends: the value of the key; None gives no file.
+    """The files to merge before the one that says `extends` (None: no file), in order of merging.
 
     Raises:
         UserError: a file is not there, is no mapping in YAML, or comes twice.

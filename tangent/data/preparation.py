@@ -61,10 +61,7 @@ class Recipe:
 
 
 def cut_validation(n: int, fraction: float, maximum: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the validation images: torch's `random_split` with a generator seeded 0.
-
-    Args:
-        n, fraction, maximum: as of `held_out`.
+    """Draw the validation images (`held_out`): torch's `random_split` with a generator seeded 0.
 
     Returns:
         Indices of the remaining training images [n - k] and of the validation images [k], both

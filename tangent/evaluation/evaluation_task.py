@@ -105,10 +105,7 @@ class EvaluationTask:
     ) -> EvaluationTask:
         """The task of `heads_dir/{name}/head.safetensors` and `datasets_dir/{name}/*.safetensors`.
 
-        Args:
-            name: the data set's name.
-            heads_dir, datasets_dir: the folders.
-            kind: what the head must be (`tangent.models.heads.stored.HEADS`); None takes any.
+        `kind` is what the head must be (`tangent.models.heads.stored.HEADS`); None takes any.
 
         Raises:
             UserError: the head is missing or of another kind; later, a split is missing or has

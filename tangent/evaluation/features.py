@@ -114,11 +114,7 @@ class Images:
 class Texts:
     """Texts of one split: tokens int64 [texts, L + C·T], which are small enough to be kept.
 
-    Args:
-        split: the split.
-        preprocess: the model's preprocessing, which the split was prepared by.
-        device: where batches go.
-        rows: the texts wanted, in this order; all of them if None.
+    Args are those of `Images`.
     """
 
     def __init__(
@@ -155,13 +151,7 @@ _EXAMPLES: dict[str, Callable[..., Examples]] = {"image": Images, "text": Texts}
 
 
 class StoredExamples:
-    """Examples of the data sets in a folder, `{dataset}/{split}.safetensors`.
-
-    Args:
-        folder: folder of the data sets.
-        preprocess: the model's evaluation preprocessing.
-        device: where examples are wanted.
-    """
+    """Examples of data sets, `{folder}/{dataset}/{split}.safetensors`, as a model reads them."""
 
     def __init__(
         self, folder: Path, preprocess: Mapping[str, Any], device: torch.device | str = "cpu"

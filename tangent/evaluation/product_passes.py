@@ -16,10 +16,7 @@ batches of 64 and 1.1 in batches of 16."""
 def tangents_per_pass(vectors: int, vector_bytes: int, device: str) -> int:
     """How many of some task vectors share a pass: as many as fit, and equally many in each.
 
-    Args:
-        vectors: how many there are.
-        vector_bytes: size of one.
-        device: `cpu` or `cuda`.
+    A vector has `vector_bytes`; the device is `cpu` or `cuda`.
     """
     return _even(vectors, max(1, DIRECTION_BYTES[device] // vector_bytes))
 
@@ -27,10 +24,7 @@ def tangents_per_pass(vectors: int, vector_bytes: int, device: str) -> int:
 def images_per_pass(images: int, batch_size: int, tangents: int) -> int:
     """How many of some images share a pass with some tangents: about equally many in each.
 
-    Args:
-        images: how many there are.
-        batch_size: most images of a pass.
-        tangents: task vectors of a pass.
+    `batch_size` are the most images of a pass.
     """
     return _even(images, min(batch_size, max(1, TANGENT_IMAGES // tangents)))
 

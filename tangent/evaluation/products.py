@@ -73,14 +73,9 @@ def dataset_products(
 def stacked_vectors(
     theta0: Mapping[str, Tensor], files: Mapping[str, Path], names: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Task vectors from files, of each weight [names, *shape], of the type and on the device of θ0.
+    """Task vectors `names` from files, of each weight [names, *shape], of θ0's type and device.
 
     One file is in memory at a time, beside the result.
-
-    Args:
-        theta0: the weights that they belong to.
-        files: the file of each task vector, by name.
-        names: those wanted.
 
     Raises:
         UserError: a name has no file, or a file cannot be read or belongs to another model.

@@ -170,7 +170,6 @@ def write_csv(
     """Write a tidy CSV: a header of `columns`, then one observation a row.
 
     Args:
-        path: the file.
         columns, rows: names, and a value for each in every row.
         about: columns before these with one value for all rows: what the file is about.
     """
@@ -265,7 +264,6 @@ def read_safetensors(
     """Read all tensors and the metadata of a safetensors file.
 
     Args:
-        path: the file.
         framework: "pt" for torch tensors, "np" for numpy arrays (needs no torch).
 
     Raises:

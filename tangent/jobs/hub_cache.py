@@ -27,9 +27,7 @@ def cached_file(path: Path) -> tuple[Path, str | None]:
 def checked_sha256(path: Path, what: str) -> str:
     """The SHA-256 of a file in the cache, compared with the hub's where it announces one.
 
-    Args:
-        path: as the client returned it.
-        what: its name in messages.
+    The path is as the client returned it; messages call the file `what`.
 
     Raises:
         UserError: they differ.

@@ -30,12 +30,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def described(registry: Mapping[str, type[T]], entry: Mapping[str, Any], key: str) -> T:
-    """The source that an entry names, with the entry's keys.
-
-    Args:
-        registry: sources by name.
-        entry: holds the name as `source`, and the source's keys.
-        key: the entry's key in the configuration, for messages.
+    """The source that an entry names as `source`, with its keys; messages call the entry `key`.
 
     Raises:
         UserError: unknown source, or a key that is missing, unknown or wrong.

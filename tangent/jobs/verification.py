@@ -96,15 +96,12 @@ class Verification:
 
 
 def verify(jobs: Sequence[PlannedJob], threads: int = 1) -> Verification:
-    """Check every result of a study that exists.
+    """Check every result of a study that exists, by all of its jobs as they would run today.
 
     For each job, in the order of the workflow: its files have the bytes that its record states; its
     settings and its code are today's; what it read is what the record of the job that made it
-    states, or, of a file that no job of the study makes, what the file is.
-
-    Args:
-        jobs: all jobs of the study as they would run today.
-        threads: hash so many files at a time.
+    states, or, of a file that no job of the study makes, what the file is. `threads` files are
+    hashed at a time.
 
     Raises:
         UserError: a file cannot be read.

@@ -34,12 +34,8 @@ EDITING_STEPS = (
 def jobs_of(config: Config, folder: Path) -> dict[str, Path]:
     """The jobs that a study's tables and figures come from, in the order of the pipeline.
 
-    Files and records that an older configuration left behind are there too, but nothing that the
-    tables and figures were computed from was computed from them.
-
-    Args:
-        config: the study's.
-        folder: of its results.
+    Files and records that an older configuration left in the study's folder are there too, but
+    nothing that the tables and figures were computed from was computed from them.
 
     Returns:
         Name of each job, its step and its wildcards as in the log's path -> its record

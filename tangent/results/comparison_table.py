@@ -38,12 +38,9 @@ _QUANTITIES = {
 def derive(tables: Tables, modes: Sequence[str]) -> Iterator[dict[str, object]]:
     """Rows of comparison.csv, from what `TABLES` names for it; accuracies as fractions.
 
-    The paper's models come first, studied or not, then this study's others. A difference exists
-    only where the model and all tasks, the control task included, are the paper's.
-
-    Args:
-        tables: by name.
-        modes: those of the study, run or not.
+    Modes are those of the study, run or not. The paper's models come first, studied or not, then
+    this study's others. A difference exists only where the model and all tasks, the control task
+    included, are the paper's.
     """
     for model in dict.fromkeys([*paper_models(), *studied_models(tables)]):
         yield from _rows(tables, model, modes)

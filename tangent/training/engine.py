@@ -95,16 +95,13 @@ class Engine:
 def prepare(
     step: ForwardBackward, compiles: bool, like: Tensor, begun: Engine | None = None
 ) -> Engine:
-    """Compile a training's passes, if that is wanted and can be done.
+    """Compile a training's passes, if that is wanted and can be done; returns its engine.
 
     Args:
         step: the passes.
         compiles: whether the settings want it.
         like: of the shape and type of the inputs of a full pass; it needs no values.
         begun: the engine that a resumed training began with: it goes on with the same.
-
-    Returns:
-        the engine of this training.
 
     Raises:
         UserError: the training began compiled and cannot go on so.

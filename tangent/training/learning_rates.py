@@ -36,13 +36,9 @@ def choose(accuracies: Mapping[float, Mapping[str, float]]) -> float:
 
 
 def check_inside(grid: Sequence[float], chosen: float, key: str, about: str) -> None:
-    """Check that the chosen rate has a smaller and a larger one beside it.
+    """Check that the rate chosen from a grid has a smaller and a larger one beside it.
 
-    Args:
-        grid: the rates that were tried.
-        chosen: one of them.
-        key: the grid's key in the configuration.
-        about: whose rate it is, for the message.
+    `key` is the grid's in the configuration, and `about` says whose rate it is, for the message.
 
     Raises:
         UserError: it is an end of the grid; the message names the rate to add.

@@ -22,11 +22,7 @@ SUM = "sum"
 
 
 def merge_by(method: str, vectors: Sequence[TaskVector]) -> TaskVector:
-    """One vector from those of several tasks.
-
-    Args:
-        method: one of `METHODS`.
-        vectors: of one model, in the order of the tasks.
+    """One vector from those of several tasks, in their order, by one of `METHODS`.
 
     Raises:
         UserError: there is no such method, no vector, or names or shapes differ.

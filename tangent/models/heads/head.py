@@ -149,11 +149,7 @@ class Head(ABC):
         return self._scores(features)
 
     def outcomes(self, features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Whether each image's predicted class is its label, bool [n].
-
-        Args:
-            features: encoder features [n, d].
-            labels: classes [n], integers.
+        """Whether the class predicted by each image's features [n, d] is its label [n]: bool [n].
 
         Raises:
             UserError: there are no images, the number of labels differs, a label has no class in

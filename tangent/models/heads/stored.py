@@ -36,11 +36,7 @@ def save_head(path: Path, head: Head, task: AnyTask, metadata: Mapping[str, str]
 
 
 def load_head(path: Path, kind: str | None = None) -> Head:
-    """Read a head; needs no torch.
-
-    Args:
-        path: its file.
-        kind: what it must be, one of `HEADS`; None takes any.
+    """Read a head, which must be of a `kind` of `HEADS` (None takes any); needs no torch.
 
     Raises:
         UserError: the file is missing, cut short, not a head, or one of another kind.

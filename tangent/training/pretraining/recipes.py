@@ -115,10 +115,7 @@ Pretraining = Annotated[Contrastive | Supervised | Text, Field(discriminator="ob
 
 
 def read_recipe(text: str) -> tuple[ModuleType, PretrainingRecipe]:
-    """The module of a recipe's objective, and the recipe.
-
-    Args:
-        text: an entry of the configuration's key `pretraining`, as JSON.
+    """The module of a recipe's objective, and the recipe, from its entry in JSON.
 
     Raises:
         UserError: it is none: the objective is unknown, or a key is missing, unknown or wrong, or a

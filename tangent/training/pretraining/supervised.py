@@ -53,12 +53,9 @@ def timm_config(tower: str) -> dict[str, Any]:
 
 
 class SupervisedObjective(Objective):
-    """Labelled images, rendered, and a classifier (see `steps.Objective`).
+    """Labelled images, rendered, and a classifier of timm (see `steps.Objective`).
 
     The model's weights are drawn from torch's global generator.
-
-    Attributes:
-        model: of timm.
     """
 
     def __init__(self, recipe: Supervised) -> None:
