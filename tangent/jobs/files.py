@@ -8,10 +8,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -29,10 +30,11 @@ _written: dict[str, None] = {}  # a set that keeps the order
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success it replaces `path` in one rename.
+    """Yield a temporary path beside `path`; on success its file replaces `path` in one rename.
 
     A killed or failing writer leaves the old file as it was. The data reach the disk (fsync) before
-    the rename, so a power cut cannot leave an empty file under the final name.
+    the rename, so a power cut cannot leave an empty file under the final name. It lies in a folder
+    of this user's alone, so that others who may write beside it cannot put a link in its place.
 
     Raises:
         UserError: the folder cannot be created or written, or the disk is full.
@@ -40,27 +42,63 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp" + path.suffix
-        )
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        # mkstemp makes files private; results are to be read by the whole group.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+        with ExitStack() as stack:
+            folder = tempfile.mkdtemp(_TEMPORARY, f".{path.name}.", path.parent)
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            descriptor = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW)
+            stack.callback(os.close, descriptor)
+            if os.fstat(descriptor).st_uid != os.getuid():
+                raise PermissionError(errno.EPERM, "somebody else put a folder there")
+            if os.path.exists(opened := f"/proc/self/fd/{descriptor}"):
+                folder = opened  # the same one, whatever others rename
+            temporary = Path(folder, path.name)
+            temporary.touch()
+            yield temporary
+            with open(temporary, "rb") as written:
+                os.fsync(written.fileno())
+            # Some writers make files private; results are to be read by the whole group.
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
         note_written([path])
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def open_shared(path: Path, flags: int = os.O_RDWR, mode: int | None = None) -> int:
+    """Open a file, or make an empty one, in a folder that others may write too.
+
+    Args:
+        path: the file's.
+        flags: of `os.open`.
+        mode: its permissions; by default the folder's: who may write there may write it, and nobody
+            else.
+
+    Returns:
+        Its descriptor. It is a regular file of one name: nobody has put a link there to one
+        elsewhere.
+
+    Raises:
+        UserError: it cannot be made or opened, or is none.
+    """
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe is opened without waiting
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, flags)
+        except FileNotFoundError:  # another process may make it just now
+            descriptor = os.open(path, flags | os.O_CREAT, 0o600)
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+            if found.st_uid == os.getuid():
+                os.fchmod(descriptor, mode or path.parent.stat().st_mode & 0o666)
+            return descriptor
+        os.close(descriptor)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise cannot_write(path, error) from error
+    raise UserError(f"{path} is a link, or no regular file: see who put it there, and delete it.")
 
 
 def note_written(paths: Iterable[str | os.PathLike[str]]) -> None:
@@ -73,18 +111,18 @@ def written() -> list[str]:
     return [path for path in _written if os.path.exists(path)]
 
 
-_REMAINS = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp(\.\w+)?")
+_TEMPORARY = ".tangent.tmp"
+_REMAINS = re.compile(rf"\..+\.[a-z0-9_]{{8}}{re.escape(_TEMPORARY)}")
 
 
 def remove_remains(folder: Path) -> None:
-    """Remove the temporary files that killed writers left below a folder, which nobody writes.
+    """Remove the temporary folders that killed writers left below a folder, which nobody writes.
 
     Those that this user may not remove stay.
     """
-    for place, _, names in os.walk(folder):
+    for place, names, _ in os.walk(folder):
         for name in filter(_REMAINS.fullmatch, names):
-            with suppress(OSError):
-                os.unlink(os.path.join(place, name))
+            shutil.rmtree(os.path.join(place, name), ignore_errors=True)
 
 
 def check_writable(folder: Path) -> None:

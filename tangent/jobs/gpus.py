@@ -11,6 +11,7 @@ operating system (`flock`), which drops them however a process ends. What a proc
 """
 
 import ctypes
+import errno
 import fcntl
 import logging
 import os
@@ -224,7 +225,7 @@ def _try(gpus: list[Gpu], count: int, folder: Path) -> list[Gpu]:
     taken = []
     with ExitStack() as files:
         for gpu in gpus:
-            descriptor = _locked(folder / gpu.identity)
+            descriptor = _locked(folder, gpu.identity)
             if descriptor is not None:
                 files.callback(os.close, descriptor)
                 taken.append(gpu)
@@ -234,11 +235,18 @@ def _try(gpus: list[Gpu], count: int, folder: Path) -> list[Gpu]:
     return []
 
 
-def _locked(path: Path) -> int | None:
-    """The descriptor of the file, locked; None if another process holds the lock."""
+def _locked(folder: Path, name: str) -> int | None:
+    """The descriptor of a file, locked; None if another process holds the lock."""
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        place = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            found = os.fstat(place)
+            if found.st_uid != os.getuid() or found.st_mode & 0o022:
+                raise PermissionError(errno.EPERM, "others may write there")
+            descriptor = os.open(name, os.O_CREAT | os.O_WRONLY, 0o600, dir_fd=place)
+        finally:
+            os.close(place)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Systems clear old files out of /tmp, and a lock on a deleted file keeps nobody out.
         os.utime(descriptor)
@@ -247,8 +255,8 @@ def _locked(path: Path) -> int | None:
         return None
     except OSError as error:
         raise UserError(
-            f"cannot lock {path} to reserve a GPU: {error.strerror or error}. Choose another "
-            "folder of this machine with TMPDIR."
+            f"cannot lock {folder / name} to reserve a GPU: {error.strerror or error}. Choose "
+            "another folder of this machine with TMPDIR."
         ) from error
     os.set_inheritable(descriptor, True)
     return descriptor

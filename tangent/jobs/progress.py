@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Mapping
 from io import TextIOWrapper
 from pathlib import Path
+
+from tangent.jobs.errors import UserError
+from tangent.jobs.files import open_shared
 
 logger = logging.getLogger("tangent")
 
@@ -32,22 +36,26 @@ class _LogFile(logging.FileHandler):
     """A file that is given up with one line if it cannot be written: the work matters more."""
 
     def _open(self) -> TextIOWrapper:
-        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
-        return super()._open()
+        descriptor = open_shared(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND)
+        return os.fdopen(descriptor, "a", encoding=self.encoding)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             super().emit(record)
-        except OSError:  # the file could not be opened
-            self.handleError(record)
+        except UserError as error:  # the file could not be opened
+            self._give_up(str(error))
 
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
-        if not isinstance(error, OSError):
+        if isinstance(error, OSError):
+            self._give_up(f"cannot write {self.baseFilename}: {error.strerror}")
+        else:
             super().handleError(record)
-        elif self in logger.handlers:
+
+    def _give_up(self, message: str) -> None:
+        if self in logger.handlers:
             logger.removeHandler(self)
-            logger.warning("cannot write %s: %s", self.baseFilename, error.strerror)
+            logger.warning(message)
 
 
 class Progress:

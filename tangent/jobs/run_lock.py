@@ -4,12 +4,14 @@ A lock is the operating system's (`flock`), which drops it however a process end
 other machines where the file system's locks do (NFS on Linux). Where it has no locks, a run goes on
 without. The locked file says who holds it.
 
-Snakemake that is killed alone leaves its jobs behind. So jobs know their run by its token in the
-study's file: when a later run has put its own there, they end, and it waits until they are gone.
+Snakemake that is killed alone leaves its jobs behind. A later run waits until they are gone; if it
+is the same user's, it ends them by its token in a file that nobody else can write, and that tells
+when and for which folder: whoever may write the folder may move an older one there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import getpass
 import json
@@ -24,7 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import cannot_write
+from tangent.jobs.files import cannot_write, open_shared
 
 logger = logging.getLogger("tangent")
 
@@ -39,7 +41,7 @@ class Holder:
     """Who holds a lock.
 
     Attributes:
-        token: names the run.
+        token: names the run; that of one that began later comes later in the alphabet.
         host, pid, user: its process.
         since: when it began, local time.
     """
@@ -58,7 +60,8 @@ class Holder:
         except (KeyError, OSError):  # a container's user may have no name
             user = str(os.getuid())
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        return cls(uuid.uuid4().hex, platform.node(), os.getpid(), user, since)
+        token = f"{time.time_ns():020d}-{uuid.uuid4().hex}"
+        return cls(token, platform.node(), os.getpid(), user, since)
 
     @classmethod
     def read(cls, path: Path) -> Holder | None:
@@ -88,27 +91,27 @@ class Lock:
     """
 
     def __init__(self, path: Path, me: Holder) -> None:
-        self._path, self._descriptor = path, _open(path)
+        self._path, self._descriptor = path, open_shared(path)
         if not _flock(self._descriptor, fcntl.LOCK_EX):
             os.close(self._descriptor)
             raise Busy(Holder.read(path) or "a process that has not said who it is")
         self.before = Holder.read(path)
-        self._write(json.dumps(asdict(me)))
+        _write(path, self._descriptor, json.dumps(asdict(me)))
 
     def release(self) -> None:
         """Leave an empty file and drop the lock."""
-        self._write("")
+        _write(self._path, self._descriptor, "")
         os.close(self._descriptor)
 
-    def _write(self, text: str) -> None:
-        try:
-            # Over the old text, and no shorter in between: readers may look at any moment.
-            os.pwrite(self._descriptor, text.ljust(400).encode(), 0)
-            # NFS may keep it on this machine for half a minute, and a job of this run that reads
-            # the name of the one before would end itself.
-            os.fsync(self._descriptor)
-        except OSError as error:
-            raise cannot_write(self._path, error) from error
+
+def _write(path: Path, descriptor: int, text: str) -> None:
+    try:
+        # Over the old text, and no shorter in between: readers may look at any moment.
+        os.pwrite(descriptor, text.ljust(400).encode(), 0)
+        # NFS may keep it on this machine for half a minute.
+        os.fsync(descriptor)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def begin_run(folder: Path) -> tuple[Lock, Holder]:
@@ -135,13 +138,39 @@ def begin_run(folder: Path) -> tuple[Lock, Holder]:
             "the last run in %s did not end properly (%s). If it is alive and this file system's "
             "locks do not reach that machine, stop it now.", folder, lock.before
         )  # fmt: skip
+    _end_older_jobs(folder, me)
     _wait_for_jobs(folder)
     os.environ.update({FOLDER_VARIABLE: str(folder.absolute()), TOKEN_VARIABLE: me.token})
     return lock, me
 
 
+def _end_older_jobs(folder: Path, me: Holder) -> None:
+    """Say in a file of this user's alone which run is the present one."""
+    path = _present_run(folder)
+    descriptor = open_shared(path, mode=0o600)
+    _write(path, descriptor, json.dumps({**asdict(me), "folder": folder.stat().st_ino}))
+    os.close(descriptor)
+
+
+def _present_run(folder: Path) -> Path:
+    return folder / f"{RUN_FILE}.{os.getuid()}"
+
+
+def _later_run(folder: Path, token: str) -> Holder | None:
+    """A run of this user in the folder that began after the one of the token."""
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        path, flags = _present_run(folder), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        with open(os.open(path, flags), encoding="utf-8") as file:
+            found, content = os.fstat(file.fileno()), json.load(file)
+        is_private = found.st_uid == os.getuid() and not found.st_mode & 0o077
+        if is_private and content.pop("folder", None) == folder.stat().st_ino:
+            holder = Holder(**content)
+            return holder if holder.token > token else None
+    return None
+
+
 def _wait_for_jobs(folder: Path) -> None:
-    descriptor = _open(folder / JOBS_FILE)
+    descriptor = open_shared(folder / JOBS_FILE)
     is_told = False
     while not _flock(descriptor, fcntl.LOCK_EX):
         if not is_told:
@@ -157,7 +186,7 @@ def _wait_for_jobs(folder: Path) -> None:
 def join_run() -> None:
     """Make this process a job of the run that started it, if one did.
 
-    It gets SIGTERM when a later run has taken the study's folder.
+    It gets SIGTERM when a later run of this user has taken the study's folder.
     """
     folder, token = os.environ.get(FOLDER_VARIABLE), os.environ.get(TOKEN_VARIABLE)
     if not folder or not token:
@@ -168,29 +197,16 @@ def join_run() -> None:
         return  # the folder is gone, or another user's: the results are not written there either
     _flock(descriptor, fcntl.LOCK_SH)
     _held.append(descriptor)
-    watch = threading.Thread(target=_watch, args=(Path(folder) / RUN_FILE, token), daemon=True)
-    watch.start()
+    threading.Thread(target=_watch, args=(Path(folder), token), daemon=True).start()
 
 
-def _watch(path: Path, token: str) -> None:
+def _watch(folder: Path, token: str) -> None:
     while True:
-        holder = Holder.read(path)
-        if holder and holder.token != token:
+        if holder := _later_run(folder, token):
             logger.warning("this job's run is over and another has begun (%s): ending", holder)
             os.kill(os.getpid(), signal.SIGTERM)
             return
         time.sleep(_SECONDS_BETWEEN_LOOKS)
-
-
-def _open(path: Path) -> int:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        if os.fstat(descriptor).st_uid == os.getuid():
-            os.chmod(path, 0o666)  # whoever may write into the folder may lock it
-        return descriptor
-    except OSError as error:
-        raise cannot_write(path, error) from error
 
 
 def _flock(descriptor: int, kind: int) -> bool:

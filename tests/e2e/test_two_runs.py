@@ -14,9 +14,11 @@ import yaml
 from kills import Run, differences, is_gone, processes_in, remains
 from workspace import SOURCES, Workspace
 
-NOBODY = 65534
-# Another user, who may read the interpreter wherever it is, but write only what is his.
-AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+# Another user of the group, without a name, as in a container; who may read the interpreter
+# wherever it is, but write only what is his or the group's.
+NAMELESS, GROUP = 54321, 54300
+AS_NAMELESS = ("env", "-u", "USER", "-u", "LOGNAME", "setpriv", f"--reuid={NAMELESS}",
+    f"--regid={NAMELESS}", f"--groups={GROUP}",
     "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")  # fmt: skip
 HEAD = "results/tiny/heads/tiny/shapes/head.safetensors"
 
@@ -116,29 +118,31 @@ def test_shared_resources_that_were_made_otherwise_are_refused(finished, tmp_pat
 def can_be_another_user() -> bool:
     """Whether this is root, and another user can run the tests' interpreter."""
     try:
-        command = [*AS_NOBODY, "env", sys.executable, "-c", "import snakemake, torch"]
+        command = [*AS_NAMELESS, sys.executable, "-c", "import snakemake, torch"]
         return subprocess.run(command, cwd="/", capture_output=True).returncode == 0
     except OSError:
         return False
 
 
 def test_two_studies_prepare_the_same_resources_once(sources, finished):
-    """Of two users, where this machine can play them."""
-    uid = NOBODY if can_be_another_user() else 0
+    """Of two users, where this machine can play them, in a group's folder (docs/cluster.md)."""
+    uid = NAMELESS if can_be_another_user() else 0
     with tempfile.TemporaryDirectory() as temporary:  # pytest's own folders are private
         folder = Path(temporary)
-        resources, home = folder / "resources", folder / "home"
-        for path, mode in ((folder, 0o755), (resources, 0o777), (home, 0o777)):
-            path.mkdir(exist_ok=True)
-            path.chmod(mode)
+        folder.chmod(0o755)
+        resources = folder / "resources"
+        resources.mkdir()
+        if uid:
+            os.chown(resources, -1, GROUP)
+        resources.chmod(0o2775)
         paths = {"resources": str(resources)}
         workspaces = [clone(sources, folder / "mine", paths)]
         workspaces += [clone(sources, folder / "other", paths, uid)]
-        who = [(), AS_NOBODY if uid else ()]
+        homes = [f"HOME={workspace.folder}" for workspace in workspaces]
+        who = [("env", homes[0]), (*(AS_NAMELESS if uid else ()), "env", homes[1])]
         goals = ("data", HEAD)
         runs = [
-            # A group's folder: what one makes, the other may replace.
-            Run(workspace.start(*goals, prefix=(*prefix, "env", f"HOME={home}"), umask=0))
+            Run(workspace.start(*goals, prefix=prefix, umask=0o002))
             for workspace, prefix in zip(workspaces, who, strict=True)
         ]
         statuses = [run.end() for run in runs]
@@ -149,4 +153,5 @@ def test_two_studies_prepare_the_same_resources_once(sources, finished):
         made = finished.folder / "resources"
         for path in resources.glob("datasets/*/*/*.safetensors"):
             assert path.read_bytes() == (made / path.relative_to(resources)).read_bytes()
+            assert path.stat().st_mode & 0o020 and (not uid or path.stat().st_gid == GROUP)
         assert remains(resources) == []

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -77,27 +76,31 @@ def test_a_disk_that_is_full_is_one_clear_error_and_keeps_the_old_file(tmp_path,
 
 
 def test_what_killed_writers_leave_is_removed_and_nothing_else(tmp_path):
-    kept = [".run", ".hidden.tmp", "x.json", ".gitignore", ".x.json.short.tmp.json"]
+    kept = [".run", ".hidden.tmp", "x.json", ".gitignore", ".x.json.abcdefgh.tmp.json"]
     for name in kept:
         (tmp_path / name).write_text("")
     (tmp_path / "deep").mkdir()
     names = ("x.safetensors", "log.csv", "plain")
-    with ExitStack() as writers:
-        paths = [tmp_path / "deep" / name for name in names]
-        left = [writers.enter_context(files.atomic_path(path)) for path in paths]
-        assert all(path.exists() for path in left)
-        files.remove_remains(tmp_path)
-        assert not any(path.exists() for path in left)
-        for path in left:
-            path.write_text("")  # so that the writers end well
+    code = (
+        "import os, sys\nfrom contextlib import ExitStack\nfrom tangent.jobs import files\n"
+        "with ExitStack() as writers:\n"
+        "    for path in sys.argv[1:]:\n"
+        "        writers.enter_context(files.atomic_path(path)).write_text('half')\n"
+        "    os._exit(0)\n"
+    )
+    names = ("x.safetensors", "log.csv", "plain")
+    paths = [tmp_path / "deep" / name for name in names]
+    subprocess.run([sys.executable, "-c", code, *paths], cwd=Path(__file__).parents[2], check=True)
+    assert len(list((tmp_path / "deep").iterdir())) == len(names)
+    files.remove_remains(tmp_path)
+    assert not list((tmp_path / "deep").iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "deep"])
 
 
 def test_what_another_user_left_and_this_one_may_not_remove_stays(tmp_path, monkeypatch):
     """Or nobody else could prepare anything in a folder that users share."""
-    remains = tmp_path / "of-another" / ".x.safetensors.abcdefgh.tmp.safetensors"
-    remains.parent.mkdir()
-    remains.write_text("")
+    remains = tmp_path / "of-another" / ".x.safetensors.abcdefgh.tangent.tmp"
+    remains.mkdir(parents=True)
     remains.parent.chmod(0o555)
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)

@@ -16,7 +16,7 @@ import pytest
 
 from tangent.jobs import run_lock
 from tangent.jobs.errors import UserError
-from tangent.jobs.run_lock import Busy, Holder, Lock
+from tangent.jobs.run_lock import Holder
 
 ROOT = Path(__file__).parents[2]
 # Takes a folder as a run, says so, and starts a job that says so; lives until it is killed.
@@ -151,11 +151,3 @@ def test_the_name_is_on_the_disk_before_a_job_can_start(tmp_path, monkeypatch):
     assert me.token in on_disk[-1]
     lock.release()
     assert on_disk[-1].strip() == ""
-
-
-def test_whoever_may_write_into_the_folder_may_lock_it(tmp_path):
-    lock = Lock(tmp_path / "lock", Holder.this_process())
-    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o666
-    with pytest.raises(Busy):
-        Lock(tmp_path / "lock", Holder.this_process())
-    lock.release()
