@@ -29,10 +29,12 @@ rule verify:
         mem_mb=2000,
     params:
         settings=given_settings,
+        results=RESULTS,
     message:
         "verify where the results come from"
     shell:
-        "python -m scripts verify {params.settings} --threads {threads}"
+        "python -m scripts verify {params.settings} --results-dir {params.results}"
+        " --threads {threads}"
 
 
 COMBINED = [name for name in TABLES_OF_STUDY if COMBINATIONS in TABLES[name].results]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 class Arguments(PlanArguments):
+    results_dir: Path = cli.argument("folder of the study")
     threads: int = cli.argument("files that are hashed at the same time", 1)
 
 
@@ -31,7 +32,7 @@ def run(arguments: Arguments) -> None:
     from tangent.jobs.verification import failure, summary, verify
 
     jobs, pending = planned(arguments)
-    found = verify(jobs, arguments.threads)
+    found = verify(jobs, arguments.results_dir, arguments.threads)
     if not found.results:
         raise UserError("this study has no results to verify yet: run snakemake first.")
     if found.findings:

@@ -1,23 +1,22 @@
 """Comparison of a study's files with the records of its jobs and with its workflow of today."""
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tangent.jobs import job_record, provenance
+from tangent.jobs.differences import first_difference
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import sha256_file
 from tangent.jobs.job_record import JobRecord
 from tangent.jobs.progress import Progress
 
 LISTED = 3
-_ABSENT = object()
+_STATES = {"state.pt"}  # of trainings that did not finish
 AGAIN = "run snakemake, and if that does not make it again, delete it first"
 DELETE = "delete it and run snakemake again"
 
@@ -95,18 +94,41 @@ class Verification:
     size: int = 0
 
 
-def verify(jobs: Sequence[PlannedJob], threads: int = 1) -> Verification:
+def verify(jobs: Sequence[PlannedJob], folder: Path, threads: int = 1) -> Verification:
     """Check every result of a study that exists, by all of its jobs as they would run today.
 
-    For each job, in the order of the workflow: its files have the bytes that its record states; its
-    settings and its code are today's; what it read is what the record of the job that made it
-    states, or, of a file that no job of the study makes, what the file is. `threads` files are
-    hashed at a time.
+    For each job, in the order of the workflow: its files have the bytes that its record states, and
+    all are there; its settings and its code are today's; what it read is what the record of the job
+    that made it states, or, of a file that no job of the study makes, what the file is. In the end,
+    a job has made every file in the study's folder. `threads` files are hashed at a time.
 
     Raises:
         UserError: a file cannot be read.
     """
-    return _Walk(in_order(jobs), threads).verification
+    verification = _Walk(in_order(jobs), threads).verification
+    planned = {path for job in jobs for path in (*job.inputs, *job.outputs)}
+    verification.findings += [
+        Finding(path, "was written by no job of this study, as it is or was", "move it elsewhere")
+        for path in _strays(folder, planned)
+    ]
+    return verification
+
+
+def _strays(folder: Path, planned: set[str]) -> Iterator[str]:
+    """Files beside results that no job reads or writes, and that no record knows."""
+    records = [_read(path) for path in (folder / "logs").rglob("*.json")]
+    known = planned.union(
+        *(record.outputs for record in records if isinstance(record, JobRecord)), _STATES
+    )
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if Path(place) == folder:
+            folders[:] = [name for name in folders if name not in ("logs", "benchmarks")]
+        for name in sorted(names):
+            path = plain_path(Path(place, name))
+            around = map(str, Path(path).parents)
+            if not name.startswith(".") and known.isdisjoint((path, name, *around)):
+                yield path
 
 
 def in_order(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
@@ -163,23 +185,28 @@ class _Walk:
 
     def _of_job(self, job: PlannedJob) -> Iterator[Finding]:
         files = job.files()
-        self.verification.missing += [path for path in job.outputs if not os.path.exists(path)]
+        there = {path for path in job.outputs if os.path.lexists(path)}
+        self.verification.missing += [path for path in job.outputs if path not in there]
         self.verification.results += len(files)
-        if not files:
+        if not there:
             return
-        record = self.records[job.record]
+        record, first = self.records[job.record], (files or sorted(there))[0]
         if record is None:
             problem = (
                 f"has no record of the job that made it ({job.record}): it was made by hand, by "
                 "an older version, or by a job that did not finish"
             )
-            yield Finding(files[0], problem, AGAIN)
+            yield Finding(first, problem, AGAIN)
         elif isinstance(record, UserError):
-            yield Finding(files[0], f"has a record that cannot be read ({record})", DELETE)
+            yield Finding(first, f"has a record that cannot be read ({record})", DELETE)
         else:
             yield from self._of_files(job, record, files)
-            yield from _of_settings_and_code(job, record, files[0])
-            yield from self._of_inputs(record, files[0])
+            for path in sorted(record.outputs.keys() - set(files)):
+                if not there.isdisjoint((path, *map(str, Path(path).parents))):
+                    problem = f"is not the file, or not there, that its job wrote ({job.record})"
+                    yield Finding(path, problem, DELETE)
+            yield from _of_settings_and_code(job, record, first)
+            yield from self._of_inputs(job, record, first)
 
     def _of_files(
         self, job: PlannedJob, record: JobRecord, files: Sequence[str]
@@ -201,7 +228,10 @@ class _Walk:
                 )
                 yield Finding(path, problem, DELETE)
 
-    def _of_inputs(self, record: JobRecord, result: str) -> Iterator[Finding]:
+    def _of_inputs(self, job: PlannedJob, record: JobRecord, result: str) -> Iterator[Finding]:
+        for path in sorted(set(job.inputs) - record.inputs.keys()):
+            problem = f"was computed from {path}, of which its record ({job.record}) says nothing"
+            yield Finding(result, problem, DELETE)
         for path, digest in record.inputs.items():
             now = self._stands_for(path, digest)
             if now is None:
@@ -271,55 +301,6 @@ def _hash_files(paths: Iterable[str], threads: int) -> dict[str, str]:
 def _short(digest: str) -> str:
     """A digest as messages show it: 16 hexadecimal digits tell files apart."""
     return digest.removeprefix(provenance.CONTENT)[:16] + "…"
-
-
-def first_difference(recorded: Any, planned: Any) -> str | None:
-    """Say the first setting that differs, `KEY A, now B`; None if there is none.
-
-    JSON texts are looked into: a flag may hold a whole entry of the configuration.
-    """
-    return next(_differences("", recorded, planned), None)
-
-
-def _differences(key: str, before: Any, now: Any) -> Iterator[str]:
-    before, now = _opened(before), _opened(now)
-    if before == now or _is_same_path(before, now):
-        return
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        names = {**now, **before}
-        pairs = {name: (before.get(name, _ABSENT), now.get(name, _ABSENT)) for name in names}
-    elif _is_nested(before) and _is_nested(now) and len(before) == len(now):
-        pairs = dict(enumerate(zip(before, now, strict=True)))
-    else:
-        yield f"{key} {_text(before)}, now {_text(now)}"
-        return
-    for name, pair in pairs.items():
-        yield from _differences(f"{key}.{name}" if key else name, *pair)
-
-
-def _opened(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith("{"):
-        with suppress(json.JSONDecodeError):
-            return json.loads(value)
-    return value
-
-
-def _is_same_path(before: Any, now: Any) -> bool:
-    """Whether two texts are one path, relative in one of them or with a `./`."""
-    are_texts = isinstance(before, str) and isinstance(now, str)
-    return are_texts and os.path.abspath(before) == os.path.abspath(now)
-
-
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, list) and any(isinstance(_opened(item), dict) for item in value)
-
-
-def _text(value: Any) -> str:
-    if value is _ABSENT:
-        return "not given"
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return str(value)
 
 
 def failure(found: Verification) -> str:

@@ -87,7 +87,9 @@ def build_report(folder: Path) -> str:
         provenance=provenance(config, jobs),
         published=published_weights(config, folder),
     )
-    note_inputs([folder / "config.yaml", *figures.values()])
+    benchmarks = [folder / "benchmarks" / f"{name}.tsv" for name in jobs]
+    read = [folder / "config.yaml", *figures.values(), *jobs.values(), *benchmarks]
+    note_inputs(path for path in read if path.exists())  # Snakemake may not have measured a job
     return page
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from tangent.jobs import files, provenance
+from tangent.jobs.differences import first_difference
 from tangent.jobs.verification import (
     PlannedJob,
     failure,
-    first_difference,
     in_order,
     summary,
     verify,
@@ -73,7 +73,7 @@ class Workflow:
 
     def verify(self):
         """Verify them."""
-        return verify(self.plan(), threads=2)
+        return verify(self.plan(), Path("."), threads=2)
 
     def first(self) -> str:
         """The file that the first finding is about."""
@@ -275,10 +275,66 @@ def test_missing_results_are_told_and_are_no_finding(workflow):
 
 
 def test_a_file_that_no_job_wrote_is_named(workflow):
-    workflow.write("trained/seed0/events/three.bin")
-    (finding,) = workflow.verify().findings
-    assert finding.path == "trained/seed0/events/three.bin"
-    assert finding.remedy.startswith("delete it and run")
+    for path, remedy in {
+        "trained/seed0/events/three.bin": "delete it and run",  # among a job's files
+        "tables/more.csv": "move it",
+        "result/seed2/sweep.csv": "move it",
+        "notes.txt": "move it",
+    }.items():
+        workflow.write(path)
+        (finding,) = workflow.verify().findings
+        assert finding.path == path
+        assert finding.remedy.startswith(remedy)
+        Path(path).unlink()
+    for path in (".hidden", ".snakemake/x", "benchmarks/x.tsv", "logs/x.log", "x/state.pt"):
+        workflow.write(path)
+    assert workflow.verify().findings == []
+
+
+def test_what_an_older_configuration_made_is_no_finding(workflow):
+    workflow.job("older", [], ["result/seed2/sweep.csv"])
+    del workflow.jobs["older"]
+    assert workflow.verify().findings == []
+    Path("logs/older.json").write_text("{}")
+    assert workflow.first() == "result/seed2/sweep.csv"
+
+
+def test_a_record_without_one_of_its_inputs_is_named(workflow):
+    names = [name for name, job in workflow.jobs.items() if job.inputs]
+    for name in names:
+        job = workflow.jobs[name]
+        whole, left_out = job.record.read_text(), workflow.random.choice(job.inputs)
+        content = json.loads(whole)
+        del content["provenance"]["inputs"][left_out]
+        job.record.write_text(json.dumps(content))
+        finding, *_ = workflow.verify().findings
+        assert finding.path == job.files()[0]
+        assert f"was computed from {left_out}, of which its record" in finding.problem
+        job.record.write_text(whole)
+
+
+@pytest.mark.parametrize("kind", ["empty folder", "link to nothing", "full folder"])
+def test_a_result_replaced_by_something_else_is_named(workflow, kind):
+    path = Path(workflow.random.choice([path for path in workflow.paths() if "events" not in path]))
+    path.unlink()
+    if kind == "link to nothing":
+        path.symlink_to("nothing")
+    else:
+        path.mkdir()
+    if kind == "full folder":
+        (path / "one.bin").write_text("1")
+    paths = [finding.path for finding in workflow.verify().findings]
+    assert paths == ([f"{path}/one.bin"] if kind == "full folder" else []) + [str(path)]
+
+
+def test_a_file_that_is_gone_from_a_folder_of_a_job_is_named(workflow):
+    Path("trained/seed0/events/two.bin").unlink()
+    assert workflow.first() == "trained/seed0/events/two.bin"
+    Path("trained/seed0/events/one.bin").unlink()
+    assert len(workflow.verify().findings) == 2
+    Path("trained/seed0/events").rmdir()
+    found = workflow.verify()
+    assert found.findings == [] and found.missing == ["trained/seed0/events"]
 
 
 def test_a_split_counts_with_all_its_bytes_and_with_its_content_for_what_reads_it(workflow):
