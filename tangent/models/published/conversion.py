@@ -25,6 +25,9 @@ from tangent.models.published.tensors import read_tensors
 # where r is the ratio of the norms (1.4 for equal norms). Fine-tuning moves weights by a few
 # hundredths; the demo's trainings, with 30 times the paper's learning rate, by 0.03 to 0.05.
 LARGEST_DISTANCE = 0.5
+# Of one tensor the same holds; those trainings moved matrices by 0.16 at most, and scaled no tensor
+# by more than 8 %.
+LARGEST_SCALING = 0.25
 
 _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -134,12 +137,19 @@ def load_checkpoint(path: Path, encoder: nn.Module, base: str) -> PublishedCheck
     published = {name: layout.join(name, found) for name in held}
     compared = {name: value for name, value in published.items() if name in parameters}
     state = {name: published.get(name, value) for name, value in theta0.items()}
+    distance = _checked_distance(compared, theta0, path, base)
+    for theirs in (theirs for name in compared for theirs in layout.names_of(name)):
+        if problem := _of_another_origin(expected[theirs].double(), found[theirs].double()):
+            raise UserError(
+                f"{path}: {theirs} {problem} what it is in {base}, which no fine-tuning does: the "
+                "file was converted wrongly, or is damaged; give what the fine-tuning wrote."
+            )
     return PublishedCheckpoint(
         state={n: v.float() if v.is_floating_point() else v for n, v in state.items()},
         buffers=[name for name in state if name not in parameters],
         from_base=[name for name in state if name not in held],
         layout=layout.title,
-        relative_distance=_checked_distance(compared, theta0, path, base),
+        relative_distance=distance,
     )
 
 
@@ -190,6 +200,26 @@ def _checked_distance(
             "this model, or set the key pretrained to the model that they come from."
         )
     return distance
+
+
+def _of_another_origin(start: Tensor, end: Tensor) -> str | None:
+    """How a tensor differs from θ0's if fine-tuning did not make it of that; None if it may have.
+
+    The relative distance of all weights together hardly tells one tensor among hundreds.
+    """
+    if start.numel() < 2 or not start.any():
+        return None
+    if not end.any():
+        return "holds zeros, unlike"
+    change = (end - start).norm()
+    if start.dim() == 2 and start.shape == start.T.shape and (end - start.T).norm() < change / 2:
+        return "is the transpose of"
+    scale = (start * end).sum() / start.square().sum()
+    if abs(scale - 1) > LARGEST_SCALING and (end - scale * start).norm() < change / 4:
+        return f"is {scale:.2g} times"
+    if start.dim() > 1 and change > LARGEST_DISTANCE * start.norm():
+        return f"has a relative distance of {change / start.norm():.2f} to"
+    return None
 
 
 def layout_of(names: Collection[str]) -> TensorNames:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import random
 import re
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 
 from tangent.jobs.errors import UserError
 from tangent.models.encoders import load_encoder
-from tangent.models.published.conversion import load_checkpoint
+from tangent.models.published.conversion import layout_of, load_checkpoint
 
 
 @pytest.fixture
@@ -107,3 +108,39 @@ def test_a_part_of_the_weights_is_named_as_one(name, what, encoder, tuned, tmp_p
     (tmp_path / "model.safetensors.index.json").write_text("{}")
     with pytest.raises(UserError, match="is an index, not all weights"):
         load_checkpoint(tmp_path / "model.safetensors.index.json", encoder, "it")
+
+
+DAMAGES = {
+    "is the transpose of": lambda value: value.T.clone(),
+    "holds zeros, unlike": torch.zeros_like,
+    "is 3 times": lambda value: 3 * value,
+    "is 0.5 times": lambda value: value / 2,
+    "is -1 times": lambda value: -value,
+    "has a relative distance of 1": lambda value: value[torch.randperm(len(value))],
+}
+
+
+@pytest.mark.parametrize("problem", list(DAMAGES))
+def test_one_tensor_among_many_that_is_not_the_bases_is_named(problem, encoder, tuned, tmp_path):
+    """Each leaves the relative distance of all weights together below the limit."""
+    names = [
+        name
+        for name, value in encoder.named_parameters()
+        if value.dim() > 1 or (problem[:3] not in ("is ", "has") and value.any())
+    ]
+    if "transpose" in problem:
+        names = [n for n in names if tuned[n].dim() == 2 and len(set(tuned[n].shape)) == 1]
+    names.sort(key=lambda name: tuned[name].norm())
+    name = random.choice(names[: (len(names) + 1) // 2])
+    tuned[name] = DAMAGES[problem](tuned[name])
+    with pytest.raises(UserError, match=re.escape(f"published.pt: {name} {problem}")):
+        read(tuned, encoder, tmp_path)
+
+
+def test_queries_and_keys_of_transformers_that_changed_places_are_named(encoder, tuned, tmp_path):
+    layout = layout_of(["encoder.layers."])
+    theirs = {k: v for name, value in tuned.items() for k, v in layout.split(name, value).items()}
+    query, key = (f"encoder.layers.1.self_attn.{kind}_proj.weight" for kind in "qk")
+    theirs[query], theirs[key] = theirs[key], theirs[query]
+    with pytest.raises(UserError, match=r"\.[qk]_proj\.weight has a relative distance of 1"):
+        read(theirs, encoder, tmp_path)
