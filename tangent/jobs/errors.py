@@ -1,5 +1,6 @@
 """The exceptions that end a script with one line for the user, and what they say of others."""
 
+import errno
 import signal
 import sys
 
@@ -41,6 +42,17 @@ def first_line(error: BaseException) -> str:
     """The first line of another exception's message, without a full stop, or else its type."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__).rstrip(". ")
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Whether an exception, or one behind it, says that a disk is full, or a quota used up."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(text in str(error) for text in ("No space left", "quota exceeded")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -24,6 +24,16 @@ def cached_file(path: Path) -> tuple[Path, str | None]:
     return Path(os.path.normpath(blob)), blob.name if _SHA256.fullmatch(blob.name) else None
 
 
+def no_space(what: str) -> UserError:
+    """What to say where a download found the disk full, or a quota used up (`is_full_disk`)."""
+    from huggingface_hub import constants
+
+    return UserError(
+        f"{what}: no space is left for the download in {constants.HF_HUB_CACHE}. Free some, or let "
+        "HF_HOME name a folder on a larger disk, and run this again: it resumes."
+    )
+
+
 def checked_sha256(path: Path, what: str) -> str:
     """The SHA-256 of a file in the cache, compared with the hub's where it announces one.
 

@@ -1,5 +1,6 @@
 """Atomic writes and the reading of broken files."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from tangent.jobs import files
-from tangent.jobs.errors import UserError
+from tangent.jobs.errors import UserError, is_full_disk
 
 
 def test_a_failing_writer_leaves_the_old_file_and_no_litter(tmp_path):
@@ -200,3 +201,30 @@ def test_sha256(tmp_path):
     content = os.urandom(3000)
     (tmp_path / "x").write_bytes(content)
     assert files.sha256_file(tmp_path / "x") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_full"),
+    [
+        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), True),
+        (RuntimeError("Data processing error: No space left on device (os error 28)"), True),
+        (RuntimeError("Task failed: Disk quota exceeded (os error 122)"), True),
+        (OSError(errno.ECONNREFUSED, "Connection refused"), False),
+        (RuntimeError("429: the rate limit was exceeded"), False),
+    ],
+)
+def test_a_full_disk_and_a_used_quota_are_one_thing_however_they_are_told(error, is_full):
+    assert is_full_disk(error) == is_full
+    try:
+        try:
+            raise error
+        except Exception as cause:
+            raise RuntimeError("the download failed") from cause
+    except RuntimeError as outer:
+        assert is_full_disk(outer) == is_full
+
+
+def test_a_device_that_is_full_says_so():
+    with pytest.raises(OSError) as raised, open("/dev/full", "w") as device:
+        device.write("x" * 10_000)
+    assert is_full_disk(raised.value)

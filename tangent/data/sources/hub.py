@@ -1,6 +1,5 @@
 """Copies on the Hugging Face hub: parquet shards, downloaded into the hub's cache."""
 
-import errno
 import logging
 import re
 from collections.abc import Iterable, Mapping
@@ -9,9 +8,9 @@ from typing import Any, ClassVar, Literal
 
 from tangent.data.sources.parquet import ParquetRows, read_texts
 from tangent.data.sources.source import Absent, Rows, Sizes, Source, SourceData
-from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.errors import UserError, first_line, is_full_disk
 from tangent.jobs.files import sha256_file
-from tangent.jobs.hub_cache import cached_file
+from tangent.jobs.hub_cache import cached_file, no_space
 from tangent.jobs.keys import Folder, Name, NonEmptyString, RepositoryId
 from tangent.jobs.progress import Progress
 from tangent.tasks.task_files import AnyTask
@@ -110,6 +109,8 @@ class Hub(Source):
         from huggingface_hub import constants, errors
 
         where = f"the data set {self.repository} on the Hugging Face hub"
+        if is_full_disk(error):
+            return no_space(where)
         if isinstance(error, errors.RevisionNotFoundError):
             return Absent(f"{where} has no revision {self.revision!r}: correct the key revision")
         is_gated = isinstance(error, errors.GatedRepoError)
@@ -131,11 +132,6 @@ class Hub(Source):
                 f"{where} is out of reach ({reason}) and revision {self.revision} is not complete "
                 f"in {constants.HF_HUB_CACHE}: check the network (and a proxy's settings), or "
                 "download it once where there is a network and copy that folder here"
-            )
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            return UserError(
-                f"{constants.HF_HUB_CACHE}: no space is left to download {self.repository}. Free "
-                "some, or let HF_HOME name a folder on a larger disk, and run this again."
             )
         return UserError(
             f"the download of {self.repository} stopped ({first_line(error)}). Run this again: "

@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.errors import UserError, first_line, is_full_disk
+from tangent.jobs.hub_cache import no_space
 from tangent.jobs.keys import PositiveInteger, Section
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def nearest(name: str, known: list[str]) -> str:
 
 def not_fetched(what: str, error: Exception) -> UserError:
     """What to say where `what` happened because a hub's client raised `error`."""
+    if is_full_disk(error):
+        return no_space(f"pretrained: {what}")
     return UserError(
         f"pretrained: {what}: {first_line(error)}. Check the network (and a proxy's settings), or "
         "fetch the model once where there is a network and copy the cache folder (HF_HOME) here."

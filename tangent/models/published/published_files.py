@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tangent.jobs.errors import UserError, first_line
-from tangent.jobs.hub_cache import checked_sha256
+from tangent.jobs.errors import UserError, first_line, is_full_disk
+from tangent.jobs.hub_cache import checked_sha256, no_space
 from tangent.jobs.keys import Folder, NonEmptyString, RepositoryId, Section, Sha256
 from tangent.jobs.sources import check_sha256
 
@@ -110,9 +110,11 @@ def download(key: str, repository: str, revision: str, file: str) -> LocalFile:
     try:
         path = Path(hf_hub_download(repository, file, revision=revision))
     except Exception as error:  # the client has a dozen more exceptions, and HTTP's own
+        if is_full_disk(error):
+            raise no_space(what) from error
         other = (
             f" could not be downloaded: {first_line(error)}. Check the repository's name, the "
-            "network and the space on the disk of HF_HOME, and run the step again: it resumes."
+            "network, and run the step again: it resumes."
         )
         fitting = (answer for kind, answer in answers.items() if isinstance(error, kind))
         raise UserError(what + next(fitting, other)) from error

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mounts
+import pytest
 import torch
 from hub_server import Repository, serve
 from safetensors.torch import load_file, save
@@ -36,16 +38,17 @@ def entry(name: str, file: str = "model.safetensors", revision: str = COMMIT) ->
     return {"repository": f"lab/{name}", "revision": revision, "file": file}
 
 
-def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def python(
+    *arguments: str, prefix: tuple[str, ...] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run Python where only `environment` tells the client what to do."""
     outside = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, env=outside | environment
-    )
+    command = [*prefix, sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=outside | environment)
 
 
-def ask(*entries: dict[str, str], **environment: str) -> list[str]:
-    answer = python("-c", ASK, json.dumps(entries), **environment)
+def ask(*entries: dict[str, str], prefix: tuple[str, ...] = (), **environment: str) -> list[str]:
+    answer = python("-c", ASK, json.dumps(entries), prefix=prefix, **environment)
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)
 
@@ -123,3 +126,17 @@ def test_a_damaged_cache_is_noticed_without_a_network(tmp_path):
     (after,) = ask(entry("good"), **environment, HF_HUB_OFFLINE="1")
     assert hashlib.sha256(content).hexdigest() in before
     assert f"the hub says {blob.name}" in after and f"delete {blob} and" in after
+
+
+@pytest.mark.skipif(not mounts.are_allowed(), reason="no file system can be mounted here")
+def test_a_full_disk_is_told_from_a_network_that_fails(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    mount = f'mount -t tmpfs -o size=200k none "{home}" && exec "$@"'
+    large = Repository(COMMIT, {"model.safetensors": os.urandom(2_000_000)})
+    with serve({"lab/large": large}) as hub:
+        (answer,) = ask(
+            entry("large"), prefix=(*mounts.ALONE, mount, "bash"), **hub.environment(home)
+        )
+    assert f"no space is left for the download in {home}" in answer
+    assert "HF_HOME" in answer and "\n" not in answer
