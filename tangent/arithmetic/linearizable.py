@@ -62,8 +62,13 @@ def check_evaluation_mode(model: nn.Module) -> None:
 
 
 @contextmanager
-def copies_of(weights: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+def copies_of(
+    weights: Mapping[str, Tensor], by_version: bool = True
+) -> Iterator[dict[str, Tensor]]:
     """Copies of weights for one forward pass, so that one that writes to them changes no θ0.
+
+    By version, those that torch saw no write to are not compared, which would wait for a GPU; it
+    sees those through `.data` only under a transformation.
 
     Raises:
         UserError: on leaving, the pass has changed the values of a weight: its derivative there is
@@ -72,9 +77,8 @@ def copies_of(weights: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     copies = {name: value.clone() for name, value in weights.items()}
     yield copies
     for name, value in copies.items():
-        # Versions first: a comparison waits for a GPU.
-        written = not value.is_inference() and value._version > 0
-        if written and not torch.equal(value, weights[name]):
+        unwritten = by_version and (value.is_inference() or value._version == 0)
+        if not unwritten and not torch.equal(value, weights[name]):
             raise UserError(
                 f"the forward pass changes the parameter {name} in place (a clamp, or an "
                 "embedding's max_norm), so f has no derivative in it: change it before, and take "

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
 
 from tangent.arithmetic.forward_mode import forward_mode_attention
+from tangent.arithmetic.linearizable import copies_of
 from tangent.jobs.errors import UserError
 from tangent.kernels.kernel_cost import CHUNK_SIZE, GRADIENT_BYTES
 from tangent.models.heads.head import TorchHead
@@ -47,7 +48,8 @@ def classifier(encoder: nn.Module, head: TorchHead) -> Logits:
 class LogitGradients:
     """Per-image gradients ∇_θ f_c(x; θ0), and what is made of them.
 
-    Every method raises a UserError if there is no image or no logit, or f has no logit of an index.
+    Every method raises a UserError if there is no image or no logit, f has no logit of an index, or
+    f changes its weights.
 
     Attributes:
         f: weights and images to logits [batch, classes], image by image (no batch statistics).
@@ -159,8 +161,9 @@ class LogitGradients:
     def _chosen(self, images: Tensor, logits: Sequence[int] | Literal["all"]) -> list[int]:
         if len(images) == 0:
             raise UserError("a tangent kernel of 0 images cannot be made: at least 1 is needed.")
-        with forward_mode_attention(), torch.no_grad():
-            classes = self.f(self.theta0, images[:1]).shape[1]
+        # f may write to what it is given; that it does is told here, before any gradient.
+        with forward_mode_attention(), torch.no_grad(), copies_of(self.theta0, False) as weights:
+            classes = self.f(weights, images[:1]).shape[1]
         chosen = list(range(classes) if logits == "all" else logits)
         if not chosen:
             raise UserError("a tangent kernel of 0 logits cannot be made: at least 1 is needed.")

@@ -23,7 +23,16 @@ from transformers import (
 )
 from transformers.modeling_outputs import ModelOutput
 
-from tangent import UserError, jvp_features, linearize, multi_jvp_features, parameters_of
+from tangent import (
+    MatrixFreeEigenfunctions,
+    TangentEigenfunctions,
+    UserError,
+    jvp_features,
+    linearize,
+    multi_jvp_features,
+    ntk_gram,
+    parameters_of,
+)
 from tangent.arithmetic.outputs import plus, split
 
 
@@ -238,6 +247,27 @@ def test_a_forward_pass_that_changes_a_parameter_changes_no_theta0_and_is_refuse
         assert torch.equal(model.state_dict()[name], value)
         assert torch.equal(lin.theta0()[name], value)
     assert lin.task_vector().norm() == checkpointed.task_vector().norm() == 0
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_kernels_of_a_model_that_changes_a_parameter_are_refused(write):
+    model, images = Writing(WRITES[write]).eval(), torch.randn(4, 4)
+    before = copy.deepcopy(model.state_dict())
+    theta0 = parameters_of(model)
+
+    def f(theta, batch):
+        return functional_call(model, dict(theta), (batch,))
+
+    for call in (
+        lambda: ntk_gram(f, theta0, images),
+        lambda: ntk_gram(f, theta0, images, images[:2]),
+        lambda: TangentEigenfunctions(f, theta0, images, [0], 1),
+        lambda: MatrixFreeEigenfunctions(f, theta0, images, "all", 1),
+    ):
+        with pytest.raises(UserError, match="changes the parameter scale in place"):
+            call()
+        for name, value in before.items():
+            assert torch.equal(model.state_dict()[name], value)
 
 
 def test_an_embeddings_max_norm_is_refused_where_it_changes_a_row():
