@@ -8,46 +8,27 @@ from pydantic_core import PydanticCustomError
 from tangent.arithmetic.alphas import alpha_grid
 from tangent.arithmetic.modes import TRAININGS
 from tangent.data.sources.locating import DATA_SOURCES
-from tangent.jobs.keys import (
-    CountOrAll,
-    Epochs,
-    Folder,
-    Fraction,
-    LearningRate,
-    Name,
-    Names,
-    NaturalNumber,
-    NonEmptyString,
-    NonNegativeNumber,
-    Number,
-    Points,
-    PositiveInteger,
-    PositiveNumber,
-    Section,
-    Seed,
-    ShareOfOne,
-    Threads,
-)
+from tangent.jobs import keys
 
 TrainingName = Literal[*TRAININGS]
 
 
-class Paths(Section):
+class Paths(keys.Section):
     """Where results go. Relative paths are relative to the repository root."""
 
-    results: Folder
+    results: keys.Folder
     """Folder of the results; the study's name is added to it."""
-    resources: Folder
+    resources: keys.Folder
     """Folder of pre-trained models and decoded data sets, shared by all studies."""
 
 
-class Compute(Section):
+class Compute(keys.Section):
     """How a job computes. These values can change the last bits of a result, so they re-run it."""
 
     device: Literal["auto", "cpu", "cuda"]
     """Device of the jobs that run a model; `auto` takes a GPU if this machine has one. Jobs on a
     cluster need `cuda` or `cpu`."""
-    threads: Threads
+    threads: keys.Threads
     """CPU threads of each job that runs a model, whatever number of cores Snakemake is given: the
     bits of a sum depend on it."""
     autocast: Literal["bfloat16", "none"]
@@ -58,14 +39,14 @@ class Compute(Section):
     evaluation_autocast: Literal["bfloat16", "none"] = "none"
     """Precision of the matrix products of features, J(x)·τ and the standard mode's sweeps; kernels
     are always float32."""
-    evaluation_batch_size: PositiveInteger
+    evaluation_batch_size: keys.PositiveInteger
     """Images per forward pass in evaluation."""
 
 
 DatasetSource = Annotated[Union[*DATA_SOURCES.values()], Field(discriminator="source")]
 
 
-class Dataset(Section):
+class Dataset(keys.Section):
     """Where a task's images or texts come from and how many there must be."""
 
     sources: Annotated[list[DatasetSource], Field(min_length=1)]
@@ -73,37 +54,37 @@ class Dataset(Section):
     train_images: Annotated[int, Field(ge=2, le=10**9)]
     """Images or texts of the training set, validation ones that are cut from it included. Another
     number found is an error."""
-    validation_images: PositiveInteger | None = None
+    validation_images: keys.PositiveInteger | None = None
     """Images or texts of the data set's own validation split; none if it is cut from the training
     set. A copy without that split gets one by the section `validation`."""
-    test_images: PositiveInteger
+    test_images: keys.PositiveInteger
     """Images or texts of the test set. Another number found is an error."""
     order: Literal["content", "name", "source"] = "content"
     """Order of the rows before the validation split is drawn. `content`: by hash, so that every
     copy of a data set gives the same split; `name`: by file name; `source`: the copy's own."""
 
 
-class Validation(Section):
+class Validation(keys.Section):
     """The validation split, cut from the training set with seed 0 (protocol)."""
 
-    fraction: Fraction
+    fraction: keys.Fraction
     """Share of the training images that become validation images (protocol: 0.1)."""
-    maximum: PositiveInteger
+    maximum: keys.PositiveInteger
     """Largest number of validation images (protocol: 5000)."""
 
 
-class Probe(Section):
+class Probe(keys.Section):
     """Linear probes, the heads of closed-vocabulary models: the grid on which validation chooses C.
 
     C is scikit-learn's: the weight of the sum of the images' losses against half the squared norm
     of the probe's weights (protocol).
     """
 
-    minimum: PositiveNumber = 1e-4
+    minimum: keys.PositiveNumber = 1e-4
     """Smallest C."""
-    maximum: PositiveNumber = 10.0
+    maximum: keys.PositiveNumber = 10.0
     """Largest C."""
-    points: PositiveInteger = 6
+    points: keys.PositiveInteger = 6
     """Points of the grid, log-spaced."""
     deviation: Literal["own", "common"] = "own"
     """What features are divided by before the fit: each one's `own` standard deviation, or one
@@ -113,7 +94,7 @@ class Probe(Section):
     """Share of the training images that probes are fitted to, drawn once; the control task, which
     is never fine-tuned, has all. A probe of all images is right on all of them where features are
     more numerous, and leaves little to learn (families)."""
-    own_classifier: dict[Name, Name] = {}
+    own_classifier: dict[keys.Name, keys.Name] = {}
     """Models whose own classifier is the head of a task, in a probe's place: the task, by the
     model's name. Its classes must be those of the pre-training, in their order."""
 
@@ -124,69 +105,69 @@ def _ascending(rates: list[float]) -> list[float]:
     return sorted(rates)
 
 
-class RateGrid(Section):
+class RateGrid(keys.Section):
     """Learning rates among which single-task validation accuracy chooses."""
 
-    grid: Annotated[list[LearningRate], Field(min_length=3), AfterValidator(_ascending)]
+    grid: Annotated[list[keys.LearningRate], Field(min_length=3), AfterValidator(_ascending)]
     """At least three rates, in any order. The best must lie inside: at an end of the grid nothing
     is chosen, and a message names the rate to add."""
 
 
 # Which of the two it is decides what a message says; pydantic alone would complain about both.
 RateOrGrid = Annotated[
-    Annotated[LearningRate, Tag("a number")] | Annotated[RateGrid, Tag("a grid")],
+    Annotated[keys.LearningRate, Tag("a number")] | Annotated[RateGrid, Tag("a grid")],
     Discriminator(lambda value: "a grid" if isinstance(value, dict | RateGrid) else "a number"),
 ]
 
 
-class ModelFinetuning(Section):
+class ModelFinetuning(keys.Section):
     """What differs for one model: its learning rates, and how its fine-tuning fits into memory.
 
     Numbers change in their last bits only by what concerns memory.
     """
 
-    learning_rate: dict[TrainingName, LearningRate] = {}
+    learning_rate: dict[TrainingName, keys.LearningRate] = {}
     """The model's own learning rates, in the place of `finetuning.learning_rate`."""
-    accumulation_steps: PositiveInteger = 1
+    accumulation_steps: keys.PositiveInteger = 1
     """Parts that a step's batch is computed in, one after the other."""
     activation_checkpointing: list[TrainingName] = []
     """Trainings that compute activations twice instead of keeping them all."""
-    processes: PositiveInteger = 1
+    processes: keys.PositiveInteger = 1
     """GPUs of one machine that a step's batch is spread over."""
 
 
-class Finetuning(Section):
+class Finetuning(keys.Section):
     """Fine-tuning: AdamW, cosine decay to zero after a linear warm-up, frozen head (protocol)."""
 
-    batch_size: PositiveInteger
+    batch_size: keys.PositiveInteger
     """Images per step, over all parts and GPUs (protocol: 128)."""
-    weight_decay: NonNegativeNumber
+    weight_decay: keys.NonNegativeNumber
     """AdamW's weight decay (protocol: 0.1)."""
-    gradient_clip: PositiveNumber
+    gradient_clip: keys.PositiveNumber
     """Largest global norm of the gradient (protocol: 1.0)."""
-    warmup_steps: NaturalNumber
+    warmup_steps: keys.NaturalNumber
     """Steps of the learning rate's linear warm-up (the authors' code: 500)."""
-    epochs: dict[Name, Epochs]
+    epochs: dict[keys.Name, keys.Epochs]
     """Passes over the training images, one entry per task. Entries of tasks that are not selected
     are ignored."""
     learning_rate: dict[TrainingName, RateOrGrid]
     """Peak learning rate of AdamW for each training (protocol: 1e-5): a number, or a grid to choose
     from."""
-    tuning_seed: Seed | None = None
+    tuning_seed: keys.Seed | None = None
     """Seed of the trainings among which a learning rate is chosen; null: the study's first, whose
     training at the chosen rate is not made again."""
-    models: dict[Name, ModelFinetuning] = {}
+    models: dict[keys.Name, ModelFinetuning] = {}
     """What differs for a model, by the model's name."""
 
 
-class EvenGrid(Section):
+class EvenGrid(keys.Section):
     """Numbers at equal distances, both ends included."""
 
-    minimum: NonNegativeNumber
+    minimum: keys.NonNegativeNumber
     """Smallest α (protocol: 0)."""
-    maximum: PositiveNumber
+    maximum: keys.PositiveNumber
     """Largest α (protocol: 1.0)."""
-    points: Points
+    points: keys.Points
     """Points of the grid (protocol: 21)."""
 
 
@@ -203,7 +184,7 @@ def _numbers(value: list[float] | EvenGrid) -> list[float]:
 
 
 Alphas = Annotated[
-    Annotated[list[NonNegativeNumber], Field(min_length=2), Tag("a list")]
+    Annotated[list[keys.NonNegativeNumber], Field(min_length=2), Tag("a list")]
     | Annotated[EvenGrid, Tag("a grid")],
     Discriminator(lambda value: "a list" if isinstance(value, list) else "a grid"),
     AfterValidator(_numbers),
@@ -211,82 +192,82 @@ Alphas = Annotated[
 """Ascending numbers, whichever way they were given."""
 
 
-class Negation(Section):
+class Negation(keys.Section):
     """Task negation (protocol)."""
 
-    control_threshold: ShareOfOne
+    control_threshold: keys.ShareOfOne
     """Share of the pre-trained control accuracy that the edited model must keep on validation
     images (protocol: 0.95)."""
 
 
-class Disentanglement(Section):
+class Disentanglement(keys.Section):
     """The heat maps of the weight-disentanglement error ξ (figure 3)."""
 
-    models: Names
+    models: keys.Names
     """Models that get heat maps."""
     pairs: Annotated[
-        list[Annotated[list[Name], Field(min_length=2, max_length=2)]], Field(min_length=1)
+        list[Annotated[list[keys.Name], Field(min_length=2, max_length=2)]], Field(min_length=1)
     ]
     """Pairs of tasks, one heat map per pair, model and mode."""
-    minimum: Number
+    minimum: keys.Number
     """Smallest α1 and α2 (paper: -3)."""
-    maximum: Number
+    maximum: keys.Number
     """Largest α1 and α2 (paper: 3)."""
-    points: Points
+    points: keys.Points
     """Grid points per axis; they must hold 0 and ±1, the centre and the border of the search box,
     as 25 from -3 to 3 do (paper: 20, which hold none of them). The standard mode runs the model for
     each of their pairs."""
-    images: PositiveInteger
+    images: keys.PositiveInteger
     """Test images per task; all of them if there are fewer (paper: 2048)."""
 
 
-class EigenfunctionStudy(Section):
+class EigenfunctionStudy(keys.Section):
     """Localization of the neural tangent kernel's eigenfunctions (figure 6, proposition 1)."""
 
-    models: Names
+    models: keys.Names
     """Models whose kernels are analysed, their random twins included."""
-    tasks: Annotated[list[Name], Field(min_length=2)]
+    tasks: Annotated[list[keys.Name], Field(min_length=2)]
     """Tasks whose kernels are analysed; proposition 1 needs two."""
     images: Annotated[int, Field(ge=2)]
     """Images per data set: n of the kernel and of the held-out samples (paper: 200)."""
-    components: PositiveInteger
+    components: keys.PositiveInteger
     """Eigenfunctions k in the local energy, at most `images`."""
-    logits: CountOrAll
+    logits: keys.CountOrAll
     """Output logits, one kernel each; at most the number of classes. `all`: one kernel of all
     logits together, with vector-valued eigenfunctions."""
 
 
-class Combinations(Section):
+class Combinations(keys.Section):
     """Other combinations of task vectors than the sum of all, in the linearized modes (beyond the
     paper): sums of every number of tasks, an α per task, analogies."""
 
-    models: list[Name] = []
+    models: list[keys.Name] = []
     """Models whose task vectors are combined so; none leaves this out."""
-    subsets_per_size: PositiveInteger = 70
+    subsets_per_size: keys.PositiveInteger = 70
     """Subsets of each number of tasks: all of them if there are no more, otherwise this many, drawn
     once for all modes and seeds. Of 8 tasks 70 are all."""
-    analogies: list[Annotated[list[Name], Field(min_length=4, max_length=4)]] = []
+    analogies: list[Annotated[list[keys.Name], Field(min_length=4, max_length=4)]] = []
     """Tasks a, b, c, d, read “a is to b as c is to d”: θ0 + α(τ_c + τ_b − τ_a) is evaluated on
     d."""
 
 
-class RandomInitialization(Section):
+class RandomInitialization(keys.Section):
     """Table 3: the same study from random weights of the encoder, as the model `NAME-random`."""
 
-    models: list[Name]
+    models: list[keys.Name]
     """Models whose architecture and head are used; none leaves table 3 out."""
-    tasks: Names
+    tasks: keys.Names
     """Tasks of the study from random weights."""
-    epochs: Epochs | None
+    epochs: keys.Epochs | None
     """Passes over the training images, for every task; null: those of `finetuning.epochs`."""
-    learning_rate: dict[TrainingName, LearningRate]
+    learning_rate: dict[TrainingName, keys.LearningRate]
     """Peak learning rate of AdamW for each training."""
 
 
-class Emergence(Section):
+class Emergence(keys.Section):
     """When disentanglement emerges: the study of several checkpoints of one pre-training."""
 
-    steps: dict[Name, NaturalNumber] = {}
+    steps: dict[keys.Name, keys.NaturalNumber] = {}
     """Steps of pre-training behind each checkpoint, by its name in `models`; 0 is the random
     initialisation. None leaves the table and figure `emergence` out."""
 
@@ -296,19 +277,19 @@ class Emergence(Section):
         return sorted(self.steps, key=self.steps.__getitem__)
 
 
-class RateSensitivity(Section):
+class RateSensitivity(keys.Section):
     """What hangs on the learning rate: the same weights under several names, with a rate each."""
 
-    models: list[Name] = []
+    models: list[keys.Name] = []
     """Models of the same weights, each with rates of its own
     (`finetuning.models.NAME.learning_rate`). None leaves the table and figure `rate_sensitivity`
     out."""
 
 
-class Estimate(Section):
+class Estimate(keys.Section):
     """What `snakemake estimate` assumes where nothing was measured."""
 
-    gpu: NonEmptyString = "H200"
+    gpu: keys.NonEmptyString = "H200"
     """GPU, one of those in docs/cost.md."""
     utilization: Annotated[float, Field(gt=0, le=1)] = 0.35
     """Assumed share of the GPU's peak arithmetic."""
