@@ -10,12 +10,7 @@ from scripts import cli
 from scripts.edited_arguments import EditedArguments
 from tangent.arithmetic.alphas import SEARCH_BOX, alpha_grid
 from tangent.data.split import sample_rows
-from tangent.evaluation import outcomes
-from tangent.evaluation.disentanglement import (
-    DisentanglementError,
-    PairMember,
-    disentanglement_error,
-)
+from tangent.evaluation import disentanglement, outcomes
 from tangent.jobs.files import write_csv
 from tangent.jobs.progress import Progress
 
@@ -39,7 +34,7 @@ def run(arguments: Arguments) -> None:
     names = (arguments.task_1, arguments.task_2)
     tasks = [arguments.load_task(name) for name in names]
     pair = [
-        PairMember(
+        disentanglement.PairMember(
             task.name,
             task.head,
             sample_rows(len(task.labels("test")), arguments.images, SAMPLE_SEED),
@@ -49,7 +44,7 @@ def run(arguments: Arguments) -> None:
     alphas = alpha_grid(arguments.minimum, arguments.maximum, arguments.points)
     edited = arguments.edited_model()
     with Progress(f"ξ of {' and '.join(names)}", len(alphas) ** 2, "point") as progress:
-        xi = disentanglement_error(edited, *pair, alphas, on_point=progress.update)
+        xi = disentanglement.disentanglement_error(edited, *pair, alphas, on_point=progress.update)
     error_1, error_2 = xi.error_1, xi.error_2
     rows = [
         (alpha_1, alpha_2, error_1[i, j], error_2[i, j], error_1[i, j] + error_2[i, j])
@@ -66,7 +61,7 @@ def run(arguments: Arguments) -> None:
 
 
 def _disagreements(
-    xi: DisentanglementError, names: tuple[str, str], limit: float
+    xi: disentanglement.DisentanglementError, names: tuple[str, str], limit: float
 ) -> dict[str, Any]:
     """At how many of the `points` inside each image's predictions differ, by task."""
     inside = xi.inside(limit)

@@ -22,24 +22,19 @@ def main(
         is_forced: of all jobs; otherwise of those that Snakemake would run now.
     """
     from snakemake.api import SnakemakeApi
+    from snakemake.settings import types
     from snakemake.settings.enums import Quietness, RerunTrigger
-    from snakemake.settings.types import (
-        ConfigSettings,
-        DAGSettings,
-        OutputSettings,
-        ResourceSettings,
-    )
 
     collector = _Collector()
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+    with SnakemakeApi(types.OutputSettings(quiet={Quietness.ALL})) as api:
         logging.getLogger("snakemake.logging").addHandler(collector)
         workflow = api.workflow(
-            resource_settings=ResourceSettings(cores=1),
-            config_settings=ConfigSettings(config, [Path(file) for file in configfiles]),
+            resource_settings=types.ResourceSettings(cores=1),
+            config_settings=types.ConfigSettings(config, [Path(file) for file in configfiles]),
             snakefile=Path("Snakefile"),
         )
         plan = workflow.dag(
-            DAGSettings(
+            types.DAGSettings(
                 targets={"all"},
                 forceall=is_forced,
                 force_incomplete=True,

@@ -20,14 +20,9 @@ from tangent.arithmetic.forward_mode import (
     value_and_product,
 )
 from tangent.jobs.errors import UserError
+from tangent.kernels import kernel_cost
 from tangent.kernels.eigenfunctions import leading_eigenfunctions
 from tangent.kernels.gram import LogitGradients, Logits, budget
-from tangent.kernels.kernel_cost import (
-    BATCH_SIZE,
-    TANGENTS_PER_BATCH,
-    directions_per_pass,
-    gradients_held,
-)
 from tangent.kernels.localization import KernelEigenfunctions, OnImages, ignore
 
 Directions = list[Tensor]
@@ -56,7 +51,7 @@ class TangentOperator:
         f: Logits,
         theta0: Mapping[str, Tensor],
         logits: Sequence[int],
-        batch_size: int = BATCH_SIZE,
+        batch_size: int = kernel_cost.BATCH_SIZE,
     ) -> None:
         self._theta0 = {name: value.detach() for name, value in theta0.items()}
         self._like = next(iter(self._theta0.values()))
@@ -115,7 +110,7 @@ class TangentOperator:
             UserError: an operation of the model has no forward-mode derivative.
         """
         k = len(directions[0])
-        for batch in images.split(max(1, TANGENTS_PER_BATCH * self._batch_size // k)):
+        for batch in images.split(max(1, kernel_cost.TANGENTS_PER_BATCH * self._batch_size // k)):
             with torch.no_grad():
                 products = self._products(dict(zip(self._theta0, directions, strict=True)), batch)
             yield products
@@ -175,7 +170,8 @@ class MatrixFreeEigenfunctions(KernelEigenfunctions):
         kernels = LogitGradients(f, theta0).kernels(sample, logits)
         self._sample, self._on_product = sample, on_product
         self._operators = [TangentOperator(f, theta0, kernel) for kernel in kernels]
-        self._group = directions_per_pass(components, gradients_held(*budget(theta0, memory)))
+        held = kernel_cost.gradients_held(*budget(theta0, memory))
+        self._group = kernel_cost.directions_per_pass(components, held)
         self.is_joint = logits == "all"
         self.passes = len(kernels) * -(-components // self._group)
         self.products = 0

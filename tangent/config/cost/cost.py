@@ -17,16 +17,7 @@ from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, W
 from tangent.config.schema import Config
 from tangent.data.regions import longest_side
 from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
-from tangent.kernels.kernel_cost import (
-    BATCH_SIZE,
-    GRADIENT_BYTES,
-    dense_passes,
-    gradients_held,
-    gram_gradients,
-    kernel_method,
-    matrix_free_bytes,
-    matrix_free_passes,
-)
+from tangent.kernels import kernel_cost
 from tangent.tasks.task_files import load_task
 
 BFLOAT16_ACTIVATIONS = 0.56
@@ -228,34 +219,37 @@ def _eigenfunctions(job: Job) -> Cost:
     classes = len(_described(job.task).classes)
     is_of_all = grid.logits == "all"
     kernels, outputs = (1, classes) if is_of_all else (min(grid.logits, classes), 1)
-    if kernel_method(sample, outputs, grid.components, held) == "dense":
-        passes = dense_passes(sample, held_out, outputs, held)
+    if kernel_cost.kernel_method(sample, outputs, grid.components, held) == "dense":
+        passes = kernel_cost.dense_passes(sample, held_out, outputs, held)
         return _kernel(job, "gradient", kernels * passes, kernels)
-    passes = matrix_free_passes(sample, held_out, outputs, grid.components, held)
+    passes = kernel_cost.matrix_free_passes(sample, held_out, outputs, grid.components, held)
     return _kernel(job, "tangent", kernels * passes, kernels, outputs)
 
 
 def _proposition1(job: Job) -> Cost:
     tasks = job.config.eigenfunction_tasks_of(job.model)
     images = job.images(tasks, "train", most=job.config.eigenfunctions.images)
-    gradients = gram_gradients(images, _gradients_held(job))
+    gradients = kernel_cost.gram_gradients(images, _gradients_held(job))
     return _kernel(job, "gradient", COST["gradient"] * gradients, 1)
 
 
 def _kernel(job: Job, kind: Pass, forwards: float, kernels: int, outputs: int = 1) -> Cost:
     """Directions of all kernels and, dense, gradients; of products, what bounds them."""
-    grid, encoder, budget = job.config.eigenfunctions, job.sizes.encoder, GRADIENT_BYTES[job.device]
+    grid, encoder = job.config.eigenfunctions, job.sizes.encoder
+    budget = kernel_cost.GRADIENT_BYTES[job.device]
     memory = kernels * grid.components * encoder + 1.25 * budget
     if kind == "tangent":
-        kept = BATCH_SIZE * job.sizes.kept
-        memory = matrix_free_bytes(grid.images, outputs, encoder, grid.components, budget, kept)
+        kept = kernel_cost.BATCH_SIZE * job.sizes.kept
+        memory = kernel_cost.matrix_free_bytes(
+            grid.images, outputs, encoder, grid.components, budget, kept
+        )
         memory -= encoder
     work = Work(kind, forwards / COST[kind])
     return Cost(work, weights=1, memory=memory, megabytes=6000, minutes=120)
 
 
 def _gradients_held(job: Job) -> int:
-    return gradients_held(job.sizes.encoder, GRADIENT_BYTES[job.device])
+    return kernel_cost.gradients_held(job.sizes.encoder, kernel_cost.GRADIENT_BYTES[job.device])
 
 
 COSTS: dict[str, Callable[[Job], Cost]] = {

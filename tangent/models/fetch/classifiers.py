@@ -13,20 +13,15 @@ from tangent.jobs.hub_cache import checked_sha256
 from tangent.jobs.keys import Folder, NonEmptyString, PositiveInteger, Sha256
 from tangent.jobs.sources import check_sha256
 from tangent.models import closed_vocabulary
+from tangent.models.fetch import model_source
 from tangent.models.fetch.fetched import SOURCE_MODEL_FILE, Fetched
-from tangent.models.fetch.model_source import (
-    ImageModelSource,
-    check_image_size,
-    nearest,
-    not_fetched,
-)
 from tangent.models.published.tensors import read_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class PretrainedTimm(ImageModelSource):
+class PretrainedTimm(model_source.ImageModelSource):
     """A classifier of timm, from the hub: linear probes take the place of its last layer."""
 
     family: ClassVar[str] = "closed_vocabulary"
@@ -46,15 +41,15 @@ class PretrainedTimm(ImageModelSource):
         if self.name not in known:
             raise UserError(
                 f"pretrained: timm has no weights {self.name!r} (its names are "
-                f"<architecture>.<tag>).{nearest(self.name, known)}"
+                f"<architecture>.<tag>).{model_source.nearest(self.name, known)}"
             )
         settings = timm.get_pretrained_cfg(self.name)
-        check_image_size(settings.input_size[1:], self.image_size)
+        model_source.check_image_size(settings.input_size[1:], self.image_size)
         try:
             weights = Path(hf_hub_download(settings.hf_hub_id, SOURCE_MODEL_FILE))
         except Exception as error:  # the hub's client has a dozen exceptions for "no network"
             what = f"{self.name} could not be fetched from the hub's {settings.hf_hub_id}"
-            raise not_fetched(what, error) from error
+            raise model_source.not_fetched(what, error) from error
         checked_sha256(weights, f"pretrained: {self.name}")
         overlay = {"file": str(weights)}
         model = timm.create_model(self.name, pretrained=True, pretrained_cfg_overlay=overlay)
@@ -62,7 +57,7 @@ class PretrainedTimm(ImageModelSource):
         return _closed_vocabulary(config, model.float().state_dict(), [])
 
 
-class PretrainedPackage(ImageModelSource):
+class PretrainedPackage(model_source.ImageModelSource):
     """A convolutional classifier of timm with the weights that a Python package carries.
 
     Linear probes take the place of its last layer.
@@ -97,10 +92,8 @@ class PretrainedPackage(ImageModelSource):
         path = self._path()
         settings = timm.get_pretrained_cfg(self.architecture)
         if settings is None:
-            raise UserError(
-                f"pretrained: timm has no architecture {self.architecture!r}."
-                f"{nearest(self.architecture, timm.list_models())}"
-            )
+            hint = model_source.nearest(self.architecture, timm.list_models())
+            raise UserError(f"pretrained: timm has no architecture {self.architecture!r}.{hint}")
         config = _timm_config(self.architecture, settings, self.image_size)
         with torch.device("meta"):
             expected = closed_vocabulary.new_model(config).state_dict()

@@ -13,19 +13,14 @@ from tangent.jobs.hub_cache import checked_sha256
 from tangent.jobs.keys import Folder, NonEmptyString, Seed, Sha256
 from tangent.jobs.sources import check_sha256
 from tangent.models.clip import CONFIG_FILE, MODEL_FILE, load_model, quiet_root_logger
+from tangent.models.fetch import model_source
 from tangent.models.fetch.fetched import SOURCE_MODEL_FILE, Fetched
-from tangent.models.fetch.model_source import (
-    ImageModelSource,
-    check_image_size,
-    nearest,
-    not_fetched,
-)
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class PretrainedFile(ImageModelSource):
+class PretrainedFile(model_source.ImageModelSource):
     """An open_clip model in a folder: a weights file and `open_clip_config.json`."""
 
     family: ClassVar[str] = "clip"
@@ -44,7 +39,7 @@ class PretrainedFile(ImageModelSource):
         return _clip(*_read_clip(*files), self.image_size, files)
 
 
-class PretrainedOpenClip(ImageModelSource):
+class PretrainedOpenClip(model_source.ImageModelSource):
     """A model that open_clip downloads."""
 
     family: ClassVar[str] = "clip"
@@ -83,11 +78,12 @@ class PretrainedOpenClip(ImageModelSource):
             except UserError:
                 raise
             except Exception as error:  # the hub's client has a dozen exceptions for "no network"
-                raise not_fetched(f"open_clip could not get {name} ({tag})", error) from error
+                what = f"open_clip could not get {name} ({tag})"
+                raise model_source.not_fetched(what, error) from error
         return _clip(model, config, self.image_size, [])
 
 
-class PretrainedRandom(ImageModelSource):
+class PretrainedRandom(model_source.ImageModelSource):
     """An architecture of open_clip at random weights: to try a study out where there is no network.
 
     Its results mean nothing.
@@ -128,7 +124,7 @@ def _clip(
     import open_clip
 
     preprocessing = dict(open_clip.get_model_preprocess_cfg(model))
-    check_image_size(preprocessing["size"], image_size)
+    model_source.check_image_size(preprocessing["size"], image_size)
     model = model.float().eval()
     return Fetched(
         "clip",
@@ -165,7 +161,6 @@ def _architecture(name: str) -> dict[str, Any]:
 
     config = open_clip.get_model_config(name)
     if config is None:
-        raise UserError(
-            f"pretrained: open_clip has no model {name!r}.{nearest(name, open_clip.list_models())}"
-        )
+        hint = model_source.nearest(name, open_clip.list_models())
+        raise UserError(f"pretrained: open_clip has no model {name!r}.{hint}")
     return config

@@ -19,14 +19,8 @@ from open_clip import SimpleTokenizer
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from tangent.demo import world
 from tangent.demo.photographs import TEST_IMAGES
-from tangent.demo.world import (
-    CONTROL_TASK,
-    TASKS,
-    pretraining_classes,
-    pretraining_data,
-    render_task,
-)
 from tangent.jobs.files import write_json, write_safetensors
 from tangent.models.compact_checkpoint import TOKEN_IDS
 from tangent.tasks.task_files import load_task
@@ -77,7 +71,7 @@ class Vocabulary:
 
 def prompts() -> list[str]:
     """Every prompt of the nine tasks' zero-shot heads."""
-    names = (*TASKS, CONTROL_TASK)
+    names = (*world.TASKS, world.CONTROL_TASK)
     return [text for name in names for row in load_task(name).prompts() for text in row]
 
 
@@ -129,7 +123,7 @@ class ContrastiveObjective(Objective):
     def __init__(self, recipe: Contrastive) -> None:
         self._tower, self._autocast = recipe.tower, recipe.autocast
         started = time.monotonic()
-        self._pixels, captions, _ = pretraining_data(recipe.images, recipe.seed)
+        self._pixels, captions, _ = world.pretraining_data(recipe.images, recipe.seed)
         distinct = sorted(set(captions))
         number = {text: index for index, text in enumerate(distinct)}
         self._caption_of_image = torch.tensor([number[text] for text in captions])
@@ -177,8 +171,8 @@ class ContrastiveObjective(Objective):
             "held_out": held_out_accuracy(*described, held_out, EVALUATION_SEED),
             "held_out_images": held_out,
             "zero_shot": accuracies,
-            "zero_shot_mean_of_tasks": statistics.mean(accuracies[task] for task in TASKS),
-            "zero_shot_control": accuracies[CONTROL_TASK],
+            "zero_shot_mean_of_tasks": statistics.mean(accuracies[task] for task in world.TASKS),
+            "zero_shot_control": accuracies[world.CONTROL_TASK],
             "evaluation_images": images,
         }
 
@@ -206,7 +200,7 @@ def zero_shot_accuracies(
     """
     model.eval()
     accuracies = {}
-    for name in (*TASKS, CONTROL_TASK):
+    for name in (*world.TASKS, world.CONTROL_TASK):
         pixels, labels = _test_images(name, images, seed)
         logits = _features(model, pixels) @ _head(model, vocabulary, name).T
         accuracies[name] = float((logits.argmax(dim=1).numpy() == labels).mean())
@@ -227,8 +221,8 @@ def held_out_accuracy(model: CLIP, vocabulary: Vocabulary, images: int, seed: in
         seed: of the images; another one than the recipe's, so that none was trained on.
     """
     model.eval()
-    pixels, _, labels = pretraining_data(images, seed)
-    domains = np.array([domain for domain, _ in pretraining_classes()])
+    pixels, _, labels = world.pretraining_data(images, seed)
+    domains = np.array([domain for domain, _ in world.pretraining_classes()])
     features, right = _features(model, pixels), 0
     for domain in dict.fromkeys(domains):
         (classes,) = np.nonzero(domains == domain)
@@ -256,4 +250,4 @@ def _features(model: CLIP, pixels: np.ndarray) -> torch.Tensor:
 @cache
 def _test_images(task: str, images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     count = min(images, TEST_IMAGES) if task == "digits" else images
-    return render_task(task, "test", count, seed)
+    return world.render_task(task, "test", count, seed)

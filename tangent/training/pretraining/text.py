@@ -18,14 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import T5Config
 
 from tangent.data.tokens import prompt_tokens
-from tangent.demo.text_world import (
-    CONTROL_TASK,
-    SENTINELS,
-    TASKS,
-    build_tokenizer,
-    pretraining_texts,
-    task_rows,
-)
+from tangent.demo import text_world as world
 from tangent.jobs.files import write_json, write_safetensors, write_text
 from tangent.models import t5, t5_tokenizer
 from tangent.models.heads.answers import AnswersHead
@@ -84,10 +77,10 @@ class TextObjective(Objective):
 
     def __init__(self, recipe: Text) -> None:
         started = time.monotonic()
-        examples = pretraining_texts(recipe.texts, recipe.seed)
-        self.tokenizer = build_tokenizer(text for pair in examples for text in pair if text)
+        examples = world.pretraining_texts(recipe.texts, recipe.seed)
+        self.tokenizer = world.build_tokenizer(text for pair in examples for text in pair if text)
         vocabulary = self.tokenizer.get_vocab_size()
-        sentinels = [self.tokenizer.token_to_id(f"<extra_id_{n}>") for n in range(SENTINELS)]
+        sentinels = [self.tokenizer.token_to_id(f"<extra_id_{n}>") for n in range(world.SENTINELS)]
         rng = np.random.default_rng(recipe.seed)
         questions = self._tokens([question for question, _ in examples])
         answers = self._tokens([answer or "" for _, answer in examples])
@@ -132,8 +125,8 @@ class TextObjective(Objective):
         accuracies = self.zero_shot_accuracies(EVALUATION_TEXTS, EVALUATION_SEED)
         return {
             "zero_shot": accuracies,
-            "zero_shot_mean_of_tasks": statistics.mean(accuracies[task] for task in TASKS),
-            "zero_shot_control": accuracies[CONTROL_TASK],
+            "zero_shot_mean_of_tasks": statistics.mean(accuracies[task] for task in world.TASKS),
+            "zero_shot_control": accuracies[world.CONTROL_TASK],
             "evaluation_texts": EVALUATION_TEXTS,
         }
 
@@ -150,9 +143,9 @@ class TextObjective(Objective):
         encoder.load_state_dict(t5.encoder_state(weights))
         table = t5.language_model_head(weights, self._config).numpy()
         accuracies = {}
-        for name in (*TASKS, CONTROL_TASK):
+        for name in (*world.TASKS, world.CONTROL_TASK):
             task = load_task(name)
-            rows, labels = task_rows(name, "test", texts, seed)
+            rows, labels = world.task_rows(name, "test", texts, seed)
             filled = [task.fill(row, name) for row in rows]
             prompts, _ = prompt_tokens(self.tokenizer, filled, INPUT_LENGTH, name)
             answers = padded_answers(self.tokenizer, task.classes, ANSWER_LENGTH, name)
