@@ -5,8 +5,7 @@ of its name. A study has the modes that its configuration names, and the trainin
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
@@ -17,8 +16,7 @@ Model = Literal["plain", "linearized"]
 """`plain` is f(x; θ); `linearized` is f_lin(x; θ), its Taylor expansion at θ0."""
 
 
-@dataclass(frozen=True)
-class Training:
+class Training(NamedTuple):
     """How task vectors are obtained.
 
     Attributes:
@@ -31,8 +29,7 @@ class Training:
     parameters: str = ""
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """How task vectors are used.
 
     Attributes:

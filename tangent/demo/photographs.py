@@ -4,9 +4,8 @@ Each photograph is cut once into a train and a test region with a gap between th
 a test patch, nor of a background in a test image, is ever seen in training or pre-training.
 """
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -25,8 +24,7 @@ TEST_IMAGES = 497
 _PARTITION_SEED = 20
 
 
-@dataclass(frozen=True)
-class Photograph:
+class Photograph(NamedTuple):
     """A file in an installed package, and which part of it shows what its class name says.
 
     Attributes:

@@ -22,8 +22,8 @@ import tempfile
 import time
 import warnings
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tangent.jobs.errors import UserError, first_line
 from tangent.jobs.progress import start_logging
@@ -37,8 +37,7 @@ _NO_CODE = ("no kernel image is available", "compiled with an unsupported toolch
 _held = ExitStack()  # files of the locks, open until the process ends
 
 
-@dataclass(frozen=True)
-class Gpu:
+class Gpu(NamedTuple):
     """A GPU, or a part of one (MIG).
 
     Attributes:

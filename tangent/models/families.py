@@ -8,9 +8,8 @@ name of the configuration's file says which family it is of.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
@@ -25,8 +24,7 @@ ENCODER_FILE = "encoder.safetensors"
 _OF_IMAGES = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(NamedTuple):
     """A kind of pre-trained model.
 
     Attributes:

@@ -5,8 +5,8 @@ A criterion is the same for every study and part of the table: nobody has to tru
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,7 @@ from tangent.results.sampled import NotRun
 from tangent.results.studied import Tables, modes_in, studied_models
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """One testable statement.
 
     Attributes:

@@ -8,7 +8,7 @@ of variation has its own mean square (docs/protocol.md, "Claims and intervals").
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -20,8 +20,7 @@ FEWEST_UNITS = 5
 """With fewer units nothing is said about other units like these."""
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """Both ends, and the degrees of freedom of the t distribution behind them."""
 
     low: float

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,8 +14,7 @@ from tangent.training.examples import TrainingExamples
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """One process's share of a step's examples, augmented, on its device.
 
     Attributes:

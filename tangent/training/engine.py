@@ -7,8 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 import torch._inductor.config
@@ -84,8 +83,7 @@ def compile_for(model: nn.Module, like: Tensor) -> Callable[[Tensor], Any]:
     return run
 
 
-@dataclass(frozen=True)
-class Engine:
+class Engine(NamedTuple):
     """How a training's passes are computed, and why so."""
 
     name: Literal["compiled", "eager"]

@@ -10,8 +10,8 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -77,8 +77,7 @@ class Settings:
     compile: str = "off"
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """A finished fine-tuning.
 
     Attributes:
@@ -291,7 +290,7 @@ class _Trainer:
         return {
             "step": self.step,
             "seconds": self.seconds,
-            "engine": asdict(self.engine),
+            "engine": self.engine._asdict(),
             "parameters": [parameter.detach() for parameter in self.parameters],
             "optimizer": self.optimizer.state_dict(),
             "rows": torch.tensor(self.record.rows, dtype=torch.float64),

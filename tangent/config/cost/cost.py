@@ -5,9 +5,9 @@ has none runs no model and writes little.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from math import inf
+from typing import NamedTuple
 
 from tangent.arithmetic.alphas import alpha_grid
 from tangent.arithmetic.modes import TRAININGS
@@ -29,8 +29,7 @@ TORCH = 4000
 _described = cache(load_task)
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """What a job takes.
 
     Attributes:
@@ -52,8 +51,7 @@ class Cost:
     processes: int = 1
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """A job of a study: what its cost depends on; `sizes` are of the model that it reads."""
 
     config: Config

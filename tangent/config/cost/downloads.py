@@ -1,10 +1,9 @@
 """Downloads of a study, and what is known of the hub's copies of data sets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -12,8 +11,7 @@ from tangent.config.cost.model_sizes import ModelSizes
 from tangent.config.schema import Config
 
 
-@dataclass(frozen=True)
-class Download:
+class Download(NamedTuple):
     """Something to fetch: its size in bytes, None if not known, and where that comes from."""
 
     what: str

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tangent.config.cost.cost import Cost, Job, cost_of
 from tangent.config.cost.downloads import Download, downloads
@@ -35,8 +34,7 @@ WorkflowJob = Mapping[str, Any]
 its `wildcards`, its `inputs` and `outputs`."""
 
 
-@dataclass(frozen=True)
-class StudyCost:
+class StudyCost(NamedTuple):
     """Of a study.
 
     Attributes:

@@ -5,7 +5,6 @@ Passes are counted in forward passes: a backward pass is 2, a tangent 2. Trainin
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from tangent.config.cost.downloads import facts
@@ -38,8 +37,7 @@ Basis = Literal["measured", "scaled", "assumed"]
 CPU = "CPU"
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """Passes of one kind.
 
     Attributes:

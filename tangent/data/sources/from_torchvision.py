@@ -1,9 +1,8 @@
 """Copies that torchvision.datasets downloads, checks and unpacks, read in place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tangent.data.sources import image_files
 from tangent.data.sources.folder import LAYOUTS, Layout
@@ -14,8 +13,7 @@ from tangent.jobs.keys import Folder
 from tangent.tasks.task_files import AnyTask
 
 
-@dataclass(frozen=True)
-class Copy:
+class Copy(NamedTuple):
     """A class of torchvision.datasets, and the layout that it makes.
 
     Attributes:

@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -91,8 +91,7 @@ def own_classifier(path: Path, encoder: Path, task: Task) -> ProbeHead:
     return head
 
 
-@dataclass(frozen=True)
-class Fit:
+class Fit(NamedTuple):
     """A fitted probe and how its regularisation was chosen.
 
     Attributes:
@@ -106,8 +105,7 @@ class Fit:
     accuracies: dict[float, float]
 
 
-@dataclass(frozen=True)
-class Labelled:
+class Labelled(NamedTuple):
     """Features [n, d] and labels [n] (whole numbers from 0) of one split."""
 
     features: np.ndarray

@@ -8,8 +8,8 @@
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +59,7 @@ _IN_BLOCK = re.compile(r"transformer\.resblocks\.(\d+)\.(.+?)[._](weight|bias)")
 _TEXT = re.compile(r"text_model\..*|text_projection\.weight|logit_scale")
 
 
-@dataclass(frozen=True)
-class TensorNames:
+class TensorNames(NamedTuple):
     """The names of one kind of file.
 
     Attributes:
@@ -89,8 +88,7 @@ class TensorNames:
         return tensors[first].T.contiguous() if first == _PROJECTION else tensors[first]
 
 
-@dataclass(frozen=True)
-class PublishedCheckpoint:
+class PublishedCheckpoint(NamedTuple):
     """Published weights, checked and converted.
 
     Attributes:

@@ -1,9 +1,8 @@
 """Published files: on this machine or on the Hugging Face hub, checked by their SHA-256."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tangent.jobs.errors import UserError, first_line, is_full_disk
 from tangent.jobs.hub_cache import checked_sha256, no_space
@@ -13,8 +12,7 @@ from tangent.jobs.sources import check_sha256
 logger = logging.getLogger("tangent")
 
 
-@dataclass(frozen=True)
-class LocalFile:
+class LocalFile(NamedTuple):
     """A published file on this machine.
 
     Attributes:
