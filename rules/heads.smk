@@ -22,24 +22,18 @@ rule heads:
         " --task {wildcards.task} {params.settings} --output {output.head} {params.recorded}"
 
 
-# The answers of text-to-text models, as tokens beside the language-model head.
-rule answer_heads:
+# The answers of text-to-text models, as tokens beside the language-model head; nothing runs.
+use rule heads as answer_heads with:
     input:
         config="<resources>/pretrained/{model}/t5_config.json",
         weights="<resources>/pretrained/{model}/t5_model.safetensors",
         tokenizer="<resources>/pretrained/{model}/tokenizer.json",
-    output:
-        head="<results>/heads/{model}/{task}/head.safetensors",
     wildcard_constraints:
         model=one_of(models_with_heads("answers")),
-    group:
-        "heads"
-    threads: CONFIG.compute.threads
+    params:
+        settings="",
     message:
         "build the head of answers of {wildcards.model} for {wildcards.task}"
-    shell:
-        "python -m scripts build_head --pretrained-dir {params.pretrained_dir}"
-        " --task {wildcards.task} --output {output.head} {params.recorded}"
 
 
 # The linear probes of closed-vocabulary models, from the training images of each task.
