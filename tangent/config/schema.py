@@ -251,10 +251,6 @@ class Config(Section):
             return self.tasks_of(model)
         if model in self.combinations.models:
             return [self.merging[0], *self.tasks_of(model)]
-        partners = self.partners(model, dataset) if split == "test" else []
-        return [self.merging[0], dataset, *partners]
-
-    def partners(self, model: str, task: str) -> list[str]:
-        """The tasks that share a heat map of `model` with `task` (figure 3)."""
-        pairs = [pair for pair in self.pairs_of(model) if task in pair]
-        return sorted({other for pair in pairs for other in pair} - {task})
+        pairs = self.pairs_of(model) if split == "test" else []
+        partners = {task for pair in pairs if dataset in pair for task in pair} - {dataset}
+        return [self.merging[0], dataset, *sorted(partners)]

@@ -32,11 +32,12 @@ class LinearizedEditedModel:
     ) -> np.ndarray:
         """See `EditedModel.features`."""
         initial = features_in(self._initial, dataset, split)
-        features = np.array(_select(initial, rows), dtype=np.float32)
+        wanted = slice(None) if rows is None else rows
+        features = np.array(initial[wanted], dtype=np.float32)
         for name, alpha in coefficients.items():
             product = self._product(name, dataset, split, initial.shape)
             if alpha != 0:
-                features += np.float32(alpha) * _select(product, rows)
+                features += np.float32(alpha) * product[wanted]
         return features
 
     def line(
@@ -86,7 +87,3 @@ class LinearizedEditedModel:
                 "from other images or another model; make both again."
             )
         return product
-
-
-def _select(table: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
-    return table if rows is None else table[rows]
