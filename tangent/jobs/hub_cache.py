@@ -26,11 +26,10 @@ def cached_file(path: Path) -> tuple[Path, str | None]:
 
 def no_space(what: str) -> UserError:
     """What to say where a download found the disk full, or a quota used up (`is_full_disk`)."""
-    from huggingface_hub import constants
-
+    cache = os.environ.get("HF_HOME", "~/.cache/huggingface")
     return UserError(
-        f"{what}: no space is left for the download in {constants.HF_HUB_CACHE}. Free some, or let "
-        "HF_HOME name a folder on a larger disk, and run this again: it resumes."
+        f"{what}: no space is left for the download in {cache}. Free some, or let HF_HOME name a "
+        "folder on a larger disk, and run this again: it resumes."
     )
 
 
