@@ -1,5 +1,6 @@
 # From the repository root: snakemake --cores 2 [target] [--configfile overlay.yaml]
 import gc
+import getpass
 import os
 import sys
 
@@ -13,6 +14,12 @@ min_version("9.19")
 # Jobs run `python -m scripts …` and name files from here.
 if not os.path.samefile(os.getcwd(), workflow.basedir):
     sys.exit(f"start Snakemake in the repository's folder: cd {workflow.basedir}")
+
+# A container's user may have no name, but Snakemake and torch ask for one.
+try:
+    getpass.getuser()
+except (KeyError, OSError):
+    os.environ["USER"] = str(os.getuid())
 
 # Planning makes objects by the million that live on: looking for garbage among them takes a tenth
 # of its time. Among what comes later it is looked for when jobs start (rules/runs.smk).

@@ -65,6 +65,7 @@ def _planned(job: dict[str, Any]) -> PlannedJob:
         step=step,
         settings=plain_settings(today.settings()),
         code=today.code,
-        inputs=[plain_path(path) for path in job["inputs"]],
+        # Of an input that a checkpoint decides Snakemake plans a placeholder.
+        inputs=[plain_path(path) for path in job["inputs"] if path != "<TBD>"],
         outputs=[plain_path(path) for path in job["outputs"]],
     )

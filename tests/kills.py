@@ -18,7 +18,7 @@ from typing import Any
 from workspace import Workspace
 
 from tangent.jobs.files import sha256_file
-from tangent.jobs.run_lock import JOBS_FILE, RUN_FILE, SHARED_FILE
+from tangent.jobs.run_lock import JOBS_FILE, RUN_FILE, SHARED_FILE, present_run
 
 SECONDS = 3600.0
 """A run that is not where it should be after so long hangs."""
@@ -164,7 +164,7 @@ NOT_RESULTS = (
     "logs",  # when and how often each step ran
     "benchmarks",  # seconds and memory
 )
-LOCKS = (RUN_FILE, JOBS_FILE, SHARED_FILE)
+LOCKS = (RUN_FILE, JOBS_FILE, SHARED_FILE, present_run(Path()).name)
 TIMES = {"seconds"}  # keys of JSON files
 # The report's section on wall times and memory.
 TIMES_OF_REPORT = re.compile(r'<section id="cost">.*?</section>', re.DOTALL)

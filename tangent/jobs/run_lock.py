@@ -55,13 +55,9 @@ class Holder:
     @classmethod
     def this_process(cls) -> Holder:
         """This process, under a new token."""
-        try:
-            user = getpass.getuser()
-        except (KeyError, OSError):  # a container's user may have no name
-            user = str(os.getuid())
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         token = f"{time.time_ns():020d}-{uuid.uuid4().hex}"
-        return cls(token, platform.node(), os.getpid(), user, since)
+        return cls(token, platform.node(), os.getpid(), getpass.getuser(), since)
 
     @classmethod
     def read(cls, path: Path) -> Holder | None:
@@ -146,20 +142,21 @@ def begin_run(folder: Path) -> tuple[Lock, Holder]:
 
 def _end_older_jobs(folder: Path, me: Holder) -> None:
     """Say in a file of this user's alone which run is the present one."""
-    path = _present_run(folder)
+    path = present_run(folder)
     descriptor = open_shared(path, mode=0o600)
     _write(path, descriptor, json.dumps({**asdict(me), "folder": folder.stat().st_ino}))
     os.close(descriptor)
 
 
-def _present_run(folder: Path) -> Path:
+def present_run(folder: Path) -> Path:
+    """The file of this user's alone that names the run whose jobs may live."""
     return folder / f"{RUN_FILE}.{os.getuid()}"
 
 
 def _later_run(folder: Path, token: str) -> Holder | None:
     """A run of this user in the folder that began after the one of the token."""
     with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
-        path, flags = _present_run(folder), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        path, flags = present_run(folder), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with open(os.open(path, flags), encoding="utf-8") as file:
             found, content = os.fstat(file.fileno()), json.load(file)
         is_private = found.st_uid == os.getuid() and not found.st_mode & 0o077

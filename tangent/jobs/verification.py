@@ -16,6 +16,7 @@ from tangent.jobs.job_record import JobRecord
 from tangent.jobs.progress import Progress
 
 LISTED = 3
+_CHOOSES = {"adopt_training"}  # reads one of several trainings
 _STATES = {"state.pt"}  # of trainings that did not finish
 AGAIN = "run snakemake, and if that does not make it again, delete it first"
 DELETE = "delete it and run snakemake again"
@@ -229,7 +230,8 @@ class _Walk:
                 yield Finding(path, problem, DELETE)
 
     def _of_inputs(self, job: PlannedJob, record: JobRecord, result: str) -> Iterator[Finding]:
-        for path in sorted(set(job.inputs) - record.inputs.keys()):
+        needed = () if job.step in _CHOOSES else job.inputs
+        for path in sorted(set(needed) - record.inputs.keys()):
             problem = f"was computed from {path}, of which its record ({job.record}) says nothing"
             yield Finding(result, problem, DELETE)
         for path, digest in record.inputs.items():

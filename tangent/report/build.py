@@ -18,7 +18,7 @@ from tangent.report.inventory import EDITING_STEPS, jobs_of, provenance, publish
 from tangent.results.claims_text import OTHER_NOTE, THESE_NOTE, VERDICT_NOTE, readable_claims
 from tangent.results.columns import tables_of
 from tangent.results.paper_numbers import are_paper_tasks, paper_models, paper_numbers
-from tangent.results.paper_tables import paper_table, seeds_note
+from tangent.results.paper_tables import PAPER_TABLES, paper_table, seeds_note
 from tangent.results.read_tables import read_tables
 from tangent.results.render import Table
 from tangent.results.studied import Tables
@@ -88,8 +88,11 @@ def build_report(folder: Path) -> str:
         published=published_weights(config, folder),
     )
     benchmarks = [folder / "benchmarks" / f"{name}.tsv" for name in jobs]
-    read = [folder / "config.yaml", *figures.values(), *jobs.values(), *benchmarks]
-    note_inputs(path for path in read if path.exists())  # Snakemake may not have measured a job
+    # Whose records it goes by, too. Snakemake may not have measured a job.
+    whole = [folder / "tables" / f"{name}.csv" for name in tables_of(config)]
+    whole += [folder / "tables" / f"{name}.md" for name in PAPER_TABLES]
+    read = [folder / "config.yaml", *whole, *figures.values(), *jobs.values(), *benchmarks]
+    note_inputs(path for path in read if path.exists())
     return page
 
 

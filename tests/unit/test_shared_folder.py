@@ -65,7 +65,7 @@ def planted(path: Path, private: Path) -> dict[str, Callable[[], object]]:
 def test_a_run_opens_no_lock_that_is_something_else(kind, name, tmp_path, private):
     study = tmp_path / "study"
     study.mkdir()
-    path = study / name if name.startswith(".") else run_lock._present_run(study)
+    path = study / name if name.startswith(".") else run_lock.present_run(study)
     planted(path, private)[kind]()
     with pytest.raises(UserError, match=r"delete it|cannot write") as raised:
         run_lock.begin_run(study)
@@ -97,7 +97,7 @@ def test_files_of_locks_and_logs_have_the_folders_permissions_and_never_more(tmp
     Lock(tmp_path / "lock", Holder.this_process()).release()
     assert (tmp_path / "lock").stat().st_mode & 0o777 == mode & 0o666
     run, _ = run_lock.begin_run(tmp_path)
-    assert run_lock._present_run(tmp_path).stat().st_mode & 0o777 == 0o600
+    assert run_lock.present_run(tmp_path).stat().st_mode & 0o777 == 0o600
     run.release()
 
 
@@ -123,7 +123,7 @@ def test_a_token_counts_only_in_ones_own_file_of_this_folder_and_of_a_later_run(
     study, other = tmp_path / "study", tmp_path / "other"
     first, me = run_lock.begin_run(study)
     first.release()
-    own = run_lock._present_run(study)
+    own = run_lock.present_run(study)
     older = own.read_text()
     second, later = run_lock.begin_run(study)
     second.release()
@@ -135,7 +135,7 @@ def test_a_token_counts_only_in_ones_own_file_of_this_folder_and_of_a_later_run(
     assert run_lock._later_run(study, later.token) is None
     lock, _ = run_lock.begin_run(other)
     lock.release()
-    shutil.copy(run_lock._present_run(other), own)  # that of another folder
+    shutil.copy(run_lock.present_run(other), own)  # that of another folder
     own.chmod(0o600)
     assert run_lock._later_run(study, me.token) is None
     own.write_text(newer)
