@@ -55,9 +55,13 @@ class Holder:
     @classmethod
     def this_process(cls) -> Holder:
         """This process, under a new token."""
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # a container's user may have no name
+            user = str(os.getuid())
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         token = f"{time.time_ns():020d}-{uuid.uuid4().hex}"
-        return cls(token, platform.node(), os.getpid(), getpass.getuser(), since)
+        return cls(token, platform.node(), os.getpid(), user, since)
 
     @classmethod
     def read(cls, path: Path) -> Holder | None:

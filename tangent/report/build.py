@@ -87,12 +87,10 @@ def build_report(folder: Path) -> str:
         provenance=provenance(config, jobs),
         published=published_weights(config, folder),
     )
-    benchmarks = [folder / "benchmarks" / f"{name}.tsv" for name in jobs]
-    # Whose records it goes by, too. Snakemake may not have measured a job.
-    whole = [folder / "tables" / f"{name}.csv" for name in tables_of(config)]
-    whole += [folder / "tables" / f"{name}.md" for name in PAPER_TABLES]
-    read = [folder / "config.yaml", *whole, *figures.values(), *jobs.values(), *benchmarks]
-    note_inputs(path for path in read if path.exists())
+    # All tables: their jobs' records are where times, versions and hashes come from.
+    read = [folder / "tables" / f"{name}.csv" for name in tables_of(config)]
+    read += [folder / "tables" / f"{name}.md" for name in PAPER_TABLES]
+    note_inputs([folder / "config.yaml", *read, *figures.values()])
     return page
 
 
