@@ -19,7 +19,7 @@ if not os.path.samefile(os.getcwd(), workflow.basedir):
 try:
     getpass.getuser()
 except (KeyError, OSError):
-    os.environ["USER"] = str(os.getuid())
+    os.environ.update(USER=str(os.getuid()))
 
 # Planning makes objects by the million that live on: looking for garbage among them takes a tenth
 # of its time. Among what comes later it is looked for when jobs start (rules/runs.smk).

@@ -285,9 +285,9 @@ def test_memory_holds_no_split(tmp_path):
 
 
 def test_what_a_killed_run_left_is_removed(data, prepared, tmp_path):
-    remains = tmp_path / "toy" / ".train.safetensors.abcd1234.tmp.safetensors"
-    remains.parent.mkdir()
-    remains.write_bytes(b"half")
+    remains = tmp_path / "toy" / ".train.safetensors.abcd1234.tangent.tmp"
+    remains.mkdir(parents=True)
+    (remains / "train.safetensors").write_bytes(b"half")
     folder, _ = prepared(**data)
     assert {path.name for path in folder.iterdir()} == {f"{name}.safetensors" for name in SPLITS}
 
