@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-WARM = [sys.executable, str(Path(__file__).parents[2] / "envs" / "warm_python.py"), "-m"]
+# Who starts the tests in the background may ignore the signal, which children inherit.
+WARM = [
+    "env",
+    "--default-signal=INT",
+    sys.executable,
+    str(Path(__file__).parents[2] / "envs" / "warm_python.py"),
+    "-m",
+]
 PROBE = """
 import json, os, sys
 print(json.dumps([sys.argv[1:], os.getcwd(), os.environ["PROBE"], sys.stdin.read(), sys.path[0]]))
