@@ -53,6 +53,7 @@ NEVER = {
     "tangent.jobs.progress",
     "tangent.jobs.provenance",
     "tangent.jobs.run_lock",
+    "tangent.jobs.shared_files",
     "tangent.jobs.yaml_files",
     "tangent.results.columns",  # rules have the entry of their table as a parameter
 }

@@ -45,10 +45,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         with ExitStack() as stack:
             folder = tempfile.mkdtemp(_TEMPORARY, f".{path.name}.", path.parent)
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            descriptor = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW)
-            stack.callback(os.close, descriptor)
-            if os.fstat(descriptor).st_uid != os.getuid():
-                raise PermissionError(errno.EPERM, "somebody else put a folder there")
+            descriptor = stack.enter_context(private_folder(folder))
             if os.path.exists(opened := f"/proc/self/fd/{descriptor}"):
                 folder = opened  # the same one, whatever others rename
             temporary = Path(folder, path.name)
@@ -66,39 +63,21 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise cannot_write(path, error) from error
 
 
-def open_shared(path: Path, flags: int = os.O_RDWR, mode: int | None = None) -> int:
-    """Open a file, or make an empty one, in a folder that others may write too.
-
-    Args:
-        path: the file's.
-        flags: of `os.open`.
-        mode: its permissions; by default the folder's: who may write there may write it, and nobody
-            else.
-
-    Returns:
-        Its descriptor. It is a regular file of one name: nobody has put a link there to one
-        elsewhere.
+@contextmanager
+def private_folder(path: str | os.PathLike[str]) -> Iterator[int]:
+    """Open a folder that this user alone writes, for its descriptor.
 
     Raises:
-        UserError: it cannot be made or opened, or is none.
+        OSError: it cannot be opened, is a link, or is one that others own or may write.
     """
-    flags |= os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe is opened without waiting
+    descriptor = os.open(path, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, flags)
-        except FileNotFoundError:  # another process may make it just now
-            descriptor = os.open(path, flags | os.O_CREAT, 0o600)
         found = os.fstat(descriptor)
-        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-            if found.st_uid == os.getuid():
-                os.fchmod(descriptor, mode or path.parent.stat().st_mode & 0o666)
-            return descriptor
+        if found.st_uid != os.getuid() or found.st_mode & 0o022:
+            raise PermissionError(errno.EPERM, "others may write there")
+        yield descriptor
+    finally:
         os.close(descriptor)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise cannot_write(path, error) from error
-    raise UserError(f"{path} is a link, or no regular file: see who put it there, and delete it.")
 
 
 def note_written(paths: Iterable[str | os.PathLike[str]]) -> None:

@@ -11,7 +11,6 @@ operating system (`flock`), which drops them however a process ends. What a proc
 """
 
 import ctypes
-import errno
 import fcntl
 import logging
 import os
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.files import private_folder
 from tangent.jobs.progress import start_logging
 
 logger = logging.getLogger("tangent")
@@ -238,14 +238,8 @@ def _locked(folder: Path, name: str) -> int | None:
     """The descriptor of a file, locked; None if another process holds the lock."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        place = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            found = os.fstat(place)
-            if found.st_uid != os.getuid() or found.st_mode & 0o022:
-                raise PermissionError(errno.EPERM, "others may write there")
+        with private_folder(folder) as place:
             descriptor = os.open(name, os.O_CREAT | os.O_WRONLY, 0o600, dir_fd=place)
-        finally:
-            os.close(place)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Systems clear old files out of /tmp, and a lock on a deleted file keeps nobody out.
         os.utime(descriptor)

@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import open_shared
+from tangent.jobs.shared_files import open_shared
 
 logger = logging.getLogger("tangent")
 

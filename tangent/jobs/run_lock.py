@@ -26,7 +26,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import cannot_write, open_shared
+from tangent.jobs.files import cannot_write
+from tangent.jobs.shared_files import open_shared
 
 logger = logging.getLogger("tangent")
 

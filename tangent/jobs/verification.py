@@ -106,21 +106,21 @@ def verify(jobs: Sequence[PlannedJob], folder: Path, threads: int = 1) -> Verifi
     Raises:
         UserError: a file cannot be read.
     """
-    verification = _Walk(in_order(jobs), threads).verification
+    walk = _Walk(in_order(jobs), threads)
+    recorded = (folder / "logs").rglob("*.json")
+    records = [_read(path) for path in recorded if Path(plain_path(path)) not in walk.records]
+    records = [one for one in (*walk.records.values(), *records) if isinstance(one, JobRecord)]
     planned = {path for job in jobs for path in (*job.inputs, *job.outputs)}
-    verification.findings += [
+    known = planned.union(_STATES, *(record.outputs for record in records))
+    walk.verification.findings += [
         Finding(path, "was written by no job of this study, as it is or was", "move it elsewhere")
-        for path in _strays(folder, planned)
+        for path in _strays(folder, known)
     ]
-    return verification
+    return walk.verification
 
 
-def _strays(folder: Path, planned: set[str]) -> Iterator[str]:
-    """Files beside results that no job reads or writes, and that no record knows."""
-    records = [_read(path) for path in (folder / "logs").rglob("*.json")]
-    known = planned.union(
-        *(record.outputs for record in records if isinstance(record, JobRecord)), _STATES
-    )
+def _strays(folder: Path, known: set[str]) -> Iterator[str]:
+    """Files beside results of another path and name than the known ones, and in none of these."""
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if Path(place) == folder:

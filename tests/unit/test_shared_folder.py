@@ -28,6 +28,7 @@ from tangent.jobs import files, gpus, run_lock
 from tangent.jobs.errors import UserError
 from tangent.jobs.progress import start_logging
 from tangent.jobs.run_lock import Holder, Lock
+from tangent.jobs.shared_files import open_shared
 
 VICTIM, ATTACKER, GROUP = 12001, 12002, 12000
 SECRET = "a private text of more than four hundred characters " * 10
@@ -214,7 +215,7 @@ def write_on(folder: Path, until: float) -> None:
         with suppress(UserError, run_lock.Busy):
             Lock(folder / run_lock.SHARED_FILE, Holder.this_process()).release()
         with suppress(UserError):
-            os.close(files.open_shared(folder / "log", os.O_WRONLY | os.O_APPEND))
+            os.close(open_shared(folder / "log", os.O_WRONLY | os.O_APPEND))
 
 
 @needs_root
