@@ -95,10 +95,9 @@ class Workspace:
             **options,
         )
 
-    def snakemake(self, *arguments: str, fails: bool = False, is_warm: bool = True) -> str:
+    def snakemake(self, *arguments: str, fails: bool = False) -> str:
         """Run Snakemake to its end; returns what it printed."""
-        python = warm_python.executable() if is_warm else sys.executable
-        process = self.start(*arguments, python=python)
+        process = self.start(*arguments, python=warm_python.executable())
         output, _ = process.communicate()
         assert (process.returncode != 0) == fails, output
         return output

@@ -31,7 +31,7 @@ def finished(sources, tmp_path_factory) -> Workspace:
     with FileLock(f"{folder}.lock"):
         if not made.exists():
             shutil.copytree(sources.folder, folder, dirs_exist_ok=True)
-            workspace.snakemake(is_warm=False)  # as users run it, every script
+            workspace.snakemake()  # as `make demo` runs it, every script
             made.touch()
     return workspace
 

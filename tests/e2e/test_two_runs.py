@@ -83,8 +83,9 @@ def test_jobs_of_a_killed_snakemake_end_before_the_next_run_goes_on(study):
     reference = study.folder / "reference"
     shutil.copytree(whole, reference)
     shutil.rmtree(whole)
-    slow = "        self.done += steps\n        time.sleep(4)\n"
-    study.replace("tangent/jobs/progress.py", "        self.done += steps\n", slow)
+    counted = "        self.done += steps\n"
+    slow = f"{counted}        while not os.path.exists('go-on'):\n            time.sleep(0.1)\n"
+    study.replace("tangent/jobs/progress.py", counted, slow)
     target = str((whole / "encoder.safetensors").relative_to(study.folder))
     first = Run(study.start(target))
     until(lambda: (whole / "events").exists(), first)
@@ -92,12 +93,16 @@ def test_jobs_of_a_killed_snakemake_end_before_the_next_run_goes_on(study):
     first.end(signal.SIGKILL)
     alive = [pid for pid in jobs if not is_gone(pid)]
     assert alive, "Snakemake's end ended the job too: nothing is tested here"
-    study.replace("tangent/jobs/progress.py", slow, "        self.done += steps\n")
-    output = study.snakemake(target)
+    study.replace("tangent/jobs/progress.py", slow, counted)
+    second = Run(study.start(target))
+    log = study.folder / "results/tiny/logs/finetuned/tiny/linear/shapes/seed3.log"
+    until(lambda: log.exists() and "run is over" in log.read_text(), second)  # after 10 of 14 steps
+    (study.folder / "go-on").touch()
+    assert second.end() == 0, second.output
+    output = second.output
     assert "jobs of an earlier run" in output and "alive: waiting for their end" in output
     assert all(is_gone(pid) for pid in jobs)
-    log = (study.folder / "results/tiny/logs/finetuned/tiny/linear/shapes/seed3.log").read_text()
-    assert "resumed after step" in log
+    assert "resumed after step" in log.read_text()
     assert differences(whole, reference) == []
 
 

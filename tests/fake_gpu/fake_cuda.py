@@ -102,6 +102,8 @@ class FakeCuda(TorchDispatchMode):
             raise Mixed(f"{name} of {', '.join(sorted(types_given))}")
         if function is aten._local_scalar_dense.default:
             return self.read((), args[0].dtype).item()
+        if function is aten.equal.default:  # as all that is read is zeros
+            return args[0].shape == args[1].shape
         if function is aten.copy_.default and args[0].device.type == "cpu":
             return args[0].copy_(self.read(args[0].shape, args[0].dtype))
         with self.fakes:
