@@ -55,6 +55,7 @@ real-environment: environment
 	@echo "Setting up .venv from envs/requirements.lock (some minutes the first time)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -r envs/requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --editable .
 	@cp envs/requirements.lock .venv/requirements.lock
 
 # Newest versions that envs/requirements.in allows.
