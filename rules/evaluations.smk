@@ -18,6 +18,7 @@ rule features:
         " {params.compute} --output-dir {params.output_dir} {params.recorded}"
 
 
+# As `finetuned`, the script keeps its resumable state beside the outputs.
 rule products:
     input:
         config=pretrained_config,

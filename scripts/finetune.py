@@ -14,7 +14,7 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_choice
 
 if TYPE_CHECKING:
-    from tangent.training.checkpoint import Checkpoint
+    from tangent.jobs.checkpoint import Checkpoint
     from tangent.training.distributed import Processes
     from tangent.training.history import Record
     from tangent.training.loop import Result
@@ -97,10 +97,10 @@ def _train(
 ) -> tuple[Result, Checkpoint, dict[str, Any]]:
     """Returns the result, the saved state that is not needed any more, and the provenance."""
     from tangent.data.split import load_split, split_path
+    from tangent.jobs.checkpoint import Checkpoint
     from tangent.models.encoders import load_encoder
     from tangent.models.families import config_path, family_of, preprocess_config
     from tangent.models.heads.stored import load_head
-    from tangent.training.checkpoint import Checkpoint
     from tangent.training.examples import training_examples
     from tangent.training.loop import Settings, finetune
 

@@ -20,7 +20,7 @@ class Arguments(cli.Common):
 
 def run(arguments: Arguments) -> None:
     from tangent.jobs import files, runtime
-    from tangent.training.checkpoint import Checkpoint
+    from tangent.jobs.checkpoint import Checkpoint
     from tangent.training.pretraining.recipes import WEIGHTS_FILE, read_recipe, step_of
     from tangent.training.pretraining.steps import LogRow, pretrain
 

@@ -44,7 +44,7 @@ class Site(Section):
     jobs: PositiveInteger = 100
     """The most jobs in the queue at a time."""
     seconds_to_save: PositiveInteger = 120
-    """A fine-tuning is told to save its state so long before its time is up."""
+    """A job is told to save its state so long before its time is up."""
     defaults: Resources = {}
     """Resources of every job."""
     rules: dict[str, Resources] = {}

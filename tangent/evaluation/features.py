@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -218,6 +219,8 @@ def jacobian_products(
     batch_size: int,
     autocast: str = "none",
     progress: Progress | None = None,
+    results: list[Tensor] | None = None,
+    after_batch: Callable[[], None] | None = None,
 ) -> np.ndarray:
     """Products J(x)·τ [directions, examples, features] (float32), with J at the encoder's weights.
 
@@ -228,6 +231,8 @@ def jacobian_products(
         encoder: f.
         directions: of each weight all τ, [directions, *shape], on the encoder's device.
         examples, batch_size, autocast, progress: as for `encode`.
+        results: of the first batches, if there are any yet; those of the others are appended.
+        after_batch: called when the result of a batch has been appended.
 
     Raises:
         UserError: the encoder is in training mode, changes its weights, or has an operation without
@@ -242,17 +247,28 @@ def jacobian_products(
             batch_size,
             autocast,
             progress,
+            results,
+            after_batch,
         )
 
 
 def _in_batches(
-    run: Pass, examples: Examples, batch_size: int, autocast: str, progress: Progress | None
+    run: Pass,
+    examples: Examples,
+    batch_size: int,
+    autocast: str,
+    progress: Progress | None,
+    results: list[Tensor] | None = None,
+    after_batch: Callable[[], None] | None = None,
 ) -> np.ndarray:
-    results = []
-    for batch in examples.batches(batch_size):
+    results = [] if results is None else results
+    # Batches that are skipped are read all the same, in no time beside a pass of the model.
+    for batch in islice(examples.batches(batch_size), len(results), None):
         # Results stay on the device until the end: a copy per batch would make a GPU wait.
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=autocast == "bfloat16"):
             results.append(run(batch).float())
         if progress is not None:
             progress.update(len(batch))
+        if after_batch is not None:
+            after_batch()
     return torch.cat(results, dim=-2).cpu().numpy()

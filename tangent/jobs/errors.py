@@ -27,14 +27,14 @@ class UserError(Exception):
 
 
 class Interrupted(Exception):
-    """A signal ended the training; its state is saved.
+    """A signal ended the job after the step `done`; its state is saved.
 
     Attributes:
         exit_status: 128 + the signal's number, as a shell reports it.
     """
 
-    def __init__(self, signal_number: int, step: int) -> None:
-        super().__init__(f"{signal.Signals(signal_number).name} after step {step}; state saved")
+    def __init__(self, signal_number: int, done: str) -> None:
+        super().__init__(f"{signal.Signals(signal_number).name} after {done}; state saved")
         self.exit_status = 128 + signal_number
 
 

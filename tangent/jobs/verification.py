@@ -17,7 +17,7 @@ from tangent.jobs.progress import Progress
 
 LISTED = 3
 _CHOOSES = {"adopt_training"}  # reads one of several trainings
-_STATES = {"state.pt"}  # of trainings that did not finish
+_STATES = {"state.pt"}  # of jobs that did not finish
 AGAIN = "run snakemake, and if that does not make it again, delete it first"
 DELETE = "delete it and run snakemake again"
 

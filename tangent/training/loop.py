@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from tangent.arithmetic.linearized import linearize
 from tangent.arithmetic.modes import TRAININGS, look_up
 from tangent.arithmetic.recomputed import recompute_blocks
+from tangent.jobs.checkpoint import Checkpoint
 from tangent.jobs.errors import Interrupted, UserError
 from tangent.jobs.progress import Progress
 from tangent.models.heads.head import Head, TorchHead
 from tangent.training.batches import Batch, TrainingBatches
-from tangent.training.checkpoint import Checkpoint
 from tangent.training.distributed import Processes
 from tangent.training.engine import Engine, prepare
 from tangent.training.examples import TrainingExamples
@@ -241,7 +241,7 @@ class _Trainer:
                         checkpoint.save(self._state())
                     if stop:
                         self.processes.agree()  # the last one to be ready ends the others' wait
-                        raise Interrupted(stop, self.step)
+                        raise Interrupted(stop, f"step {self.step}")
 
     def _prepare_engine(self, begun: Engine | None) -> Engine:
         settings, batches = self.settings, self.batches

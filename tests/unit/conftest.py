@@ -1,7 +1,11 @@
-"""Chance for property tests: other numbers in every run; the seed is shown if a test fails."""
+"""Chance for property tests: other numbers in every run; the seed is shown if a test fails.
+
+And what several tests of files and logs need.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -53,3 +57,21 @@ def small_files() -> Callable[[int], AbstractContextManager[None]]:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limited
+
+
+@pytest.fixture
+def messages() -> Iterator[list[str]]:
+    """Messages of the logger `tangent`, which does not propagate once a script set it up."""
+    collected: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            collected.append(record.getMessage())
+
+    logger, handler = logging.getLogger("tangent"), Collect()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield collected
+    logger.removeHandler(handler)
+    logger.setLevel(level)

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from scripts import pretrain as script
+from tangent.jobs.checkpoint import Checkpoint
 from tangent.jobs.errors import Interrupted, UserError
 from tangent.jobs.files import read_csv, read_json, read_safetensors
 from tangent.models.encoders import load_encoder
 from tangent.models.families import preprocess_config
 from tangent.models.fetch.fetching import fetch
-from tangent.training.checkpoint import Checkpoint
 from tangent.training.pretraining import contrastive, supervised
 from tangent.training.pretraining.contrastive import TOWERS, ContrastiveObjective, normalise
 from tangent.training.pretraining.recipes import Contrastive, Supervised, read_recipe

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from tangent.jobs.errors import Interrupted, UserError
+from tangent.jobs.checkpoint import Checkpoint
+from tangent.jobs.errors import UserError
 from tangent.jobs.progress import Progress
-from tangent.training.checkpoint import Checkpoint
 from tangent.training.pretraining.recipes import PretrainingRecipe
 
 
@@ -119,10 +119,8 @@ class PretrainingRun:
                 if step + 1 in self.steps:
                     self._keep(step + 1)
                 progress.update(values={"loss": loss})
-                if checkpoint and step + 1 < last and (checkpoint.stop_signal or checkpoint.is_due):
-                    checkpoint.save(self._state())
-                    if checkpoint.stop_signal:
-                        raise Interrupted(checkpoint.stop_signal, step + 1)
+                if checkpoint and step + 1 < last:
+                    checkpoint.keep(self._state, f"step {step + 1}")
 
     def _step(self, step: int) -> float:
         for group in self.optimizer.param_groups:

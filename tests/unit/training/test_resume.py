@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import signal
@@ -14,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tangent.jobs.checkpoint import Checkpoint
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
-from tangent.training.checkpoint import Checkpoint
 
 
 def start(flags: dict[str, object]) -> subprocess.Popen:
@@ -36,24 +35,6 @@ def wait_for_a_state(process: subprocess.Popen, path) -> None:
         assert time.monotonic() < deadline, "no state was saved"
         time.sleep(0.01)
     time.sleep(random.uniform(0, 0.3))
-
-
-@pytest.fixture
-def messages():
-    """Messages of the logger `tangent`, which does not propagate once a script set it up."""
-    collected: list[str] = []
-
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            collected.append(record.getMessage())
-
-    logger, handler = logging.getLogger("tangent"), Collect()
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield collected
-    logger.removeHandler(handler)
-    logger.setLevel(level)
 
 
 @pytest.mark.parametrize(

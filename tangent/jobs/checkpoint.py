@@ -1,4 +1,4 @@
-"""The state of a training in progress: saved now and then and when a signal ends the run."""
+"""The state of a long job in progress: saved now and then and when a signal ends the run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 
-from tangent.jobs.errors import UserError, first_line, is_out_of_memory
+from tangent.jobs.errors import Interrupted, UserError, first_line, is_out_of_memory
 from tangent.jobs.files import atomic_path
 
 logger = logging.getLogger("tangent")
@@ -25,14 +25,14 @@ _LARGEST_SHARE = 0.05
 
 
 class Checkpoint:
-    """A state file that is resumed from only if it belongs to the very same training.
+    """A state file that is resumed from only if it belongs to the very same job.
 
     As a context manager it also turns SIGTERM and SIGINT into a wish to stop, `stop_signal`, which
-    the training fulfils after its current step.
+    the job fulfils after its current step.
 
     Args:
         path: the file.
-        decisive: all that decides the bits of the training (settings, inputs, code, threads …), as
+        decisive: all that decides the bits of the result (settings, inputs, code, threads …), as
             JSON has it.
         seconds: time between two savings.
     """
@@ -65,6 +65,23 @@ class Checkpoint:
         """Whether it is time to save."""
         pause = max(self._seconds, self._cost / _LARGEST_SHARE)
         return time.monotonic() - self._saved_at >= pause
+
+    def keep(self, state: Callable[[], Mapping[str, Any]], done: str) -> None:
+        """Save if it is time to, or if a signal asks to stop: then end.
+
+        Args:
+            state: gives what `save` takes.
+            done: the last step that is in it, for the message.
+
+        Raises:
+            Interrupted: a signal asked to stop.
+            UserError: as `save`.
+        """
+        if self.stop_signal is None and not self.is_due:
+            return
+        self.save(state())
+        if self.stop_signal is not None:
+            raise Interrupted(self.stop_signal, done)
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write tensors and plain values atomically.
@@ -101,5 +118,5 @@ class Checkpoint:
         return state
 
     def remove(self) -> None:
-        """Delete the file: the training's results are written."""
+        """Delete the file: the results are written."""
         self.path.unlink(missing_ok=True)
