@@ -28,8 +28,12 @@ def source_flags(wildcards):
 
 def dataset_flags(wildcards):
     cut = {f"validation_{key}": value for key, value in CONFIG.validation}
-    order = CONFIG.datasets[wildcards.task].order
-    return f"{official_sizes(wildcards)} {flags(order=order, **cut)}"
+    dataset = CONFIG.datasets[wildcards.task]
+    # No default is passed: what earlier versions prepared is not prepared again.
+    accepted = {"duplicates": "warn"} if dataset.duplicates == "warn" else {}
+    return (
+        f"{official_sizes(wildcards)} {flags(order=dataset.order, **cut, **accepted)}"
+    )
 
 
 def splits_of(wildcards, output):

@@ -12,6 +12,9 @@ class DatasetArguments(cli.Common):
     located: Path = cli.argument("where the data are: the file that locate_dataset wrote")
     splits: list[str] = cli.argument("splits that are wanted", ["train", "validation", "test"])
     order: Literal["content", "name", "source"] = cli.argument("row order before the cut")
+    duplicates: Literal["refuse", "warn"] = cli.argument(
+        "what to do if many examples stand in two official splits", "refuse", False
+    )
     train_images: int = cli.argument("expected size of the official training set")
     validation_images: int | None = cli.argument("expected size of its own validation set", None)
     test_images: int = cli.argument("expected size of the official test set")
@@ -34,6 +37,7 @@ class DatasetArguments(cli.Common):
         recipe = Recipe(
             form=form,
             order=self.order,
+            duplicates=self.duplicates,
             has_validation=sizes.validation is not None,
             fraction=self.validation_fraction,
             maximum=self.validation_maximum,

@@ -62,6 +62,10 @@ class Dataset(keys.Section):
     order: Literal["content", "name", "source"] = "content"
     """Order of the rows before the validation split is drawn. `content`: by hash, so that every
     copy of a data set gives the same split; `name`: by file name; `source`: the copy's own."""
+    duplicates: Literal["refuse", "warn"] = "refuse"
+    """What to do if more than 0.5 % of a split stand in another official split too, by content.
+    `refuse`: an error, as accuracies would be too high; `warn`: a line in the log, for a data set
+    that is known to be so."""
 
 
 class Validation(keys.Section):

@@ -12,13 +12,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from tangent.config.model_sources import Pretrained
 from tangent.config.schema import Config
+from tangent.config.sections import Dataset
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import read_json, read_metadata
+from tangent.jobs.files import read_json, read_metadata, read_regular
 from tangent.models.families import ENCODER_FILE
 from tangent.training.pretraining.recipes import Pretraining
 
 logger = logging.getLogger("tangent")
 
+# Of keys that a file of an older version lacks.
+_DEFAULTS = {
+    name: field.default for name, field in Dataset.model_fields.items() if not field.is_required()
+}
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, UserError, yaml.YAMLError)
 """What comes of a file of another version, or that somebody has edited."""
 _SIZES = ("train_images", "validation_images", "test_images")
@@ -37,7 +42,7 @@ def shared_conflicts(config: Config) -> list[str]:
     for file in sorted(Path(config.paths.results).glob("*/config.yaml")):
         if file.parent.name != config.study:
             try:
-                other = yaml.safe_load(file.read_text(encoding="utf-8"))
+                other = yaml.safe_load(read_regular(file))
                 lines += list(_differences(mine, other, file))
             except _DAMAGED:
                 logger.warning(
@@ -118,7 +123,7 @@ def _made_from(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         forms.add(_form(name, entry, recipe))
     for task in (*config["tasks"], config.get("control")):
         if task in config["datasets"]:
-            settings = _keys(f"datasets.{task}", config["datasets"][task])
+            settings = _keys(f"datasets.{task}", _DEFAULTS | config["datasets"][task])
             settings |= _keys("validation", config["validation"])
             settings["control"] = task == config.get("control")
             made |= {f"datasets/{form}/{task}": settings for form in forms}

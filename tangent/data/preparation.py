@@ -42,6 +42,8 @@ class Recipe(NamedTuple):
         form: what examples are prepared as.
         order: of the rows before validation examples are drawn: `content` sorts by row digest,
             `name` by file name, `source` keeps the source's.
+        duplicates: whether too many examples in two official splits are an error (`refuse`), or a
+            line in the log (`warn`).
         has_validation: the data set has a validation split of its own.
         fraction: else, the share of the training images to hold out, rounded down …
         maximum: … and the largest number of them.
@@ -51,6 +53,7 @@ class Recipe(NamedTuple):
 
     form: ImageForm | TextForm
     order: str = "content"
+    duplicates: str = "refuse"
     has_validation: bool = False
     fraction: float = 0.1
     maximum: int = 5000
@@ -113,7 +116,7 @@ def prepare(task: AnyTask, source: SourceData, recipe: Recipe, folder: Path) -> 
     if recipe.order != "content":  # else all have been
         for member in members.values():
             member.official.examine(member.rows, recipe.threads, what)
-    shared = _shared_examples(members, what)
+    shared = _shared_examples(members, task.name, recipe.duplicates)
     written = recipe.form.write(task, members, folder, recipe.threads, what)
     return {
         "classes_checked": source.classes is not None,
@@ -211,8 +214,8 @@ def _check_classes(task: AnyTask, train: Official, what: str) -> None:
         )
 
 
-def _shared_examples(members: Mapping[str, Member], what: str) -> dict[str, int]:
-    """Count the examples that two splits share; too many are refused.
+def _shared_examples(members: Mapping[str, Member], task: str, duplicates: str) -> dict[str, int]:
+    """Count the examples that two splits share; too many are refused, unless they are accepted.
 
     What a validation split shares with those that it was cut from are twins that the data set
     itself has: they are counted only.
@@ -225,12 +228,17 @@ def _shared_examples(members: Mapping[str, Member], what: str) -> dict[str, int]
         count = sum(content in of_first for content in hashes[second])
         shared[f"{first}, {second}"] = count
         is_cut = members[first].official is members[second].official
-        if not is_cut and count > LARGEST_SHARED_SHARE * len(hashes[second]):
+        found = (
+            f"the data set {task}: {count} of the {len(hashes[second])} {second} {noun}s are also "
+            f"{first} {noun}s"
+        )
+        is_leak = not is_cut and count > LARGEST_SHARED_SHARE * len(hashes[second])
+        if is_leak and duplicates == "refuse":
             raise UserError(
-                f"{what}: {count} of the {len(hashes[second])} {second} {noun}s are also {first} "
-                f"{noun}s (equal SHA-256), so accuracies would be too high. Remove "
-                "the duplicates from the source, or choose a source with clean splits."
+                f"{found} (equal SHA-256), so accuracies would be too high. Remove the duplicates "
+                "from the source, choose a source with clean splits, or, if the data set is known "
+                f"to be so, accept it by `datasets.{task}.duplicates: warn`."
             )
         if count:
-            logger.warning("%s: %d %s %ss are also %s %ss", what, count, second, noun, first, noun)
+            logger.warning("%s%s", found, ", so accuracies may be too high" if is_leak else "")
     return shared

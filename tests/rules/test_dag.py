@@ -119,6 +119,15 @@ def test_an_overlay_over_three_seeds_has_three_of_each(workspace):
     assert counts == {rule: n if rule in ONCE else 3 * n for rule, n in DEMO.items()}
 
 
+def test_only_a_data_set_that_accepts_duplicates_is_told_so(workspace):
+    workspace.write("known.yaml", {"datasets": {"shapes": {"duplicates": "warn"}}})
+    commands = workspace.snakemake("data", "-n", "-p", "--configfile", "known.yaml")
+    prepared = re.findall(r"python -m scripts prepare_dataset .*", commands)
+    (told,) = [command for command in prepared if "--duplicates" in command]
+    assert len(prepared) == TASKS + 1
+    assert "--task shapes " in told and "--duplicates warn " in told
+
+
 @pytest.mark.parametrize(("column", "study"), [(0, "paper"), (1, "paper-vit-b-32")])
 def test_the_papers_studies_have_these_jobs(workspace, column, study):
     expected = {rule: counts[column] for rule, counts in PAPERS.items()}

@@ -63,6 +63,19 @@ def test_other_settings_of_a_folder_that_is_there_are_refused_by_key(demo):
     assert shared_conflicts(load_config(demo | {"paths": own})) == []
 
 
+def test_a_key_that_the_other_study_is_too_old_for_has_its_default_there(demo):
+    keep(demo, "other")
+    made(demo, "datasets/32px/shapes")
+    file = Path(demo["paths"]["results"], "other/config.yaml")
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert content["datasets"]["shapes"].pop("duplicates") == "refuse"
+    write(file, yaml.safe_dump(content))
+    assert shared_conflicts(load_config(demo)) == []
+    datasets = with_sizes(demo, "shapes", duplicates="warn")
+    (line,) = shared_conflicts(load_config(demo | {"datasets": datasets}))
+    assert "with other values of datasets.shapes.duplicates, and" in line
+
+
 def test_models_validation_and_the_control_task_count(demo):
     keep(demo, "other")
     made(demo, "pretrained/demo-vit", "datasets/32px/shapes", "datasets/32px/glyphs")

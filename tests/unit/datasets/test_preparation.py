@@ -177,6 +177,20 @@ def test_shared_images_are_counted_and_refused(data, prepared):
         prepared(**data)
 
 
+def test_a_user_who_knows_of_shared_images_accepts_them(data, prepared, caplog):
+    for row in range(2):
+        data["test"].files[row] = data["train"].files[row]
+    with pytest.raises(UserError, match=r"accept it by `datasets\.toy\.duplicates: warn`"):
+        prepared(**data)
+    logger = logging.getLogger("tangent")
+    logger.addHandler(caplog.handler)
+    folder, about = prepared(**data, duplicates="warn")
+    logger.removeHandler(caplog.handler)
+    assert about["shared"]["train, test"] + about["shared"]["validation, test"] == 2
+    assert "are also train images, so accuracies may be too high" in caplog.text
+    assert len(load_split(folder, "test")) == 9
+
+
 def test_an_image_is_shared_whatever_its_label_and_file(data, prepared):
     data["test"].files[0] = encoded(data["train"].open(0), "bmp")
     data["test"].labels[0] = (data["train"].labels[0] + 1) % 3
