@@ -13,9 +13,9 @@ from small_copies import Picture
 from workspace import ROOT
 
 from scripts import cli, locate_dataset
-from tangent.data.preparation import match_labels
 from tangent.data.sources.locating import open_source, read_located
 from tangent.data.sources.source import Rows, Sizes, SourceData
+from tangent.tasks.matching import match_labels
 from tangent.tasks.task_files import load_task
 
 IN_ONE_PROCESS = """

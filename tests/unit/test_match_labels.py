@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tangent.data.preparation import match_labels
 from tangent.jobs.errors import UserError
+from tangent.tasks.matching import match_labels
 from tangent.tasks.task_files import Task, load_task
 
 NAMES = ("cars", "dtd", "eurosat", "gtsrb", "mnist", "resisc45", "sun397", "svhn", "imagenet")

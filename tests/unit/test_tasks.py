@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tangent.data.preparation import match_labels
 from tangent.jobs.errors import UserError
+from tangent.tasks.matching import match_labels
 from tangent.tasks.task_files import load_task, read_task, task_kind, task_names
 
 DEMO_CLASSES = {

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from tangent.data.sources.parquet import ParquetRows, read_texts
+from tangent.data.sources.parquet import LABEL, ParquetRows, class_names, opened, read_texts
 from tangent.data.sources.source import Absent, Rows, Sizes, Source, SourceData
 from tangent.jobs.errors import UserError, first_line, is_full_disk
 from tangent.jobs.files import sha256_file
 from tangent.jobs.hub_cache import cached_file, no_space
 from tangent.jobs.keys import Folder, Name, NonEmptyString, RepositoryId
 from tangent.jobs.progress import Progress
+from tangent.tasks.matching import match_labels
 from tangent.tasks.task_files import AnyTask
 
+_DIGITS = "[0-9]" * 5
 _SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.parquet")
 
 logger = logging.getLogger("tangent")
@@ -49,17 +51,26 @@ class Hub(Source):
 
         Only shards `{split}-NNNNN-of-NNNNN.parquet` are taken. What is in the cache is not
         downloaded again, but compared with its SHA-256; without a network the cache is enough.
+        The first shard comes alone: if its class names are not the task's, no other is fetched.
 
         Returns:
             `commit`, `snapshot` (the local folder) and `files` (of each split, relative to it).
 
         Raises:
             Absent: the repository is gated, unknown or out of reach, and the cache has no copy.
-            UserError: a split is not there, shards are missing or damaged, or a download stopped.
+            UserError: a split is not there, shards are missing or damaged, a download stopped, or
+                class names are not the task's.
         """
+        from huggingface_hub import constants
+
         names = {"train": self.train, "validation": self.validation, "test": self.test}
         names = {split: name for split, name in names.items() if name is not None}
-        snapshot = self._download(names.values())
+        logger.info(
+            "%s at %s: what %s lacks is downloaded",
+            *(self.repository, self.revision, constants.HF_HUB_CACHE),
+        )
+        self._check_class_names(task)
+        snapshot = self._download(f"{name}-{_DIGITS}" for name in names.values())
         there = _shards([path.name for path in (snapshot / self.folder).glob("*.parquet")])
         missing = [name for name in names.values() if name not in there]
         if missing:
@@ -82,17 +93,23 @@ class Hub(Source):
         rows = _read(task, details)
         return SourceData.of(rows, rows["train"].classes)
 
-    def _download(self, splits: Iterable[str]) -> Path:
-        """The local folder with the shards of the splits; what is missing is downloaded."""
-        from huggingface_hub import constants, snapshot_download
+    def _check_class_names(self, task: AnyTask) -> None:
+        """Compare those in the training set's first shard, which is downloaded, with the task's."""
+        first = f"{self.train}-00000"
+        snapshot = self._download([first])
+        for file in (snapshot / self.folder).glob(f"{first}-of-{_DIGITS}.parquet"):
+            with opened(file) as content:
+                column = task.label if task.kind == "text" else LABEL
+                names = class_names(file, content.schema_arrow, column)
+            if names is not None:
+                match_labels(task, names)
 
-        digits = "[0-9]" * 5
+    def _download(self, shards: Iterable[str]) -> Path:
+        """The local folder with the shards `{shard}-of-NNNNN`; what is missing is downloaded."""
+        from huggingface_hub import snapshot_download
+
         start = "" if self.folder == "." else f"{self.folder}/"
-        patterns = [f"{start}{split}-{digits}-of-{digits}.parquet" for split in splits]
-        logger.info(
-            "%s at %s: what %s lacks is downloaded",
-            *(self.repository, self.revision, constants.HF_HUB_CACHE),
-        )
+        patterns = [f"{start}{shard}-of-{_DIGITS}.parquet" for shard in shards]
         try:
             found = snapshot_download(
                 self.repository,

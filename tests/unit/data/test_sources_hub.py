@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hub_server import Hub, Repository, files_in, serve
 from locating import content, drawn, locate, opened
@@ -110,6 +111,26 @@ def test_a_cut_connection_is_resumed_within_a_file(repository, hub, run, tmp_pat
     assert asked == ["", "", " bytes=10485760-"]  # the head, the first part, the rest
     data = opened(output, TASK, SIZES)
     assert content(TASK, data.test, data.classes) == drawn(pictures(TASK, "test", SIZES.test))
+
+
+@pytest.mark.parametrize("with_names", [True, False])
+def test_class_names_are_compared_on_one_shard(hub, repository, run, tmp_path, with_names):
+    """Where a copy has names; of one that has none all is fetched."""
+    names = ["a kraken", *hub_names(TASK)[1:]] if with_names else []
+    splits = {"train": SIZES.train, "test": SIZES.test}
+    for split, n in splits.items():
+        for number, part in enumerate(np.array_split(pictures(TASK, split, n), 2)):
+            write_parquet(tmp_path / "shard.parquet", list(part), names)
+            name = f"data/{split}-{number:05d}-of-00002.parquet"
+            repository.files[name] = (tmp_path / "shard.parquet").read_bytes()
+    _, said = run(fails=with_names)
+    fetched = [line for line in hub.requests if re.match(r"GET .*\.parquet$", line)]
+    if with_names:
+        assert "task eurosat: the data set's class names do not match the task's" in said
+        assert "names that fit no single class: 'a kraken'" in said
+        assert len(fetched) == 1 and fetched[0].endswith("data/train-00000-of-00002.parquet")
+    else:
+        assert len(fetched) == 4
 
 
 def test_a_gated_repository_says_what_to_accept_and_where_to_put_a_token(repository, run):

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tangent.data.preparation import match_labels
 from tangent.data.sources.locating import locate, open_source
 from tangent.data.sources.parquet import read_texts
 from tangent.data.sources.source import Sizes
 from tangent.jobs.errors import UserError
+from tangent.tasks.matching import match_labels
 from tangent.tasks.task_files import TextTask, load_task
 
 SIZES = Sizes(6, None, 3)
