@@ -342,6 +342,19 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
         return file.metadata() or {}
 
 
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Refuse a pipe, which one waits at, a device and a folder; what is missing passes.
+
+    Raises:
+        UserError: it is one of these.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(
+            f"{path} cannot be read: it is no regular file, but a folder, a pipe or a device. Give "
+            "a file."
+        )
+
+
 def read_regular(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a file; `OSError` also of a pipe, which one waits at, and of a device."""
     if not stat.S_ISREG(os.stat(path).st_mode):
@@ -353,7 +366,7 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes, in hexadecimal.
 
     Raises:
-        UserError: the file is missing.
+        UserError: it is missing, or no file.
     """
     with _reading(path), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -363,8 +376,9 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
 def _reading(
     path: str | os.PathLike[str], kind: str = "", *broken: type[Exception]
 ) -> Iterator[None]:
-    """Say what is wrong with a file: it is missing, or `broken` say that it is not of its kind."""
+    """Say what is wrong with a file: missing, no file, or of another kind, as `broken` say."""
     try:
+        check_regular(path)
         yield
     except FileNotFoundError as error:
         raise UserError(

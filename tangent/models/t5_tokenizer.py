@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tangent.jobs.errors import UserError, first_line
-from tangent.jobs.files import read_json
+from tangent.jobs.files import read_json, read_regular
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -36,7 +36,7 @@ def read_tokenizer(path: Path, vocabulary: int, model: Path) -> Tokenizer:
     from tokenizers import Tokenizer
 
     try:
-        content = path.read_text(encoding="utf-8")
+        content = read_regular(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path} cannot be read ({first_line(error)}): delete the model's folder and run the "

@@ -11,6 +11,7 @@ from string import Formatter
 from typing import Any, ClassVar, NamedTuple
 
 from tangent.jobs.errors import UserError
+from tangent.jobs.files import check_regular
 from tangent.jobs.yaml_files import read_yaml
 
 # A column, or an entry of a column that holds lists or mappings: {choices[text][0]}.
@@ -133,7 +134,9 @@ def task_names() -> list[str]:
 
 def task_kind(name: str) -> str:
     """Whether a task is about an `image` or a `text`, without reading all of its file."""
-    found = _KIND.search((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    file = _FOLDER / f"{name}.yaml"
+    check_regular(file)
+    found = _KIND.search(file.read_text(encoding="utf-8"))
     return found["kind"] if found else Task.kind
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.files import check_regular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +42,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} is {what}, not all weights: load the model from its folder and save "
             "model.state_dict() into one file."
         )
+    check_regular(path)
     readers = {".safetensors": _read_safetensors}
     readers |= dict.fromkeys((".pt", ".pth", ".bin", ".ckpt"), _read_torch)
     if path.suffix.lower() not in readers:

@@ -18,8 +18,11 @@ from tangent.data.sources.image_files import FOREIGN, _read_table, list_folder, 
 from tangent.data.sources.json_lines import _read
 from tangent.data.sources.packed_files import _read_idx
 from tangent.data.sources.source import FileRows, decode
+from tangent.jobs import files
 from tangent.jobs.errors import UserError
 from tangent.jobs.yaml_files import read_yaml
+from tangent.models.published.tensors import read_tensors
+from tangent.models.t5_tokenizer import read_tokenizer
 from tangent.tasks.task_files import TextTask
 
 MARK = "\ufeff".encode()
@@ -140,6 +143,13 @@ READERS = {
     "JSON lines": lambda path: _read(TASK, path),
     "idx file": lambda path: _read_idx(path, 1),
     "YAML": read_yaml,
+    "SHA-256": files.sha256_file,
+    "JSON": files.read_json,
+    "CSV": files.read_csv,
+    "safetensors": files.read_safetensors,
+    "mapped safetensors": files.map_safetensors,
+    "published weights": read_tensors,
+    "tokenizer": lambda path: read_tokenizer(path, 8, path),
 }
 
 
