@@ -106,19 +106,19 @@ class TangentEigenfunctions(KernelEigenfunctions):
         self._gradients = LogitGradients(f, theta0, chunk_size)
         self._held = max(1, gradients_held(weights, memory) // len(kernels[0]))
         self.per_kernel = []
-        directions: list[list[Tensor]] = []
-        for kernel in kernels:
-            fitted, of_kernel = self._fit(sample, kernel, components)
-            self.per_kernel.append(fitted)
-            directions.append(of_kernel)
+        # One tensor [kernels, components, weights] per tensor of θ0, filled in place: a copy of all
+        # directions may be larger than the gradients.
+        shape = len(kernels), components
+        self._directions = [value.new_zeros(*shape, value.numel()) for value in theta0.values()]
+        for index, kernel in enumerate(kernels):
+            of_kernel = [part[index] for part in self._directions]
+            self.per_kernel.append(self._fit(sample, kernel, components, of_kernel))
             on_kernel()
-        # One tensor [kernels, components, weights] per tensor of θ0.
-        self._directions = [torch.stack(parts) for parts in zip(*directions, strict=True)]
 
     def _fit(
-        self, sample: Tensor, kernel: list[int], components: int
-    ) -> tuple[Eigenfunctions, list[Tensor]]:
-        """Eigenpairs of one kernel and their directions v_ρ, [components, weights] per tensor."""
+        self, sample: Tensor, kernel: list[int], components: int, directions: list[Tensor]
+    ) -> Eigenfunctions:
+        """Eigenpairs of one kernel; their v_ρ are added to [components, weights] per tensor."""
         if len(sample) <= self._held:
             gradients = [self._gradients.held(sample, kernel)]
             gram = inner_products(gradients[0], gradients[0])
@@ -127,12 +127,11 @@ class TangentEigenfunctions(KernelEigenfunctions):
             gradients = self._gradients.rows(sample, kernel)  # made again
         fitted = Eigenfunctions.fit(gram.cpu().numpy(), components, len(kernel))
         coefficients = torch.from_numpy(fitted.coefficients).to(gram)
-        directions: list[Tensor] = []
         for rows in gradients:
             of_rows, coefficients = coefficients.tensor_split([len(rows[0])])
-            parts = [of_rows.T @ part for part in rows]
-            directions = list(map(torch.add, directions, parts)) if directions else parts
-        return fitted, directions
+            for direction, part in zip(directions, rows, strict=True):
+                direction += of_rows.T @ part
+        return fitted
 
     def values_on(self, sets: Sequence[Tensor], on_images: OnImages = ignore) -> list[np.ndarray]:
         return [self._values(images, on_images) for images in sets]
