@@ -14,6 +14,7 @@ from pathlib import Path
 from tangent.config.load import load_config
 from tangent.config.sharing import shared_conflicts
 from tangent.jobs.errors import UserError
+from tangent.config.cost.budgets import budget, given_budget
 from tangent.config.cost.study import Costs
 from tangent.config.cost.throughput import CPU, Machine
 from tangent.report.figures.catalogue import FIGURES, figures_of
@@ -196,6 +197,7 @@ def given_settings(wildcards):
 
 LINEARIZED = one_of(CONFIG.linearized_modes)
 DEVICE = {"device": DEVICE_NAME, "threads": CONFIG.compute.threads}
+KERNELS = {"memory": budget(CONFIG, "kernels", DEVICE_NAME), **DEVICE}
 EVALUATION = {
     "batch_size": CONFIG.compute.evaluation_batch_size,
     "autocast": CONFIG.compute.evaluation_autocast,

@@ -35,7 +35,7 @@ rule proposition1:
     threads: CONFIG.compute.threads
     params:
         settings=flags(
-            **CONFIG.eigenfunctions.model_dump(exclude={"models", "logits"}), **DEVICE
+            **CONFIG.eigenfunctions.model_dump(exclude={"models", "logits"}), **KERNELS
         ),
     message:
         "check proposition 1"

@@ -86,6 +86,8 @@ def evaluation_flags(wildcards, input):
     else:
         given |= {"pretrained_dir": Path(input.config).parent, "encoder": input.encoder}
         given |= {"task_vectors": named(input.task_vectors)}
+        if kept := given_budget(CONFIG, "images"):
+            given["image_memory"] = kept
     if "single_task" in input.keys():
         given["single_task"] = named(input.single_task)
     return f"{stored_features_flags(wildcards, input)} {flags(**given)}"
@@ -123,7 +125,8 @@ def vectors_of_products(wildcards, split="test"):
 def product_flags(wildcards):
     """The task vectors whose products are made on each split of a data set, and how."""
     vectors = {split: vectors_of_products(wildcards, split) for split in SPLITS}
-    return flags(**vectors, **EVALUATION)
+    memory = budget(CONFIG, "products", DEVICE_NAME)
+    return flags(**vectors, memory=memory, **EVALUATION)
 
 
 def combination_flags(wildcards):
@@ -216,7 +219,7 @@ def probe_flags(wildcards):
 def eigenfunction_flags(wildcards):
     controls = [task for task in tasks_and_control(wildcards) if task != wildcards.task]
     sizes = CONFIG.eigenfunctions.model_dump(exclude={"models", "tasks"})
-    return flags(control_tasks=controls, **sizes, **DEVICE)
+    return flags(control_tasks=controls, **sizes, **KERNELS)
 
 
 # What tables and figures read and write.

@@ -36,11 +36,14 @@ class EditedArguments(cli.Common):
     autocast: Literal["bfloat16", "none"] = cli.argument("plain: precision", "none")
     device: str = cli.argument("plain: auto, cpu, cuda or cuda:<index>", "auto")
     threads: int = cli.argument("plain: threads of torch on the CPU", 1)
+    image_memory: int | None = cli.argument(
+        "plain: bytes for images that are kept; the device's default without", None, False
+    )
     products: dict[str, Path] | None = cli.argument(
         "linearized: a folder of J(x)τ per data set", None
     )
 
-    if_out_of_memory = "Lower compute.evaluation_batch_size."
+    if_out_of_memory = "Lower compute.evaluation_batch_size or compute.memory.images."
 
     def identity(self) -> dict[str, Any]:
         """What the result is about."""
@@ -120,6 +123,7 @@ class EditedArguments(cli.Common):
             initial,
             self.batch_size,
             self.autocast,
+            self.image_memory,
         )
 
 

@@ -37,9 +37,12 @@ class Arguments(EncoderArguments):
         "how many output logits, one kernel each (all classes if there are fewer), or `all`: one "
         "kernel of all logits together"
     )
+    memory: int | None = cli.argument("bytes for gradients; the device's default without", None)
     output_dir: Path = cli.argument("folder of energies.csv, spectrum.csv, eigenfunctions.json")
 
-    if_out_of_memory = "Lower eigenfunctions.images, logits or components."
+    if_out_of_memory = (
+        "Lower compute.memory.kernels, or eigenfunctions.images, logits or components."
+    )
 
 
 def run(arguments: Arguments) -> None:
@@ -113,18 +116,19 @@ def _eigenfunctions(
     theta0 = parameters_of(encoder)
     f = classifier(encoder, head.on(next(iter(theta0.values())).device))
     outputs, kernels = (head.classes, 1) if logits == "all" else (1, len(logits))
-    method = kernel_method(len(sample), outputs, components, gradients_held(*budget(theta0)))
-    name = arguments.task
+    name, memory = arguments.task, arguments.memory
+    held = gradients_held(*budget(theta0, memory))
+    method = kernel_method(len(sample), outputs, components, held)
     if method == "dense":
         with Progress(f"kernels of {name}", kernels, "kernel") as progress:
             found = TangentEigenfunctions(
-                f, theta0, sample, logits, components, on_kernel=progress.update
+                f, theta0, sample, logits, components, memory, progress.update
             )
         return found, {"method": method}
     expected = kernels * products(outputs * len(sample), components)
     with Progress(f"about {expected} products with kernels of {name}", expected) as progress:
         found = MatrixFreeEigenfunctions(
-            f, theta0, sample, logits, components, on_product=progress.update
+            f, theta0, sample, logits, components, memory, progress.update
         )
     return found, {"method": method, "products": found.products, "residual": found.residual}
 

@@ -13,7 +13,12 @@ class Arguments(TableArguments):
     task_vectors: dict[str, Path] = cli.argument("task vectors by name, of tasks or merged")
     validation: list[str] = cli.argument("names wanted on validation images")
     test: list[str] = cli.argument("names wanted on test images")
+    memory: int | None = cli.argument(
+        "bytes for the task vectors of a pass; the device's default without", None
+    )
     seconds_between_states: float = cli.argument("how often to save the state", 30.0, False)
+
+    if_out_of_memory = "Lower compute.memory.products or compute.evaluation_batch_size."
 
 
 def run(arguments: Arguments) -> None:
@@ -28,7 +33,7 @@ def run(arguments: Arguments) -> None:
     splits = [split_path(arguments.datasets_dir / arguments.dataset, split) for split in vectors]
     block = arguments.provenance([*splits, *arguments.task_vectors.values()])
     decisive = {
-        "settings": arguments.chosen("dataset", "batch_size", "autocast", "threads"),
+        "settings": arguments.chosen("dataset", "batch_size", "autocast", "threads", "memory"),
         "vectors": vectors,
         # Of the files, wherever they lie: the contents, and which vector is in which.
         "inputs": sorted(block["inputs"].values()),
@@ -48,6 +53,7 @@ def run(arguments: Arguments) -> None:
         arguments.batch_size,
         arguments.autocast,
         checkpoint,
+        arguments.memory,
     )
     for split, by_vector in products.items():
         arguments.write_table(split, by_vector, arguments.task_vectors.values())

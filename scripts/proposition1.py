@@ -35,11 +35,12 @@ class Arguments(EncoderArguments):
     tasks: list[str] = cli.argument("the tasks, at least two")
     images: int = cli.argument("training images of each task; all of them if there are fewer")
     components: int = cli.argument("leading eigenfunctions per task whose localization is measured")
+    memory: int | None = cli.argument("bytes for gradients; the device's default without", None)
     output_dir: Path = cli.argument(
         "folder of interference.csv, functions.csv and proposition1.json"
     )
 
-    if_out_of_memory = "Lower eigenfunctions.images."
+    if_out_of_memory = "Lower compute.memory.kernels or eigenfunctions.images."
 
 
 def run(arguments: Arguments) -> None:
@@ -100,7 +101,7 @@ def _results(
     on_device = head.on(next(iter(theta0.values())).device)
     inputs = torch.cat([on_device.inputs(of_task) for of_task in images])
     # Gradients are as large as the model: hold those of some images, and make the rest again.
-    weights, memory = budget(theta0)
+    weights, memory = budget(theta0, arguments.memory)
     held, chunk = gradients_held(weights, memory), images_per_chunk(weights, memory, 1)
     f = classifier(encoder, on_device)
     gram = ntk_gram(f, theta0, inputs, None, [logit], chunk, held)[0].cpu().numpy()

@@ -22,6 +22,20 @@ class Paths(keys.Section):
     """Folder of pre-trained models and decoded data sets, shared by all studies."""
 
 
+class Memory(keys.Section):
+    """Memory budgets in GiB: what does not fit is made or read again."""
+
+    kernels: keys.PositiveNumber | None = None
+    """Gradients or directions of a tangent kernel that are held at once, beside its eigenfunctions'
+    directions; null: 1.25 on a CPU, 16 on a GPU. Changes last bits, so it re-runs kernels."""
+    products: keys.PositiveNumber | None = None
+    """Task vectors that share a pass of J(x)·τ; null: 2 on a CPU, 16 on a GPU. Changes last bits,
+    so it re-runs products."""
+    images: keys.PositiveNumber | None = None
+    """Images that the standard mode keeps from one pass to the next; null: 1 on a CPU, on a GPU an
+    eighth of its memory, at most 16. No result depends on it, and nothing runs again."""
+
+
 class Compute(keys.Section):
     """How a job computes. These values can change the last bits of a result, so they re-run it."""
 
@@ -41,6 +55,7 @@ class Compute(keys.Section):
     are always float32."""
     evaluation_batch_size: keys.PositiveInteger
     """Images per forward pass in evaluation."""
+    memory: Memory = Memory()
 
 
 DatasetSource = Annotated[Union[*DATA_SOURCES.values()], Field(discriminator="source")]

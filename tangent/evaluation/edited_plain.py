@@ -10,21 +10,8 @@ from tangent.arithmetic.linearized import parameters_of
 from tangent.arithmetic.task_vector import TaskVector, edit_
 from tangent.evaluation.feature_tables import Table, features_in
 from tangent.evaluation.features import Examples, encode
+from tangent.evaluation.kept_images import image_budget
 from tangent.jobs.errors import UserError
-
-IMAGE_BYTES = {"cpu": 2**30, "cuda": 16 * 2**30}
-"""Memory by device for images that are kept from one pass to the next, at most."""
-
-GPU_SHARE = 8
-"""Of a GPU's memory, an eighth: weights and task vectors must fit too, and jobs may share it."""
-
-
-def image_budget(device: torch.device) -> int:
-    """Bytes for kept images; no result depends on it."""
-    budget = IMAGE_BYTES[device.type]
-    if device.type == "cuda":
-        budget = min(budget, torch.cuda.get_device_properties(device).total_memory // GPU_SHARE)
-    return budget
 
 
 class PlainEditedModel:
@@ -42,7 +29,8 @@ class PlainEditedModel:
         initial: f(x; θ0) by (data set, split) if it is known already: answers α = 0 without a pass.
         batch_size: images per pass.
         autocast: `bfloat16` or `none` (float32); features are float32.
-        image_bytes: memory for images that are kept; `image_budget` of the device if None.
+        image_bytes: memory for images that are kept; `image_budget` of the device if None. No
+            result depends on it.
     """
 
     def __init__(
@@ -66,7 +54,11 @@ class PlainEditedModel:
         self._initial = initial
         self._batch_size = batch_size
         self._autocast = autocast
-        self._image_bytes = image_budget(device) if image_bytes is None else image_bytes
+        if image_bytes is None:
+            is_gpu = device.type == "cuda"
+            total = torch.cuda.get_device_properties(device).total_memory if is_gpu else 0
+            image_bytes = image_budget(device.type, total)
+        self._image_bytes = image_bytes
         self._images: dict[tuple[str, str, bytes | None], Examples] = {}
         self._present: dict[str, float] = {}  # coefficients of the weights now in the encoder
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tangent.arithmetic.linearized import parameters_of
 from tangent.arithmetic.task_vector import TaskVector, check_same_names_and_shapes
 from tangent.evaluation.features import Examples, jacobian_products
-from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
+from tangent.evaluation.product_passes import DIRECTION_BYTES, images_per_pass, tangents_per_pass
 from tangent.jobs.checkpoint import Checkpoint
 from tangent.jobs.errors import UserError
 from tangent.jobs.progress import Progress
@@ -34,6 +34,7 @@ def dataset_products(
     batch_size: int,
     autocast: str = "none",
     checkpoint: Checkpoint | None = None,
+    memory: int | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
     """J(x)·τ of one data set, [images, features] (float32) by split and task vector.
 
@@ -46,6 +47,7 @@ def dataset_products(
         batch_size: most images of a pass; fewer share it with many task vectors.
         autocast: `bfloat16` or `none` (float32).
         checkpoint: where the state is kept; None computes without one.
+        memory: bytes for the task vectors of a pass; `DIRECTION_BYTES` of the device if None.
 
     Raises:
         Interrupted: a signal ended this after its state was saved.
@@ -55,7 +57,8 @@ def dataset_products(
     names = list(dict.fromkeys(name for wanted in vectors.values() for name in wanted))
     size = sum(value.nbytes for value in theta0.values())
     device = next(iter(theta0.values())).device
-    together = tangents_per_pass(len(names), size, device.type)
+    memory = memory or DIRECTION_BYTES[device.type]
+    together = tangents_per_pass(len(names), size, memory)
     saved = checkpoint.load() if checkpoint else None
     # Of finished passes, and the batches of the present one.
     products: dict[str, dict[str, Tensor]] = (

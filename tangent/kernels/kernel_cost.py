@@ -1,8 +1,8 @@
 """Costs of tangent kernels: memory, how many gradients fit into it, and dense or matrix-free.
 
 Cost is counted in forward passes of one image: a backward pass is 2, a tangent 2. The choice of a
-method is a function of sizes alone, so that the same study gives the same bits whenever it runs. No
-torch: `snakemake estimate` uses the same figures.
+method is a function of sizes and a budget alone, so that the same study gives the same bits
+whenever it runs. No torch: `snakemake estimate` uses the same figures.
 """
 
 from typing import Literal
@@ -18,7 +18,8 @@ DENSE_ROWS = 5000
 """Rows of the largest kernel matrix to diagonalise: a minute on one core, 600 MB in float64."""
 
 GRADIENT_BYTES = {"cpu": 5 * 2**28, "cuda": 16 * 2**30}
-"""Memory, by device, for gradients or directions held at once; what does not fit is made again."""
+"""Memory by device for gradients or directions held at once, where nobody says; what does not fit
+is made again."""
 
 CHUNK_SIZE = 10
 """Images whose gradients are made at once, where memory allows it."""
@@ -100,8 +101,8 @@ def gram_gradients(images: int, held: int) -> int:
 def gradients_held(weights: int, memory: int) -> int:
     """Gradients of one logit of one image that fit into `memory`; at least one.
 
-    Both in bytes: `weights` those that are differentiated in, `memory` the device's
-    `GRADIENT_BYTES` in the pipeline.
+    Both in bytes: `weights` those that are differentiated in, `memory` the budget,
+    `compute.memory.kernels` in the pipeline.
     """
     return max(1, memory // weights)
 

@@ -67,8 +67,7 @@ def edit(study, file, before=None, after="EDITED = 1"):
 def touch_everything(study):
     later = time.time() + 60
     for name in ("Snakefile", "config.yaml", "rules", "scripts", "tangent", "envs", "shipped"):
-        path = study.folder / name
-        for file in [path, *path.rglob("*")]:
+        for file in [study.folder / name, *(study.folder / name).rglob("*")]:
             os.utime(file, (later, later))
 
 
@@ -140,6 +139,13 @@ ROWS = {
         | (edits(TASKS) | of_random()) - (merged(MODES) | merged(MODES, model="tiny-random"))
         | of_model("zero-shot accuracy")
         | summary(ADDED | {"single_task", "disentanglement"}),
+    ),
+    "the memory for kernels, and for kept images": (
+        lambda study: configure(study, compute__memory={"kernels": 1, "images": 1}),
+        kernels()
+        | jobs("collect the tidy table {t}", t=PROPOSITION1 | {"eigenfunctions", "eigenvalues"})
+        | {f"check proposition 1 (tiny, seed {SEED})", "draw figure6", "draw proposition1"}
+        | {"test the paper's claims", "write the report"},
     ),
     "a data set's number of images": (
         lambda study: configure(study, datasets__counting__test_images=50),

@@ -113,6 +113,23 @@ def test_free_text_is_text_to_snakemake_and_to_the_shell(workspace):
     }
 
 
+def test_memory_budgets_are_flags_of_the_jobs_that_have_them(workspace):
+    memory = {"kernels": 1.5, "products": 3, "images": 2}
+    workspace.write("memory.yaml", {"compute": {"device": "cpu", "memory": memory}})
+    commands = workspace.snakemake("-n", "-p", "--configfile", "memory.yaml")
+    found = {}
+    for step, given in re.findall(r"python -m scripts (\w+) (.*)", commands):
+        for flag, value in re.findall(r"--((?:image-)?memory) (\d+)", given):
+            found.setdefault((flag, int(value) / 2**30), set()).add(step)
+            assert flag == "memory" or "--mode standard" in given
+    evaluations = {"single_task", "disentanglement", "addition", "negation"}
+    assert found == {
+        ("memory", 1.5): {"eigenfunctions", "proposition1"},
+        ("memory", 3): {"jacobian_products"},
+        ("image-memory", 2): evaluations | {"validate_addition", "validate_negation"},
+    }
+
+
 def test_an_overlay_over_three_seeds_has_three_of_each(workspace):
     counts = workspace.job_counts("--configfile", "configs/demo-seeds.yaml")
     del counts["total"]

@@ -43,6 +43,23 @@ def test_it_prints_the_table_and_writes_no_file(workspace):
     assert size == pytest.approx(expected, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("name", "gpu", "most"),
+    [("paper-vit-b-32", "A10", 22), ("paper", "A100-40GB", 38)],  # GB; the rest is a reserve
+)
+def test_the_shipped_studies_fit_into_the_gpus_that_docs_name(workspace, name, gpu, most):
+    workspace.write("gpu.yaml", {"estimate": {"gpu": gpu}})
+    files = ("--configfile", f"configs/{name}.yaml", "gpu.yaml")
+    output = workspace.snakemake("estimate", *files)
+    assert f"Estimate for the study {name}, from nothing, on {gpu}" in output
+    assert "WARNING" not in output and "ViT-L-14" in output or name != "paper"
+    assert (
+        10
+        < float(re.search(r"^total .* ([\d.]+) GB +[\d.]+ GB +[\d.]+ GB", output, re.M)[1])
+        < most
+    )
+
+
 def test_a_study_on_a_cpu_is_estimated_in_its_hours(workspace):
     workspace.write("cpu.yaml", {"study": "on-cpu", "compute": {"device": "cpu"}})
     output = workspace.snakemake("estimate", "--configfile", "cpu.yaml")

@@ -35,7 +35,8 @@ def on_meta(name):
 
 def cost(config, rule, sizes=None, device="cpu", **wildcards):
     sizes = sizes or architecture_of(DEMO, "demo-vit").sizes
-    return cost_of(rule, Job(config, {"model": "demo-vit", **wildcards}, sizes, device))
+    job = Job(config, {"model": "demo-vit", **wildcards}, sizes, device, 24e9)
+    return cost_of(rule, job)
 
 
 def demo_config():

@@ -11,6 +11,7 @@ from estimated import DEMO, OPEN_CLIP, cost, demo_config, model_config, on_meta
 from workspace import ROOT
 
 from tangent.config.cost import throughput
+from tangent.config.cost.budgets import budget
 from tangent.config.cost.model_sizes import ModelSizes, architecture, architecture_of
 from tangent.config.cost.throughput import Work
 from tangent.config.load import load_config
@@ -214,6 +215,65 @@ def test_kernels_of_all_logits_are_estimated_by_their_method(demo):
     assert products.work == Work("tangent", (100 * found + (200 + 100 * sets) * (2 + 20)) / 3)
     on_a_gpu = kernels("all", 100, 10, 64, "cuda")
     assert on_a_gpu.memory > 11 * (GRADIENT_BYTES["cuda"] // 64)
+
+
+SMALLER = {
+    "compute.memory.kernels": 0.5,
+    "compute.memory.products": 0.1,
+    "compute.memory.images": 0.01,
+    "compute.evaluation_batch_size": 8,
+    "eigenfunctions.images": 10,
+    "eigenfunctions.components": 2,
+    "eigenfunctions.logits": 1,
+    "finetuning.models.demo-vit.accumulation_steps": 4,
+    "finetuning.models.demo-vit.activation_checkpointing": ["standard", "linear"],
+    "finetuning.models.demo-vit.processes": 2,
+}
+
+
+def changed(config, key, value):
+    content = config.model_dump()
+    *levels, last = key.split(".")
+    place = content
+    for level in levels:
+        place = place.setdefault(level, {})
+    place[last] = value
+    return load_config(content)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_key_that_is_said_to_lower_a_jobs_memory_does(demo, device):
+    """And every memory budget is one of them."""
+    sizes = architecture_of({"source": "open_clip", "name": OPEN_CLIP[0]}, "B").sizes
+    jobs = [
+        ("features", {"dataset": "letters"}),
+        ("finetuned", {"task": "letters", "training": "linear"}),
+        ("finetuned", {"task": "letters", "training": "standard"}),
+        ("products", {"dataset": demo.control, "mode": "linear"}),
+        ("validate_addition", {"mode": "standard"}),
+        ("single_task", {"task": "letters", "mode": "standard"}),
+        ("eigenfunctions", {"task": "letters"}),
+        ("proposition1", {}),
+    ]
+    named = set()
+    for rule, wildcards in jobs:
+        before = cost(demo, rule, sizes, device, **wildcards)
+        named |= {*before.keys}
+        for key in before.keys:
+            after = cost(changed(demo, key, SMALLER[key]), rule, sizes, device, **wildcards)
+            assert after.weights * sizes.encoder + after.memory < (
+                before.weights * sizes.encoder + before.memory
+            ), (rule, key)
+    assert named == SMALLER.keys()
+
+
+def test_a_budget_is_the_configurations_or_the_devices(demo):
+    given = changed(demo, "compute.memory.kernels", 1.5)
+    assert [budget(given, "kernels", device) for device in ("cpu", "cuda")] == [3 * 2**29] * 2
+    defaults = {"kernels": (1.25, 16), "products": (2, 16)}  # GiB, on a CPU and a GPU
+    for what, gibibytes in defaults.items():
+        found = [budget(demo, what, device) for device in ("cpu", "cuda")]
+        assert found == [number * 2**30 for number in gibibytes]
 
 
 def test_the_estimate_needs_no_torch():

@@ -1,5 +1,7 @@
 """The estimate's numbers: times, limits, downloads and the table."""
 
+import re
+
 import pytest
 from estimated import DEMO, OPEN_CLIP, demo_config, on_meta
 
@@ -7,10 +9,14 @@ from tangent.config.cost import throughput
 from tangent.config.cost.cost_table import WIDTH, as_text
 from tangent.config.cost.downloads import downloads
 from tangent.config.cost.model_sizes import architecture_of
-from tangent.config.cost.study import CONTEXT, Costs
+from tangent.config.cost.study import CONTEXT, SECONDS_TO_START, Costs
 from tangent.config.cost.throughput import CPU, Machine, MeasuredThroughput, Work, known_gpus
 from tangent.config.load import load_config
 from tangent.jobs.errors import UserError
+
+WARNING = re.compile(
+    r"WARNING: (\w+) takes [\d.]+ GB, more than this GPU has. What helps: (.*?)\. "
+)
 
 
 @pytest.fixture
@@ -199,13 +205,48 @@ def test_the_table_fits_its_width_and_adds_up(demo, device):
     assert ("- measured:" in text) == (device == CPU)
 
 
-def test_a_gpu_that_is_too_small_is_warned_of(demo):
+def test_a_gpu_that_is_too_small_is_warned_of_by_stage_with_what_helps_there(demo):
     content = demo.model_dump()
     content["pretrained"]["demo-vit"] = {
         "source": "random", "name": OPEN_CLIP[2], "image_size": 224, "seed": 0,
     }  # fmt: skip
     config = load_config(content)
-    for gpu, is_small in (("L4", True), ("H200", False)):
+    study, wildcards = f"{config.paths.results}/{config.study}", {"model": "demo-vit", "seed": "0"}
+    of_kernels = {"task": "letters"}, f"{study}/eigenfunctions/a"
+    of_products = {"dataset": "letters", "mode": "linear"}, f"{study}/products/a"
+    others = {"eigenfunctions": of_kernels, "products": of_products}
+    jobs = [job(rule, wildcards | of, [], [path]) for rule, (of, path) in others.items()]
+
+    def warned(gpu, config=config):
         costs = Costs(config, Machine(gpu, 0.35))
-        text = as_text(costs, costs.estimate(planned(config)))
-        assert ("WARNING" in text) == is_small, text
+        text = " ".join(as_text(costs, costs.estimate([*planned(config), *jobs])).split())
+        return {stage: keys for stage, keys in WARNING.findall(text)}
+
+    found = warned("L4")
+    assert found.keys() == {"eigenfunctions", "finetuned", "products"}
+    assert found["products"] == "compute.memory.products, compute.evaluation_batch_size"
+    assert "compute.memory.kernels, eigenfunctions.logits" in found["eigenfunctions"]
+    assert found["finetuned"].startswith("finetuning.models.demo-vit.accumulation_steps, ")
+    assert "compute" not in found["finetuned"] and "finetuning" not in found["eigenfunctions"]
+    assert warned("H200") == {}
+    content["compute"]["memory"] = {"kernels": 1, "products": 2}
+    content["eigenfunctions"]["logits"] = 1
+    assert list(warned("L4", load_config(content))) == ["finetuned"]
+
+
+def test_the_longest_job_of_each_rule_is_beside_its_limit(demo):
+    """Of equal images the task with most epochs."""
+    content = demo.model_dump()
+    content["finetuning"]["epochs"] |= {"signs": 5000, "letters": 10}
+    content["finetuning"]["models"] = {"demo-vit": {"processes": 2}}
+    costs = Costs(load_config(content), Machine(CPU, 0.35))
+    found = costs.estimate(planned(costs.config))
+    assert list(found.longest.index) == ["finetuned"]
+    (longest,) = found.longest.itertuples()
+    assert longest.wildcards == "demo-vit signs linear 0"
+    wildcards = {"model": "demo-vit", "task": "signs", "training": "linear"}
+    assert longest.minutes == costs.minutes("finetuned", wildcards) > 240
+    started = longest.takes - SECONDS_TO_START["cpu"]
+    assert longest.minutes == pytest.approx(4 * started / 60, abs=1)
+    row = rf"finetuned +{longest.takes / 3600:.1f} h +{longest.minutes / 60:.1f} h +demo-vit signs"
+    assert re.search(row, as_text(costs, found))

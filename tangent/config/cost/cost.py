@@ -7,15 +7,17 @@ has none runs no model and writes little.
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tangent.arithmetic.alphas import alpha_grid
 from tangent.arithmetic.modes import TRAININGS
+from tangent.config.cost.budgets import budget, given_budget
 from tangent.config.cost.downloads import side_of
-from tangent.config.cost.model_sizes import ModelSizes
+from tangent.config.cost.model_sizes import BYTES, ModelSizes
 from tangent.config.cost.throughput import COST, RECOMPUTATION, TANGENT, Pass, Work
 from tangent.config.schema import Config
 from tangent.data.regions import longest_side
+from tangent.evaluation.kept_images import image_budget
 from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
 from tangent.kernels import kernel_cost
 from tangent.tasks.task_files import load_task
@@ -25,6 +27,8 @@ BFLOAT16_ACTIVATIONS = 0.56
 
 TORCH = 4000
 """MB of main memory for Python, torch and a GPU's libraries."""
+
+BATCH_SIZE = "compute.evaluation_batch_size"
 
 _described = cache(load_task)
 
@@ -40,6 +44,7 @@ class Cost(NamedTuple):
         megabytes: of main memory, for libraries and what it reads beside weights.
         minutes: that it is given at least.
         processes: that share the work; each holds the weights and the memory.
+        keys: of the configuration that lower the memory.
     """
 
     work: Work | None = None
@@ -49,15 +54,24 @@ class Cost(NamedTuple):
     megabytes: int = 1000
     minutes: int = 30
     processes: int = 1
+    keys: tuple[str, ...] = ()
 
 
 class Job(NamedTuple):
-    """A job of a study: what its cost depends on; `sizes` are of the model that it reads."""
+    """A job of a study: what its cost depends on.
+
+    Attributes:
+        config, wildcards: the study's and the job's.
+        sizes: of the model that it reads.
+        device: `cpu` or `cuda`.
+        gpu_memory: bytes of the GPU.
+    """
 
     config: Config
     wildcards: Mapping[str, str]
     sizes: ModelSizes
     device: str
+    gpu_memory: float = 0.0
 
     @property
     def model(self) -> str:
@@ -79,16 +93,23 @@ class Job(NamedTuple):
         """The tasks that the model is fine-tuned on."""
         return self.config.tasks_of(self.model)
 
-    def forward(self, images: float, weights: int = 2, **others: float) -> Cost:
-        """Of a job that runs encoders over images; θ0 and edited weights unless it says so.
+    def forward(self, images: float, weights: int = 2, **others: Any) -> Cost:
+        """Of a job that runs encoders over images; θ0 and edited weights unless it says so."""
+        passing = self.config.compute.evaluation_batch_size * self.sizes.passing
+        defaults = {"memory": passing, "megabytes": TORCH, "minutes": 60, "keys": (BATCH_SIZE,)}
+        return Cost(Work("forward", images), weights, **defaults | others)
+
+    def evaluation(self, images: int, passes: float = 1, weights: int = 3, **others: Any) -> Cost:
+        """Of a job that runs edited encoders so many times over images, which it keeps.
 
         Of evaluations of a linearized mode nothing runs: products hold what they look up.
         """
-        if self.wildcards.get("mode") in self.config.linearized_modes:
+        if self.wildcards["mode"] in self.config.linearized_modes:
             return Cost()
-        passing = self.config.compute.evaluation_batch_size * self.sizes.passing
-        defaults = {"memory": passing, "megabytes": TORCH, "minutes": 60}
-        return Cost(Work("forward", images), weights, **defaults | others)
+        fitting = given_budget(self.config, "images") or image_budget(self.device, self.gpu_memory)
+        cost = self.forward(passes * images, weights, **others)
+        kept = min(fitting, images * self.sizes.pixels)
+        return cost._replace(memory=cost.memory + kept, keys=(*cost.keys, "compute.memory.images"))
 
 
 def cost_of(rule: str, job: Job) -> Cost:
@@ -144,6 +165,7 @@ def _finetuned(job: Job) -> Cost:
     if config.compute.autocast == "bfloat16":
         kept *= BFLOAT16_ACTIVATIONS
     parts = settings.accumulation_steps * settings.processes
+    helping = ("accumulation_steps", "activation_checkpointing", "processes")
     return Cost(
         Work(step, images),
         weights=4 if is_plain else 7,
@@ -152,6 +174,7 @@ def _finetuned(job: Job) -> Cost:
         megabytes=TORCH,
         minutes=240,
         processes=settings.processes,
+        keys=tuple(f"finetuning.models.{config.base_model(job.model)}.{key}" for key in helping),
     )
 
 
@@ -178,7 +201,7 @@ def _products(job: Job) -> Cost:
     rows = {split: getattr(splits, split) * len(names) for split, names in vectors.items()}
     forwards = splits.validation + splits.test + TANGENT * sum(rows.values())
     most = max(len(set(names)) for names in vectors.values())
-    tangents = tangents_per_pass(most, encoder, job.device)
+    tangents = tangents_per_pass(most, encoder, budget(job.config, "products", job.device))
     batch_size = job.config.compute.evaluation_batch_size
     images = images_per_pass(batch_size, batch_size, tangents)
     return Cost(
@@ -188,15 +211,16 @@ def _products(job: Job) -> Cost:
         written=sum(rows.values()) * job.sizes.row,
         megabytes=TORCH,
         minutes=120,
+        keys=("compute.memory.products", BATCH_SIZE),
     )
 
 
 def _evaluation(job: Job, tasks: Iterable[str], split: str) -> Cost:
     """On validation images at every α but 0, which is looked up in the features."""
+    images = job.images(tasks, split)
     if split == "test":
-        return job.forward(job.images(tasks, "test"), weights=3)
-    images = (len(job.config.alphas) - 1) * job.images(tasks, "validation")
-    return job.forward(images, weights=3, minutes=240)
+        return job.evaluation(images)
+    return job.evaluation(images, len(job.config.alphas) - 1, minutes=240)
 
 
 def _disentanglement(job: Job) -> Cost:
@@ -206,7 +230,7 @@ def _disentanglement(job: Job) -> Cost:
     images = job.images(pair, "test", most=grid.images)
     changed = sum(alpha != 0 for alpha in alpha_grid(grid.minimum, grid.maximum, grid.points))
     passes = changed + changed * grid.points
-    return job.forward(passes * images, weights=4, minutes=480)
+    return job.evaluation(images, passes, weights=4, minutes=480)
 
 
 def _eigenfunctions(job: Job) -> Cost:
@@ -217,37 +241,54 @@ def _eigenfunctions(job: Job) -> Cost:
     classes = len(_described(job.task).classes)
     is_of_all = grid.logits == "all"
     kernels, outputs = (1, classes) if is_of_all else (min(grid.logits, classes), 1)
+    keys = "eigenfunctions.logits", "eigenfunctions.components"
     if kernel_cost.kernel_method(sample, outputs, grid.components, held) == "dense":
         passes = kernel_cost.dense_passes(sample, held_out, outputs, held)
-        return _kernel(job, "gradient", kernels * passes, kernels)
+        directions = kernels * grid.components * job.sizes.encoder
+        memory = directions + _gradient_bytes(job, sample, kernels, outputs)
+        return _kernel(job, "gradient", kernels * passes, memory, sample + held_out, keys)
     passes = kernel_cost.matrix_free_passes(sample, held_out, outputs, grid.components, held)
-    return _kernel(job, "tangent", kernels * passes, kernels, outputs)
+    kept = kernel_cost.BATCH_SIZE * job.sizes.kept
+    sizes = sample, outputs, job.sizes.encoder, grid.components, _kernel_budget(job), kept
+    memory = kernel_cost.matrix_free_bytes(*sizes) - job.sizes.encoder
+    return _kernel(job, "tangent", kernels * passes, memory, sample + held_out, keys)
 
 
 def _proposition1(job: Job) -> Cost:
     tasks = job.config.eigenfunction_tasks_of(job.model)
     images = job.images(tasks, "train", most=job.config.eigenfunctions.images)
-    gradients = kernel_cost.gram_gradients(images, _gradients_held(job))
-    return _kernel(job, "gradient", COST["gradient"] * gradients, 1)
+    forwards = COST["gradient"] * kernel_cost.gram_gradients(images, _gradients_held(job))
+    return _kernel(job, "gradient", forwards, _gradient_bytes(job, images), images)
 
 
-def _kernel(job: Job, kind: Pass, forwards: float, kernels: int, outputs: int = 1) -> Cost:
-    """Directions of all kernels and, dense, gradients; of products, what bounds them."""
-    grid, encoder = job.config.eigenfunctions, job.sizes.encoder
-    budget = kernel_cost.GRADIENT_BYTES[job.device]
-    memory = kernels * grid.components * encoder + 1.25 * budget
-    if kind == "tangent":
-        kept = kernel_cost.BATCH_SIZE * job.sizes.kept
-        memory = kernel_cost.matrix_free_bytes(
-            grid.images, outputs, encoder, grid.components, budget, kept
-        )
-        memory -= encoder
-    work = Work(kind, forwards / COST[kind])
-    return Cost(work, weights=1, memory=memory, megabytes=6000, minutes=120)
+def _kernel(
+    job: Job, kind: Pass, forwards: float, memory: float, images: int, keys: tuple[str, ...] = ()
+) -> Cost:
+    """Of kernels that take such memory, beside the images, float32 and all at once."""
+    return Cost(
+        Work(kind, forwards / COST[kind]),
+        weights=1,
+        memory=memory + images * BYTES * job.sizes.pixels,
+        megabytes=6000,
+        minutes=120,
+        keys=("compute.memory.kernels", *keys, "eigenfunctions.images"),
+    )
+
+
+def _gradient_bytes(job: Job, images: int, kernels: int = 1, outputs: int = 1) -> int:
+    """Gradients of one kernel that are held, and those of a chunk of images for all kernels."""
+    logits = kernels * outputs
+    chunk = kernel_cost.images_per_chunk(job.sizes.encoder, _kernel_budget(job), logits)
+    held = min(images * outputs, _gradients_held(job))
+    return (held + chunk * logits) * job.sizes.encoder
+
+
+def _kernel_budget(job: Job) -> int:
+    return budget(job.config, "kernels", job.device)
 
 
 def _gradients_held(job: Job) -> int:
-    return kernel_cost.gradients_held(job.sizes.encoder, kernel_cost.GRADIENT_BYTES[job.device])
+    return kernel_cost.gradients_held(job.sizes.encoder, _kernel_budget(job))
 
 
 COSTS: dict[str, Callable[[Job], Cost]] = {
@@ -276,7 +317,7 @@ COSTS: dict[str, Callable[[Job], Cost]] = {
     "features": _features,
     "products": _products,
     "merged_products": _products,
-    "single_task": lambda job: job.forward(job.images([job.task], "validation", "test"), weights=3),
+    "single_task": lambda job: job.evaluation(job.images([job.task], "validation", "test")),
     "validate_addition": lambda job: _evaluation(job, job.tasks, "validation"),
     "addition": lambda job: _evaluation(job, job.tasks, "test"),
     "validate_negation": lambda job: _evaluation(job, [job.task, job.config.control], "validation"),

@@ -2,9 +2,10 @@
 
 import textwrap
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
-from tangent.config.cost.study import SECONDS_TO_START, Costs, StudyCost
+from tangent.config.cost.study import MARGIN, SECONDS_TO_START, Costs, StudyCost
 from tangent.config.cost.throughput import CPU
 
 WIDTH = 100
@@ -32,10 +33,18 @@ def as_text(costs: Costs, found: StudyCost) -> str:
         f"{title}\n{'=' * len(title)}",
         _table(stages),
         _table([["model", *columns], *models]),
+        _table([["rule", "takes", "limit", "longest job"], *_longest(found)]),
         _table(_download_rows(found)),
         _notes(costs, found),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _longest(found: StudyCost) -> list[list[str]]:
+    return [
+        [job.Index, _minutes(job.takes / 60), _minutes(job.minutes), job.wildcards]
+        for job in found.longest.itertuples()
+    ]
 
 
 def _download_rows(found: StudyCost) -> list[list[str]]:
@@ -71,21 +80,29 @@ def _notes(costs: Costs, found: StudyCost) -> str:
             f"Trainings in {_precision(compute.autocast)}, evaluations in "
             f"{_precision(compute.evaluation_autocast)}, kernels in float32."
         )
-        largest = found.total.memory.item()
-        if largest > gpu.memory * 1e9:
+        for stage, keys in found.remedies.items():
+            peak = _bytes(found.stages.memory[stage])
+            what_helps = ", ".join(keys) or "no key"
             lines.append(
-                f"WARNING: {_bytes(largest)} do not fit into this GPU: see finetuning.models "
-                "(accumulation_steps, activation_checkpointing)."
+                f"WARNING: {stage} takes {peak}, more than this GPU has. What helps: {what_helps}."
             )
     lines += [
         f"Each job with a model is given {SECONDS_TO_START[machine.kind]:g} s to start. Decoding "
         "data sets and jobs without a model run on CPUs and are not in the hours.",
         "Memory is by formula. Data sets are as kept decoded, at most.",
+        f"A limit is {MARGIN} times what the rule's job takes, or more; a cluster's retries get a "
+        "multiple.",
         f"A training keeps {_bytes(found.training_state)} to resume from while it runs. Downloads "
         "stay in the Hugging Face cache, beside results and resources.",
     ]
     indents = {"initial_indent": "- ", "subsequent_indent": "  "}
-    return "\n".join(textwrap.fill(line, WIDTH, **indents) for line in lines)
+    # Names of models have hyphens.
+    filled = (textwrap.fill(line, WIDTH, break_on_hyphens=False, **indents) for line in lines)
+    return "\n".join(filled)
+
+
+def _minutes(minutes: float) -> str:
+    return f"{ceil(minutes)} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
 def _precision(autocast: str) -> str:

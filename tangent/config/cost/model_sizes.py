@@ -23,6 +23,7 @@ class ModelSizes:
         encoder: weights of the image encoder.
         whole: weights of the whole model.
         row: features of an image.
+        pixels: an image as it is stored, in the model's size.
         passing: an image on its way through a block, when nothing is kept, and its pixels.
         kept: activations of an image that autograd keeps.
         kept_of_blocks: likewise with activation checkpointing: the blocks' inputs, and one block's.
@@ -31,6 +32,7 @@ class ModelSizes:
     encoder: int
     whole: int = 0
     row: int = 0
+    pixels: int = 0
     passing: int = 0
     kept: int = 0
     kept_of_blocks: int = 0
@@ -137,11 +139,13 @@ class Architecture:
         """Bytes in float32."""
         image = self.image
         of_block = image.activations // image.layers
+        pixels = 3 * self.image_size**2
         return ModelSizes(
             encoder=BYTES * self.encoder_parameters,
             whole=BYTES * self.parameters,
             row=BYTES * self.embedding,
-            passing=BYTES * (of_block + 3 * self.image_size**2),
+            pixels=pixels,
+            passing=BYTES * (of_block + pixels),
             kept=BYTES * image.activations,
             kept_of_blocks=BYTES * (image.layers * image.tokens * image.width + of_block),
         )

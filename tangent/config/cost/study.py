@@ -41,6 +41,9 @@ class StudyCost(NamedTuple):
         stages: costs by stage: the folder that its jobs write to, in the workflow's order.
         models: costs by model (no jobs without a model).
         total: the cost of all jobs, one row.
+        longest: of each rule that runs a model, in the workflow's order, the longest job: its
+            `wildcards`, what it `takes` in seconds, and the `minutes` that it may take.
+        remedies: of each stage that needs more memory than the GPU has, the keys that lower it.
         training_state: bytes that a training keeps to resume from: weights and AdamW's moments.
         downloads: what is fetched.
 
@@ -53,6 +56,8 @@ class StudyCost(NamedTuple):
     stages: pd.DataFrame
     models: pd.DataFrame
     total: pd.DataFrame
+    longest: pd.DataFrame
+    remedies: dict[str, list[str]]
     training_state: int
     downloads: list[Download]
 
@@ -113,26 +118,43 @@ class Costs:
         models = _added(table, "model").drop(columns="basis")
         models = models.reindex(self.config.all_models, fill_value=0)
         stages, total = _added(table, "stage")[::-1], _added(table.assign(all="total"), "all")
+        running = table[table.model_jobs > 0]
+        longest = running.loc[running.groupby("rule", sort=False).takes.idxmax()[::-1]]
+        longest = longest.set_index("rule")[["wildcards", "takes", "minutes"]]
         largest = max(of_model.encoder for of_model in sizes.values())
-        return StudyCost(stages, models, total, 3 * largest, downloads(self.config, sizes))
+        state, fetched = 3 * largest, downloads(self.config, sizes)
+        return StudyCost(stages, models, total, longest, self._remedies(table), state, fetched)
+
+    def _remedies(self, table: pd.DataFrame) -> dict[str, list[str]]:
+        if self.machine.gpu is None:
+            return {}
+        too_large = table[table.memory > self.machine.gpu_memory].groupby("stage", sort=False)
+        return {stage: list(dict.fromkeys(jobs["keys"].sum())) for stage, jobs in too_large}
 
     def _row(self, job: WorkflowJob) -> dict[str, Any]:
         cost, sizes = self._cost(job["rule"], job["wildcards"])
         stage, is_shared = self._stage(job["outputs"][0])
         row = {
             "stage": stage,
+            "rule": job["rule"],
+            "wildcards": " ".join(job["wildcards"].values()),
             "model": job["wildcards"].get("model"),
             "jobs": 1,
             "model_jobs": int(cost.work is not None),
             "seconds": 0.0,
+            "takes": 0.0,
             "memory": 0.0,
             "results": 0.0 if is_shared else cost.written,
             "resources": cost.written if is_shared else 0.0,
             "basis": "",
+            "minutes": self.minutes(job["rule"], job["wildcards"]),
+            "keys": cost.keys,
         }
         if cost.work:
             time = self._time(job["wildcards"], cost)
-            row["seconds"] = SECONDS_TO_START[self.machine.kind] + time.seconds
+            start = SECONDS_TO_START[self.machine.kind]
+            row["seconds"] = start + time.seconds
+            row["takes"] = start + time.seconds / cost.processes
             row["memory"] = CONTEXT + cost.weights * sizes.encoder + cost.memory
             row["basis"] = time.basis
         return row
@@ -142,7 +164,9 @@ class Costs:
     ) -> tuple[Cost, ModelSizes]:
         architecture = self._architectures.get(self._base(wildcards))
         sizes = architecture.sizes if architecture else ModelSizes(encoder)
-        return cost_of(rule, Job(self.config, wildcards, sizes, self.machine.kind)), sizes
+        machine = self.machine
+        job = Job(self.config, wildcards, sizes, machine.kind, machine.gpu_memory)
+        return cost_of(rule, job), sizes
 
     def _time(self, wildcards: Mapping[str, str], cost: Cost) -> Time:
         architecture = self._architectures[self._base(wildcards)]

@@ -116,6 +116,7 @@ class Machine:
     Attributes:
         kind: `cpu` or `cuda`.
         gpu: its figures; None for a CPU.
+        gpu_memory: its bytes; 0 for a CPU.
 
     Raises:
         UserError: the GPU is unknown.
@@ -131,6 +132,7 @@ class Machine:
                 "Another GPU needs a line in tangent/config/cost/gpus.yaml."
             )
         self.gpu = gpus.get(device)
+        self.gpu_memory = self.gpu.memory * 1e9 if self.gpu else 0.0
         self.kind = "cpu" if device == CPU else "cuda"
         self.device, self.utilization = device, utilization
         everything = measurements() if measured is None else measured

@@ -10,7 +10,6 @@ import torch
 from torch.func import functional_call
 
 from tangent.jobs.errors import UserError
-from tangent.kernels.kernel_cost import GRADIENT_BYTES
 
 IMAGES, COMPONENTS, LOGITS = 12, 4, 2
 
@@ -99,11 +98,10 @@ def test_means_are_those_of_the_table_and_k_on_the_sample_itself(study, tmp_path
 
 
 @pytest.mark.parametrize("method", ["dense", "matrix-free"])
-def test_one_kernel_of_all_logits(study, tmp_path, monkeypatch, method):
+def test_one_kernel_of_all_logits(study, tmp_path, method):
     """Energies of vector-valued eigenfunctions; little memory makes it the matrix-free method."""
-    if method == "matrix-free":
-        monkeypatch.setitem(GRADIENT_BYTES, "cpu", 1)
-    eigenfunctions(study, tmp_path, "--logits", "all")
+    memory = ("--memory", 1) if method == "matrix-free" else ()
+    eigenfunctions(study, tmp_path, "--logits", "all", *memory)
     table = study.csv(str(tmp_path / "energies.csv"))
     spectrum = study.csv(str(tmp_path / "spectrum.csv"))
     result = study.json(str(tmp_path / "eigenfunctions.json"))

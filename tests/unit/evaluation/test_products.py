@@ -22,9 +22,9 @@ def files(study):
     return {name: study.vector_file(name) for name in (*study.tasks, "sum")}
 
 
-def products(study, wanted, autocast="none"):
+def products(study, wanted, autocast="none", memory=None):
     load = StoredExamples(study.root / "datasets", preprocess_config(study.root / "pretrained"))
-    return dataset_products(study.model, files(study), wanted, load, "green", 16, autocast)
+    return dataset_products(study.model, files(study), wanted, load, "green", 16, autocast, memory)
 
 
 def test_passes_of_any_size_give_the_same_products(study, monkeypatch, rng):
@@ -33,10 +33,9 @@ def test_passes_of_any_size_give_the_same_products(study, monkeypatch, rng):
     passes = []
     forward = study.model.register_forward_pre_hook(lambda _, inputs: passes.append(len(inputs[0])))
     for held, together in ((1, 1), (2.5, 2), (3, 2), (4, 4)):
-        monkeypatch.setitem(product_passes.DIRECTION_BYTES, "cpu", int(held * size))
         monkeypatch.setattr(product_passes, "TANGENT_IMAGES", images := int(rng.integers(1, 70)))
         passes.clear()
-        found = products(study, WANTED)
+        found = products(study, WANTED, memory=int(held * size))
         # Of the two on validation images, both come first.
         rounds = {"validation": -(-2 // together) * 40, "test": -(-4 // together) * 50}
         assert sum(passes) == sum(rounds.values())
@@ -50,10 +49,10 @@ def test_passes_of_any_size_give_the_same_products(study, monkeypatch, rng):
 
 
 def test_the_division_is_even_and_within_its_budget(rng):
-    for device, budget in product_passes.DIRECTION_BYTES.items():
+    for budget in (2**20, *product_passes.DIRECTION_BYTES.values()):
         for _ in range(100):
             vectors, size = int(rng.integers(1, 30)), int(rng.integers(1, 2 * budget))
-            together = tangents_per_pass(vectors, size, device)
+            together = tangents_per_pass(vectors, size, budget)
             assert 1 <= together <= vectors and (together == 1 or together * size <= budget)
             rounds = -(-vectors // together)
             fits = max(1, budget // size)
