@@ -82,9 +82,20 @@ def model_and_product(
     """The same for a model at some of its weights, by name, and inputs `args` and `kwargs`."""
 
     def at(weights: dict[str, Tensor]) -> Any:
-        return functional_call(model, weights, args, dict(kwargs))
+        return at_weights(model, weights, args, kwargs)
 
     return value_and_product(at, point, direction, model)
+
+
+def at_weights(
+    model: nn.Module,
+    weights: Mapping[str, Tensor],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """f at some of its weights; a buffer that the pass replaces (`self.x = …`) is put back."""
+    weights = {**dict(model.named_buffers()), **weights}
+    return functional_call(model, weights, args, dict(kwargs))
 
 
 class LayerNormsInOneType(TorchFunctionMode):

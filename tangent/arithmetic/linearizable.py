@@ -8,13 +8,18 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from tangent.jobs.errors import UserError
+from tangent.jobs.errors import UserError, first_line
 
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
 
-# How torch says that it cannot differentiate an operation in forward mode (it names native ones),
-# and that a module writes to a tensor that is no parameter.
+_CHANCES = ("dropout", "drop_prob", "prob")
+"""Numbers by which attention, recurrent layers, DropPath and PatchDropout drop something."""
+
+# How torch says that something looks into a tensor that carries a derivative, that it cannot
+# differentiate an operation in forward mode (it names native ones), and that a module writes to a
+# tensor that is no parameter.
+_OPAQUE = re.compile(r"functorch|have storage|NestedTensor|does not have a grad_fn")
 _NO_FORWARD_MODE = re.compile(r"forward AD with (\S+) that does not support|autograd\.Function")
 _WRITES = re.compile(r"in-place operation \((?:aten::)?(\w+)[^)]*\) that would mutate a captured")
 
@@ -23,9 +28,12 @@ def check_modules(model: nn.Module) -> None:
     """Refuse a model that cannot be copied, or seen through.
 
     Raises:
-        UserError: it is compiled by TorchScript, wrapped for several GPUs, or holds a tensor that
-            is computed from parameters (the old `weight_norm` and `spectral_norm`).
+        UserError: it is no module, compiled by TorchScript, wrapped for several GPUs, or holds a
+            tensor that is computed from parameters (the old `weight_norm` and `spectral_norm`).
     """
+    if not isinstance(model, nn.Module):
+        raise UserError(f"a torch.nn.Module can be linearized, not a {type(model).__name__}.")
+    check_parameters(model)
     for name, module in model.named_modules():
         what = _named(name, module)
         if isinstance(module, torch.jit.ScriptModule):
@@ -44,15 +52,47 @@ def check_modules(model: nn.Module) -> None:
                 )
 
 
+def check_parameters(model: nn.Module) -> None:
+    """Refuse parameters that other weights cannot stand in for.
+
+    Raises:
+        UserError: one has no values yet (a lazy module, the device `meta`), or a module keeps one
+            in an attribute that torch does not know, where it would stay what it is.
+    """
+    own = {id(value) for value in model.parameters()}
+    for name, module in model.named_modules():
+        for key, value in module.named_parameters(recurse=False):
+            if value.is_meta or nn.parameter.is_lazy(value):
+                raise UserError(
+                    f"{_named(name, module)} has no values in {key} yet: load its weights, or call "
+                    "the model once where they follow from its inputs."
+                )
+        for key, value in vars(module).items():
+            if key == "_parameters" or isinstance(module, nn.RNNBase):  # it keeps its list right
+                continue
+            held = value.values() if isinstance(value, dict) else value
+            held = held if isinstance(value, dict | list | tuple) else (value,)
+            if any(id(one) in own for one in held):
+                raise UserError(
+                    f"{_named(name, module)} keeps parameters in {key!r} too, where their "
+                    "derivative would be lost: use them by their own names, or keep them in an "
+                    "nn.ParameterList or nn.ParameterDict alone."
+                )
+
+
 def check_evaluation_mode(model: nn.Module) -> None:
     """Refuse a model whose outputs depend on chance or on the other examples of a batch.
 
     Raises:
-        UserError: a normalisation by batch statistics or a dropout is in training mode.
+        UserError: a normalisation by batch statistics or a dropout is in training mode, or as for
+            `check_parameters`.
     """
+    check_parameters(model)
     for name, module in model.named_modules():
         drops = isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
-        drops |= isinstance(module, nn.MultiheadAttention) and module.dropout > 0
+        drops |= isinstance(module, nn.RReLU)
+        chances = [getattr(module, key, 0) for key in _CHANCES]
+        drops |= any(isinstance(chance, int | float) and chance > 0 for chance in chances)
         averages = isinstance(module, _NORMS) and module.track_running_stats
         if module.training and (drops or averages):
             raise UserError(
@@ -103,9 +143,15 @@ def explained(error: RuntimeError, model: nn.Module | None) -> UserError | None:
         )
     if written := _WRITES.search(text):
         return UserError(
-            f"{_at_fault(error, model)} writes to a tensor of its own in the forward pass "
-            f"({written[1]}), such as a running average in a buffer, so it cannot be linearized: "
-            "leave that out where the module is in evaluation mode."
+            f"{_at_fault(error, model)} writes to a tensor of its own or to its input in the "
+            f"forward pass ({written[1]}), such as a running average in a buffer, so it cannot be "
+            "linearized: leave that out where the module is in evaluation mode."
+        )
+    if _OPAQUE.search(text):
+        return UserError(
+            f"{_at_fault(error, model)} does what no forward-mode derivative passes through (it "
+            "assigns to `.data`, leaves torch for numpy, or takes gradients itself), so it cannot "
+            f"be linearized: write it with torch's operations alone (torch: {first_line(error)})."
         )
     return None
 

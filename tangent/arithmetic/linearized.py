@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 from torch.utils._pytree import tree_leaves
 
 from tangent.arithmetic.forward_mode import (
     ContiguousInputs,
+    at_weights,
     forward_mode_attention,
     model_and_product,
 )
@@ -25,7 +26,7 @@ from tangent.arithmetic.linearizable import check_evaluation_mode, check_modules
 from tangent.arithmetic.outputs import plus
 from tangent.arithmetic.recomputed import Recomputed, WithoutActivations
 from tangent.arithmetic.task_vector import TaskVector, check_same_names_and_shapes
-from tangent.jobs.errors import UserError
+from tangent.jobs.errors import UserError, first_line
 
 
 def parameters_of(module: nn.Module) -> dict[str, Tensor]:
@@ -120,7 +121,7 @@ def linearize(model: nn.Module, activation_checkpointing: bool = False) -> Linea
 
     Raises:
         UserError: the model has no parameter that requires a gradient, or cannot be linearized (old
-            weight_norm, TorchScript, wrappers for several GPUs).
+            weight_norm, TorchScript, wrappers for several GPUs, parameters kept in plain lists).
     """
     return LinearizedModel(model, activation_checkpointing)
 
@@ -151,7 +152,13 @@ class LinearizedModel(nn.Module):
         super().__init__()
         self.activation_checkpointing = activation_checkpointing
         check_modules(model)
-        self.model = copy.deepcopy(model).eval()
+        try:
+            self.model = copy.deepcopy(model).eval()
+        except Exception as error:  # of whatever hangs on the module
+            raise UserError(
+                f"the model ({type(model).__name__}) cannot be copied ({first_line(error)}): keep "
+                "in it only what copy.deepcopy can copy."
+            ) from error
         self._names = [name for name, value in self.model.named_parameters() if value.requires_grad]
         if not self._names:
             raise UserError(
@@ -190,7 +197,7 @@ class LinearizedModel(nn.Module):
         # In one pass, autograd would keep all intermediate results of the product too.
         with torch.no_grad():
             _, product = model_and_product(self.model, theta0, direction, args, kwargs)
-        return plus(functional_call(self.model, point, args, dict(kwargs)), product)
+        return plus(at_weights(self.model, point, args, kwargs), product)
 
     def train(self, mode: bool = True) -> LinearizedModel:
         """Change nothing but the flag `training`: f is expanded in evaluation mode."""

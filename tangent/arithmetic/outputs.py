@@ -2,12 +2,23 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import operator
+from collections.abc import (
+    Callable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    Sequence,
+    Set,
+)
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from tangent.jobs.errors import UserError
 
 Rebuild = Callable[[Sequence[Tensor]], Any]
 
@@ -15,13 +26,16 @@ Rebuild = Callable[[Sequence[Tensor]], Any]
 def split(outputs: Any) -> tuple[list[Tensor], Rebuild]:
     """Floating-point (and complex) tensors in what a model returned, and how others replace them.
 
-    They are looked for in tuples, lists, dictionaries, dataclasses, and what is registered with
-    torch's pytrees, as `ModelOutput` of transformers is. Everything else is passed on as it is:
-    None, numbers, texts, caches, integer and boolean tensors.
+    They are looked for in tuples, lists, dictionaries, kinds of these, dataclasses, and what is
+    registered with torch's pytrees, as `ModelOutput` of transformers is. Everything else is passed
+    on as it is: None, numbers, texts, caches, integer and boolean tensors.
 
     Returns:
         The tensors in order; and a function that gives the same outputs with other tensors, one for
         each, in their places.
+
+    Raises:
+        UserError: an object of another kind (a set, a generator, a distribution) holds some.
     """
     leaves, structure = tree_flatten(outputs)
     tensors: list[Tensor] = []
@@ -46,19 +60,40 @@ def _part(leaf: Any, tensors: list[Tensor]) -> Callable[[Iterator[Tensor]], Any]
             return lambda left: leaf
         tensors.append(leaf)
         return next
-    if not dataclasses.is_dataclass(leaf) or isinstance(leaf, type):
+    if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
+        names: list[Any] = [field.name for field in dataclasses.fields(leaf)]
+        get, put = getattr, object.__setattr__  # frozen ones too
+    elif isinstance(leaf, MutableMapping | MutableSequence | tuple):
+        names = list(leaf) if isinstance(leaf, MutableMapping) else list(range(len(leaf)))
+        get, put = operator.getitem, operator.setitem
+    else:
+        _check_no_tensors(leaf)
         return lambda left: leaf
-    names = [field.name for field in dataclasses.fields(leaf)]
-    found, rebuild = split([getattr(leaf, name) for name in names])
+    found, rebuild = split([get(leaf, name) for name in names])
     tensors += found
 
     def like_leaf(left: Iterator[Tensor]) -> Any:
+        values = rebuild([next(left) for _ in found])
+        if isinstance(leaf, tuple):
+            return tuple.__new__(type(leaf), values)
         made = copy.copy(leaf)
-        for name, value in zip(names, rebuild([next(left) for _ in found]), strict=True):
-            object.__setattr__(made, name, value)  # frozen ones too
+        for name, value in zip(names, values, strict=True):
+            put(made, name, value)
         return made
 
     return like_leaf
+
+
+def _check_no_tensors(leaf: Any) -> None:
+    """Refuse what would be passed on with f's own tensors in it. Caches hold theirs deeper."""
+    held = leaf if isinstance(leaf, Set) else leaf.values() if isinstance(leaf, Mapping) else ()
+    names = (*getattr(leaf, "__dict__", ()), *getattr(leaf, "__slots__", ()))
+    values = (*held, *(getattr(leaf, name, None) for name in names))
+    if isinstance(leaf, Iterator) or any(isinstance(v, Tensor) and is_inexact(v) for v in values):
+        raise UserError(
+            f"the model returns a {type(leaf).__name__}, whose tensors cannot be replaced by "
+            "linearized ones: return them in a tuple, list, dictionary or dataclass."
+        )
 
 
 def plus(value: Any, product: Any) -> Any:

@@ -5,9 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from tangent.arithmetic.forward_mode import forward_mode_attention, model_and_product
+from tangent.arithmetic.forward_mode import at_weights, forward_mode_attention, model_and_product
 from tangent.arithmetic.outputs import Rebuild, plus, split
 
 
@@ -65,7 +64,7 @@ class Recomputed:
         pull = _Pull(self._model)
         # The backward pass happens inside the call too: recomputed blocks must see θ0 as well.
         with self._autocast, forward_mode_attention(), torch.enable_grad():
-            functional_call(pull, weights, (cotangents, self._args, self._kwargs))
+            at_weights(pull, weights, (cotangents, self._args, self._kwargs), {})
         return [value.grad for value in point.values()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import numbers
@@ -14,11 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from tangent.arithmetic.outputs import is_inexact
+from tangent.arithmetic.weights import both_weights, check_tensors, movable, once
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_safetensors, write_safetensors
-
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-"""Buffers that torch's normalisations keep under these names."""
 
 
 class TaskVector(Mapping[str, Tensor]):
@@ -44,7 +43,7 @@ class TaskVector(Mapping[str, Tensor]):
     __array_ufunc__ = None  # so that numpy leaves `np.float64(2) * a` to us
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        if not tensors:
+        if not check_tensors(tensors, "a task vector"):
             raise UserError("a task vector needs at least one tensor; this one has none.")
         for name, tensor in tensors.items():
             if not is_inexact(tensor):
@@ -67,7 +66,8 @@ class TaskVector(Mapping[str, Tensor]):
         """τ = θ* − θ0: subtracted in the wider type of the two, then rounded to float32.
 
         A weight that two layers share counts once: under its first name, where the tensors of a
-        mapping share their memory as those of a state dict do. Integer parameters must be equal.
+        mapping (one of the two is enough) share their memory as those of a state dict do. Integer
+        parameters must be equal.
 
         Args:
             theta0: the pre-trained weights: a module, or tensors by name.
@@ -81,23 +81,25 @@ class TaskVector(Mapping[str, Tensor]):
             UserError: names or shapes differ, a weight is not a finite number, integers differ, or
                 the two are the same tensors in memory.
         """
-        start, end, left_out = _weights(theta0, theta_star, buffers == "include")
+        start, end, left_out = both_weights(theta0, theta_star, buffers == "include")
         check_same_names_and_shapes(start, end, "θ0", "θ*")
-        if all(value.data_ptr() == end[name].data_ptr() != 0 for name, value in start.items()):
+        if start and all(
+            value.data_ptr() == end[name].data_ptr() != 0 for name, value in start.items()
+        ):
             raise UserError(
                 "θ0 and θ* are the same tensors in memory: a state dict follows its model. Keep "
                 "copy.deepcopy(model.state_dict()) from before the training."
             )
         difference = {}
         for name, tensor in start.items():
-            if not is_inexact(tensor):
-                if not torch.equal(tensor, end[name].to(tensor)):
+            if not is_inexact(tensor) or not is_inexact(end[name]):
+                wider = torch.promote_types(tensor.dtype, end[name].dtype)
+                if not torch.equal(tensor.to(end[name].device, wider), end[name].to(wider)):
                     raise UserError(
                         f"{name} holds {tensor.dtype} and differs: a task vector cannot move it."
                     )
                 continue
-            wider = torch.promote_types(_kept_type(tensor), tensor.dtype)
-            wider = torch.promote_types(wider, end[name].dtype)
+            wider = torch.promote_types(_wide_type(tensor), _wide_type(end[name]))
             moved = end[name].to(wider) - tensor.to(end[name].device, wider)
             difference[name] = moved.to(_kept_type(moved))
             if not torch.isfinite(difference[name]).all():
@@ -194,6 +196,8 @@ class TaskVector(Mapping[str, Tensor]):
 
     def __truediv__(self, divisor: float) -> TaskVector:
         number = _real(divisor)
+        if number == 0:
+            raise UserError("a task vector cannot be divided by 0.")
         return NotImplemented if number is None else self._each(lambda tensor: tensor / number)
 
     def dot(self, other: TaskVector) -> float:
@@ -245,10 +249,13 @@ class TaskVector(Mapping[str, Tensor]):
         Raises:
             UserError: τ does not have the model's parameters; the model is left as it was.
         """
-        moved = _movable(model, self)
-        check_same_names_and_shapes(moved, self, "the model", "the task vector")
+        factor = _real(alpha)
+        if factor is None:
+            raise UserError(f"alpha must be a real number, not {alpha!r}.")
+        moved, tau = movable(model, self), once(model, self)
+        check_same_names_and_shapes(moved, tau, "the model", "the task vector")
         for name, tensor in moved.items():
-            tensor.add_(self._tensors[name].to(tensor.device), alpha=float(alpha))
+            tensor.add_(tau[name].to(tensor.device), alpha=factor)
 
     def _combine(self, other: TaskVector, factor: float) -> TaskVector:
         if not isinstance(other, TaskVector):
@@ -283,8 +290,8 @@ def edit_(
     Raises:
         UserError: θ0 or a task vector does not have the model's parameters; nothing is changed.
     """
-    parameters = _movable(model, theta0)
-    edits = list(edits)
+    parameters = movable(model, theta0)
+    edits = [(alpha, once(model, tau)) for alpha, tau in edits]
     inexact = {name: value for name, value in theta0.items() if is_inexact(value)}
     check_same_names_and_shapes(parameters, inexact, "the model", "θ0")
     for _, tau in edits:
@@ -295,61 +302,13 @@ def edit_(
             parameter.add_(tau[name].to(parameter.device), alpha=alpha)
 
 
-def _weights(
-    theta0: Mapping[str, Tensor] | nn.Module,
-    theta_star: Mapping[str, Tensor] | nn.Module,
-    with_buffers: bool,
-) -> tuple[dict[str, Tensor], dict[str, Tensor], tuple[str, ...]]:
-    """The tensors to subtract, and the names of floating-point buffers that differ and stay out."""
-    modules = [source for source in (theta0, theta_star) if isinstance(source, nn.Module)]
-    start, end = (
-        {**dict(source.named_parameters()), **dict(source.named_buffers())}
-        if isinstance(source, nn.Module)
-        else dict(source)
-        for source in (theta0, theta_star)
-    )
-    if modules:
-        buffers = dict(modules[0].named_buffers()).keys()
-        every = dict(modules[0].named_parameters(remove_duplicate=False)).keys()
-        repeated = every - dict(modules[0].named_parameters()).keys()
-    else:
-        buffers = {name for name in start if name.split(".")[-1] in _STATISTICS}
-        repeated = _repeated(start) & _repeated(end)
-    counters = {name for name in buffers if name in start and not is_inexact(start[name])}
-    differ = [
-        name
-        for name in start
-        if name in buffers - counters and name in end and not torch.equal(start[name], end[name])
-    ]
-    dropped = repeated | (counters if with_buffers else buffers)
-    start, end = (
-        {name: value.detach() for name, value in source.items() if name not in dropped}
-        for source in (start, end)
-    )
-    return start, end, () if with_buffers else tuple(differ)
-
-
-def _repeated(tensors: Mapping[str, Tensor]) -> set[str]:
-    """Names of tensors that are in memory what one before them is: of shared weights."""
-    seen: dict[tuple, str] = {}
-    return {
-        name
-        for name, tensor in tensors.items()
-        if tensor.numel() > 0
-        and seen.setdefault((tensor.data_ptr(), tensor.shape, tensor.stride()), name) != name
-    }
-
-
-def _movable(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
-    """What task vectors may move: inexact parameters, and inexact buffers among `names`."""
-    parameters = {name: value for name, value in model.named_parameters() if is_inexact(value)}
-    wanted = set(names)
-    buffers = {name: value for name, value in model.named_buffers() if name in wanted}
-    return parameters | {name: value for name, value in buffers.items() if is_inexact(value)}
-
-
 def _kept_type(tensor: Tensor) -> torch.dtype:
     return torch.complex64 if tensor.is_complex() else torch.float32
+
+
+def _wide_type(tensor: Tensor) -> torch.dtype:
+    kept = _kept_type(tensor)  # types of 8 bits are promoted to none
+    return kept if tensor.dtype.itemsize == 1 else torch.promote_types(kept, tensor.dtype)
 
 
 def _flat(tensor: Tensor) -> Tensor:
@@ -359,10 +318,19 @@ def _flat(tensor: Tensor) -> Tensor:
 
 
 def _real(factor: object) -> float | None:
-    """A real number as Python has it: of numpy, or a tensor or array without dimensions, too."""
+    """A real number as Python has it: of numpy, or a tensor or array without dimensions, too.
+
+    Raises:
+        UserError: it is not finite.
+    """
     if isinstance(factor, Tensor | np.ndarray) and factor.ndim == 0:
         factor = factor.item()
-    return float(factor) if isinstance(factor, numbers.Real) else None
+    if not isinstance(factor, numbers.Real):
+        return None
+    with contextlib.suppress(OverflowError):  # of a whole number
+        if math.isfinite(number := float(factor)):
+            return number
+    raise UserError(f"a factor of a task vector must be finite, not {str(factor)[:20]}.")
 
 
 def check_same_names_and_shapes(

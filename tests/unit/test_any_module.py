@@ -47,6 +47,18 @@ class Pair(NamedTuple):
     second: Any
 
 
+class OwnDict(dict):
+    pass
+
+
+class OwnList(list):
+    pass
+
+
+class OwnTuple(tuple):
+    pass
+
+
 class Shaped(nn.Module):
     """Puts its features where `shape` says, beside what else there is."""
 
@@ -74,6 +86,9 @@ def random_structure(rng, depth=0):
         lambda y: [part(y) for part in parts],
         lambda y: tuple(part(y) for part in parts),
         lambda y: {f"k{i}": part(y) for i, part in enumerate(parts)},
+        lambda y: OwnList(part(y) for part in parts),
+        lambda y: OwnTuple(part(y) for part in parts),
+        lambda y: OwnDict((f"k{i}", part(y)) for i, part in enumerate(parts)),
         lambda y: Answer(parts[0](y), parts[-1](y)),
         lambda y: Pair(parts[0](y), parts[-1](y)),
     ]

@@ -147,6 +147,24 @@ def test_the_difference_of_two_checkpoints_leads_from_one_to_the_other(name, kin
     assert tau.cosine(tau) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("copied", ["start", "end", "both"])
+def test_a_shared_weight_may_have_been_copied_once_for_each_name(copied):
+    model = Tied()
+    tuned = tuned_copy(model)
+    start, end = model.state_dict(), tuned.state_dict()
+    if copied != "end":
+        start = {name: value.clone() for name, value in start.items()}
+    if copied != "start":
+        end = {name: value.clone() for name, value in end.items()}
+    tau = TaskVector.from_checkpoints(start, end)
+    assert torch.allclose(tau.apply_to(model).out.weight, tuned.out.weight, atol=1e-6)
+    if copied != "both":  # nothing tells then that it is one weight
+        assert tau == TaskVector.from_checkpoints(model, tuned)
+    end["out.weight"] = end["out.weight"] + 1  # two weights now: the model has one
+    with pytest.raises(UserError, match=r"has out\.weight, the model does not"):
+        TaskVector.from_checkpoints(start, end).apply_to(model)
+
+
 def test_buffers_that_are_left_out_are_named_and_can_be_taken_along():
     model = MODELS["batch norm"]()
     tuned = tuned_copy(model)
@@ -180,3 +198,64 @@ def test_a_complex_vector_is_saved_and_a_vector_space():
     assert tau.norm() == pytest.approx(expected**0.5, rel=1e-6)
     assert (2 * tau - tau).norm() == pytest.approx(tau.norm())
     assert tau.dot(-tau) == pytest.approx(-expected, rel=1e-6)
+
+
+def test_types_of_eight_bits_have_a_difference():
+    numbers = torch.tensor([1.0, -2.0, 0.5])
+    kinds = (torch.float8_e4m3fn, torch.float8_e5m2)
+    tau = TaskVector.from_checkpoints(*({"w": of} for of in map(numbers.to, kinds)))
+    assert not tau["w"].any()
+    tau = TaskVector.from_checkpoints({"w": numbers.to(kinds[0])}, {"w": 2 * numbers})
+    assert torch.equal(tau["w"], numbers)
+
+
+ONE = {"w": torch.ones(2)}
+NO_WEIGHTS = {
+    "w is of type ndarray, no tensor of numbers: give the state dict within": {"w": np.ones(2)},
+    "w is of type NoneType": {"w": None},
+    "w is of type dict": {"w": ONE},
+    "w is torch.sparse_coo on cpu": {"w": torch.eye(2).to_sparse()},
+    "w is torch.strided on meta": {"w": torch.ones(2, device="meta")},
+    r"must be a module or its state dict \(torch.load reads one\), not a str": "w.pt",
+    "must be .* its state dict .*, not a list": [torch.ones(2)],
+    "must be .* its state dict .*, not a NoneType": None,
+}
+
+
+@pytest.mark.parametrize("message", NO_WEIGHTS)
+def test_what_holds_no_weights_is_refused(message):
+    content = NO_WEIGHTS[message]
+    with pytest.raises(UserError, match=f"θ0:? {message}"):
+        TaskVector.from_checkpoints(content, ONE)
+    with pytest.raises(UserError, match=f"θ[*]:? {message}"):
+        TaskVector.from_checkpoints(ONE, content)
+    with pytest.raises(UserError, match=f"a task vector:? {message}"):
+        TaskVector(content)
+
+
+@pytest.mark.parametrize("whole", [torch.int8, torch.int64, torch.bool])
+def test_whole_numbers_that_became_others_are_not_rounded(whole):
+    pair = {"w": torch.ones(2, dtype=whole)}, {"w": torch.full((2,), 1.5)}
+    for start, end in (pair, pair[::-1]):
+        with pytest.raises(UserError, match=r"w holds torch.\w+ and differs"):
+            TaskVector.from_checkpoints(start, end)
+
+
+def test_no_weights_at_all_are_no_vector():
+    with pytest.raises(UserError, match="at least one tensor"):
+        TaskVector.from_checkpoints({}, {})
+
+
+@pytest.mark.parametrize("factor", [float("nan"), -np.inf, torch.tensor(torch.inf), 10**400])
+def test_factors_are_finite(factor):
+    tau, model = TaskVector({"weight": torch.ones(2, 3), "bias": torch.ones(2)}), nn.Linear(3, 2)
+    for call in (
+        lambda: factor * tau,
+        lambda: tau / factor,
+        lambda: tau / 0,
+        lambda: tau.apply_to(model, factor),
+    ):
+        with pytest.raises(UserError, match=r"must be finite, not|cannot be divided by 0"):
+            call()
+    with pytest.raises(UserError, match="alpha must be a real number, not '0.5'"):
+        tau.apply_to(model, "0.5")
