@@ -123,6 +123,7 @@ _WANTED = {
     "too_short": "must have at least {min_length} entries",
     "too_long": "must have at most {max_length} entries",
     "string_too_short": "must not be empty",
+    "invalid_key": "must be text",
     "literal_error": "must be one of {expected}",
 }
 _PATTERNS = {

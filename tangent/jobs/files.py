@@ -144,8 +144,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     Raises:
         UserError: the file is missing or not valid JSON.
     """
-    with _reading(path, "valid JSON", json.JSONDecodeError, UnicodeDecodeError):
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+    broken = json.JSONDecodeError, UnicodeDecodeError
+    with _reading(path, "valid JSON", *broken), open(path, encoding="utf-8") as file:
+        return json.load(file)
 
 
 def read_record(path: Path, **expected: Any) -> dict[str, Any]:
@@ -299,9 +300,8 @@ def open_safetensors(path: str | os.PathLike[str], framework: str) -> Iterator[A
     """
     from safetensors import SafetensorError, safe_open
 
-    broken = SafetensorError, OSError
     with (
-        _reading(path, "a complete safetensors file", *broken),
+        _reading(path, "a complete safetensors file", SafetensorError, OSError),
         safe_open(path, framework=framework) as file,
     ):
         yield file

@@ -32,6 +32,8 @@ def read_yaml(path: str | Path) -> Any:
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
         hint = "; indent with spaces" if "\\t" in str(error.problem) else ""
         raise UserError(f"{where}: it is no YAML: {error.problem}{hint}") from error
+    except RecursionError as error:
+        raise UserError(f"{path} is no YAML of ours: it is nested too deeply") from error
     except yaml.YAMLError as error:  # of a character that no YAML file may hold
         raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
 
@@ -39,12 +41,22 @@ def read_yaml(path: str | Path) -> Any:
 class _OneOfEach(yaml.SafeLoader):
     """Refuses a mapping with a key twice. Keys that `<<` merges in may be overridden."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, AttributeError) as error:  # a date or number that there is not
+            raise yaml.constructor.ConstructorError(
+                problem=f"{str(node.value)[:20]!r} has no value; quote what is text",
+                problem_mark=node.start_mark,
+            ) from error
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         first: dict[Any, int] = {}
         for key_node, _ in node.value:
-            if key_node.tag == _MERGE or not isinstance(key_node, yaml.ScalarNode):
+            if not isinstance(key_node, yaml.ScalarNode):
                 continue
-            key, line = self.construct_object(key_node), key_node.start_mark.line + 1
+            key = "<<" if key_node.tag == _MERGE else self.construct_object(key_node)
+            line = key_node.start_mark.line + 1
             if key in first:
                 raise yaml.constructor.ConstructorError(
                     problem=f"the key {key!r} stands in line {first[key]} already; keep one",

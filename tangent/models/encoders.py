@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,13 +80,15 @@ def check_state(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], pat
     """Compare a state dict from `path` with the architecture's.
 
     Raises:
-        UserError: a key is missing, unexpected or of another shape; the first one is named.
+        UserError: a key is missing, unexpected or of another shape; the first one is named, with
+            the nearest that the other side has alone.
     """
+    missing, unexpected = expected.keys() - found.keys(), found.keys() - expected.keys()
     for name in {**expected, **found}:
         if name not in found:
-            problem = f"the key {name} is missing"
+            problem = f"the key {name} is missing{_nearest(name, unexpected, 'it holds')}"
         elif name not in expected:
-            problem = f"the key {name} is unexpected"
+            problem = f"the key {name} is unexpected{_nearest(name, missing, 'it lacks')}"
         elif (shape := list(found[name].shape)) != (needed := list(expected[name].shape)):
             problem = f"{name} has shape {shape} and not {needed}"
         else:
@@ -94,3 +97,8 @@ def check_state(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], pat
             f"{path} does not fit the model's architecture: {problem}. Give the weights of this "
             f"model's own encoder, or check its configuration file."
         )
+
+
+def _nearest(name: str, others: Collection[str], verb: str) -> str:
+    near = difflib.get_close_matches(name, sorted(others), n=2, cutoff=0.5)
+    return f" ({verb} {' and '.join(near)})" if near else ""

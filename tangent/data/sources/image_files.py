@@ -16,7 +16,10 @@ from tangent.tasks.task_files import first_of
 
 logger = logging.getLogger("tangent")
 
-FOREIGN = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found"}
+FOREIGN = {
+    *("__MACOSX", "lost+found", "$RECYCLE.BIN", "System Volume Information"),
+    *("@eaDir", "#recycle", "#snapshot", "@tmp", "@Recycle", "@Recently-Snapshot"),
+}
 """Folders that archives, NAS boxes and file systems leave among those of a data set."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 

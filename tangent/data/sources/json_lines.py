@@ -57,7 +57,7 @@ def _read(task: TextTask, path: Path) -> tuple[list, list, str, None]:
             json.dumps(row, ensure_ascii=False).encode()  # escapes may stand for no character
             labels.append(row[task.label])
             values.append({column: row[column] for column in task.columns})
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{path}, line {number} is no JSON object ({first_line(error)}): correct it."
             ) from error

@@ -13,7 +13,7 @@ import numpy as np
 from tangent.data.sources.image_files import check_files
 from tangent.data.sources.source import ArrayRows, FileRows, SourceData
 from tangent.jobs.errors import UserError, first_line
-from tangent.jobs.files import read_regular
+from tangent.jobs.files import check_regular, read_regular
 
 
 def read_mnist(places: Mapping[str, Path], classes: tuple[str, ...] | None = None) -> SourceData:
@@ -59,6 +59,7 @@ def read_mat(file: Path, variables: tuple[str, ...], **options: Any) -> list[Any
     """
     from scipy.io import loadmat
 
+    check_regular(file)
     try:
         content = loadmat(file, **options)
     except Exception as error:  # a damaged file ends in any kind of exception
@@ -125,6 +126,6 @@ def _read_digits(file: Path) -> ArrayRows:
             f"{file}: X must be uint8 [height, width, 3, n] for the {len(labels)} labels in y, not "
             f"{images.dtype} {list(shape)}. Take the cropped digits, such as train_32x32.mat."
         )
-    if not set(np.unique(labels)) <= set(range(1, 11)):
+    if labels.dtype.kind not in "iuf" or not set(np.unique(labels)) <= set(range(1, 11)):
         raise UserError(f"{file}: labels must be 1 to 10; get this file again.")
     return ArrayRows(images.transpose(3, 0, 1, 2), labels % 10, str(file))

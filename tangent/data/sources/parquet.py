@@ -16,6 +16,7 @@ import numpy as np
 
 from tangent.data.sources.source import Rows, TextRows, decode, labelled_texts, no_names
 from tangent.jobs.errors import UserError, first_line
+from tangent.jobs.files import check_regular
 from tangent.tasks.task_files import TextTask
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def opened(file: Path) -> Iterator[pq.ParquetFile]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_regular(file)
     try:
         with pq.ParquetFile(file) as content:
             yield content

@@ -137,7 +137,8 @@ def decode(content: bytes, name: str, remedy: str) -> np.ndarray:
             if math.prod(image.size) > Image.MAX_IMAGE_PIXELS:
                 width, height = image.size
                 raise UserError(f"{name} has {width} × {height} pixels, too many: make it smaller.")
-            if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+            sixteen = image.mode == "I" and image.format in ("PNG", "PPM")  # as Pillow has them
+            if image.mode.startswith("I;16") or sixteen:
                 grey = np.array(image).astype(np.uint32) >> 8
                 return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
             if image.mode in ("I", "F"):
@@ -169,11 +170,14 @@ def labelled_texts(parts: Mapping[str, tuple[list, list, str, Any]]) -> dict[str
             numbers or names.
 
     Raises:
-        UserError: a row has no label, labels are of several types or neither numbers nor names.
+        UserError: there is no row, one has no label, labels are of several types, neither numbers
+            nor names, or too large to be any.
     """
     for _, labels, where, _ in parts.values():
         if None in labels:
             raise UserError(f"{where}: {labels.count(None)} rows have no label.")
+        if not labels:
+            raise UserError(f"{where} holds no rows: restore it.")
     every = [label for _, labels, _, _ in parts.values() for label in labels]
     kinds = set(map(type, every))
     if kinds == {str}:
@@ -183,6 +187,11 @@ def labelled_texts(parts: Mapping[str, tuple[list, list, str, Any]]) -> dict[str
             split: TextRows(values, [number[name] for name in labels], where, names)
             for split, (values, labels, where, _) in parts.items()
         }
+    if kinds == {int} and max(map(abs, every)) >= 2**63:
+        raise UserError(
+            f"{parts['train'][2]}: {max(every, key=abs)} is no class's number: correct the labels, "
+            "or the key `label` of the task's file."
+        )
     if kinds not in ({int}, {bool}):
         raise UserError(
             f"{' and '.join(where for _, _, where, _ in parts.values())}: labels must all be whole "

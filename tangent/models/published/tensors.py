@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 # What wrapping modules put before every name: data-parallel training, torch.compile, and encoders
 # that hold a CLIP model as their attribute `model`, as the paper's authors' does.
-_PREFIXES = ("module.", "_orig_mod.", "model.")
+_PREFIXES = ("module.", "model.")
+# What they put in the middle too, where a part of the model is wrapped.
+_WRAPPED = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 _CONTENTS = ("state_dict", "model", "model_state_dict")
 """Keys under which training checkpoints keep a state dict beside other things."""
 
 _PART = re.compile(r"-\d+-of-\d+\b|\.index\.json$")
-_ADAPTER = re.compile(r"\blora_[A-Z]|\blora_embedding_|\bhada_|\blokr_|\bia3_")
+_ADAPTER = re.compile(r"\b(lora|dora|hada|lokr|ia3|oft|boft|vera|hra)_\w|^prompt_embeddings$")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -121,12 +123,18 @@ def _named_tensors(content: Any, path: Path) -> dict[str, Tensor]:
                 f"{path}: {name} is of type {type(value).__name__}, not a tensor with a name: save "
                 "model.state_dict() alone, or put it under the key state_dict."
             )
+        if value.layout is not torch.strided or value.is_meta or value.is_nested:
+            raise UserError(
+                f"{path}: {name} is sparse, nested or without values: save ordinary tensors "
+                "(`to_dense()`) of the whole model."
+            )
     if not content:
         raise UserError(f"{path} holds no tensors: save model.state_dict() into it.")
     return dict(content)
 
 
 def _without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    tensors = {_WRAPPED.sub("", name): value for name, value in tensors.items()}
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in tensors):
             return _without_prefixes({n.removeprefix(prefix): t for n, t in tensors.items()})

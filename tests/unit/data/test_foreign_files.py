@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 from test_sources_folder import from_folder, write
 
 from tangent.data.sources.image_files import FOREIGN, _read_table, list_folder, read_lines
 from tangent.data.sources.json_lines import _read
-from tangent.data.sources.packed_files import _read_idx
-from tangent.data.sources.source import FileRows, decode
+from tangent.data.sources.packed_files import _read_digits, _read_idx, read_mat
+from tangent.data.sources.parquet import ParquetRows
+from tangent.data.sources.source import FileRows, decode, labelled_texts
 from tangent.jobs import files
 from tangent.jobs.errors import UserError
 from tangent.jobs.yaml_files import read_yaml
@@ -116,12 +118,38 @@ def test_lines_may_end_as_on_any_system(tmp_path, end):
         ('{"text": "\\ud800", "mood": 1}', "surrogates not allowed"),
         ('["text", "mood"]', "list indices"),
         ("", "Expecting value"),
+        pytest.param("[" * 10**5, "recursion", id="deep"),
     ],
 )
 def test_lines_that_are_no_rows_are_named(tmp_path, row, reason):
     path = lines(tmp_path / "train.jsonl", '{"text": "a", "mood": 0}', row)
     with pytest.raises(UserError, match=rf"train\.jsonl, line 2 is no JSON object \(.*{reason}"):
         _read(TASK, path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"), [([1, 2**63], "9223372036854775808 is no class"), ([], "holds no rows")]
+)
+def test_labels_that_no_data_set_has_are_answered(labels, reason):
+    with pytest.raises(UserError, match=f"train.jsonl:? {reason}"):
+        labelled_texts({"train": ([{}] * len(labels), labels, "train.jsonl", None)})
+
+
+def test_digits_without_numbers_are_answered(tmp_path):
+    cells = np.array(["a", np.zeros(3)], dtype=object)
+    savemat(tmp_path / "a.mat", {"X": np.zeros((4, 4, 3, 2), np.uint8), "y": cells})
+    with pytest.raises(UserError, match=r"a\.mat: labels must be 1 to 10"):
+        _read_digits(tmp_path / "a.mat")
+
+
+@pytest.mark.parametrize("maximum", [1023, 4095, 65535])
+@pytest.mark.parametrize("form", ["P5", "P2"])
+def test_grey_levels_of_portable_maps_are_scaled(rng, maximum, form):
+    levels = rng.integers(0, maximum + 1, 40).astype(">u2")
+    text = " ".join(map(str, levels)).encode()
+    content = f"{form} 8 5 {maximum}\n".encode() + (levels.tobytes() if form == "P5" else text)
+    found = decode(content, "grey", "restore it")[..., 0].flatten()
+    assert np.abs(found - 255 * levels.astype(float) / maximum).max() <= 1
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "link to a device"])
@@ -143,20 +171,25 @@ READERS = {
     "JSON lines": lambda path: _read(TASK, path),
     "idx file": lambda path: _read_idx(path, 1),
     "YAML": read_yaml,
-    "SHA-256": files.sha256_file,
+    "MATLAB": lambda path: read_mat(path, ("X",)),
+    "Parquet": lambda path: ParquetRows([path]),
     "JSON": files.read_json,
     "CSV": files.read_csv,
     "safetensors": files.read_safetensors,
     "mapped safetensors": files.map_safetensors,
-    "published weights": read_tensors,
     "tokenizer": lambda path: read_tokenizer(path, 8, path),
+    "SHA-256": files.sha256_file,
+    "published": lambda path: read_tensors(path.rename(path.with_suffix(".pt"))),
+    "published safetensors": lambda path: read_tensors(
+        path.rename(path.with_suffix(".safetensors"))
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", READERS)
 def test_no_reader_waits_at_a_pipe(tmp_path, kind):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UserError, match=rf"^{tmp_path}/pipe .* it is no regular file"):
+    with pytest.raises(UserError, match=rf"^{tmp_path}/pipe\S* .*is no regular file"):
         READERS[kind](tmp_path / "pipe")
 
 

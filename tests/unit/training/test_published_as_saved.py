@@ -53,6 +53,41 @@ def test_names_of_wrappers_come_off_in_any_order(prefix, encoder, tuned, tmp_pat
     assert is_same(read(prefixed, encoder, tmp_path), tuned)
 
 
+@pytest.mark.parametrize(
+    "wrapper", ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."]
+)
+def test_names_of_wrapped_parts_come_off(wrapper, encoder, tuned, tmp_path):
+    inside = {re.sub(r"(resblocks\.\d+\.)", rf"\1{wrapper}", n): v for n, v in tuned.items()}
+    assert inside.keys() != tuned.keys()
+    assert is_same(read(inside, encoder, tmp_path), tuned)
+    outside = {wrapper + name: value for name, value in inside.items()}
+    assert is_same(read(outside, encoder, tmp_path), tuned)
+
+
+def test_a_missing_key_is_shown_with_the_nearest_that_is_there(encoder, tuned, tmp_path):
+    name = random.choice(list(tuned))
+    wrong = {f"net.{n}" if n == name else n: value for n, value in tuned.items()}
+    message = rf"the key {re.escape(name)} is missing \(it holds net\.{re.escape(name)}\)"
+    with pytest.raises(UserError, match=message):
+        read(wrong, encoder, tmp_path)
+    tuned["net.x"] = torch.zeros(1)  # like none that is missing
+    with pytest.raises(UserError, match=r"the key net\.x is unexpected\. "):
+        read(tuned, encoder, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "meta", "nested"])
+def test_tensors_without_plain_numbers_are_named(kind, encoder, tuned, tmp_path):
+    name = next(n for n, value in tuned.items() if value.dim() == 2)
+    change = {
+        "sparse": lambda value: value.to_sparse(),
+        "meta": lambda value: value.to("meta"),
+        "nested": lambda value: torch.nested.nested_tensor(list(value)),
+    }[kind]
+    tuned[name] = change(tuned[name])
+    with pytest.raises(UserError, match=rf"{re.escape(name)} is sparse, nested or without values"):
+        read(tuned, encoder, tmp_path)
+
+
 @pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict"])
 def test_a_state_dict_beside_numbers_is_found(key, encoder, tuned, tmp_path):
     content = {key: tuned, "epoch": 3, "best": 0.9, "optimizer": {"state": {}}}
@@ -88,7 +123,13 @@ def test_the_way_out_that_a_message_prints_works_on_that_file(
         assert is_same(load_checkpoint(tmp_path / "weights.pt", encoder, "it").state, tuned)
 
 
-@pytest.mark.parametrize("name", ["lora_A.weight", "lora_B.default.weight", "lora_embedding_A"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lora_A.weight", "lora_B.default.weight", "lora_embedding_A", "lora_down.weight"),
+        *("lora_magnitude_vector", "oft_R.weight", "hada_w1_a", "vera_lambda_b", "boft_R"),
+    ],
+)
 def test_an_adapter_is_named_as_one(name, encoder, tmp_path):
     content = {f"base_model.model.transformer.resblocks.0.mlp.c_fc.{name}": torch.ones(4, 64)}
     with pytest.raises(UserError, match=r"is an adapter \(it holds .*merge_and_unload"):
