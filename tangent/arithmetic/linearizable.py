@@ -33,7 +33,7 @@ def check_modules(model: nn.Module) -> None:
     """
     if not isinstance(model, nn.Module):
         raise UserError(f"a torch.nn.Module can be linearized, not a {type(model).__name__}.")
-    check_parameters(model)
+    _check_parameters(model)
     for name, module in model.named_modules():
         what = _named(name, module)
         if isinstance(module, torch.jit.ScriptModule):
@@ -52,7 +52,7 @@ def check_modules(model: nn.Module) -> None:
                 )
 
 
-def check_parameters(model: nn.Module) -> None:
+def _check_parameters(model: nn.Module) -> None:
     """Refuse parameters that other weights cannot stand in for.
 
     Raises:
@@ -85,9 +85,9 @@ def check_evaluation_mode(model: nn.Module) -> None:
 
     Raises:
         UserError: a normalisation by batch statistics or a dropout is in training mode, or as for
-            `check_parameters`.
+            `_check_parameters`.
     """
-    check_parameters(model)
+    _check_parameters(model)
     for name, module in model.named_modules():
         drops = isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
         drops |= isinstance(module, nn.RReLU)

@@ -70,6 +70,8 @@ def _part(leaf: Any, tensors: list[Tensor]) -> Callable[[Iterator[Tensor]], Any]
         _check_no_tensors(leaf)
         return lambda left: leaf
     found, rebuild = split([get(leaf, name) for name in names])
+    if not found:
+        return lambda left: leaf
     tensors += found
 
     def like_leaf(left: Iterator[Tensor]) -> Any:

@@ -24,6 +24,11 @@ default are needed, unknown ones are refused, and both are checked before anythi
 *Protocol* and *paper* mark the values of the paper ([protocol.md](protocol.md)).
 
 Write small numbers with a decimal point (`1.0e-4`): YAML reads `1e-4` as text.
+
+Snakemake reads a file given with `--configfile` before we do. What it cannot read ends without the
+file's name: `Config file is not valid JSON or YAML` (a tab, a bracket too few), `Config file must
+be given as JSON or YAML with keys at top level` (empty, or one value), `UnicodeDecodeError` (no
+UTF-8) or `ValueError` (a date or number that there is not).
 """
 
 _TYPES = {
