@@ -19,6 +19,7 @@ _NAMES = {
     "tangent.evaluation.edited_linearized": ("LinearizedEditedModel",),
     "tangent.evaluation.edited_plain": ("PlainEditedModel",),
     "tangent.jobs.errors": ("UserError",),
+    "tangent.models.export.linearized_encoder": ("LinearizedEncoder",),
     "tangent.models.heads.stored": ("load_head",),
     "tangent.models.heads.head": ("Head", "accuracy", "normalized_accuracy", "predictions"),
     "tangent.models.heads.zero_shot": ("ZeroShotHead",),

@@ -1,0 +1,1 @@
+"""Edited models as folders that other programs load."""
