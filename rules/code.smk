@@ -13,9 +13,10 @@ def code(script, *modules, tasks=(), **used):
     `modules` it imports by name, `tasks` are those whose files it reads, `used` are the entries
     that it uses of registries, by the registry's name.
     """
-    # Whoever reads the configuration knows all sources; few steps get something from them.
+    # Whoever reads the configuration knows all of these; few steps get something from them.
     sources = "DATA_SOURCES", "MODEL_SOURCES", "OBJECTIVES", "PUBLISHED_SOURCES"
-    used = dict.fromkeys(sources, ()) | {"TRAININGS": CONFIG.trainings} | used
+    known = dict.fromkeys((*sources, "EXPORTERS"), ())
+    used = known | {"TRAININGS": CONFIG.trainings} | used
     found = dependencies([f"scripts.{script}", *modules], used, workflow.basedir)
     return found.fingerprint(f"tangent/tasks/{task}.yaml" for task in tasks)
 
@@ -52,6 +53,7 @@ ENTRIES = {
     "locate_dataset": entries_of_data,
     "prepare_dataset": entries_of_data,
     "prepare_text": entries_of_data,
+    "export": lambda wildcards: {"EXPORTERS": (CONFIG.family_of(wildcards.model),)},
 }
 """What scripts use of registries, beside the entries of the model and the training."""
 

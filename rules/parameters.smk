@@ -216,6 +216,14 @@ def probe_flags(wildcards):
     return flags(**settings, **EVALUATION)
 
 
+def export_flags(wildcards):
+    """The licence, and how plain weights of a linearized mode are tested, if they are forced."""
+    given = {"license": CONFIG.export.license}
+    if CONFIG.has_plain_export(wildcards.mode):
+        given |= {"plain_tested_on": datasets_dir(wildcards), **EVALUATION}
+    return flags(**given)
+
+
 def eigenfunction_flags(wildcards):
     controls = [task for task in tasks_and_control(wildcards) if task != wildcards.task]
     sizes = CONFIG.eigenfunctions.model_dump(exclude={"models", "tasks"})

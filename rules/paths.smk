@@ -1,6 +1,7 @@
 """Functions of the wildcards: a model's tasks, input paths; no rules."""
 
 from tangent.jobs.files import sha256_file
+from tangent.models.export.exporters import EXPORTERS, unsupported
 from tangent.models.families import FAMILIES
 
 
@@ -176,6 +177,29 @@ def data_set(folder, splits):
     return split_files(folder, splits) | {"description": f"{folder}/dataset.json"}
 
 
+def whole_model(wildcards):
+    """The model with what is no part of its encoder."""
+    family = FAMILIES[CONFIG.family_of(wildcards.model)]
+    return f"<resources>/pretrained/{{model}}/{family.weights_file}"
+
+
+def exported_folders(wildcards):
+    """The models that the study exports: of task addition by its first method, and negations."""
+    models = CONFIG.export.models
+    if models is None:
+        models = [m for m in CONFIG.models if CONFIG.family_of(m) in EXPORTERS]
+    if not models:
+        first = CONFIG.models[0]
+        sys.exit(f"export: {unsupported(first, CONFIG.family_of(first))}")
+    return expand(
+        "<results>/export/{model}/{mode}/{vector}/seed{seed}",
+        model=models,
+        mode=CONFIG.export.modes or CONFIG.modes,
+        vector=[CONFIG.merging[0], *CONFIG.export.negations],
+        seed=CONFIG.export.seeds or CONFIG.seeds[:1],
+    )
+
+
 # Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.
 def heads(tasks):
     pattern = "<results>/heads/{base}/{task}/head.safetensors"
@@ -185,6 +209,16 @@ def heads(tasks):
 def datasets(tasks, splits):
     pattern = "<resources>/datasets/{form}/{task}/{split}.safetensors"
     return collect(pattern, form=form, task=tasks, split=splits)
+
+
+def tests_of_plain_weights(tasks):
+    """The images that plain weights of a linearized mode are tested on, if they are forced."""
+    images = datasets(tasks, "test")
+
+    def of_mode(wildcards):
+        return images(wildcards) if CONFIG.has_plain_export(wildcards.mode) else []
+
+    return of_mode
 
 
 def features(tasks, splits):

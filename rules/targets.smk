@@ -69,6 +69,7 @@ TARGETS = {
     ],
     "learning_rates": tidy({"learning_rates"} & {*TABLES_OF_STUDY}),
     "claims": tidy(["claims"]),
+    "export": exported_folders,
     "comparison": tidy(["comparison"]),
     **{name: written([name]) for name in PAPER_TABLES},
     # `proposition1` is also what the figure shows.

@@ -10,6 +10,7 @@ from tangent.arithmetic.merging import METHODS, SUM
 from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX, Config
 from tangent.config.sections import Disentanglement
+from tangent.models.export.exporters import EXPORTERS, unsupported
 from tangent.tasks.task_files import task_kind, task_names
 
 _NAMED_BY = {
@@ -40,6 +41,7 @@ def problems_across_keys(config: Config) -> list[str]:
         *_rate_sensitivity(config),
         *_pretraining(config),
         *_probe(config),
+        *_export(config),
     ]
 
 
@@ -274,6 +276,19 @@ def _probe(config: Config) -> Iterator[str]:
     for model in probe.own_classifier:
         if _is_described(config, model) and not config.classifies(model):
             yield f"{key}: {model!r} has no classifier of its own; leave it out"
+
+
+def _export(config: Config) -> Iterator[str]:
+    known = {"models": config.models, "modes": config.modes, "seeds": config.seeds}
+    for name, of_study in known.items():
+        listed = [str(value) for value in getattr(config.export, name) or []]
+        yield from _not_in(f"export.{name}", dict.fromkeys(listed), map(str, of_study), name)
+        yield from _repeated(f"export.{name}", listed)
+    yield from _not_in("export.negations", config.export.negations, config.tasks, "tasks")
+    yield from _repeated("export.negations", config.export.negations)
+    for model in config.export.models or []:
+        if _is_described(config, model) and (family := config.family_of(model)) not in EXPORTERS:
+            yield f"export.models: {unsupported(model, family)}"
 
 
 def _nameable(chosen: Iterable[str], defined: Iterable[str]) -> set[str]:

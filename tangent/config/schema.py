@@ -78,6 +78,7 @@ class Config(Section):
     """Recipes of models that the workflow pre-trains from nothing, by the recipe's name."""
     emergence: sections.Emergence = sections.Emergence()
     rate_sensitivity: sections.RateSensitivity = sections.RateSensitivity()
+    export: sections.Export = sections.Export()
     estimate: sections.Estimate = sections.Estimate()
 
     @property
@@ -145,6 +146,10 @@ class Config(Section):
         """How the data of `model` is prepared: the folder of its data sets."""
         base = self.base_model(model)
         return self._described(base).form(base)
+
+    def has_plain_export(self, mode: str) -> bool:
+        """Whether plain weights are exported of `mode` although it is linearized."""
+        return self.export.plain_weights and mode in self.linearized_modes
 
     def _described(self, model: str) -> Any:
         """What says of which family a model is: its entry in `pretrained`, or that one's recipe."""

@@ -305,6 +305,25 @@ class RateSensitivity(keys.Section):
     out."""
 
 
+class Export(keys.Section):
+    """Edited models as folders that other programs load: the target `export` (docs/export.md)."""
+
+    models: keys.Names | None = None
+    """Models to export; null: all of the study that can be."""
+    modes: keys.Names | None = None
+    """Modes to export; null: all of the study."""
+    seeds: Annotated[list[keys.Seed], Field(min_length=1)] | None = None
+    """Seeds to export; null: the study's first."""
+    negations: list[keys.Name] = []
+    """Tasks to forget: a model each, beside the one of task addition."""
+    plain_weights: bool = False
+    """Of linearized modes, plain weights θ0 + ατ too, with a test of what accuracy they lose: they
+    are another model than the one that was studied."""
+    license: keys.NonEmptyString = "unknown"
+    """Licence of the exported weights, as the hub abbreviates it: that of the base model and of the
+    tasks' data bind it."""
+
+
 class Estimate(keys.Section):
     """What `snakemake estimate` assumes where nothing was measured."""
 

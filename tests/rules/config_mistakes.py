@@ -133,6 +133,17 @@ MISTAKES = {
     "finetuning.models.demo-vit: 100 accumulation steps on 2 GPUs are more parts": {
         "finetuning.models": {"demo-vit": {"accumulation_steps": 100, "processes": 2}}
     },
+    "export.models: 'demo-vitt' is not in models; did you mean 'demo-vit'?": {
+        "export": {"models": ["demo-vitt"]}
+    },
+    "export.modes: 'linear' is not in modes; known: posthoc, standard": {
+        "modes": ["standard", "posthoc"],
+        "export": {"modes": ["linear"]},
+    },
+    "export.seeds: '7' is not in seeds; known: 0": {"export": {"seeds": [7]}},
+    "export.negations: 'glyphs' is not in tasks; known: counting": {
+        "export": {"negations": ["glyphs"]}
+    },
     "published.demo-vit.standard: 'shape' is not in tangent/tasks; did you mean 'shapes'?": {
         "published": {
             "demo-vit": {"standard": {"shape": {"source": "file", "path": "a", "sha256": "0" * 64}}}

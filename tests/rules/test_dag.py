@@ -248,3 +248,19 @@ def test_another_folder_is_answered_with_the_right_one(tmp_path):
             assert done.returncode == 1
             said = done.stderr.splitlines()[-1]
             assert said == f"start Snakemake in the repository's folder: cd {ROOT}"
+
+
+def test_export_is_of_the_first_seed_and_the_negations_that_are_listed(workspace):
+    workspace.write("export.yaml", {"seeds": [4, 2], "export": {"negations": ["digits", "signs"]}})
+    messages, counts = workspace.plan("export", "--configfile", "export.yaml")
+    assert (counts["exported_addition"], counts["exported_negation"]) == (3, 6)
+    assert "export the model without signs (demo-vit, posthoc, seed 4)" in messages
+    assert not any("seed 2" in message for message in messages)
+    assert counts["plot"] == counts["eigenfunctions"] == counts["initial"] == 0
+
+
+@pytest.mark.parametrize("study", ["demo-closed-vocabulary", "demo-t5"])
+def test_export_of_another_family_is_refused_before_anything_runs(workspace, study):
+    output = workspace.snakemake("export", "--configfile", f"configs/{study}.yaml", fails=True)
+    assert "but only clip is exported: take the encoder (resources/pretrained/" in output
+    assert "rule " not in output

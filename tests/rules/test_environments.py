@@ -34,6 +34,7 @@ USERS = {
     "MODEL_SOURCES": ("fetch_pretrained",),
     "OBJECTIVES": ("fetch_pretrained",),
     "PUBLISHED_SOURCES": ("import_finetuned",),
+    "EXPORTERS": ("export",),
 }
 
 

@@ -291,6 +291,17 @@ def _gradients_held(job: Job) -> int:
     return kernel_cost.gradients_held(job.sizes.encoder, _kernel_budget(job))
 
 
+def _exported(job: Job) -> Cost:
+    """Plain weights of a linearized mode are run, though all else of the mode is looked up."""
+    written = 2 * job.sizes.whole
+    if not job.config.has_plain_export(job.wildcards["mode"]):
+        return _model(job, written)
+    tasks = [job.task, job.config.control] if "task" in job.wildcards else job.tasks
+    plain = {name: of for name, of in job.wildcards.items() if name != "mode"}
+    images = job.images(tasks, "test")
+    return job._replace(wildcards=plain).forward(images, weights=4, written=2 * written)
+
+
 COSTS: dict[str, Callable[[Job], Cost]] = {
     # Downloads take as long as they take.
     "data_source": lambda job: Cost(megabytes=2000, minutes=1440),
@@ -323,6 +334,7 @@ COSTS: dict[str, Callable[[Job], Cost]] = {
     "validate_negation": lambda job: _evaluation(job, [job.task, job.config.control], "validation"),
     "negation": lambda job: _evaluation(job, [job.task, job.config.control], "test"),
     "disentanglement": _disentanglement,
+    "exported": _exported,
     "eigenfunctions": _eigenfunctions,
     "proposition1": _proposition1,
 }
