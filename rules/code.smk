@@ -4,13 +4,14 @@ from functools import cache
 
 from tangent.jobs.dependencies import dependencies
 from tangent.models.families import FAMILIES
+from tangent.tasks.task_files import task_names
 
 
 @cache
-def code(script, *modules, tasks=(), **used):
+def code(script, *modules, files=(), **used):
     """Fingerprint of what a script runs.
 
-    `modules` it imports by name, `tasks` are those whose files it reads, `used` are the entries
+    `modules` it imports by name, `files` describe the tasks that it reads, `used` are the entries
     that it uses of registries, by the registry's name.
     """
     # Whoever reads the configuration knows all of these; few steps get something from them.
@@ -18,7 +19,7 @@ def code(script, *modules, tasks=(), **used):
     known = dict.fromkeys((*sources, "EXPORTERS"), ())
     used = known | {"TRAININGS": CONFIG.trainings} | used
     found = dependencies([f"scripts.{script}", *modules], used, workflow.basedir)
-    return found.fingerprint(f"tangent/tasks/{task}.yaml" for task in tasks)
+    return found.fingerprint(files)
 
 
 def entries_of_model(model):
@@ -71,6 +72,16 @@ READ_TASKS = {
 """The scripts that read the file of their task."""
 
 
+def task_files(script, task):
+    """The files of a task that a script reads; of others than ours one script reads theirs."""
+    if script not in READ_TASKS:
+        return ()
+    if task in task_names():
+        return (f"tangent/tasks/{task}.yaml",)
+    own = CONFIG.datasets[task].task
+    return (own,) if own and script == "locate_dataset" else ()
+
+
 def code_of(script):
     """The fingerprint of a step, as a function of its wildcards."""
 
@@ -82,8 +93,8 @@ def code_of(script):
         if {"training", "mode"} & names.keys():
             used["TRAININGS"] = (training_of(wildcards),)
         modules = [MODULES[script].format(**names)] if script in MODULES else []
-        tasks = (wildcards.task,) if script in READ_TASKS else ()
-        return code(script, *modules, tasks=tasks, **used)
+        files = task_files(script, names.get("task"))
+        return code(script, *modules, files=files, **used)
 
     return of_job
 

@@ -6,6 +6,7 @@ rule heads:
     input:
         config="<resources>/pretrained/{model}/open_clip_config.json",
         weights="<resources>/pretrained/{model}/open_clip_model.safetensors",
+        located=own_task,
     output:
         head="<results>/heads/{model}/{task}/head.safetensors",
     wildcard_constraints:
@@ -19,7 +20,7 @@ rule heads:
         "build the zero-shot head of {wildcards.model} for {wildcards.task}"
     shell:
         "python -m scripts build_head --pretrained-dir {params.pretrained_dir}"
-        " --task {wildcards.task} {params.settings} --output {output.head} {params.recorded}"
+        " {params.task} {params.settings} --output {output.head} {params.recorded}"
 
 
 # The answers of text-to-text models, as tokens beside the language-model head; nothing runs.
@@ -28,6 +29,7 @@ use rule heads as answer_heads with:
         config="<resources>/pretrained/{model}/t5_config.json",
         weights="<resources>/pretrained/{model}/t5_model.safetensors",
         tokenizer="<resources>/pretrained/{model}/tokenizer.json",
+        located=own_task,
     wildcard_constraints:
         model=one_of(models_with_heads("answers")),
     params:
@@ -42,6 +44,7 @@ rule probe_heads:
         config=pretrained_config,
         encoder="<resources>/pretrained/{model}/encoder.safetensors",
         data=probe_data,
+        located=own_task,
     output:
         head="<results>/heads/{model}/{task}/head.safetensors",
     wildcard_constraints:
@@ -53,5 +56,5 @@ rule probe_heads:
     message:
         "fit the linear probe of {wildcards.model} for {wildcards.task}"
     shell:
-        "python -m scripts fit_probe {params.encoder} --task {wildcards.task}"
+        "python -m scripts fit_probe {params.encoder} {params.task}"
         " {params.folder} {params.settings} --output {output.head} {params.recorded}"

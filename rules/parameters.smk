@@ -4,6 +4,9 @@ Snakemake runs no job again for a parameter that is computed from inputs: those 
 are, and what the configuration says is in others.
 """
 
+from tangent.data.sources.locating import contents
+from tangent.data.sources.source import Absent
+
 
 def datasets_dir(wildcards):
     return f"{CONFIG.paths.resources}/datasets/{form(wildcards)}"
@@ -19,11 +22,24 @@ def official_sizes(wildcards):
     return flags(**dataset.model_dump(include=keys, exclude_none=True))
 
 
+@cache
+def listing(task):
+    """Digest of the user's own files of a data set, so that others make it again."""
+    # Where sizes are given nothing need be there yet; the job says what is wrong.
+    with contextlib.suppress(Absent, UserError):
+        if found := contents(task, CONFIG.datasets[task].sources):
+            return found.listing
+
+
 def source_flags(wildcards):
-    """The places to look for a data set in, each as JSON, and how many images there must be."""
-    sources = CONFIG.datasets[wildcards.task].sources
-    entries = flags(sources=[source.model_dump_json() for source in sources])
-    return f"{entries} {official_sizes(wildcards)}"
+    """The places to look for a data set in, each as JSON, and what must be there."""
+    dataset = CONFIG.datasets[wildcards.task]
+    given = {"sources": [source.model_dump_json() for source in dataset.sources]}
+    if dataset.task is not None:
+        given["task_file"] = dataset.task
+    if found := listing(wildcards.task):
+        given["listing"] = found
+    return f"{flags(**given)} {official_sizes(wildcards)}"
 
 
 def dataset_flags(wildcards):
@@ -110,6 +126,12 @@ def evaluation_threads(wildcards):
 def compute_flags(wildcards):
     """How a model is run, where it is."""
     return flags(**EVALUATION) if is_run(wildcards) else ""
+
+
+def task_flags(wildcards, input):
+    """What a step takes that reads a task's description."""
+    located = {"located": input.located} if input.located else {}
+    return flags(task=wildcards.task, **located)
 
 
 def vector_flags(wildcards, input):

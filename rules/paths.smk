@@ -3,6 +3,7 @@
 from tangent.jobs.files import sha256_file
 from tangent.models.export.exporters import EXPORTERS, unsupported
 from tangent.models.families import FAMILIES
+from tangent.tasks.task_files import task_names
 
 
 def tasks_of(wildcards):
@@ -198,6 +199,12 @@ def exported_folders(wildcards):
         vector=[CONFIG.merging[0], *CONFIG.export.negations],
         seed=CONFIG.export.seeds or CONFIG.seeds[:1],
     )
+
+
+def own_task(wildcards):
+    """The file that describes a task which is none of ours."""
+    is_ours = wildcards.task in task_names()
+    return [] if is_ours else "<resources>/sources/{task}.json"
 
 
 # Input functions. `tasks` is a list, which may hold wildcards, or a function of the wildcards.

@@ -13,6 +13,7 @@ PARAMETERS = {
     "pretrained_dir": lambda wildcards, input: str(Path(input.config).parent),
     "tables_dir": lambda wildcards, input: str(Path(input.tables[0]).parent),
     "splits": splits_of,
+    "task": task_flags,
     "tasks": tasks_of,
     "task_vectors": vector_flags,
     "encoder": encoder_flags,

@@ -8,7 +8,7 @@ from scripts import cli
 
 
 class DatasetArguments(cli.Common):
-    task: str = cli.argument("name of the task, which is described in tangent/tasks")
+    task: str = cli.argument("name of the task")
     located: Path = cli.argument("where the data are: the file that locate_dataset wrote")
     splits: list[str] = cli.argument("splits that are wanted", ["train", "validation", "test"])
     order: Literal["content", "name", "source"] = cli.argument("row order before the cut")
@@ -30,9 +30,9 @@ class DatasetArguments(cli.Common):
         from tangent.data.preparation import Recipe, prepare
         from tangent.data.sources.locating import open_source, read_located
         from tangent.data.sources.source import Sizes
-        from tangent.tasks.task_files import load_task
+        from tangent.tasks.task_files import described_task
 
-        task, located = load_task(self.task), read_located(self.located)
+        task, located = described_task(self.task, self.located), read_located(self.located)
         sizes = Sizes(self.train_images, self.validation_images, self.test_images)
         recipe = Recipe(
             form=form,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 class Arguments(EncodingArguments):
     task: str = cli.argument("name of the task")
+    located: Path | None = cli.argument("what locate_dataset wrote, unless it is our task", None)
     train_dir: Path | None = cli.argument("folder of the data set with the training images", None)
     strengths: list[float] = cli.argument("log-spaced grid of C: MINIMUM MAXIMUM POINTS")
     deviation: Literal["own", "common"] = cli.argument("what features are divided by", "own")
@@ -31,14 +32,15 @@ def run(arguments: Arguments) -> None:
     from tangent.models.closed_vocabulary import MODEL_FILE
     from tangent.models.heads.probe import own_classifier
     from tangent.models.heads.stored import save_head
-    from tangent.tasks.task_files import load_task
+    from tangent.tasks.task_files import described_task
 
-    task = load_task(arguments.task)
+    task = described_task(arguments.task, arguments.located)
     if arguments.train_dir is None:
         inputs, details = [arguments.pretrained_dir / MODEL_FILE], {"made_by": "pre-training"}
         head = own_classifier(inputs[0], arguments.encoder, task)
     else:
         head, inputs, details = _fitted(arguments, task)
+    inputs += [arguments.located] if arguments.located else []
     metadata = arguments.metadata(inputs, model=arguments.pretrained_dir.name, **details)
     save_head(arguments.output, head, task, metadata)
 

@@ -3,6 +3,7 @@
 import difflib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from operator import attrgetter
 
 from tangent.arithmetic.alphas import SEARCH_BOX, alpha_grid
@@ -10,6 +11,8 @@ from tangent.arithmetic.merging import METHODS, SUM
 from tangent.arithmetic.modes import MODES
 from tangent.config.schema import RANDOM_SUFFIX, Config
 from tangent.config.sections import Disentanglement
+from tangent.data.sources.own_files import OwnImages
+from tangent.jobs.errors import UserError
 from tangent.models.export.exporters import EXPORTERS, unsupported
 from tangent.tasks.task_files import task_kind, task_names
 
@@ -33,6 +36,7 @@ def problems_across_keys(config: Config) -> list[str]:
         *_references(config),
         *_modes(config),
         *_names(config),
+        *_own_tasks(config),
         *_kinds(config),
         *_sizes(config),
         *_ranges(config),
@@ -60,7 +64,12 @@ def _references(config: Config) -> Iterator[str]:
     yield from _not_in("control", [config.control], config.datasets, "datasets")
     trained = [task for task in config.tasks if task in config.datasets]
     yield from _not_in("tasks", trained, config.finetuning.epochs, "finetuning.epochs")
-    yield from _not_in("datasets", config.datasets, task_names(), "the folder tangent/tasks")
+    strangers = [
+        name
+        for name, dataset in config.datasets.items()
+        if dataset.task is None and not any(source.names_classes for source in dataset.sources)
+    ]
+    yield from _not_in("datasets", strangers, task_names(), "the folder tangent/tasks")
     everything = {*config.datasets, *task_names()}
     yield from _not_in("finetuning.epochs", config.finetuning.epochs, everything, "tangent/tasks")
     for model, trainings in config.published.items():
@@ -126,9 +135,41 @@ def _names(config: Config) -> Iterator[str]:
             )
 
 
+def _own_tasks(config: Config) -> Iterator[str]:
+    """Tasks that are none of ours, of data that the study uses."""
+    ours = set(task_names())
+    for name in filter(config.datasets.__contains__, [*config.tasks, config.control]):
+        dataset = config.datasets[name]
+        if name not in ours and _has_sizes(config, name):
+            try:
+                config.task_of(name)
+            except UserError as error:
+                yield f"datasets.{name}: {error}"
+        elif name in ours and (
+            dataset.task or any(isinstance(source, OwnImages) for source in dataset.sources)
+        ):
+            yield f"datasets.{name}: {name!r} is one of our tasks; give yours another name"
+
+
+def _has_sizes(config: Config, task: str) -> bool:
+    """Whether its sizes are known; where they could not be counted, that is reported already."""
+    dataset = config.datasets[task]
+    return None not in (dataset.train_images, dataset.test_images)
+
+
+def _kind(config: Config, task: str) -> str | None:
+    """The kind of a task; None if nothing describes it, which is reported elsewhere."""
+    if task in task_names():
+        return task_kind(task)
+    try:
+        return config.task_of(task).kind
+    except (UserError, KeyError):
+        return None
+
+
 def _kinds(config: Config) -> Iterator[str]:
-    known = set(task_names())
-    kinds = {task: task_kind(task) for task in [*config.tasks, config.control] if task in known}
+    kinds = {task: _kind(config, task) for task in [*config.tasks, config.control]}
+    kinds = {task: kind for task, kind in kinds.items() if kind is not None}
     for model in filter(lambda model: _is_described(config, model), config.models):
         read = config.reads(model)
         for task, kind in kinds.items():
@@ -155,7 +196,7 @@ def _is_described(config: Config, model: str) -> bool:
 
 def _sizes(config: Config) -> Iterator[str]:
     used = [name for name in (*config.tasks, config.control) if name in config.datasets]
-    for name in used:
+    for name in filter(partial(_has_sizes, config), used):
         key, splits = f"datasets.{name}.train_images", config.splits_of(name)
         batch = config.finetuning.batch_size
         if splits.validation < 1:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from tangent.config.checks import problems_across_keys
 from tangent.config.schema import Config
+from tangent.data.sources.locating import contents
+from tangent.data.sources.source import Absent
 from tangent.jobs import keys
 from tangent.jobs.errors import UserError
 from tangent.jobs.yaml_files import read_yaml
@@ -35,10 +37,34 @@ def load_config(mapping: Mapping[str, Any], source: str = "config.yaml") -> Conf
         with contextlib.suppress(ValidationError):
             config = Config.model_validate(mapping, extra="ignore")
     if config is not None:
-        problems += problems_across_keys(config)
+        config, uncounted = _counted(config)
+        problems += [*uncounted, *problems_across_keys(config)]
     if problems:
         raise UserError(*[f"{source}: {problem}" for problem in problems])
     return config
+
+
+def _counted(config: Config) -> tuple[Config, list[str]]:
+    """The configuration with the sizes that it leaves out, and why some cannot be counted."""
+    problems, datasets = [], dict(config.datasets)
+    for name in dict.fromkeys([*config.tasks, config.control]):
+        dataset = datasets.get(name)
+        if dataset is None or None not in (dataset.train_images, dataset.test_images):
+            continue
+        key = f"datasets.{name}"
+        try:
+            found = contents(name, dataset.sources)
+        except (Absent, UserError) as error:
+            problems.append(f"{key}.sources: {error}")
+            continue
+        if found is None:
+            missing = "test_images" if dataset.train_images else "train_images"
+            problems.append(f"{key}.{missing} is missing; none of its sources can be counted")
+            continue
+        counts = {f"{split}_images": size for split, size in vars(found.sizes).items()}
+        given = dataset.model_dump(include=counts.keys(), exclude_none=True)
+        datasets[name] = dataset.model_copy(update=counts | given)
+    return config.model_copy(update={"datasets": datasets}), problems
 
 
 def extended_files(extends: Any) -> list[str]:

@@ -11,8 +11,10 @@ from pydantic import Field
 
 from tangent.arithmetic.modes import MODES
 from tangent.config import model_sources, sections
+from tangent.data.sources import locating
 from tangent.data.validation import held_out
 from tangent.jobs.keys import Folder, Name, Names, NonEmptyString, Section, Seed
+from tangent.tasks.task_files import AnyTask
 from tangent.training.pretraining.recipes import Pretraining
 
 RANDOM_SUFFIX = "-random"
@@ -168,6 +170,11 @@ class Config(Section):
         step = recipe.steps if step is None else step
         folder = f"{self.paths.resources}/pretraining/{entry['recipe']}/step{step}"
         return entry | {"recipe": recipe.model_dump(mode="json"), "step": step, "folder": folder}
+
+    def task_of(self, name: str) -> AnyTask:
+        """The description of a task; a `UserError` if it is wrong or there is none."""
+        dataset = self.datasets[name]
+        return locating.task_of(name, dataset.task, dataset.sources)
 
     def splits_of(self, task: str) -> Splits:
         """The splits of a task by the protocol: what validation takes is not trained on."""

@@ -64,16 +64,19 @@ DatasetSource = Annotated[Union[*DATA_SOURCES.values()], Field(discriminator="so
 class Dataset(keys.Section):
     """Where a task's images or texts come from and how many there must be."""
 
+    task: keys.Folder | None = None
+    """File that describes the task, anywhere, named after it: `NAME.yaml`. Without one it is one of
+    ours, or its classes are called as in the data, in a general prompt."""
     sources: Annotated[list[DatasetSource], Field(min_length=1)]
     """Places to look in, in this order; the first that has the data set is used."""
-    train_images: Annotated[int, Field(ge=2, le=10**9)]
+    train_images: Annotated[int, Field(ge=2, le=10**9)] | None = None
     """Images or texts of the training set, validation ones that are cut from it included. Another
-    number found is an error."""
+    number found is an error; null: they are counted, in `class_folders`, `csv` and `json_lines`."""
     validation_images: keys.PositiveInteger | None = None
     """Images or texts of the data set's own validation split; none if it is cut from the training
     set. A copy without that split gets one by the section `validation`."""
-    test_images: keys.PositiveInteger
-    """Images or texts of the test set. Another number found is an error."""
+    test_images: keys.PositiveInteger | None = None
+    """Images or texts of the test set, likewise."""
     order: Literal["content", "name", "source"] = "content"
     """Order of the rows before the validation split is drawn. `content`: by hash, so that every
     copy of a data set gives the same split; `name`: by file name; `source`: the copy's own."""

@@ -20,10 +20,6 @@ from tangent.training.pretraining.recipes import Pretraining
 
 logger = logging.getLogger("tangent")
 
-# Of keys that a file of an older version lacks.
-_DEFAULTS = {
-    name: field.default for name, field in Dataset.model_fields.items() if not field.is_required()
-}
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, UserError, yaml.YAMLError)
 """What comes of a file of another version, or that somebody has edited."""
 _SIZES = ("train_images", "validation_images", "test_images")
@@ -123,12 +119,20 @@ def _made_from(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         forms.add(_form(name, entry, recipe))
     for task in (*config["tasks"], config.get("control")):
         if task in config["datasets"]:
-            settings = _keys(f"datasets.{task}", _DEFAULTS | config["datasets"][task])
+            settings = _keys(f"datasets.{task}", _dataset(config["datasets"][task]))
             settings |= _keys("validation", config["validation"])
             settings["control"] = task == config.get("control")
             made |= {f"datasets/{form}/{task}": settings for form in forms}
             made |= {f"control_training/{form}/{task}": settings for form in forms}
     return made
+
+
+def _dataset(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry of `datasets` with the keys that an older version of this software did not have."""
+    try:
+        return Dataset.model_validate(entry).model_dump(mode="json")
+    except ValidationError:
+        return entry
 
 
 def _form(name: str, entry: Mapping[str, Any], recipe: Mapping[str, Any] | None) -> str | None:

@@ -139,7 +139,7 @@ def _labels(
         raise UserError(
             f"{where}: labels go from {labels.min()} to {labels.max()}, but there are {count} "
             f"classes, so they must go from 0 to {count - 1}. Do the class names "
-            f"(tangent/tasks/{task.name}.yaml) belong to this data set?"
+            f"({task.place}) belong to this data set?"
         )
     return labels if classes is None else match_labels(task, classes)[labels]
 
@@ -183,7 +183,8 @@ def _shared_examples(members: Mapping[str, Member], task: str, duplicates: str) 
     for first, second in combinations(members, 2):
         noun = members[first].official.noun
         of_first = set(hashes[first])
-        count = sum(content in of_first for content in hashes[second])
+        both = [row for row, content in enumerate(hashes[second]) if content in of_first]
+        count = len(both)
         shared[f"{first}, {second}"] = count
         is_cut = members[first].official is members[second].official
         found = (
@@ -192,9 +193,10 @@ def _shared_examples(members: Mapping[str, Member], task: str, duplicates: str) 
         )
         is_leak = not is_cut and count > LARGEST_SHARED_SHARE * len(hashes[second])
         if is_leak and duplicates == "refuse":
+            one = members[second].official.rows.name(members[second].rows[both[0]])
             raise UserError(
-                f"{found} (equal SHA-256), so accuracies would be too high. Remove the duplicates "
-                "from the source, choose a source with clean splits, or, if the data set is known "
+                f"{found} (equal SHA-256), such as {one}, so accuracies would be too high. Remove "
+                "the duplicates from the source, choose a source with clean splits, or, if the data set is known "
                 f"to be so, accept it by `datasets.{task}.duplicates: warn`."
             )
         if count:

@@ -45,7 +45,6 @@ def match_labels(task: AnyTask, source_classes: Sequence[str]) -> np.ndarray:
         said = "; ".join(f"{what}: {first_of(names)}" for what, names in faults.items() if names)
         raise UserError(
             f"task {task.name}: the data set's class names do not match the task's ({said}). If "
-            "it is the right data set, add its names under `labels` in "
-            f"tangent/tasks/{task.name}.yaml."
+            f"it is the right data set, add its names under `labels` in {task.place}."
         )
     return np.array(matched, np.int64)

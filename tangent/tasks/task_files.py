@@ -3,23 +3,40 @@
 import difflib
 import re
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from string import Formatter
 from typing import Any, ClassVar, NamedTuple
 
 from tangent.jobs.errors import UserError
-from tangent.jobs.files import check_regular
+from tangent.jobs.files import check_regular, read_json
 from tangent.jobs.yaml_files import read_yaml
 
 # A column, or an entry of a column that holds lists or mappings: {choices[text][0]}.
 _FIELD = re.compile(r"[A-Za-z_]\w*(\[\w+\])*")
 
 
+GENERAL_PROMPTS = {"image": "a photo of a {}", "text": "{text}"}
+"""Prompts of a task that has no file, by its kind."""
+
+
+class _Described:
+    """What tasks of all kinds have: the place of their description, for messages."""
+
+    name: str
+    file: str | None
+
+    @property
+    def place(self) -> str:
+        """Where the task is described: its own file, or ours."""
+        return self.file or f"tangent/tasks/{self.name}.yaml"
+
+
 @dataclass(frozen=True)
-class Task:
+class Task(_Described):
     """An image classification task, as a zero-shot head needs it.
 
     Attributes:
@@ -29,6 +46,7 @@ class Task:
         templates: prompts; each holds exactly one `{}`, which a class name fills.
         label_names: per class, other names under which data sets carry it (folders, identifiers);
             empty if the file has no `labels`.
+        file: where it is described; None for ours.
     """
 
     name: str
@@ -36,6 +54,7 @@ class Task:
     classes: tuple[str, ...]
     templates: tuple[str, ...]
     label_names: tuple[tuple[str, ...], ...] = ()
+    file: str | None = None
 
     kind: ClassVar[str] = "image"
 
@@ -52,7 +71,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TextTask:
+class TextTask(_Described):
     """A classification task cast as text-to-text: a prompt, and one answer per class.
 
     Attributes:
@@ -62,6 +81,7 @@ class TextTask:
         classes: the answers in the order of the labels, the key `answers` of the file.
         label_names: as of an image task.
         label: the column of the labels.
+        file: as of an image task.
     """
 
     name: str
@@ -70,6 +90,7 @@ class TextTask:
     classes: tuple[str, ...]
     label_names: tuple[tuple[str, ...], ...] = ()
     label: str = "label"
+    file: str | None = None
 
     kind: ClassVar[str] = "text"
 
@@ -100,16 +121,15 @@ class TextTask:
             except (KeyError, IndexError, TypeError, ValueError) as error:
                 raise UserError(
                     f"{where} has no {{{field}}}, which the prompt of the task {self.name} asks "
-                    f"for: correct the prompt in tangent/tasks/{self.name}.yaml, or complete the "
-                    "data."
+                    f"for: correct the prompt in {self.place}, or complete the data."
                 ) from error
         if not isinstance(value, str | int | float):
             shown = repr(value)
             shown = shown if len(shown) <= 60 else shown[:57] + "..."
             raise UserError(
                 f"{where}: {{{field}}} of the prompt of the task {self.name} holds no text but "
-                f"{shown}: let the prompt in tangent/tasks/{self.name}.yaml name a column "
-                "of text, or an entry of it as in {choices[text][0]}."
+                f"{shown}: let the prompt in {self.place} name a column of text, or an entry of it "
+                "as in {choices[text][0]}."
             )
         return str(value)
 
@@ -140,8 +160,9 @@ def task_kind(name: str) -> str:
     return found["kind"] if found else Task.kind
 
 
+@cache
 def load_task(name: str) -> AnyTask:
-    """Read and check the file of one task.
+    """Read and check our file of one task.
 
     Raises:
         UserError: no such task (the nearest name is suggested), a key is missing or unknown, class
@@ -154,9 +175,53 @@ def load_task(name: str) -> AnyTask:
         hint = f"did you mean {nearest[0]!r}? " if nearest else ""
         raise UserError(
             f"unknown task {name!r}: {hint}Known tasks: {', '.join(known)}. A new task needs "
-            f"a file tangent/tasks/{name}.yaml."
+            f"a file tangent/tasks/{name}.yaml, or one that datasets.{name}.task names."
         )
     return read_task(_FOLDER / f"{name}.yaml")
+
+
+def own_task(name: str, file: str) -> AnyTask:
+    """Read the file of a task that is none of ours; raises `UserError` as `load_task` does."""
+    if Path(file).stem != name:
+        raise UserError(f"{file} describes the task {name}: call it {name}.yaml.")
+    return replace(read_task(Path(file)), file=file)
+
+
+def general_task(kind: str, name: str, classes: Sequence[str]) -> AnyTask:
+    """A task without a file: a general prompt, with the names that the data give to the classes.
+
+    Of images `_` in a name becomes a space. One class only, or names that repeat are a `UserError`.
+    """
+    about, file = (name, f"Data without a task file: {name}"), f"a file (datasets.{name}.task)"
+    if kind == TextTask.kind:
+        task: AnyTask = TextTask(*about, GENERAL_PROMPTS[kind], tuple(classes), file=file)
+    else:
+        shown = tuple(of_class.replace("_", " ") for of_class in classes)
+        task = Task(*about, shown, (GENERAL_PROMPTS[kind],), file=file)
+    _check_classes(f"the classes of {name}", task.classes, ())
+    return task
+
+
+def as_content(task: AnyTask) -> dict[str, Any]:
+    """A task for JSON, which `described_task` makes it from again."""
+    return {"kind": task.kind, **asdict(task)}
+
+
+def described_task(name: str, located: Path | None) -> AnyTask:
+    """A task as scripts/locate_dataset.py has described it in the file `located`; or ours.
+
+    Raises:
+        UserError: as `load_task`, or the file is damaged.
+    """
+    description = None if located is None else read_json(located).get("description")
+    if description is None:
+        return load_task(name)
+    fields = {key: _tuples(value) for key, value in description.items() if key != "kind"}
+    return {Task.kind: Task, TextTask.kind: TextTask}[description["kind"]](**fields)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def read_task(path: Path) -> AnyTask:
@@ -223,7 +288,7 @@ def _label_names(path: Path, labels: object, count: int) -> tuple[tuple[str, ...
 
 
 def _check_classes(
-    path: Path, classes: tuple[str, ...], names_of: tuple[tuple[str, ...], ...]
+    path: Path | str, classes: tuple[str, ...], names_of: tuple[tuple[str, ...], ...]
 ) -> None:
     """Check that there are two classes, and that they differ or have names that do."""
     if len(classes) < 2:

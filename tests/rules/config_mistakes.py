@@ -110,8 +110,8 @@ MISTAKES = {
             "test_images": 9,
         }
     },
-    "datasets.shapes.sources[0].source must be one of 'hub', 'folder', 'torchvision', 'demo', "
-    "'demo_text', 'json_lines', 'package', 'synthetic', not 'hbu'": {
+    "datasets.shapes.sources[0].source must be one of 'hub', 'class_folders', 'csv', 'folder', "
+    "'torchvision', 'demo', 'demo_text', 'json_lines', 'package', 'synthetic', not 'hbu'": {
         "datasets.shapes.sources": [{"source": "hbu"}]
     },
     "datasets.shapes.sources[0].repository: 'mnist' is not a repository of the hub": {

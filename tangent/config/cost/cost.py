@@ -5,7 +5,6 @@ has none runs no model and writes little.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from math import inf
 from typing import Any, NamedTuple
 
@@ -20,7 +19,6 @@ from tangent.data.regions import longest_side
 from tangent.evaluation.kept_images import image_budget
 from tangent.evaluation.product_passes import images_per_pass, tangents_per_pass
 from tangent.kernels import kernel_cost
-from tangent.tasks.task_files import load_task
 
 BFLOAT16_ACTIVATIONS = 0.56
 """Bytes of activations under bfloat16 autocast, relative to float32: norms stay in float32."""
@@ -29,8 +27,6 @@ TORCH = 4000
 """MB of main memory for Python, torch and a GPU's libraries."""
 
 BATCH_SIZE = "compute.evaluation_batch_size"
-
-_described = cache(load_task)
 
 
 class Cost(NamedTuple):
@@ -135,7 +131,7 @@ def _model(job: Job, written: int) -> Cost:
 
 
 def _zero_shot_head(job: Job) -> Cost:
-    task = _described(job.task)
+    task = job.config.task_of(job.task)
     work = Work("text", len(task.classes) * len(task.templates))
     texts = max(0, job.sizes.whole - job.sizes.encoder)
     return Cost(work, weights=1, memory=texts, written=_head(job), megabytes=TORCH)
@@ -149,7 +145,7 @@ def _probe_head(job: Job) -> Cost:
 
 
 def _head(job: Job) -> int:
-    return len(_described(job.task).classes) * job.sizes.row
+    return len(job.config.task_of(job.task).classes) * job.sizes.row
 
 
 def _finetuned(job: Job) -> Cost:
@@ -238,7 +234,7 @@ def _eigenfunctions(job: Job) -> Cost:
     config, grid, held = job.config, job.config.eigenfunctions, _gradients_held(job)
     sample = job.images([job.task], "train", most=grid.images)
     held_out = job.images([*job.tasks, config.control], "test", most=grid.images)
-    classes = len(_described(job.task).classes)
+    classes = len(job.config.task_of(job.task).classes)
     is_of_all = grid.logits == "all"
     kernels, outputs = (1, classes) if is_of_all else (min(grid.logits, classes), 1)
     keys = "eigenfunctions.logits", "eigenfunctions.components"

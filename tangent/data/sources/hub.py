@@ -25,7 +25,7 @@ logger = logging.getLogger("tangent")
 class Hub(Source):
     """A copy on the Hugging Face hub: Parquet files.
 
-    Of images they have the columns `image` and `label`, of texts those that the task's file names.
+    Of texts they have the columns that the task's file names.
     """
 
     gives: ClassVar[tuple[str, ...]] = ("image", "text")
@@ -45,6 +45,20 @@ class Hub(Source):
     """Name of the data set's own validation split, if it has one."""
     test: Name = "test"
     """Name of the test split's files."""
+    image: NonEmptyString = "image"
+    """Column of the images."""
+    label: NonEmptyString = "label"
+    """Column of the labels of images, whole numbers."""
+    labels: list[NonEmptyString] = []
+    """Names of the labels of images from 0 on, in place of those in the files. A task that has no
+    file has these classes."""
+
+    @property
+    def names_classes(self) -> bool:
+        return bool(self.labels)
+
+    def class_names(self, name: str) -> tuple[str, ...]:
+        return tuple(self.labels)
 
     def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
         """Download the shards of the wanted splits, or find them in the hub's cache.
@@ -85,13 +99,26 @@ class Hub(Source):
             files[split] = [(Path(self.folder) / shard).as_posix() for shard in there[name][0]]
         _verify([snapshot / file for shards in files.values() for file in shards])
         details = {"commit": snapshot.name, "snapshot": str(snapshot), "files": files}
-        _read(task, details)
+        self._read(task, details)
         return details
 
     def open_copy(self, task: AnyTask, sizes: Sizes, details: Mapping[str, Any]) -> SourceData:
         """Open what `locate` found; the network is not used."""
-        rows = _read(task, details)
+        rows = self._read(task, details)
         return SourceData.of(rows, rows["train"].classes)
+
+    def _read(self, task: AnyTask, details: Mapping[str, Any]) -> dict[str, Rows]:
+        snapshot = Path(details["snapshot"])
+        files = {
+            split: [snapshot / file for file in files] for split, files in details["files"].items()
+        }
+        if task.kind == "text":
+            rows: dict[str, Any] = read_texts(task, files)
+        else:
+            columns, names = (self.image, self.label), tuple(self.labels)
+            rows = {split: ParquetRows(shards, *columns, names) for split, shards in files.items()}
+        _check_labels(rows, files)
+        return rows
 
     def _check_class_names(self, task: AnyTask) -> None:
         """Compare those in the training set's first shard, which is downloaded, with the task's."""
@@ -99,9 +126,9 @@ class Hub(Source):
         snapshot = self._download([first])
         for file in (snapshot / self.folder).glob(f"{first}-of-{_DIGITS}.parquet"):
             with opened(file) as content:
-                column = task.label if task.kind == "text" else LABEL
+                column = task.label if task.kind == "text" else self.label
                 names = class_names(file, content.schema_arrow, column)
-            if names is not None:
+            if names is not None and not self.labels:
                 match_labels(task, names)
 
     def _download(self, shards: Iterable[str]) -> Path:
@@ -179,15 +206,7 @@ class Hub(Source):
         )
 
 
-def _read(task: AnyTask, details: Mapping[str, Any]) -> dict[str, Rows]:
-    snapshot = Path(details["snapshot"])
-    files = {
-        split: [snapshot / file for file in files] for split, files in details["files"].items()
-    }
-    if task.kind == "text":
-        rows = read_texts(task, files)
-    else:
-        rows = {split: ParquetRows(shards) for split, shards in files.items()}
+def _check_labels(rows: Mapping[str, Rows], files: Mapping[str, list[Path]]) -> None:
     for split, part in rows.items():
         where = files[split][0]
         if part.classes != rows["train"].classes:
@@ -197,7 +216,6 @@ def _read(task: AnyTask, details: Mapping[str, Any]) -> dict[str, Rows]:
                 f"{where}: labels go down to {part.labels.min()}, so this split's labels are "
                 "secret: choose one with labels (for ImageNet, validation)."
             )
-    return rows
 
 
 def _verify(files: list[Path]) -> None:

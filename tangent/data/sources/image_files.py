@@ -174,7 +174,7 @@ def read_resisc45(places: Mapping[str, Path]) -> SourceData:
 def read_gtsrb(places: Mapping[str, Path]) -> SourceData:
     """GTSRB: `train` (folders 00000 to 00042), `test` (images) and `annotations` (its table)."""
     train, classes = list_folder(places["train"], (".ppm",))
-    names, numbers = _read_table(places["annotations"])
+    names, numbers = _read_annotations(places["annotations"])
     labels = []
     for number in numbers:
         folder = f"{number:05d}"
@@ -189,23 +189,40 @@ def read_gtsrb(places: Mapping[str, Path]) -> SourceData:
     return SourceData(train, None, FileRows(paths, labels), classes)
 
 
-def _read_table(file: Path) -> tuple[list[str], list[int]]:
-    """File names and class numbers of a table that is separated by semicolons."""
+def read_table(
+    file: Path, columns: Sequence[str], hint: str, separator: str = ","
+) -> list[dict[str, str]]:
+    """Rows of a table whose first line names its columns.
+
+    A table that lacks one of the `columns`, or a row a value there, is a `UserError`; `hint` is
+    what it says of columns.
+    """
     try:
         content = io.StringIO(read_regular(file).decode("utf-8-sig", "replace"), newline="")
-        reader = csv.DictReader(content, delimiter=";", skipinitialspace=True)
-        columns, rows = reader.fieldnames or [], list(reader)
+        reader = csv.DictReader(content, delimiter=separator, skipinitialspace=True)
+        there, rows = reader.fieldnames or [], list(reader)
     except (OSError, csv.Error) as error:
         raise UserError(f"{file} cannot be read ({error}): restore it.") from error
-    if not {"Filename", "ClassId"} <= set(columns):
+    if not set(columns) <= set(there):
         raise UserError(
-            f"{file} must have the columns Filename and ClassId (separated by semicolons); it "
-            f"has {', '.join(columns) or 'none'}. GT-final_test.csv is the table with classes."
+            f"{file} must have the columns {' and '.join(columns)} (separated by {separator!r}); "
+            f"it has {', '.join(there) or 'none'}. {hint}"
         )
     for number, row in enumerate(rows, start=2):
-        if not row["Filename"] or not (row["ClassId"] or "").isdecimal():
+        for column in columns:
+            if not row[column]:
+                raise UserError(f"{file}, line {number} has no {column}: complete it.")
+    return rows
+
+
+def _read_annotations(file: Path) -> tuple[list[str], list[int]]:
+    """File names and class numbers of GTSRB's table."""
+    hint = "GT-final_test.csv is the table with classes."
+    rows = read_table(file, ("Filename", "ClassId"), hint, ";")
+    for number, row in enumerate(rows, start=2):
+        if not row["ClassId"].isdecimal():
             raise UserError(
-                f"{file}, line {number}: a file name and a class number are needed; restore this "
-                "file from GTSRB_Final_Test_GT.zip."
+                f"{file}, line {number}: a class number is needed; restore this file from "
+                "GTSRB_Final_Test_GT.zip."
             )
     return [row["Filename"] for row in rows], [int(row["ClassId"]) for row in rows]

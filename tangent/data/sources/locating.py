@@ -13,17 +13,20 @@ from tangent.data.sources.folder import LayoutFolder
 from tangent.data.sources.from_torchvision import Torchvision
 from tangent.data.sources.hub import Hub
 from tangent.data.sources.json_lines import JsonLines
+from tangent.data.sources.own_files import ClassFolders, ImageTables
 from tangent.data.sources.package_images import PackageImages
-from tangent.data.sources.source import Absent, Sizes, Source, SourceData
+from tangent.data.sources.source import Absent, Contents, Sizes, Source, SourceData
 from tangent.data.sources.synthetic import Synthetic
 from tangent.jobs.dependencies import Registry
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
 from tangent.jobs.sources import described
-from tangent.tasks.task_files import AnyTask
+from tangent.tasks.task_files import AnyTask, general_task, load_task, own_task, task_names
 
 DATA_SOURCES: Registry[type[Source]] = {
     "hub": Hub,
+    "class_folders": ClassFolders,
+    "csv": ImageTables,
     "folder": LayoutFolder,
     "torchvision": Torchvision,
     "demo": DemoImages,
@@ -50,6 +53,45 @@ class Located:
     entry: dict[str, Any]
     details: dict[str, Any]
     skipped: list[str]
+
+
+def task_of(name: str, file: str | None, sources: Sequence[Source]) -> AnyTask:
+    """A task as its `file` describes it, ours, or with the names that a source has for its classes.
+
+    Raises:
+        UserError: the description is wrong, or there is none.
+    """
+    if file is not None:
+        return own_task(name, file)
+    skipped: list[str] = []
+    for source in sources if name not in task_names() else ():
+        if source.names_classes:
+            try:
+                return general_task(source.gives[0], name, source.class_names(name))
+            except Absent as reason:
+                skipped.append(str(reason))
+    if skipped:
+        raise UserError("; ".join(skipped))
+    return load_task(name)
+
+
+def contents(name: str, sources: Sequence[Source]) -> Contents | None:
+    """What the first source that is there has, of those that can be listed; None: none of them can.
+
+    Raises:
+        Absent: none of them is there.
+        UserError: one is there but wrong.
+    """
+    skipped: list[str] = []
+    for source in sources:
+        try:
+            if found := source.contents(name):
+                return found
+        except Absent as reason:
+            skipped.append(str(reason))
+    if skipped:
+        raise Absent("; ".join(skipped))
+    return None
 
 
 def locate(task: AnyTask, entries: Sequence[Mapping[str, Any]], sizes: Sizes) -> Located:

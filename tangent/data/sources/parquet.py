@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-IMAGE, LABEL = "image", "label"
 # So many rows stay in memory, and two groups in any case: eight threads that read ascending rows
 # are up to 256 apart, and a group that is dropped too early is read again.
 _ROWS_IN_MEMORY = 512
@@ -34,32 +33,43 @@ _CLASS_SUFFIX = re.compile(r"_n\d{8}$")
 class ParquetRows(Rows):
     """Images of one split's shards; only labels, and a few groups of rows, are ever in memory.
 
+    Args:
+        files: the shards.
+        image, label: names of the columns.
+        classes: the labels' names, in place of those that the files have.
+
     Raises:
         UserError: a file is truncated, lacks a column or has one of another type.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        files: Sequence[Path],
+        image: str = "image",
+        label: str = "label",
+        classes: tuple[str, ...] = (),
+    ) -> None:
+        self._image, self._lock = image, threading.Lock()
         self._recent: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
         # Each group of rows: its shard, its number in there, its first row in there and overall.
         self._groups: list[tuple[Path, int, int]] = []
         self._starts: list[int] = []
         labels: list[pa.ChunkedArray] = []
-        classes = {}
+        named = {}
         for file in files:
             start, first = sum(map(len, labels)), 0
             with opened(file) as content:
-                _check_columns(file, content.schema_arrow)
-                classes[file] = class_names(file, content.schema_arrow, LABEL)
+                _check_columns(file, content.schema_arrow, image, label)
+                named[file] = class_names(file, content.schema_arrow, label)
                 for number in range(content.num_row_groups):
                     self._groups.append((file, number, first))
                     self._starts.append(start + first)
                     first += content.metadata.row_group(number).num_rows
-                labels.append(content.read([LABEL]).column(LABEL))
+                labels.append(content.read([label]).column(label))
             if labels[-1].null_count:
                 raise UserError(f"{file}: {labels[-1].null_count} rows have no label.")
         numbers = np.concatenate([column.to_numpy().astype(np.int64) for column in labels])
-        super().__init__(numbers, str(files[0]), _same(classes))
+        super().__init__(numbers, str(files[0]), classes or _same(named))
 
     def name(self, row: int) -> str:
         return self._name(row, self._paths[row])
@@ -86,8 +96,8 @@ class ParquetRows(Rows):
             if group not in self._recent:
                 file, number, _ = self._groups[group]
                 with opened(file) as content:
-                    table = content.read_row_group(number, columns=[IMAGE])
-                self._recent[group] = table.column(IMAGE)
+                    table = content.read_row_group(number, columns=[self._image])
+                self._recent[group] = table.column(self._image)
                 while len(self._recent) > 2 + _ROWS_IN_MEMORY // table.num_rows:
                     self._recent.popitem(last=False)
             self._recent.move_to_end(group)
@@ -95,15 +105,15 @@ class ParquetRows(Rows):
 
     @cached_property
     def _paths(self) -> list[str | None]:
-        """The column image.path of all shards, without the images."""
+        """The images' paths of all shards, without the images."""
         import pyarrow.compute as pc
 
         paths: list[str | None] = []
         for file in dict.fromkeys(file for file, _, _ in self._groups):
             with opened(file) as content:
-                column = content.read([f"{IMAGE}.path"])
+                column = content.read([f"{self._image}.path"])
                 if column.num_columns:
-                    paths += pc.struct_field(column.column(IMAGE), "path").to_pylist()
+                    paths += pc.struct_field(column.column(self._image), "path").to_pylist()
                 else:
                     paths += [None] * content.metadata.num_rows
         return paths
@@ -145,18 +155,21 @@ def _columns(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} ({field.type})" for field in schema)
 
 
-def _check_columns(file: Path, schema: pa.Schema) -> None:
+def _check_columns(file: Path, schema: pa.Schema, image: str, label: str) -> None:
     import pyarrow as pa
 
-    for column in (IMAGE, LABEL):
+    for column, key in ((image, "image"), (label, "label")):
         if column not in schema.names:
-            raise UserError(f"{file} has no column {column!r}; its columns are {_columns(schema)}.")
-    image, label = schema.field(IMAGE).type, schema.field(LABEL).type
-    has_bytes = pa.types.is_struct(image) and image.get_field_index("bytes") >= 0
-    if not has_bytes or image.field("bytes").type not in (pa.binary(), pa.large_binary()):
-        wrong, wanted = IMAGE, "be a struct that holds bytes"
-    elif not pa.types.is_integer(label):
-        wrong, wanted = LABEL, "hold whole numbers"
+            raise UserError(
+                f"{file} has no column {column!r}; its columns are {_columns(schema)}. The "
+                f"source's key `{key}` names it."
+            )
+    images, labels = schema.field(image).type, schema.field(label).type
+    has_bytes = pa.types.is_struct(images) and images.get_field_index("bytes") >= 0
+    if not has_bytes or images.field("bytes").type not in (pa.binary(), pa.large_binary()):
+        wrong, wanted = image, "be a struct that holds bytes"
+    elif not pa.types.is_integer(labels):
+        wrong, wanted = label, "hold whole numbers"
     else:
         return
     raise UserError(f"{file}: {wrong!r} must {wanted}; columns: {_columns(schema)}.")
@@ -182,8 +195,8 @@ def _read(task: TextTask, files: Sequence[Path]) -> tuple[list, list, str, Any]:
             for column, key in asked.items():
                 if column not in schema.names:
                     raise UserError(
-                        f"{file} has no column {column!r}, which the key `{key}` of tangent/tasks/"
-                        f"{task.name}.yaml names; its columns are {_columns(schema)}."
+                        f"{file} has no column {column!r}, which the key `{key}` of "
+                        f"{task.place} names; its columns are {_columns(schema)}."
                     )
             classes[file] = class_names(file, schema, task.label)
             table = content.read([*task.columns, task.label])

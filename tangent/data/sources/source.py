@@ -223,6 +223,19 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Contents:
+    """What a source has that lists it before anything runs.
+
+    Attributes:
+        sizes: numbers of examples.
+        listing: digest of what is listed: another one is another data set.
+    """
+
+    sizes: Sizes
+    listing: str
+
+
+@dataclass(frozen=True)
 class SourceData:
     """The official splits of a copy, with the labels in the copy's own numbering.
 
@@ -249,9 +262,23 @@ class Source(Section):
 
     Attributes:
         gives: the kinds of tasks that it has data sets of.
+        names_classes: whether it knows the names of the classes of a task that has no file.
     """
 
     gives: ClassVar[tuple[str, ...]] = ("image",)
+    names_classes: ClassVar[bool] = False
+
+    def contents(self, name: str) -> Contents | None:
+        """What is there for the task `name`, without decoding; None: it cannot be listed.
+
+        Raises:
+            Absent, UserError: as of `locate`.
+        """
+        return None
+
+    def class_names(self, name: str) -> tuple[str, ...]:
+        """The names of the classes, of a source that `names_classes`; raises as `contents`."""
+        raise NotImplementedError
 
     def locate(self, task: AnyTask, sizes: Sizes) -> dict[str, Any]:
         """Find the copy; this may download.

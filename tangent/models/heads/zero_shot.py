@@ -97,7 +97,7 @@ def _tokenize(tokenizer: Callable[..., Tensor], prompts: list[str], task: Task) 
         raise UserError(
             f"task {task.name}: the prompt {prompts[truncated[0]]!r} has more than the {length} "
             f"tokens that the model reads, and {len(truncated) - 1} more prompts too: shorten the "
-            f"class name or the template in tangent/tasks/{task.name}.yaml."
+            f"class name or the template in {task.place}."
         )
     return tokens
 

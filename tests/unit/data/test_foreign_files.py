@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.io import savemat
 from test_sources_folder import from_folder, write
 
-from tangent.data.sources.image_files import FOREIGN, _read_table, list_folder, read_lines
+from tangent.data.sources.image_files import FOREIGN, _read_annotations, list_folder, read_lines
 from tangent.data.sources.json_lines import _read
 from tangent.data.sources.packed_files import _read_digits, _read_idx, read_mat
 from tangent.data.sources.parquet import ParquetRows
@@ -167,7 +167,7 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path, kind):
 
 READERS = {
     "list": read_lines,
-    "table": _read_table,
+    "table": _read_annotations,
     "JSON lines": lambda path: _read(TASK, path),
     "idx file": lambda path: _read_idx(path, 1),
     "YAML": read_yaml,

@@ -269,12 +269,12 @@ BROKEN = {
     "csv with a cut line": (
         "gtsrb",
         lambda folder: (folder / "GT-final_test.csv").open("a").write("00009.ppm;30;30"),
-        "GT-final_test.csv, line 11: a file name and a class number are needed",
+        "GT-final_test.csv, line 11 has no ClassId",
     ),
     "csv with a class that is no number": (
         "gtsrb",
         lambda folder: (folder / "GT-final_test.csv").open("a").write("9.ppm;1;1;1;1;1;1;²\n"),
-        "GT-final_test.csv, line 11: a file name and a class number are needed",
+        "GT-final_test.csv, line 11: a class number is needed",
     ),
     "a folder in place of the csv": (
         "gtsrb",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import re
@@ -10,13 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hub_server import Hub, Repository, files_in, serve
 from locating import content, drawn, locate, opened
 from small_copies import hub_entry, hub_names, pictures, write_hub, write_parquet
 
+from tangent.data.sources.locating import open_source, read_located
 from tangent.data.sources.source import Sizes
 from tangent.jobs.files import read_json
+from tangent.tasks.task_files import described_task
 
 TASK, SIZES = "eurosat", Sizes(40, None, 12)
 ENTRY = hub_entry(TASK)
@@ -201,3 +207,25 @@ def test_a_damaged_shard_is_named_with_what_to_delete(repository, run):
     repository.files[name] = whole
     output, _ = run()
     assert len(opened(output, TASK, SIZES).test) == SIZES.test
+
+
+def test_a_data_set_that_is_none_of_ours_needs_its_entry_alone(repository, run, hub, tmp_path):
+    """Other columns, no names in the files: both are in the entry, and the classes with them."""
+    names = ["low_land", "high_land"]
+    for name in [name for name in repository.files if name.endswith(".parquet")]:
+        table = pq.read_table(io.BytesIO(repository.files[name]))
+        other = pa.table({"img": table["image"], "kind": pc.bit_wise_and(table["label"], 1)})
+        pq.write_table(other, file := io.BytesIO())
+        repository.files[name] = file.getvalue()
+    columns = {"image": "img", "label": "kind", "labels": names}
+    output = tmp_path / "land.json"
+    locate(output, "land", [ENTRY | columns], SIZES, False, **hub.environment(tmp_path / "home"))
+    task, located = described_task("land", output), read_located(output)
+    assert task.prompts() == [["a photo of a low land"], ["a photo of a high land"]]
+    data = open_source(task, located, SIZES)
+    rows = pictures(TASK, "test", SIZES.test)
+    assert data.classes == tuple(names)
+    assert data.test.labels.tolist() == [picture.label % 2 for picture in rows]
+    assert all((data.test[n] == picture.pixels).all() for n, picture in enumerate(rows))
+    _, said = run(ENTRY | columns | {"image": "picture"}, fails=True)
+    assert "has no column 'picture'" in said and "The source's key `image` names it" in said

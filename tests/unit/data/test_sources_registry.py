@@ -60,7 +60,7 @@ def test_where_nothing_is_there_every_source_is_listed_with_its_remedy(tmp_path)
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"source": "web"}, "unknown source 'web': choose one of hub, folder, torchvision, demo"),
+        ({"source": "web"}, "unknown source 'web': choose one of hub, class_folders, csv, folder"),
         ({"source": "demo"}, "seed: field required"),
         (SYNTHETIC | {"size": 3}, "size: extra inputs are not permitted"),
     ],
