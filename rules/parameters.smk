@@ -183,8 +183,7 @@ def finetuning_launcher(wildcards):
 
 def learning_rate_flags(wildcards):
     """The rate that a path has, a number of the configuration, or the file of a chosen one."""
-    of_training = CONFIG.learning_rate_of(wildcards.model, wildcards.training)
-    rate = wildcards.get("rate", of_training)
+    rate = wildcards.get("rate", learning_rate(wildcards))
     if rate is None:
         return {"learning_rate_file": choice(wildcards)}
     return {"learning_rate": rate}
@@ -208,8 +207,8 @@ def finetuning_flags(wildcards):
         epochs=CONFIG.epochs_of(wildcards.model, wildcards.task),
         batch_size=CONFIG.finetuning.batch_size,
         **learning_rate_flags(wildcards),
-        weight_decay=CONFIG.finetuning.weight_decay,
-        warmup_steps=CONFIG.finetuning.warmup_steps,
+        weight_decay=CONFIG.finetuning_value("weight_decay", wildcards.task),
+        warmup_steps=CONFIG.finetuning_value("warmup_steps", wildcards.task),
         gradient_clip=CONFIG.finetuning.gradient_clip,
         autocast=CONFIG.compute.autocast,
         accumulation_steps=of_model.accumulation_steps,

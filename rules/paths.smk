@@ -10,9 +10,9 @@ def tasks_of(wildcards):
     return CONFIG.tasks_of(wildcards.model)
 
 
-def trained_tasks(wildcards):
-    """The tasks that are trained here, and not taken as others have published them."""
-    return CONFIG.trained_tasks(wildcards.model, wildcards.training)
+def tuned_tasks(wildcards):
+    """The tasks by which a learning rate is chosen: those that have none of their own."""
+    return CONFIG.tuned_tasks(wildcards.model, wildcards.training)
 
 
 def tasks_and_control(wildcards):
@@ -127,9 +127,14 @@ def rates(wildcards):
     return CONFIG.rate_grid(wildcards.model, wildcards.training)
 
 
+def learning_rate(wildcards):
+    """The learning rate that the configuration has for a training; None: it is chosen."""
+    return CONFIG.learning_rate_of(wildcards.model, wildcards.training, wildcards.task)
+
+
 def chosen_rate(wildcards):
     """The file of the learning rate where it is chosen from a grid."""
-    if "rate" in wildcards.keys() or not rates(wildcards):  # a path may have it
+    if "rate" in wildcards.keys() or learning_rate(wildcards):  # a path may have it
         return []
     # What follows is planned when the choice is made: the same one as before trains nothing again.
     checkpoints.chosen_learning_rate.get(

@@ -65,7 +65,7 @@ checkpoint chosen_learning_rate:
         accuracies=collect(
             f"{TUNED}/accuracy.json",
             rate=rates,
-            task=trained_tasks,
+            task=tuned_tasks,
             allow_missing=True,
         ),
     output:
@@ -98,8 +98,12 @@ rule adopted_training:
     output:
         **training_files("<results>/finetuned/{model}/{training}/{task}/seed{seed}"),
     wildcard_constraints:
-        # A model's name counts with the training that comes after it in the path.
-        model="|".join(f"{re.escape(m)}(?=/{t}/)" for m, t in CONFIG.searches) or "(?!)",
+        # A model's name counts with the training and the task that come after it in the path.
+        model="|".join(
+            f"{re.escape(m)}(?=/{t}/(?:{one_of(CONFIG.tuned_tasks(m, t))})/)"
+            for m, t in CONFIG.searches
+        )
+        or "(?!)",
         seed=CONFIG.tuning_seed,
     params:
         settings=adoption_flags,

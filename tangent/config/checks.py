@@ -63,6 +63,8 @@ def _references(config: Config) -> Iterator[str]:
     yield from _repeated("seeds", config.seeds)
     yield from _not_in("control", [config.control], config.datasets, "datasets")
     trained = [task for task in config.tasks if task in config.datasets]
+    own = config.finetuning.tasks
+    trained = [task for task in trained if task not in own or own[task].epochs is None]
     yield from _not_in("tasks", trained, config.finetuning.epochs, "finetuning.epochs")
     strangers = [
         name
@@ -72,6 +74,7 @@ def _references(config: Config) -> Iterator[str]:
     yield from _not_in("datasets", strangers, task_names(), "the folder tangent/tasks")
     everything = {*config.datasets, *task_names()}
     yield from _not_in("finetuning.epochs", config.finetuning.epochs, everything, "tangent/tasks")
+    yield from _not_in("finetuning.tasks", own, everything, "tangent/tasks")
     for model, trainings in config.published.items():
         for training, of_tasks in trainings.items():
             key = f"published.{model}.{training}"
@@ -270,6 +273,12 @@ def _rate_sensitivity(config: Config) -> Iterator[str]:
     key, models = "rate_sensitivity.models", config.rate_sensitivity.models
     if len(models) == 1:
         yield f"{key}: {models[0]} is one point; a comparison needs two, or none to leave it out"
+    for task, own in config.finetuning.tasks.items() if models else ():
+        if task in config.tasks and own.learning_rate:
+            yield (
+                f"finetuning.tasks.{task}.learning_rate: it would be the same at all rates "
+                f"that {key} compares; leave it out"
+            )
     described = [model for model in models if model in config.pretrained]
     for model in described:
         own = config.finetuning.models.get(model)

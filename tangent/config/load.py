@@ -167,7 +167,7 @@ def _shown_location(location: Location, content: Any) -> Location:
     shown: list[str | int] = []
     marks: list[Any] = []
     for part in location:
-        if part in marks or part in ("a list", "a grid", "a number", "[key]"):
+        if part in marks or part in ("a list", "a grid", "a number", "a mapping", "[key]"):
             marks = []
             continue
         shown.append(part)

@@ -126,7 +126,16 @@ class Config(Section):
         """Passes over the training images when `model` is fine-tuned on `task`."""
         if self.is_random(model) and self.random_initialization.epochs is not None:
             return self.random_initialization.epochs
-        return self.finetuning.epochs[task]
+        return self.task_finetuning(task).epochs or self.finetuning.epochs[task]
+
+    def task_finetuning(self, task: str) -> sections.TaskFinetuning:
+        """What differs in the fine-tuning on `task`."""
+        return self.finetuning.tasks.get(task, sections.TaskFinetuning())
+
+    def finetuning_value(self, key: str, task: str) -> float:
+        """A number of the section `finetuning`, or the task's own by that name."""
+        own = getattr(self.task_finetuning(task), key)
+        return getattr(self.finetuning, key) if own is None else own
 
     def finetuning_of(self, model: str) -> sections.ModelFinetuning:
         """How `model`'s fine-tuning fits into memory."""
@@ -202,29 +211,37 @@ class Config(Section):
         """Where fine-tuned weights come from that are not trained here; None: they are."""
         return self.published.get(model, {}).get(training, {}).get(task)
 
-    def learning_rate_of(self, model: str, training: str) -> float | None:
-        """Peak learning rate when `model` is fine-tuned; None where one is chosen from a grid."""
+    def learning_rate_of(self, model: str, training: str, task: str | None = None) -> float | None:
+        """Peak learning rate when `model` is fine-tuned; None where one is chosen from a grid.
+
+        `task` is what it is fine-tuned on; None: one without a rate of its own.
+        """
+        if task is not None and not self.is_random(model):
+            own = self.task_finetuning(task).rate_of(training)
+            if own is not None:
+                return own
         rate = self._rate_or_grid(model, training)
         return None if isinstance(rate, sections.RateGrid) else rate
 
     def rate_grid(self, model: str, training: str) -> list[float]:
         """The learning rates to choose from, ascending; none where nothing is searched.
 
-        Where all fine-tuned weights are published there is nothing to train, and no rate to choose.
+        Where no task needs one there is none to choose.
         """
         rate = self._rate_or_grid(model, training)
-        is_searched = isinstance(rate, sections.RateGrid) and self.trained_tasks(model, training)
+        is_searched = isinstance(rate, sections.RateGrid) and self.tuned_tasks(model, training)
         return rate.grid if is_searched else []
 
-    def trained_tasks(self, model: str, training: str) -> list[str]:
-        """The tasks that `model` is fine-tuned on here, by none's published weights.
+    def tuned_tasks(self, model: str, training: str) -> list[str]:
+        """The tasks by which a learning rate is chosen, and that have it then.
 
-        A learning rate is chosen by these: those of published weights have theirs.
+        Published weights and tasks with a number of their own have theirs.
         """
         return [
             task
             for task in self.tasks_of(model)
             if self.published_weights(model, training, task) is None
+            and self.task_finetuning(task).rate_of(training) is None
         ]
 
     @property

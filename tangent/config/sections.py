@@ -158,6 +158,36 @@ class ModelFinetuning(keys.Section):
     """GPUs of one machine that a step's batch is spread over."""
 
 
+OwnRate = Annotated[
+    Annotated[keys.LearningRate, Tag("a number")]
+    | Annotated[dict[TrainingName, keys.LearningRate], Tag("a mapping")],
+    Discriminator(lambda value: "a mapping" if isinstance(value, dict) else "a number"),
+]
+
+
+class TaskFinetuning(keys.Section):
+    """What differs for one task, random twins included.
+
+    What is given here wins over `finetuning` and `finetuning.models`, and is in no search; twins
+    keep the learning rate and the epochs that `random_initialization` has.
+    """
+
+    epochs: keys.Epochs | None = None
+    """Passes over the training images."""
+    learning_rate: OwnRate | None = None
+    """Peak learning rate of AdamW, of all trainings or of those named. Where others are chosen from
+    a grid, this task has no say in the choice."""
+    weight_decay: keys.NonNegativeNumber | None = None
+    """AdamW's weight decay."""
+    warmup_steps: keys.NaturalNumber | None = None
+    """Steps of the learning rate's linear warm-up."""
+
+    def rate_of(self, training: str) -> float | None:
+        """Its learning rate of a training, if it has one."""
+        rate = self.learning_rate
+        return rate.get(training) if isinstance(rate, dict) else rate
+
+
 class Finetuning(keys.Section):
     """Fine-tuning: AdamW, cosine decay to zero after a linear warm-up, frozen head (protocol)."""
 
@@ -180,6 +210,8 @@ class Finetuning(keys.Section):
     training at the chosen rate is not made again."""
     models: dict[keys.Name, ModelFinetuning] = {}
     """What differs for a model, by the model's name."""
+    tasks: dict[keys.Name, TaskFinetuning] = {}
+    """What differs for a task, by the task's name."""
 
 
 class EvenGrid(keys.Section):

@@ -137,7 +137,7 @@ def _places(config: Config) -> Iterator[dict[str, list[Any]]]:
             "tuned": [model],
             "training": [training],
             "rate": config.rate_grid(model, training),
-            "trained": config.trained_tasks(model, training),
+            "trained": config.tuned_tasks(model, training),
             "tuning_seed": [config.tuning_seed],
         }
 

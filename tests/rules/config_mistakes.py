@@ -53,6 +53,22 @@ MISTAKES = {
     "random_initialization.learning_rate.linear must be a number, not {'grid': [0.1, 0.2, 0.3]}": {
         "random_initialization.learning_rate.linear": {"grid": [0.1, 0.2, 0.3]}
     },
+    "finetuning.tasks: 'shape' is not in tangent/tasks; did you mean 'shapes'?": {
+        "finetuning.tasks": {"shape": {"epochs": 2}}
+    },
+    "finetuning.tasks.shapes.epoch is not a known key; did you mean finetuning.tasks": {
+        "finetuning.tasks": {"shapes": {"epoch": 2}}
+    },
+    "finetuning.tasks.shapes.learning_rate must be at most 1.0": {
+        "finetuning.tasks": {"shapes": {"learning_rate": 3.0}}
+    },
+    "finetuning.tasks.shapes.learning_rate.linaer must be one of": {
+        "finetuning.tasks": {"shapes": {"learning_rate": {"linaer": 0.1}}}
+    },
+    "finetuning.tasks.shapes.learning_rate: it would be the same at all rates that rate": {
+        "finetuning.tasks": {"shapes": {"learning_rate": 0.1}},
+        "rate_sensitivity": {"models": ["demo-vit", "other"]},
+    },
     "rate_sensitivity.models: 'demo-vitt' is not in models; did you mean 'demo-vit'?": {
         "rate_sensitivity": {"models": ["demo-vit", "demo-vitt"]}
     },

@@ -85,10 +85,43 @@ def test_published_weights_have_no_say_in_a_learning_rate(demo):
     first, *others = demo["tasks"]
     demo["published"] = {"demo-vit": {"linear": {first: entry}}}
     config = load_config(demo)
-    assert config.trained_tasks("demo-vit", "linear") == others and config.searches
+    assert config.tuned_tasks("demo-vit", "linear") == others and config.searches
     demo["published"]["demo-vit"]["linear"] = dict.fromkeys(demo["tasks"], entry)
     config = load_config(demo)
     assert config.searches == [] and config.rate_grid("demo-vit", "linear") == []
+
+
+def test_a_tasks_own_numbers_win(demo):
+    demo["finetuning"]["learning_rate"]["linear"] = {"grid": [0.1, 0.2, 0.3]}
+    demo["finetuning"]["models"] = {"demo-vit": {"accumulation_steps": 2}}
+    own = {"epochs": 9, "learning_rate": 0.5, "weight_decay": 0.0, "warmup_steps": 0}
+    demo["finetuning"]["tasks"] = {"shapes": own, "letters": {"learning_rate": {"linear": 0.25}}}
+    del demo["finetuning"]["epochs"]["shapes"]
+    config = load_config(demo)
+
+    def rate(training, task, model="demo-vit"):
+        return config.learning_rate_of(model, training, task)
+
+    assert rate("standard", "shapes") == rate("linear", "shapes") == 0.5
+    assert rate("linear", "letters") == 0.25 and rate("linear", "signs") is None
+    assert rate("standard", "letters") == demo["finetuning"]["learning_rate"]["standard"]
+    # The grid's rate is chosen by the others.
+    assert config.tuned_tasks("demo-vit", "linear") == demo["tasks"][2:]
+    assert config.rate_grid("demo-vit", "linear") == [0.1, 0.2, 0.3]
+    assert config.epochs_of("demo-vit", "shapes") == 9
+    assert config.finetuning_value("weight_decay", "shapes") == 0
+    assert config.finetuning_value("warmup_steps", "shapes") == 0
+    assert config.finetuning_value("warmup_steps", "letters") == 20
+    # Random twins have rates and epochs of their own.
+    random = demo["random_initialization"]
+    twins = rate("linear", "shapes", "demo-vit-random")
+    assert twins == random["learning_rate"]["linear"]
+    assert config.epochs_of("demo-vit-random", "shapes") == random["epochs"]
+    random["epochs"] = None
+    assert load_config(demo).epochs_of("demo-vit-random", "shapes") == 9
+    demo["finetuning"]["tasks"] = {task: {"learning_rate": 0.5} for task in demo["tasks"]}
+    demo["finetuning"]["epochs"]["shapes"] = 1
+    assert load_config(demo).searches == []
 
 
 def test_the_study_of_learning_rates_has_the_demos_weights_at_every_rate(demo):
