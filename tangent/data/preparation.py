@@ -196,8 +196,8 @@ def _shared_examples(members: Mapping[str, Member], task: str, duplicates: str) 
             one = members[second].official.rows.name(members[second].rows[both[0]])
             raise UserError(
                 f"{found} (equal SHA-256), such as {one}, so accuracies would be too high. Remove "
-                "the duplicates from the source, choose a source with clean splits, or, if the data set is known "
-                f"to be so, accept it by `datasets.{task}.duplicates: warn`."
+                "the duplicates from the source, choose a source with clean splits, or, if the "
+                f"data set is known to be so, accept it by `datasets.{task}.duplicates: warn`."
             )
         if count:
             logger.warning("%s%s", found, ", so accuracies may be too high" if is_leak else "")

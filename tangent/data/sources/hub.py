@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from tangent.data.sources.parquet import LABEL, ParquetRows, class_names, opened, read_texts
+from tangent.data.sources.parquet import ParquetRows, class_names, opened, read_texts
 from tangent.data.sources.source import Absent, Rows, Sizes, Source, SourceData
 from tangent.jobs.errors import UserError, first_line, is_full_disk
 from tangent.jobs.files import sha256_file
