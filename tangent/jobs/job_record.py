@@ -1,10 +1,12 @@
 """The record that a job leaves of itself beside its log: what it read, what it wrote, with what.
 
 A CSV, a table or a figure cannot hold a provenance block, and no file can hold its own hash. The
-record has both: the job's provenance block, and the SHA-256 of every file that it wrote.
+record has both: the job's provenance block, and the SHA-256 of every file that it wrote. It also
+says when the job finished, in seconds since 1970.
 `tangent.jobs.verification` compares files and records.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +76,7 @@ def write(log: Path, step: str, settings: Mapping[str, Any], code: str) -> None:
         "step": step,
         "outputs": {path: _entry(path) for path in files.written()},
         "provenance": provenance.record(None, settings, code),
+        "finished": time.time(),
     }
     files.write_json(record_path(log), content)
 

@@ -5,6 +5,7 @@ itself (`tangent.jobs.job_record`).
 """
 
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -109,4 +110,15 @@ def _device() -> str:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         return f"cuda: {torch.cuda.get_device_name()}"
-    return f"cpu: {platform.machine()}"
+    return f"cpu: {_cpu() or platform.machine()}"
+
+
+@cache
+def _cpu() -> str | None:
+    """The processor's name where Linux says it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return name and name[1].strip()

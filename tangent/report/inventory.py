@@ -3,9 +3,10 @@
 import csv
 import itertools
 import json
+import math
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,6 +82,12 @@ def usage(jobs: Mapping[str, Path], folder: Path) -> tuple[Usage, dict[str, Usag
     Returns:
         Usage per step, in the order of the jobs; and by mode that of the steps that edit models.
     """
+    table = _benchmarks(jobs, folder)
+    return _by_step(table), {mode: _by_step(table[table["mode"] == mode]) for mode in MODES}
+
+
+def _benchmarks(jobs: Iterable[str], folder: Path) -> pd.DataFrame:
+    """A row per measured job: `job`, `step`, `mode`, `seconds`, `memory` in MB."""
     rows = []
     for name in jobs:
         path, step = folder / f"{name}.tsv", _step(name)
@@ -88,13 +95,26 @@ def usage(jobs: Mapping[str, Path], folder: Path) -> tuple[Usage, dict[str, Usag
         mode = name.split("/")[2] if step in EDITING_STEPS else ""
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         for row in csv.DictReader(text.splitlines(), delimiter="\t"):
-            rows.append((step, mode, row.get("s"), row.get("max_rss")))
-    table = pd.DataFrame(rows, columns=["step", "mode", "seconds", "memory"])
+            rows.append((name, step, mode, row.get("s"), row.get("max_rss")))
+    table = pd.DataFrame(rows, columns=["job", "step", "mode", "seconds", "memory"])
     # Snakemake writes "-" or "NA" where a job was over before it could be measured.
     for column in ("seconds", "memory"):
         table[column] = pd.to_numeric(table[column], errors="coerce")
-    table = table.dropna(subset="seconds")
-    return _by_step(table), {mode: _by_step(table[table["mode"] == mode]) for mode in MODES}
+    return table.dropna(subset="seconds")
+
+
+def wall_clock(finished: Mapping[str, float], folder: Path) -> float | None:
+    """Seconds in which at least one job ran, of jobs that `finished` at these times.
+
+    Pauses between runs do not count. None where no job is known to have been measured.
+    """
+    table = _benchmarks(finished, folder)
+    ends = table.job.map(finished)
+    busy, until = 0.0, -math.inf
+    for start, end in sorted(zip(ends - table.seconds, ends, strict=True)):
+        busy += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return busy if len(table) else None
 
 
 def _by_step(table: pd.DataFrame) -> Usage:
@@ -135,6 +155,7 @@ class Provenance(NamedTuple):
     Attributes:
         versions: package -> versions found (one, unless the study was continued elsewhere).
         commits: commits of this repository.
+        finished: job -> when it was over, in seconds since 1970; no job of older records.
         devices: devices.
         code: step -> code fingerprints.
         weights: file -> SHA-256 of every weights file that a result was computed from.
@@ -144,6 +165,7 @@ class Provenance(NamedTuple):
 
     versions: dict[str, set[str]]
     commits: set[str]
+    finished: dict[str, float]
     devices: set[str]
     code: dict[str, set[str]]
     weights: dict[str, str]
@@ -157,9 +179,12 @@ def provenance(config: Config, jobs: Mapping[str, Path]) -> Provenance:
         UserError: a data set's description is missing or not JSON.
     """
     versions, code, weights = defaultdict(set), defaultdict(set), {}
-    commits, devices = set(), set()
+    commits, devices, finished = set(), set(), {}
     for name, path in jobs.items():
-        block = files.read_json(path)["provenance"]
+        record = files.read_json(path)
+        block = record["provenance"]
+        if "finished" in record:
+            finished[name] = record["finished"]
         for package, version in (block.get("versions") or {}).items():
             versions[package].add(version)
         commits |= {block.get("commit")} - {None}
@@ -179,4 +204,5 @@ def provenance(config: Config, jobs: Mapping[str, Path]) -> Provenance:
             split: (one["n"], one["sha256"])
             for split, one in files.read_json(path)["splits"].items()
         }
-    return Provenance(versions, commits, devices, code, dict(sorted(weights.items())), datasets)
+    weights = dict(sorted(weights.items()))
+    return Provenance(versions, commits, finished, devices, code, weights, datasets)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tangent.jobs import files, job_record
@@ -30,6 +34,17 @@ def test_a_job_records_what_it_wrote_and_with_what(tmp_path):
     assert set(record.outputs) == {path}
     assert record.outputs[path].sha256 == files.sha256_file(path)
     assert record.inputs == {}
+
+
+def test_a_record_says_when_the_job_was_over_and_on_which_processor(tmp_path):
+    before = time.time()
+    resolved_config(tmp_path, tmp_path / "x.log")
+    content = json.loads((tmp_path / "x.json").read_text())
+    assert before < content["finished"] < time.time()
+    kernel = Path("/proc/cpuinfo")
+    known = kernel.exists() and re.findall(r"model name\s*: (.*)", kernel.read_text())
+    name = known[0] if known else platform.machine()
+    assert content["provenance"]["device"] == f"cpu: {name}"
 
 
 def test_a_failed_job_has_no_record_not_even_an_old_one(tmp_path):

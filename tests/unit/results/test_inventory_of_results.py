@@ -11,7 +11,13 @@ from study_records import write_record
 from tangent.jobs.errors import UserError
 from tangent.jobs.files import write_json, write_safetensors, write_text
 from tangent.report.build import build_report, read_configuration
-from tangent.report.inventory import jobs_of, provenance, published_weights, usage
+from tangent.report.inventory import (
+    jobs_of,
+    provenance,
+    published_weights,
+    usage,
+    wall_clock,
+)
 
 
 def test_usage_adds_benchmarks_up(page_study):
@@ -29,6 +35,17 @@ def test_usage_adds_benchmarks_up(page_study):
         {"standard": {}, "posthoc": {}, "linear": {}},
     )
     assert usage({}, page_study / "benchmarks")[0] == {}
+
+
+def test_wall_clock_is_the_time_in_which_any_job_ran(tmp_path):
+    """0–10 and 4–12 overlap, 30–35 comes after a pause, 31–32 lies in it: 12 + 5 seconds."""
+    finished = {"a": 10.0, "b": 12.0, "c": 35.0, "d": 32.0, "unmeasured": 99.0}
+    for job, seconds in (("a", 10), ("b", 8), ("c", 5), ("d", 1)):
+        write_text(tmp_path / f"{job}.tsv", f"s\tmax_rss\n{seconds}\t1.0\n")
+    write_text(tmp_path / "unmeasured.tsv", "s\tmax_rss\nNA\tNA\n")
+    assert wall_clock(finished, tmp_path) == pytest.approx(17)
+    assert wall_clock({}, tmp_path) is None
+    assert wall_clock(finished, tmp_path / "nothing") is None
 
 
 CHAIN = {
