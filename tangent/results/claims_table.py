@@ -31,7 +31,8 @@ class Claim(NamedTuple):
         measure: (tables, model, *modes) -> the parts of the criterion, all of which must hold.
         modes: that it compares; a study without one of them has no such claim.
         over: the unit that the quantity is a mean over: `task`, `pair`, `kernel`.
-        unit: `fraction` (of test examples; texts write it in percent) or `number` (anything else).
+        unit: `fraction` (of test examples; texts write it in percent), or what texts write behind
+            the number.
         paper: the paper's own numbers as text, of its models' family; empty where we know none.
     """
 
@@ -133,7 +134,7 @@ CLAIMS: tuple[Claim, ...] = (
             partial(measure.disentanglement, region=region),
             modes=("standard", mode),
             over="pair",
-            unit="number",
+            unit="ξ",
         )
         for region, where in (("search_box", "search box [−1, 1]²"), ("whole_grid", "whole grid"))
         for mode in ("posthoc", "linear")
@@ -146,7 +147,7 @@ CLAIMS: tuple[Claim, ...] = (
         "ratio of mean local energies, task / other data sets",
         measure.localization,
         over="kernel",
-        unit="number",
+        unit="×",
     ),
     Claim(
         "proposition1",
@@ -155,7 +156,7 @@ CLAIMS: tuple[Claim, ...] = (
         "own function, geometric mean over the tasks, at coupling 1: below 1",
         "ratio of squared norms, others / own",
         measure.proposition1,
-        unit="number",
+        unit="×",
     ),
     Claim(
         "random_single_task",
@@ -165,7 +166,7 @@ CLAIMS: tuple[Claim, ...] = (
         "share of the way made",
         measure.random_single_task,
         modes=("standard",),
-        unit="number",
+        unit="of the way",
     ),
     *(
         Claim(
@@ -178,7 +179,7 @@ CLAIMS: tuple[Claim, ...] = (
             "difference of the share of the gain that survives, pre-trained − random",
             measure.random_gain,
             modes=(mode,),
-            unit="number",
+            unit="of the gain",
         )
         for mode in ("standard", "linear")
     ),
@@ -190,7 +191,7 @@ CLAIMS: tuple[Claim, ...] = (
         "ratio of mean local energies, pre-trained / random",
         measure.random_localization,
         over="kernel",
-        unit="number",
+        unit="×",
     ),
 )
 

@@ -40,21 +40,21 @@ def readable_claims(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _texts(row: dict[str, Any]) -> dict[str, Any]:
-    scale, digits, suffix = (100, 1, " points") if row["unit"] == "fraction" else (1, 3, "")
+    scale, digits, unit = (100, 1, "points") if row["unit"] == "fraction" else (1, 3, row["unit"])
     sign = "+" if row["quantity"].startswith("difference") else ""
 
     def interval(low: float, high: float) -> str:
         ends = (decimal(scale * end, digits, sign) for end in (low, high))
         return MISSING if pd.isna(low) else " to ".join(ends)
 
-    *models, unit = row["paper"].replace(" points", ", points").split(", ")
+    *models, source = row["paper"].replace(" points", ", points").split(", ")
     own = [text for text in models if text.startswith(f"{row['model']} ")]
-    paper = {"paper_lines": [*(own or models), unit]}
+    paper = {"paper_lines": [*(own or models), source]}
     if not (seeds := row["seeds"]):
         return paper | {"value": "", "interval": "", "interval_other": "", "met_by": MISSING}
     spread = f" ± {decimal(scale * row['spread'], digits)}" if seeds > 1 else ""
     return paper | {
-        "value": decimal(scale * row["mean"], digits, sign) + spread + suffix,
+        "value": decimal(scale * row["mean"], digits, sign) + f"{spread} {unit}",
         "interval": interval(row["low"], row["high"]),
         "interval_other": interval(row["low_other"], row["high_other"]),
         "met_by": f"{row['seeds_met']} of {seeds} seed" + ("s" if seeds > 1 else ""),
