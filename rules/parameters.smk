@@ -278,7 +278,9 @@ def family_labels():
 
 def drawn(names):
     return expand(
-        "<results>/figures/{figure}.{format}", figure=names, format=["svg", "pdf"]
+        "<results>/figures/{figure}.{format}",
+        figure=names,
+        format=["svg", "pdf", "png"],
     )
 
 

@@ -89,13 +89,14 @@ rule plot:
     output:
         svg="<results>/figures/{figure}.svg",
         pdf="<results>/figures/{figure}.pdf",
+        png="<results>/figures/{figure}.png",
     wildcard_constraints:
         figure=one_of(FIGURES_OF_STUDY),
     message:
         "draw {wildcards.figure}"
     shell:
         "python -m scripts plot --figure {wildcards.figure} --tables-dir {params.tables_dir}"
-        " --output-svg {output.svg} --output-pdf {output.pdf} {params.recorded}"
+        " --output-svg {output.svg} --output-pdf {output.pdf} --output-png {output.png} {params.recorded}"
 
 
 # One file that opens offline.

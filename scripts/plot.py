@@ -1,4 +1,4 @@
-"""Draw one of the figures as SVG and PDF."""
+"""Draw one of the figures as SVG, PDF and PNG."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ class Arguments(cli.Common):
     tables_dir: Path = cli.argument("folder of the tidy tables")
     output_svg: Path = cli.argument("the figure as SVG")
     output_pdf: Path = cli.argument("the figure as PDF")
+    output_png: Path = cli.argument("the figure as PNG")
 
 
 def run(arguments: Arguments) -> None:
@@ -18,4 +19,6 @@ def run(arguments: Arguments) -> None:
 
     module = catalogue.load_figure(arguments.figure)
     tables = read_tables(arguments.tables_dir, module.INPUTS)
-    catalogue.save(module.draw(tables), arguments.output_svg, arguments.output_pdf)
+    seen = module.describe(tables) if hasattr(module, "describe") else None
+    outputs = arguments.output_svg, arguments.output_pdf, arguments.output_png
+    catalogue.save(module.draw(tables), *outputs, seen)

@@ -49,8 +49,8 @@ def test_every_file_is_there(results):
             *("subsets", "per_task_alpha", "analogies"),
         )
     ]
-    names += [f"figures/figure{n}.{suffix}" for n in (2, 3, 5, 6) for suffix in ("svg", "pdf")]
-    names += [f"figures/subsets.{suffix}" for suffix in ("svg", "pdf")]
+    figures = (*(f"figure{n}" for n in (2, 3, 5, 6)), "subsets", "task_differences")
+    names += [f"figures/{name}.{suffix}" for name in figures for suffix in ("svg", "pdf", "png")]
     for training in ("standard", "linear"):
         folder = f"finetuned/{MODEL}/{training}/shapes/seed{SEED}"
         names += [f"{folder}/{name}" for name in ("encoder.safetensors", "log.csv")]

@@ -4,7 +4,9 @@ A figure is a module with
     INPUTS: the tidy tables that it reads, as a literal: planning reads it without Matplotlib;
     COMPARES: the modes that it is about, if it does not show all there are, as a literal;
     CAPTION: the text around it, templates of Jinja that know `config` and the number of `seeds`;
-    draw(tables) -> matplotlib.figure.Figure.
+    draw(tables) -> matplotlib.figure.Figure;
+    describe(tables) -> str, if it has one: what is seen, with numbers, for those who do not see it;
+    numbers(tables) -> what JSON holds, if it has one: what the report's script shows of it.
 A study has the figures whose tables and modes it has.
 """
 
@@ -73,18 +75,24 @@ def load_figure(name: str) -> ModuleType:
     return importlib.import_module(f"tangent.report.figures.{name}")
 
 
-def save(figure: Figure, svg: Path, pdf: Path) -> None:
-    """Write a figure as SVG and PDF; the same figure gives the same bytes (no date, fixed ids).
+def save(figure: Figure, svg: Path, pdf: Path, png: Path, seen: str | None = None) -> None:
+    """Write a figure in all formats; the same figure gives the same bytes (no date, fixed ids).
+
+    `seen`, what there is to see, becomes the files' title: the report reads it from the SVG.
 
     Raises:
         UserError: a file cannot be written.
     """
-    # Metadata of the SVG is left out as a whole: the report inlines the file.
+    title = {} if seen is None else {"Title": seen}
+    # Other metadata of the SVG is left out: the report inlines the file.
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     # "tight": a long name beside or above the axes widens the picture instead of being cut off.
     whole = {"bbox_inches": "tight", "pad_inches": 0.06}
     with files.atomic_path(svg) as temporary:
-        figure.savefig(temporary, format="svg", metadata=nothing, dpi=200, **whole)
+        figure.savefig(temporary, format="svg", metadata=nothing | title, dpi=200, **whole)
     with files.atomic_path(pdf) as temporary:
         dateless = {"CreationDate": None, "Creator": None}
-        figure.savefig(temporary, format="pdf", metadata=dateless, **whole)
+        figure.savefig(temporary, format="pdf", metadata=dateless | title, **whole)
+    with files.atomic_path(png) as temporary:
+        nameless = {"Software": None}
+        figure.savefig(temporary, format="png", metadata=nameless | title, dpi=200, **whole)

@@ -32,6 +32,23 @@ CAPTION = Caption(
 )
 
 
+def describe(tables: dict[str, pd.DataFrame]) -> str:
+    """Accuracies and errors at the first and the last step."""
+    table = tables["emergence"]
+    names = ["single_task", "absolute", "disentanglement"]
+    texts = []
+    for mode in modes_in(table):
+        means = table[table["mode"] == mode].groupby("step")[names].mean()
+        ends = [
+            f"{100 * at.single_task:.1f} % on single tasks, {100 * at.absolute:.1f} % after "
+            f"addition, ξ {at.disentanglement:.2f}"
+            for at in (means.iloc[0], means.iloc[-1])
+        ]
+        steps = f"step {means.index[0]} to {means.index[-1]}"
+        texts.append(f"{mode}, {steps}: {' to '.join(ends)}")
+    return f"Curves against steps of pre-training. {'; '.join(texts)}."
+
+
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Four panels over the steps of pre-training; lines are means, bands the range over seeds."""
     table = tables["emergence"]

@@ -22,6 +22,11 @@ CAPTION = Caption(
 )
 
 
+def describe(tables: dict[str, pd.DataFrame]) -> str:
+    """Of the differences `posthoc` − `standard`."""
+    return scatter.describe(tables, *COMPARES)
+
+
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Left: `posthoc` against `standard`. Right: their difference, over 1 − 1/C of C classes."""
     figure, test, looks = scatter.compare_modes(tables, *COMPARES, width=9.0, panels=2)

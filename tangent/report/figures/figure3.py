@@ -1,6 +1,7 @@
 """Figure 3: weight-disentanglement error ξ(α1, α2) of pairs of tasks."""
 
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,9 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     for model, block in zip(models, blocks, strict=True):
         of_model = errors[errors.model == model]
         image = _draw_model(block, of_model, pairs, model if len(models) > 1 else "")
+        for row, maps in enumerate(block):
+            for column, axes in enumerate(maps):
+                axes.set_gid(f"map-{model}-{column}-{row}")
     for axes, mode in zip(grid[:, 0], cycle(modes), strict=False):
         axes.annotate(
             mode, (0, 0.5), xytext=(-48, 0), xycoords="axes fraction", rotation=90,
@@ -67,6 +71,41 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     bar.set_label("ξ(α₁, α₂) ∈ [0, 2], sum of two disagreement rates")
     bar.outline.set_linewidth(0.5)
     return figure
+
+
+def describe(tables: dict[str, pd.DataFrame]) -> str:
+    """The mean error of every mode, near θ0 and everywhere."""
+    errors = tables["disentanglement"]
+    near = errors[(errors.alpha_1.abs() <= SEARCH_BOX) & (errors.alpha_2.abs() <= SEARCH_BOX)]
+    box, whole = (rows.groupby(["model", "mode"]).error.mean() for rows in (near, errors))
+    texts = [
+        f"{model}, {mode}: {box[model, mode]:.3f} in the box, {whole[model, mode]:.3f} on the "
+        "whole grid"
+        for model in errors.model.unique()
+        for mode in modes_in(errors[errors.model == model])
+    ]
+    return f"Heat maps, lightest at their centre. Mean ξ of {'; '.join(texts)}."
+
+
+def numbers(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Of each model and pair: names, grid, the ids of its maps, and ξ of each, a row per α₂."""
+    errors, found = tables["disentanglement"], []
+    for model, of_model in errors.groupby("model", sort=False):
+        pairs = of_model.groupby(["task_1", "task_2"], sort=False)
+        for column, (pair, of_pair) in enumerate(pairs):
+            modes = modes_in(of_pair)
+            values = [_values(of_pair[of_pair["mode"] == mode]) for mode in modes]
+            found.append(
+                {
+                    "model": model,
+                    "tasks": pair,
+                    "alpha": [list(values[0].columns), list(values[0].index)],
+                    "modes": modes,
+                    "maps": [f"map-{model}-{column}-{row}" for row in range(len(modes))],
+                    "error": [of.round(3).to_numpy().tolist() for of in values],
+                }
+            )
+    return found
 
 
 def _draw_model(
@@ -89,8 +128,7 @@ def _draw_model(
 
 
 def _heat_map(axes: Axes, cells: pd.DataFrame) -> AxesImage:
-    # [alpha_2, alpha_1]: the first task runs along x.
-    values = cells.pivot_table(index="alpha_2", columns="alpha_1", values="error", aggfunc="mean")
+    values = _values(cells)
     image = axes.imshow(
         values, origin="lower", extent=_extent(values), cmap=_COLOURS,
         norm=PowerNorm(_SHARE, vmin=0.0, vmax=2.0), interpolation="nearest",
@@ -106,6 +144,11 @@ def _heat_map(axes: Axes, cells: pd.DataFrame) -> AxesImage:
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(7, integer=True))
     return image
+
+
+def _values(cells: pd.DataFrame) -> pd.DataFrame:
+    """ξ, mean over seeds, [alpha_2, alpha_1]: the first task runs along x."""
+    return cells.pivot_table(index="alpha_2", columns="alpha_1", values="error", aggfunc="mean")
 
 
 def _extent(values: pd.DataFrame) -> tuple[float, float, float, float]:

@@ -13,9 +13,15 @@ CAPTION = Caption(
     "Figure 5. Fine-tuning in the tangent space",
     "Single-task test accuracy after linear against standard fine-tuning; a marker is a model, a "
     "colour a task.{% if seeds > 1 %} Bars are standard deviations over seeds.{% endif %} Near "
-    "the diagonal, fine-tuning in the tangent space makes up for the loss of figure 2.",
+    "the diagonal, fine-tuning in the tangent space makes up for the loss of figure 2, whose axes "
+    "are the same.",
     "The two trainings have a learning rate each; the picture depends on both.",
 )
+
+
+def describe(tables: dict[str, pd.DataFrame]) -> str:
+    """Of the differences `linear` − `standard`."""
+    return scatter.describe(tables, *COMPARES)
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:

@@ -30,6 +30,20 @@ CAPTION = Caption(
 )
 
 
+def describe(tables: dict[str, pd.DataFrame]) -> str:
+    """Both quantities at the ends of the axis."""
+    means = tables["proposition1"].groupby(["model", "coupling"])[["localization", "interference"]]
+    texts = []
+    for model, rows in means.mean().groupby("model"):
+        first, last = rows.iloc[0], rows.iloc[-1]
+        texts.append(
+            f"{model}: from coupling 0 to 1 localization goes from {first.localization:.2f} to "
+            f"{last.localization:.2f}, interference from {first.interference:.2f} to "
+            f"{last.interference:.2f}"
+        )
+    return f"Curves against the coupling. {'; '.join(texts)}."
+
+
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Localization and interference against coupling; means and, as bands, ranges over seeds."""
     table = tables["proposition1"]

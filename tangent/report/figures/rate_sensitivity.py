@@ -24,11 +24,29 @@ CAPTION = Caption(
 )
 
 
+def describe(tables: dict[str, pd.DataFrame]) -> str:
+    """The best rate of each training, by single tasks and by addition."""
+    table = tables["rate_sensitivity"]
+    means = table.groupby(["mode", "rate"])[["single_task", "absolute"]].mean()
+    texts = []
+    for mode in _modes(table):
+        best = means.loc[mode].idxmax()
+        texts.append(
+            f"{mode}: single tasks are best at rate {best.single_task:g}, addition at "
+            f"{best.absolute:g}"
+        )
+    return f"A point per learning rate. {'; '.join(texts)}."
+
+
+def _modes(table: pd.DataFrame) -> list[str]:
+    # A mode per training: the post-hoc one adds the standard training's task vectors.
+    return [mode for mode in modes_in(table) if MODES[mode].trained_as == mode]
+
+
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Two panels, absolute and normalised; a point per rate and mode, the mean over seeds."""
     table = tables["rate_sensitivity"]
-    # A mode per training: the post-hoc one adds the standard training's task vectors.
-    modes = [mode for mode in modes_in(table) if MODES[mode].trained_as == mode]
+    modes = _modes(table)
     panels = {"absolute": "absolute", "normalized": "normalised"}
     means = 100 * table.groupby(["mode", "rate"])[["single_task", *panels]].mean()
     figure = style.new_figure(7.4, 3.6)

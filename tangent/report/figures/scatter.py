@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tangent.report.figures import style
+from tangent.results.render import decimal
 
 
 class Looks(NamedTuple):
@@ -29,8 +30,7 @@ def compare_modes(
         The figure with its legend, `width` inches wide; the rows of `single_task` that it shows;
         and their looks.
     """
-    table, models = tables["single_task"], tables["addition"].model.unique()
-    test = table[(table.split == "test") & table.model.isin(models) & table["mode"].isin([x, y])]
+    test = _tests(tables)
     markers = style.assigned(style.MODEL_MARKERS, test.model.unique())
     looks = Looks(markers, style.assigned(style.TASK_COLOURS, test.task.unique()))
     legend_height = 0.2 * (len(looks.markers) + len(looks.colours) + 3) + 0.2
@@ -38,17 +38,43 @@ def compare_modes(
     axes, *_ = figure.subplots(1, panels, squeeze=False).flat
     _draw_accuracies(axes, test, looks, x, y)
     _add_legend(figure, looks)
-    return figure, test, looks
+    return figure, test[test["mode"].isin([x, y])], looks
 
 
-def _draw_accuracies(axes: Axes, test: pd.DataFrame, looks: Looks, x: str, y: str) -> None:
-    """Means over seeds, their standard deviations as bars, and the diagonal of equal axes."""
+def describe(tables: dict[str, pd.DataFrame], x: str, y: str) -> str:
+    """How many points lie below the diagonal, and the extreme differences."""
+    means, _ = _accuracies(_tests(tables))
+    differences = means[y] - means[x]
+    least, most = (
+        f"{decimal(differences[at], 1, '+')} ({', '.join(at)})"
+        for at in (differences.idxmin(), differences.idxmax())
+    )
+    return (
+        f"{(differences < 0).sum()} of {len(differences)} points lie below the diagonal: "
+        f"{y} − {x} from {least} to {most} points."
+    )
+
+
+def _tests(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Test accuracies of all modes, of the models that are studied as they were given."""
+    table = tables["single_task"].query("split == 'test' and mode != 'zero_shot'")
+    return table[table.model.isin(tables["addition"].model)]
+
+
+def _accuracies(test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """In %, [model and task, mode]: means over seeds and standard deviations."""
     accuracy = 100 * test.pivot_table(
         index=["model", "task", "seed"], columns="mode", values="accuracy", sort=False
     )
     points = accuracy.groupby(["model", "task"], sort=False)
-    means, spreads = points.mean(), points.std(ddof=1).fillna(0.0)
-    low, high = (means - spreads).to_numpy().min(), (means + spreads).to_numpy().max()
+    return points.mean(), points.std(ddof=1).fillna(0.0)
+
+
+def _draw_accuracies(axes: Axes, test: pd.DataFrame, looks: Looks, x: str, y: str) -> None:
+    """Means over seeds, their standard deviations as bars, and the diagonal of equal axes."""
+    means, spreads = _accuracies(test)
+    # Of all modes: figures 2 and 5 have the same axes.
+    low, high = (means - spreads).min(axis=None), (means + spreads).max(axis=None)
     margin = max(2.0, 0.06 * (high - low))
     ends = max(float(np.floor(low - margin)), -1.0), min(float(np.ceil(high + margin)), 101.0)
     axes.plot(ends, ends, **style.DASHED)

@@ -30,6 +30,18 @@ CAPTION = Caption(
 )
 
 
+def describe(tables: dict[str, pd.DataFrame]) -> str:
+    """Normalised accuracy at the ends of the axis."""
+    texts = []
+    for (model, mode), rows in tables["subsets"].groupby(["model", "mode"], sort=False):
+        means = 100 * rows.groupby("size").normalized.mean()
+        texts.append(
+            f"{model}, {mode}: {means.iloc[0]:.1f} % with {means.index[0]}, "
+            f"{means.iloc[-1]:.1f} % with {means.index[-1]}"
+        )
+    return f"Curves against the number of tasks. Mean normalised accuracy of {'; '.join(texts)}."
+
+
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """A row per model: absolute and normalised test accuracy against the number of tasks added."""
     subsets = tables["subsets"]

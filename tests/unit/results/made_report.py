@@ -34,7 +34,8 @@ def make_report(folder, figures=None):
         outputs = [f"--output-{kind}={tables}/{name}.{kind}" for kind in ("md", "tex")]
         steps.append((paper_table, ["--table", name, "--tables-dir", tables, *outputs]))
     for name in figures:
-        outputs = [f"--output-{kind}={folder / 'figures' / name}.{kind}" for kind in ("svg", "pdf")]
+        kinds = ("svg", "pdf", "png")
+        outputs = [f"--output-{kind}={folder / 'figures' / name}.{kind}" for kind in kinds]
         steps.append((plot, ["--figure", name, "--tables-dir", tables, *outputs]))
     output = folder / "report" / "index.html"
     steps.append((report, ["--study-dir", str(folder), "--output", str(output)]))

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
+from PIL import Image
 
 from tangent.jobs.errors import UserError
 from tangent.report.build import caption_of
@@ -27,6 +28,8 @@ from tangent.report.figures.catalogue import FIGURES, load_figure, save
 from tangent.report.figures.style import MODE_COLOURS
 from tangent.results.columns import TABLES
 
+SUFFIXES = ("svg", "pdf", "png")
+
 
 @pytest.fixture(scope="module")
 def one_model(tables):
@@ -40,14 +43,17 @@ def test_every_figure_is_deterministic_and_self_contained(tmp_path, one_model, n
     assert set(module.INPUTS) <= set(TABLES)
     inputs = {table: one_model[table] for table in module.INPUTS}
     for take in ("a", "b"):
-        save(module.draw(inputs), tmp_path / f"{take}.svg", tmp_path / f"{take}.pdf")
-    for suffix in ("svg", "pdf"):
+        seen = module.describe(inputs)
+        save(module.draw(inputs), *(tmp_path / f"{take}.{suffix}" for suffix in SUFFIXES), seen)
+    for suffix in SUFFIXES:
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
     svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
     ElementTree.fromstring(svg)
     assert "<text" in svg
     assert not re.search(r'(href|src)="(?!#|data:)', svg)
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.text["Title"] == seen
 
 
 def test_emergence_draws_every_checkpoint_at_its_step(tables):
@@ -97,7 +103,8 @@ def test_the_random_initialisation_has_a_place_on_the_logarithmic_axis(tables):
 def test_several_models_and_one_seed(tmp_path, tables, name):
     module = load_figure(name)
     inputs = {table: tables[table][tables[table].seed == 0] for table in module.INPUTS}
-    save(module.draw(inputs), tmp_path / "figure.svg", tmp_path / "figure.pdf")
+    save(module.draw(inputs), *(tmp_path / f"figure.{suffix}" for suffix in SUFFIXES))
+    assert module.describe(inputs).endswith(".")
 
 
 @pytest.mark.filterwarnings("error:constrained_layout not applied")
@@ -116,7 +123,7 @@ def test_no_text_of_a_figure_is_cut_off(tmp_path, one_model, name, pairs):
     for table, rows in inputs.items():
         copies = [rows.replace({"model": {"demo-vit": name}}) for name in names]
         inputs[table] = pd.concat(copies).drop_duplicates()
-    save(load_figure(name).draw(inputs), tmp_path / "figure.svg", tmp_path / "figure.pdf")
+    save(load_figure(name).draw(inputs), *(tmp_path / f"figure.{suffix}" for suffix in SUFFIXES))
     picture = ElementTree.parse(tmp_path / "figure.svg").getroot()
     left, top, width, height = map(float, picture.get("viewBox").split())
     texts = list(_corners_of_texts(picture))
@@ -188,6 +195,8 @@ def test_a_point_per_model_and_task_at_its_accuracies(tables, config, figure, mo
     assert axes.get_xlim() == axes.get_ylim() and axes.get_aspect() == 1
     drawn.draw_without_rendering()
     assert list(axes.get_xticks()) == list(axes.get_yticks())
+    (other,) = {figure2, figure5} - {figure}
+    assert axes.get_xlim() == other.draw(tables).axes[0].get_xlim()
     check_legend(drawn, tables, config)
 
 
@@ -304,6 +313,25 @@ def test_boxes_hold_test_images_only(one_model, config):
     )
     expected = [energies[energies.dataset == name].energy.mean() for name in labels]
     assert diamonds == pytest.approx(expected)
+    on_sample = one_model["eigenfunctions"].query(
+        "model == 'demo-vit' and task == 'letters' and split == 'sample'"
+    )
+    (line,) = [line for line in panel.lines if list(line.get_ydata()) == [0, 1]]
+    assert list(line.get_xdata()) == pytest.approx([on_sample.energy.mean()] * 2)
+
+
+def test_local_energies_have_numbers_below_every_panel_and_rows_of_one_height(one_model):
+    figure = figure6.draw({name: one_model[name] for name in figure6.INPUTS})
+    figure.draw_without_rendering()
+    heights = []
+    for panel in (axes for axes in figure.axes if axes.axison):
+        low, high = panel.get_xlim()
+        shown = [float(t.get_text()) for t in panel.get_xticklabels() if t.get_text()]
+        assert {1.0, 2.0, 5.0} <= {number for number in shown if low <= number <= high}
+        assert all(text.get_visible() for text in panel.get_xticklabels())
+        bottom, top = panel.get_ylim()
+        heights.append(panel.get_window_extent().height / (bottom - top))
+    assert len(heights) > 3 and heights == pytest.approx([heights[0]] * len(heights), rel=0.02)
 
 
 def test_a_row_is_named_also_where_its_first_kernel_is_missing(tables):
