@@ -1,8 +1,10 @@
 """The report: a study's tables, figures, configuration and provenance in one HTML page."""
 
+import html
 import math
 import re
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup
@@ -13,11 +15,18 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.provenance import note_inputs
 from tangent.jobs.yaml_files import read_yaml
 from tangent.report import comparison_tables, report_tables
-from tangent.report.figures.catalogue import Caption, figures_of, load_figure
-from tangent.report.inventory import EDITING_STEPS, jobs_of, provenance, published_weights, usage
+from tangent.report.figures.catalogue import FIGURES, Caption, figures_of, load_figure
+from tangent.report.inventory import (
+    EDITING_STEPS,
+    jobs_of,
+    provenance,
+    published_weights,
+    usage,
+    wall_clock,
+)
 from tangent.results.claims_text import OTHER_NOTE, THESE_NOTE, VERDICT_NOTE, readable_claims
 from tangent.results.columns import tables_of
-from tangent.results.paper_numbers import are_paper_tasks, paper_models, paper_numbers
+from tangent.results.paper_numbers import are_paper_tasks, citation, paper_models, paper_numbers
 from tangent.results.paper_tables import PAPER_TABLES, paper_table, seeds_note
 from tangent.results.read_tables import read_tables
 from tangent.results.render import Table
@@ -26,7 +35,7 @@ from tangent.results.studied import Tables
 _FOLDER = Path(__file__).parent
 _TABLES = {
     "single_task", "addition", "addition_tasks", "negation", "random_init", "claims", "comparison",
-    "merging", "per_task_alpha", "analogies", "learning_rates",
+    "merging", "per_task_alpha", "analogies", "learning_rates", "alpha_sweep",
 }  # fmt: skip
 _MARKS = {"reproduced": "✓", "not reproduced": "✗", "undecided": "?", "not run": "–"}
 
@@ -50,12 +59,19 @@ def build_report(folder: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters["duration"] = duration
+    environment.filters["cited"] = cited
     paper_tasks = are_paper_tasks(config.tasks, config.control)
     compared = [model for model in config.models if paper_tasks and model in paper_models()]
     figures = {name: folder / "figures" / f"{name}.svg" for name in figures_of(config)}
-    captions = {name: caption_of(name, config) for name in figures}
+    made = provenance(config, jobs)
     page = environment.get_template("report.html.j2").render(
         style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
+        script=(_FOLDER / "report.js").read_text(encoding="utf-8"),
+        references=paper_numbers()["references"].values(),
+        paper=citation("paper"),
+        paper_models=paper_models(),
+        command=f"snakemake --cores all --configfile {folder / 'config.yaml'}",
+        wall_clock=wall_clock(made.finished, folder / "benchmarks"),
         config=config,
         config_text=(folder / "config.yaml").read_text(encoding="utf-8"),
         other_scale=[model for model in config.models if model not in compared],
@@ -77,14 +93,13 @@ def build_report(folder: Path) -> str:
             report_tables.learning_rates(tables["learning_rates"]) if config.searches else []
         ),
         later_work=comparison_tables.later_work(),
-        figures=[
-            (name, captions[name], inline_svg(path, captions[name].title))
-            for name, path in figures.items()
-        ],
+        figures={name: shown(name, path, config) for name, path in figures.items()},
+        sweeps=[report_tables.sweep(tables["alpha_sweep"], model) for model in config.models],
+        first_alpha=tables["addition"].alpha.iloc[0] if len(tables["addition"]) else 0,
         steps=steps,
         modes=modes,
         editing_steps=EDITING_STEPS,
-        provenance=provenance(config, jobs),
+        provenance=made,
         published=published_weights(config, folder),
     )
     # All tables: their jobs' records are where times, versions and hashes come from.
@@ -134,8 +149,41 @@ def _comparisons(tables: Tables, config: Config, compared: list[str]) -> list[Ta
     return shown
 
 
+class Shown(NamedTuple):
+    """A figure as the page shows it.
+
+    Attributes:
+        sources: the tidy tables that it is drawn from.
+        numbers: what the page's script shows of it, as JSON has it; None without.
+    """
+
+    caption: Caption
+    svg: Markup
+    sources: tuple[str, ...]
+    numbers: Any
+
+
+def shown(name: str, path: Path, config: Config) -> Shown:
+    """The figure `name` of a study, whose SVG file is `path`.
+
+    Raises:
+        UserError: the file or a table is missing.
+    """
+    caption, module = caption_of(name, config), load_figure(name)
+    svg, numbers = inline_svg(path, caption.title), None
+    if hasattr(module, "numbers"):
+        numbers = module.numbers(read_tables(path.parents[1] / "tables", FIGURES[name]))
+    return Shown(caption, svg, FIGURES[name], numbers)
+
+
+def cited(text: str) -> Markup:
+    """A text whose citations `[n]` are links."""
+    escaped = str(Markup.escape(text))
+    return Markup(re.sub(r"\[(\d+)\]", r'<a href="#reference\1">[\1]</a>', escaped))
+
+
 def inline_svg(path: Path, title: str) -> Markup:
-    """The `<svg>` element of a figure file, with `title` for screen readers.
+    """The `<svg>` element of a figure file; for screen readers `title` and what the file's says.
 
     Ids get the file's name in front: two figures of one page must not share one.
 
@@ -151,10 +199,11 @@ def inline_svg(path: Path, title: str) -> Markup:
     start = text.find("<svg")
     if start < 0:
         raise UserError(f"{path} is not an SVG file: delete it and run the rule plot again.")
-    # The file's own style rule would apply to the whole page.
-    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", text[start:], flags=re.DOTALL)
+    seen = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
+    # The file's own style rule would apply to the whole page, and its title pop up over it.
+    svg = re.sub(r"<(metadata|style|title)\b.*?</\1>", "", text[start:], flags=re.DOTALL)
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{path.stem}-", svg)
-    label = Markup.escape(title)
+    label = Markup.escape(f"{title}. {html.unescape(seen[1])}" if seen else title)
     # How wide it was drawn: a small figure is not to be blown up to the page's width.
     width = re.search(r'<svg [^>]*\bwidth="([\d.]+pt)"', svg)
     style = f' style="--drawn: {width[1]}"' if width else ""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tangent.results.comparison_table import ALL_TASKS, ONE_RUN, ROUNDING
-from tangent.results.paper_numbers import paper_models, paper_numbers
+from tangent.results.paper_numbers import citation, paper_models, paper_numbers
 from tangent.results.render import MISSING, NOT_RUN, Row, Table, decimal, percent_with_spread
 from tangent.results.studied import mode_label
 
@@ -56,11 +56,16 @@ NEGATION = Kind(
     ("Paper", "This study", "Difference"),
 )
 
-_SOURCES = {"Paper": "paper, recalled", "Re-run": "re-run, cited"}
+_SOURCES = ("comparison",)
+_CITED = {
+    "Paper": f"paper, recalled {citation('paper')}",
+    "Re-run": f"re-run, cited {citation('rerun_single_task')}",
+}
 _READING = {
-    "Paper": "Paper: recalled. Difference: this study − paper, in points.",
-    "Re-run": "Re-run: an independent one, cited. Difference: this study − re-run, in points.",
-    "Re-runs": "Re-runs: lowest to highest of independent ones, cited.",
+    "Paper": f"Paper: {citation('paper')}, recalled. Difference: this study − paper, in points.",
+    "Re-run": f"Re-run: an independent one {citation('rerun_single_task')}. Difference: this "
+    "study − re-run, in points.",
+    "Re-runs": f"Re-runs: lowest to highest of independent ones {citation('rerun_addition')}.",
     "In range": "In range: this study's mean lies in the re-runs' range, give or take "
     f"{100 * ROUNDING:g} points for rounding.",
 }
@@ -83,6 +88,7 @@ def against_paper(comparison: pd.DataFrame, kind: Kind, notes: Sequence[str] = (
         [(title, kind.columns) for title in kind.quantities.values()],
         rows,
         (*notes, *(_READING[column] for column in kind.columns if column in _READING)),
+        _SOURCES,
     )
 
 
@@ -102,7 +108,7 @@ def beside_paper(
     other = "other tasks" if set(models) <= set(paper_models()) else "another scale"
     groups = {"this study": models}
     if same_family:
-        groups[f"{_SOURCES[theirs]}; {other}"] = paper_models()
+        groups[f"{_CITED[theirs]}; {other}"] = paper_models()
     rows = []
     for mode in comparison["mode"].unique():
         cells = []
@@ -117,7 +123,8 @@ def beside_paper(
     names = [title.lower() for title in kind.quantities.values()]
     form = f": {kind.form.format(*names)}" if len(names) > 1 else ""
     caption = kind.caption + form
-    return Table(f"{kind.name}-beside-paper", caption, "Mode", list(groups.items()), rows, notes)
+    name = f"{kind.name}-beside-paper"
+    return Table(name, caption, "Mode", list(groups.items()), rows, notes, _SOURCES)
 
 
 def _means(comparison: pd.DataFrame, kind: Kind) -> pd.DataFrame:
@@ -163,7 +170,8 @@ def tasks_against_rerun(comparison: pd.DataFrame, model: str) -> Table:
     far, compared = (rows.within == "no").sum(), (rows.within != "").sum()
     return Table(
         f"{model}-tasks-against-rerun",
-        f"{model}, every single task beside an independent re-run: test accuracy in %",
+        f"{model}, every single task beside an independent re-run "
+        f"{citation('rerun_single_task')}: test accuracy in %",
         "Task",
         [(mode_label(mode), SINGLE_TASK.columns[:3]) for mode in modes],
         body,
@@ -171,6 +179,7 @@ def tasks_against_rerun(comparison: pd.DataFrame, model: str) -> Table:
             f"Difference: this study − re-run, in points; * more than {100 * ONE_RUN:g} point: "
             f"{far} of {compared}. The control task is never fine-tuned.",
         ),
+        _SOURCES,
     )
 
 
@@ -178,8 +187,9 @@ def later_work() -> Table:
     """Addition by re-runs and later methods on the paper's protocol."""
     known = paper_numbers()
     found = {
-        f"{mode_label(row['mode'])}, independent re-runs": row for row in known["rerun_addition"]
-    } | {row["label"]: row for row in known["later_addition"]}
+        f"{mode_label(row['mode'])}, independent re-runs {citation('rerun_addition')}": row
+        for row in known["rerun_addition"]
+    } | {f"{row['label']} {citation(row['reference'])}": row for row in known["later_addition"]}
     return Table(
         "later-work",
         "Task addition elsewhere: test accuracy in %, mean over the paper's eight tasks (cited)",

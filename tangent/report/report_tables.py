@@ -36,6 +36,7 @@ def headline(tables: Tables) -> Table:
             ("Negation", ("target ↓", "control")),
         ),
         rows,
+        sources=("single_task", "addition", "negation"),
     )
 
 
@@ -62,7 +63,36 @@ def per_task(tables: Tables, model: str) -> Table:
             ("After negation of its τ", tuple(modes)),
         ),
         rows,
+        sources=("single_task", "addition_tasks", "negation"),
     )
+
+
+def sweep(table: pd.DataFrame, model: str) -> Table:
+    """What the α searches of one model saw: a row per α, means over tasks and seeds.
+
+    The report's slider shows one row of it at a time, and that point of the figure's curves.
+    """
+    rows = table[table.model == model]
+    modes, is_target = modes_in(rows), rows.task == rows.target
+    added = rows.operation == "addition"
+    shown = {
+        "Addition, normalised": (rows[added], "normalized"),
+        "Negation, target": (rows[~added & is_target], "accuracy"),
+        "Negation, control (of pre-trained)": (rows[~added & ~is_target], "normalized"),
+    }
+    means = [
+        100 * of.groupby(["alpha", "mode"])[column].mean().unstack("mode")[modes]
+        for of, column in shown.values()
+    ]
+    return Table(
+        f"{model}-sweep",
+        f"{model}, by α: validation accuracy in %, means over tasks and seeds",
+        "α",
+        [(title, modes) for title in shown],
+        [(f"{alpha:g}", [f"{value:.1f}" for of in means for value in of.loc[alpha]])
+         for alpha in means[0].index],
+        sources=("alpha_sweep",),
+    )  # fmt: skip
 
 
 def beyond_paper(tables: Tables) -> list[Table]:
@@ -88,6 +118,7 @@ def merging_methods(model: str, table: pd.DataFrame) -> Table:
             modes_in(table), ("absolute", "normalised"), methods,
             lambda mode, method: percents(table, _MEANS, merging=method, mode=mode),
         ),
+        sources=("merging",),
     )  # fmt: skip
 
 
@@ -118,6 +149,7 @@ def per_task_alpha(table: pd.DataFrame) -> Table:
             "normalised accuracy.",
             _seeds(table),
         ),
+        ("per_task_alpha",),
     )
 
 
@@ -146,6 +178,7 @@ def analogies(table: pd.DataFrame) -> Table:
             "model.",
             _seeds(table),
         ),
+        ("analogies",),
     )
 
 
@@ -186,6 +219,7 @@ def learning_rates(table: pd.DataFrame) -> list[Table]:
                 for rate, of_rate in of_search.groupby("rate")
             ],
             (choice_of_rate(of_search),),
+            ("learning_rates",),
         )
         for (model, training), of_search in table.groupby(["model", "training"], sort=False)
     ]  # fmt: skip

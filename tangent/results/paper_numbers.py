@@ -18,6 +18,11 @@ def paper_numbers() -> dict[str, Any]:
     return _read("paper_numbers.yaml")
 
 
+def citation(reference: str) -> str:
+    """`[n]` of an entry of `references`, counted from 1."""
+    return f"[{list(paper_numbers()['references']).index(reference) + 1}]"
+
+
 def rerun_accuracies() -> dict[str, Any]:
     """Single-task accuracies of an independent re-run: model -> mode -> split -> task."""
     return _read("rerun_accuracies.yaml")

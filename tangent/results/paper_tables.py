@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tangent.config.schema import RANDOM_SUFFIX
@@ -35,7 +36,8 @@ class PaperTable(NamedTuple):
 
 def paper_table(name: str, tables: Tables) -> Table:
     """Table `name` of `PAPER_TABLES` from the tidy tables that it names as inputs."""
-    return PAPER_TABLES[name].make(tables)
+    inputs, make = PAPER_TABLES[name]
+    return replace(make(tables), sources=inputs)
 
 
 def _addition(tables: Tables) -> Table:

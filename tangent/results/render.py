@@ -26,6 +26,7 @@ class Table:
         groups: (title, columns) of adjacent columns under one title, left to right.
         rows: (label, one cell per column); a heading of the rows below it has no cells.
         notes: sentences below the table.
+        sources: the tidy tables that its numbers are from.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Table:
     groups: Sequence[tuple[str, Sequence[str]]]
     rows: Sequence[Row]
     notes: Sequence[str] = ()
+    sources: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name in ("groups", "rows"):

@@ -192,7 +192,7 @@ def test_every_data_file_counts_somewhere():
     scripts = [f"scripts.{path.stem}" for path in (ROOT / "scripts").glob("*.py")]
     # What columns mean is for people.
     counted = {*dependencies(scripts, root=ROOT).data, "tangent/results/columns.yaml"}
-    for suffix in ("yaml", "j2", "css", "json", "csv"):
+    for suffix in ("yaml", "j2", "css", "js", "json", "csv"):
         for path in (ROOT / "tangent").rglob(f"*.{suffix}"):
             name = path.relative_to(ROOT).as_posix()
             assert name in counted or name.startswith("tangent/tasks/"), f"{name} counts nowhere"
