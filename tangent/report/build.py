@@ -79,7 +79,6 @@ def build_report(folder: Path) -> str:
         paper_tasks=paper_tasks,
         claims=readable_claims(tables["claims"]),
         notes=f"{THESE_NOTE} {OTHER_NOTE} {VERDICT_NOTE}",
-        counts=tables["claims"].verdict.value_counts().to_dict(),
         marks=_MARKS,
         headline=report_tables.headline(tables),
         comparisons=_comparisons(tables, config, compared),

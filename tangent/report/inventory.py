@@ -155,7 +155,8 @@ class Provenance(NamedTuple):
     Attributes:
         versions: package -> versions found (one, unless the study was continued elsewhere).
         commits: commits of this repository.
-        finished: job -> when it was over, in seconds since 1970; no job of older records.
+        finished: job -> when it was over, in seconds since 1970; empty if a record, an older one,
+            does not say it.
         devices: devices.
         code: step -> code fingerprints.
         weights: file -> SHA-256 of every weights file that a result was computed from.
@@ -204,5 +205,7 @@ def provenance(config: Config, jobs: Mapping[str, Path]) -> Provenance:
             split: (one["n"], one["sha256"])
             for split, one in files.read_json(path)["splits"].items()
         }
+    if len(finished) < len(jobs):
+        finished = {}
     weights = dict(sorted(weights.items()))
     return Provenance(versions, commits, finished, devices, code, weights, datasets)

@@ -134,7 +134,9 @@ function addSlider(figure, details) {
     output.textContent = ` ${alphas[at]}`;
     slider.setAttribute("aria-valuetext", `α = ${alphas[at]}`);
     for (const [points, marker] of curves) {
-      const [x, y] = points[at];
+      // A curve of which some points do not exist has no marker.
+      marker.toggleAttribute("hidden", points.length !== alphas.length);
+      const [x, y] = points[at] ?? [0, 0];
       marker.setAttribute("cx", x);
       marker.setAttribute("cy", y);
     }

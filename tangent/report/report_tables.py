@@ -81,7 +81,7 @@ def sweep(table: pd.DataFrame, model: str) -> Table:
         "Negation, control (of pre-trained)": (rows[~added & ~is_target], "normalized"),
     }
     means = [
-        100 * of.groupby(["alpha", "mode"])[column].mean().unstack("mode")[modes]
+        of.groupby(["alpha", "mode"])[column].mean().unstack("mode")[modes]
         for of, column in shown.values()
     ]
     return Table(
@@ -89,7 +89,7 @@ def sweep(table: pd.DataFrame, model: str) -> Table:
         f"{model}, by α: validation accuracy in %, means over tasks and seeds",
         "α",
         [(title, modes) for title in shown],
-        [(f"{alpha:g}", [f"{value:.1f}" for of in means for value in of.loc[alpha]])
+        [(f"{alpha:g}", [percent([value]) for of in means for value in of.loc[alpha]])
          for alpha in means[0].index],
         sources=("alpha_sweep",),
     )  # fmt: skip

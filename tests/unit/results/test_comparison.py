@@ -180,7 +180,7 @@ def test_another_scale_has_no_differences(changed):
     table = comparison_tables.beside_paper(comparison, ADDITION, [model])
     assert table.groups[0] == ("this study", (model,))
     other = "other tasks" if model == "ViT-B-32" else "another scale"
-    assert table.groups[1] == (f"paper, recalled; {other}", MODELS)
+    assert table.groups[1] == (f"paper, recalled [1]; {other}", MODELS)
     absolute, normalized = (
         per_seed(tables, "addition", name, model=[model], mode=["linear"])
         for name in ("absolute", "normalized")
@@ -370,6 +370,6 @@ def test_the_script_writes_what_can_be_read_back(tables, comparison, tmp_path):
 
 def test_later_work_has_the_reruns_and_the_methods():
     rows = dict(comparison_tables.later_work().rows)
-    assert rows["standard, independent re-runs"][:2] == ("70.1–73.5", "77.2–80.4")
-    assert rows["TaLoS"] == ("79.7", "90.8", "82.6", "92.4", "88.3", "95.2")
+    assert rows["standard, independent re-runs [3]"][:2] == ("70.1–73.5", "77.2–80.4")
+    assert rows["TaLoS [5]"] == ("79.7", "90.8", "82.6", "92.4", "88.3", "95.2")
     assert len(rows) == 7

@@ -125,6 +125,17 @@ def test_provenance_is_that_of_the_jobs(page_study):
     assert set(found.code["single_task"]) == {"0123abcd"} and "tables" in found.code
 
 
+def test_one_record_that_does_not_say_when_makes_all_times_unknown(copied):
+    config = read_configuration(copied / "config.yaml")
+    jobs = jobs_of(config, copied)
+    assert provenance(config, jobs).finished.keys() == jobs.keys()
+    older = next(iter(jobs.values()))
+    record = json.loads(older.read_text())
+    del record["finished"]
+    older.write_text(json.dumps(record))
+    assert provenance(config, jobs).finished == {}
+
+
 def test_provenance_lists_the_data_of_every_form_that_models_read(page_study):
     """A model of larger images has files of its own, whose digests differ."""
     config = read_configuration(page_study / "config.yaml")
