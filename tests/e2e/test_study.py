@@ -228,7 +228,7 @@ def test_a_study_without_other_combinations_plans_none(study):
     study.write("config.yaml", config | {"combinations": {}})
     _, rules = study.plan("--forceall")
     assert not {"validate_combinations", "evaluate_combinations"} & set(rules)
-    assert (rules["collect_table"], rules["plot"]) == (11, 6)
+    assert (rules["collect_table"], rules["plot"]) == (11, 7)
     assert study.job_counts("combinations") == {"combinations": 1, "total": 1}  # of no files
 
 

@@ -30,7 +30,7 @@ def test_it_prints_the_table_and_writes_no_file(workspace):
     output = workspace.snakemake("estimate", "--configfile", "configs/paper.yaml")
     assert "Estimate for the study paper, from nothing, on H200" in output
     assert contents(workspace) == before
-    stages = output.partition("download ")[0]
+    stages = output.partition("\nrule ")[0]
     rows = {row[0]: row[1:] for row in map(str.split, stages.splitlines()) if row}
     counts = workspace.job_counts("--configfile", "configs/paper.yaml")
     assert int(rows["total"][0]) == counts["total"] - 1  # `all` itself

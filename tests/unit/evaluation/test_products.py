@@ -24,7 +24,8 @@ def files(study):
 
 def products(study, wanted, autocast="none", memory=None):
     load = StoredExamples(study.root / "datasets", preprocess_config(study.root / "pretrained"))
-    return dataset_products(study.model, files(study), wanted, load, "green", 16, autocast, memory)
+    given = study.model, files(study), wanted, load, "green", 16, autocast
+    return dataset_products(*given, memory=memory)
 
 
 def test_passes_of_any_size_give_the_same_products(study, monkeypatch, rng):

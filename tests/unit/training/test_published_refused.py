@@ -163,7 +163,7 @@ def test_wrong_entries_are_answered_with_what_is_allowed(base, imported, tmp_pat
     for changes, message in [
         ({"sha256": wrong}, rf"SHA-256 is {sha256_file(path)}.*\({key}\.sha256\) expects {wrong}"),
         ({"path": str(tmp_path / "none.pt")}, "none.pt does not exist"),
-        ({"path": str(tmp_path)}, rf"cannot be read \(Is a directory\): {key}\.path must name"),
+        ({"path": str(tmp_path)}, "cannot be read: it is no regular file, but a folder"),
         ({"source": "disk"}, f"{key}: unknown source 'disk': choose one of file, hub"),
         ({"source": "hub"}, f"{key}.repository: .*takes the keys repository, revision, file"),
     ]:
