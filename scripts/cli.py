@@ -90,7 +90,8 @@ def parse(arguments_class: type[A], argv: list[str] | None = None) -> A:
     """Parse `argv` (default: the command line) into `arguments_class`.
 
     Fields of type `list[...]` take one or more values, `X | None` are optional, `dict[str, Path]`
-    take NAME=PATH (or NAME=TEXT) pairs; underscores in names become dashes.
+    take NAME=PATH (or NAME=TEXT) pairs, `bool` is true where the flag is given; underscores in
+    names become dashes.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {arguments_class.__module__.replace('.', ' ')}",
@@ -166,6 +167,8 @@ def _add(parser: argparse.ArgumentParser, field: dataclasses.Field, hint: Any) -
         options |= {"nargs": "+", "type": typing.get_args(hint)[0]}
     elif origin is typing.Literal:
         options |= {"choices": typing.get_args(hint)}
+    elif hint is bool:
+        options |= {"action": "store_true"}
     else:
         options |= {"type": hint}
     parser.add_argument("--" + field.name.replace("_", "-"), dest=field.name, **options)

@@ -21,13 +21,15 @@ class Arguments(cli.Common):
     tasks: list[str] = cli.argument("one or more values", default=["letters"])
     products: dict[str, Path] | None = cli.argument("named files", default=None)
     seed: int | None = cli.argument("an optional number", default=None)
+    dry_run: bool = cli.argument("a flag without a value", default=False)
 
 
 def test_every_kind_of_field_is_parsed():
     arguments = cli.parse(
         Arguments,
         ["--head", "a/b", "--training", "linear", "--tasks", "x", "y"]
-        + ["--products", "sum=p/q", "x=r", "--seed", "3", "--code", "abc", "--log", "l.log"],
+        + ["--products", "sum=p/q", "x=r", "--seed", "3", "--dry-run", "--code", "abc"]
+        + ["--log", "l.log"],
     )
     assert arguments == Arguments(
         head=Path("a/b"),
@@ -35,15 +37,18 @@ def test_every_kind_of_field_is_parsed():
         tasks=["x", "y"],
         products={"sum": Path("p/q"), "x": Path("r")},
         seed=3,
+        dry_run=True,
         code="abc",
         log=Path("l.log"),
     )
-    assert set(arguments.settings()) == {"head", "training", "tasks", "products", "seed"}
+    decisive = {"head", "training", "tasks", "products", "seed", "dry_run"}
+    assert set(arguments.settings()) == decisive
 
 
 def test_defaults_and_required_fields(capsys):
     arguments = cli.parse(Arguments, ["--head", "a", "--training", "linear"])
     assert (arguments.tasks, arguments.products, arguments.seed) == (["letters"], None, None)
+    assert not arguments.dry_run
     with pytest.raises(SystemExit):
         cli.parse(Arguments, ["--training", "linear"])
     assert "--head" in capsys.readouterr().err
