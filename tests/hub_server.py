@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+TOKEN = "token-that-may-write"
 
 
 @dataclass
@@ -22,6 +28,7 @@ class Repository:
         files: path -> content.
         branches: other names of the commit.
         is_gated: whether files need a token.
+        is_private: whether it is there only for those who may write.
         announced: path -> SHA-256 that the hub announces, where it is not the content's.
         cut: paths whose content breaks off in the middle when it is first asked for.
         broken: paths whose content cannot be had.
@@ -31,6 +38,7 @@ class Repository:
     files: dict[str, bytes]
     branches: Collection[str] = ()
     is_gated: bool = False
+    is_private: bool = False
     announced: dict[str, str] = field(default_factory=dict)
     cut: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
@@ -53,6 +61,15 @@ class Hub:
         }
 
 
+def python(
+    *arguments: str, prefix: Iterable[str] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Python where only `environment` tells the hub's client what to do."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    command = [*prefix, sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=outside | environment)
+
+
 def files_in(folder: Path) -> dict[str, bytes]:
     """A folder's content as a repository's files."""
     return {
@@ -64,8 +81,13 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 @contextmanager
 def serve(repositories: dict[str, Repository]) -> Iterator[Hub]:
-    """Serve repositories, by `owner/name` (of a data set: `datasets/owner/name`)."""
+    """Serve repositories, by `owner/name` (of a data set: `datasets/owner/name`).
+
+    Who has `TOKEN` may make repositories of models and upload to them: safetensors by Git LFS,
+    other files in the commit.
+    """
     requests: list[str] = []
+    large_files: dict[str, bytes] = {}  # by SHA-256
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -76,6 +98,69 @@ def serve(repositories: dict[str, Repository]) -> Iterator[Hub]:
         def do_GET(self) -> None:
             self._answer()
 
+        def do_POST(self) -> None:
+            path, body = self.path.partition("?")[0], self._body()
+            found = re.fullmatch(
+                r"/(?:api/models/)?(.+?)(?:\.git/info/lfs/objects)?/"
+                r"(validate-yaml|create|preupload|batch|commit)(?:/main)?",
+                path,
+            )
+            name, verb = found.groups()
+            if verb == "validate-yaml":
+                return self._send_json({})
+            if not self._may_write():
+                return self._refuse(403, "")
+            if verb == "create":
+                return self._create(json.loads(body))
+            if verb == "commit":
+                return self._commit(name, [json.loads(line) for line in body.splitlines()])
+            if verb == "batch":
+                href = f"{endpoint()}/lfs/"
+                objects = json.loads(body)["objects"]
+                answer = [o | {"actions": {"upload": {"href": href + o["oid"]}}} for o in objects]
+                return self._send_json({"objects": answer})
+            paths = [file["path"] for file in json.loads(body)["files"]]
+            modes = {p: "lfs" if p.endswith(".safetensors") else "regular" for p in paths}
+            answer = [{"path": p, "uploadMode": modes[p], "shouldIgnore": False} for p in paths]
+            self._send_json({"files": answer})
+
+        def do_PUT(self) -> None:
+            content = self._body()
+            assert self.path == f"/lfs/{hashlib.sha256(content).hexdigest()}"
+            large_files[self.path.removeprefix("/lfs/")] = content
+            self._send(200, b"")
+
+        def _may_write(self) -> bool:
+            return self.headers.get("Authorization") == f"Bearer {TOKEN}"
+
+        def _body(self) -> bytes:
+            if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return body
+
+        def _create(self, wanted: dict) -> None:
+            name = f"{wanted['organization']}/{wanted['name']}"
+            is_new = name not in repositories
+            if is_new:
+                is_private = wanted["visibility"] == "private"
+                repositories[name] = Repository("0" * 40, {}, ["main"], is_private=is_private)
+            self._send_json({"url": f"{endpoint()}/{name}"}, 200 if is_new else 409)
+
+        def _commit(self, name: str, lines: list[dict]) -> None:
+            repository = repositories[name]
+            for value in (line["value"] for line in lines if line["key"] == "file"):
+                repository.files[value["path"]] = base64.b64decode(value["content"])
+            for value in (line["value"] for line in lines if line["key"] == "lfsFile"):
+                repository.files[value["path"]] = large_files[value["oid"]]
+            repository.commit = hashlib.sha1(json.dumps(lines).encode()).hexdigest()
+            url = f"{endpoint()}/{name}/commit/{repository.commit}"
+            self._send_json({"commitUrl": url, "commitOid": repository.commit})
+
         def log_message(self, *arguments: object) -> None:
             asked = self.headers.get("Range")
             requests.append(f"{self.command} {self.path}" + (f" {asked}" if asked else ""))
@@ -84,9 +169,12 @@ def serve(repositories: dict[str, Repository]) -> Iterator[Hub]:
             path = self.path.partition("?")[0]
             found = re.fullmatch(r"/(?:api/)?(.+?)/(resolve|revision|tree)/([^/]+)/?(.*)", path)
             name, verb, revision, file = found.groups() if found else ("", "", "", "")
-            repository = repositories.get(name)
-            if repository is None:
+            about = path.removeprefix("/api/models/")
+            repository = repositories.get(name or about)
+            if repository is None or (repository.is_private and not self._may_write()):
                 self._refuse(404, "RepoNotFound")
+            elif not name:
+                self._send_json({"id": about, "private": repository.is_private})
             elif revision not in (repository.commit, *repository.branches):
                 self._refuse(404, "RevisionNotFound")
             elif verb == "resolve":
@@ -99,7 +187,7 @@ def serve(repositories: dict[str, Repository]) -> Iterator[Hub]:
                 siblings = [{"rfilename": path} for path in repository.files]
                 identity = name.removeprefix("datasets/")
                 answer = {"_id": "1", "id": identity, "sha": repository.commit}
-                return self._send(200, json.dumps(answer | {"siblings": siblings}).encode())
+                return self._send_json(answer | {"siblings": siblings})
             files = [
                 {
                     "type": "file",
@@ -109,7 +197,7 @@ def serve(repositories: dict[str, Repository]) -> Iterator[Hub]:
                 }
                 for path, content in repository.files.items()
             ]
-            self._send(200, json.dumps(files).encode())
+            self._send_json(files)
 
         def _send_file(self, repository: Repository, file: str) -> None:
             if repository.is_gated and "Authorization" not in self.headers:
@@ -133,6 +221,9 @@ def serve(repositories: dict[str, Repository]) -> Iterator[Hub]:
                 return self._send(200, content, headers, len(content) // 2)
             self._send(200, content, headers)
 
+        def _send_json(self, answer: dict | list, status: int = 200) -> None:
+            self._send(status, json.dumps(answer).encode())
+
         def _refuse(self, status: int, code: str) -> None:
             self._send(status, b"", {"X-Error-Code": code})
 
@@ -147,13 +238,16 @@ def serve(repositories: dict[str, Repository]) -> Iterator[Hub]:
             for key, value in {**(headers or {}), "Content-Length": str(len(content))}.items():
                 self.send_header(key, value)
             self.end_headers()
-            if self.command == "GET":
+            if self.command != "HEAD":
                 self.wfile.write(content[:sent])
+
+    def endpoint() -> str:
+        return f"http://127.0.0.1:{server.server_port}"
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
-        yield Hub(f"http://127.0.0.1:{server.server_port}", requests)
+        yield Hub(endpoint(), requests)
     finally:
         server.shutdown()
         server.server_close()

@@ -57,7 +57,10 @@ NEVER = {
     "tangent.jobs.yaml_files",
     "tangent.results.columns",  # rules have the entry of their table as a parameter
 }
-"""Modules that read, write, record or report a result, or pick its place, but do not make it."""
+"""Modules that read, write, record or report a result, or pick its place, but do not make it.
+
+If they counted, a better message would make every result stale.
+"""
 
 
 @dataclass(frozen=True)

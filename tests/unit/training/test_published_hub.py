@@ -6,14 +6,12 @@ import hashlib
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import mounts
 import pytest
 import torch
-from hub_server import Repository, serve
+from hub_server import Repository, python, serve
 from safetensors.torch import load_file, save
 
 from tangent.jobs.files import read_metadata
@@ -36,15 +34,6 @@ print(json.dumps(answers))
 
 def entry(name: str, file: str = "model.safetensors", revision: str = COMMIT) -> dict[str, str]:
     return {"repository": f"lab/{name}", "revision": revision, "file": file}
-
-
-def python(
-    *arguments: str, prefix: tuple[str, ...] = (), **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run Python where only `environment` tells the client what to do."""
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    command = [*prefix, sys.executable, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=outside | environment)
 
 
 def ask(*entries: dict[str, str], prefix: tuple[str, ...] = (), **environment: str) -> list[str]:
