@@ -47,6 +47,13 @@ class Workspace:
         (folder / "slurm").symlink_to("profiles/slurm")
         return cls(folder)
 
+    def name_shipped_model(self) -> None:
+        """Empty files in place of the demo's model, which planning only looks for."""
+        folder = self.folder / "pretrained" / "demo-vit"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("model.safetensors", "open_clip_config.json"):
+            (folder / name).write_bytes(b"")
+
     def write(self, name: str, content: Any) -> None:
         """Write a YAML file."""
         text = yaml.safe_dump(content, sort_keys=False)

@@ -85,10 +85,7 @@ ONCE += ("all",)
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     workspace = Workspace.create(tmp_path_factory.mktemp("demo"))
-    folder = workspace.folder / "pretrained" / "demo-vit"
-    folder.mkdir(parents=True)
-    for name in ("model.safetensors", "open_clip_config.json"):
-        (folder / name).write_bytes(b"")
+    workspace.name_shipped_model()
     return workspace
 
 

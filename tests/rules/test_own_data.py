@@ -17,10 +17,7 @@ STUDY["tasks"] = [*STUDY["tasks"], "figures"]
 @pytest.fixture
 def workspace(tmp_path):
     workspace = Workspace.create(tmp_path)
-    shipped = tmp_path / "pretrained" / "demo-vit"
-    shipped.mkdir(parents=True)
-    for name in ("model.safetensors", "open_clip_config.json"):
-        (shipped / name).write_bytes(b"")
+    workspace.name_shipped_model()
     for split, count in (("train", 150), ("test", 9)):
         for name in ("circle", "square"):
             (tmp_path / "mine" / split / name).mkdir(parents=True)

@@ -15,10 +15,7 @@ WEIGHTS = {"standard": {"shapes": FILE, "letters": HUB}, "linear": {"letters": H
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     workspace = Workspace.create(tmp_path_factory.mktemp("published"))
-    for name in ("model.safetensors", "open_clip_config.json"):
-        path = workspace.folder / "pretrained" / "demo-vit" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
+    workspace.name_shipped_model()
     (workspace.folder / "given").mkdir()
     (workspace.folder / "given" / "shapes.pt").write_bytes(b"")
     workspace.write("published.yaml", {"seeds": [0, 1], "published": {"demo-vit": WEIGHTS}})

@@ -13,10 +13,7 @@ RATES = [1.0e-4, 1.0e-3, 1.0e-2]
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     workspace = Workspace.create(tmp_path_factory.mktemp("own"))
-    for name in ("model.safetensors", "open_clip_config.json"):
-        path = workspace.folder / "pretrained" / "demo-vit" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
+    workspace.name_shipped_model()
     return workspace
 
 

@@ -105,7 +105,7 @@ def as_the_card_says(folder, images, tmp_path, imports_tangent):
         *blocks,
         "import sys",
         f"assert ('tangent' in sys.modules) == {imports_tangent}",
-        "images = torch.load('images.pt')",
+        "images = torch.load('images.pt', weights_only=True)",
         "with torch.no_grad(): torch.save(logits(images), 'logits.pt')",
     ]
     command = [sys.executable, "-c", "\n".join(code)]
@@ -113,7 +113,7 @@ def as_the_card_says(folder, images, tmp_path, imports_tangent):
     if not imports_tangent:
         del environment["PYTHONPATH"]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=300)
-    return torch.load(tmp_path / "logits.pt")
+    return torch.load(tmp_path / "logits.pt", weights_only=True)
 
 
 def logits_of(study, features, task):

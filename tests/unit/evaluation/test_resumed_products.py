@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import random
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
+import stopped_jobs
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -53,18 +49,8 @@ def flags(study, datasets, folder, **vectors):
 
 def killed(argv, state):
     """What the script says that is told to stop some time after its first state was saved."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "scripts", "jacobian_products", *map(str, argv)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    deadline = time.monotonic() + 300
-    while not state.exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline, "no state was saved"
-        time.sleep(0.01)
-    time.sleep(random.uniform(0, 0.1))
+    process = stopped_jobs.start("jacobian_products", argv)
+    stopped_jobs.wait_for_a_state(process, state, at_most=0.1)
     process.send_signal(signal.SIGTERM)
     said = process.communicate()[1]
     assert process.returncode == 128 + signal.SIGTERM, said

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
-import sys
-import time
 
 import pytest
+import stopped_jobs
 import torch
 from safetensors.torch import load_file
 
@@ -18,23 +16,9 @@ from tangent.jobs.errors import UserError
 from tangent.jobs.files import read_json
 
 
-def start(flags: dict[str, object]) -> subprocess.Popen:
+def start(flags: dict[str, object]) -> subprocess.Popen[str]:
     argv = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
-    return subprocess.Popen(
-        [sys.executable, "-m", "scripts", "finetune", *argv],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def wait_for_a_state(process: subprocess.Popen, path) -> None:
-    deadline = time.monotonic() + 300
-    while not path.exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline, "no state was saved"
-        time.sleep(0.01)
-    time.sleep(random.uniform(0, 0.3))
+    return stopped_jobs.start("finetune", argv)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +34,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     state = killed / "state.pt"
 
     process = start(flags | {"output_dir": killed})
-    wait_for_a_state(process, state)
+    stopped_jobs.wait_for_a_state(process, state, at_most=0.3)
     process.send_signal(signal_number)
     message = process.communicate()[1]
     if signal_number == signal.SIGTERM:
