@@ -7,7 +7,7 @@ Checks that need the code's registries (which tasks exist) are in `tangent.confi
 from itertools import product
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from tangent.arithmetic.modes import MODES
 from tangent.config import model_sources, sections
@@ -82,6 +82,8 @@ class Config(Section):
     rate_sensitivity: sections.RateSensitivity = sections.RateSensitivity()
     export: sections.Export = sections.Export()
     estimate: sections.Estimate = sections.Estimate()
+    # Costs ask for it job by job, and a user's own data may have to be read for it.
+    _tasks: dict[str, AnyTask] = PrivateAttr(default_factory=dict)
 
     @property
     def trainings(self) -> list[str]:
@@ -181,9 +183,11 @@ class Config(Section):
         return entry | {"recipe": recipe.model_dump(mode="json"), "step": step, "folder": folder}
 
     def task_of(self, name: str) -> AnyTask:
-        """The description of a task; a `UserError` if it is wrong or there is none."""
-        dataset = self.datasets[name]
-        return locating.task_of(name, dataset.task, dataset.sources)
+        """The description of a task, as first found; a `UserError` if it is wrong or lacking."""
+        if name not in self._tasks:
+            dataset = self.datasets[name]
+            self._tasks[name] = locating.task_of(name, dataset.task, dataset.sources)
+        return self._tasks[name]
 
     def splits_of(self, task: str) -> Splits:
         """The splits of a task by the protocol: what validation takes is not trained on."""
